@@ -1,0 +1,307 @@
+using System.Text.Json.Nodes;
+
+namespace Mooring.Configuration;
+
+/// <summary>The whole configuration as one immutable snapshot; a reload replaces it. Defaults and their reasons stand at each value.</summary>
+public sealed record MooringConfig
+{
+    /// <summary>Addresses to listen on.</summary>
+    /// <value>Default <c>http://127.0.0.1:3000</c>.</value>
+    public IReadOnlyList<string> Listen { get; init; } = ["http://127.0.0.1:3000"];
+
+    /// <summary>The address clients use, when it differs from <see cref="Listen"/> (a balancer or proxy stands before the gateway).</summary>
+    public Uri? PublicUrl { get; init; }
+
+    /// <summary>The MCP servers behind the gateway, by name, in the order of the file.</summary>
+    public IReadOnlyList<ServerConfig> Servers { get; init; } = [];
+
+    /// <summary>The built-in connectors to serve, by name, each with its own settings.</summary>
+    public IReadOnlyList<ConnectorConfig> Connectors { get; init; } = [];
+
+    public KeepAliveConfig KeepAlive { get; init; } = new();
+
+    public SessionsConfig Sessions { get; init; } = new();
+
+    public StreamsConfig Streams { get; init; } = new();
+
+    public EventLogConfig EventLog { get; init; } = new();
+
+    public CallsConfig Calls { get; init; } = new();
+
+    public LimitsConfig Limits { get; init; } = new();
+
+    public DrainConfig Drain { get; init; } = new();
+
+    public StoreConfig Store { get; init; } = new();
+
+    public AuthConfig Auth { get; init; } = new();
+
+    public TlsConfig? Tls { get; init; }
+
+    public HttpConfig Http { get; init; } = new();
+
+    /// <summary>Origins that browsers may call from. A <c>*</c> stands for one or more whole labels, or for any port.</summary>
+    /// <value>Default: loopback names on any port.</value>
+    public IReadOnlyList<string> Origins { get; init; } =
+        ["http://localhost:*", "https://localhost:*", "http://127.0.0.1:*", "https://127.0.0.1:*", "http://[::1]:*", "https://[::1]:*"];
+
+    /// <summary>Names that the Host header may carry beside loopback names and the host of <see cref="PublicUrl"/>. Empty on a non-loopback address: any.</summary>
+    public IReadOnlyList<string> Hosts { get; init; } = [];
+
+    /// <summary>Networks (CIDR) whose <c>X-Forwarded-*</c> headers are believed.</summary>
+    public IReadOnlyList<string> TrustedProxies { get; init; } = [];
+
+    /// <summary>Lowest level that is logged: trace, debug, information, warning, error, critical.</summary>
+    /// <value>Default information.</value>
+    public string LogLevel { get; init; } = "information";
+}
+
+/// <summary>How one MCP server is reached.</summary>
+public enum ServerTransport
+{
+    /// <summary>A child process that speaks newline-delimited JSON on its standard streams.</summary>
+    Stdio,
+
+    /// <summary>Streamable HTTP; falls back to <see cref="Sse"/> where the server only has that.</summary>
+    Http,
+
+    /// <summary>HTTP+SSE of 2024-11-05.</summary>
+    Sse,
+}
+
+/// <summary>Who shares the gateway's connection to a server.</summary>
+public enum LinkScope
+{
+    /// <summary>Each client session has its own; the default.</summary>
+    Session,
+
+    /// <summary>One for all; such a link declares no client capabilities (see docs/architecture.md).</summary>
+    Shared,
+}
+
+/// <summary>When the names of a server carry its name as a prefix.</summary>
+public enum PrefixRule
+{
+    /// <summary>Servers of <c>mcpServers</c> with prefix, connectors without.</summary>
+    Default,
+    Always,
+    Never,
+}
+
+/// <summary>One entry of <c>mcpServers</c>, in the shape that MCP clients use.</summary>
+public sealed record ServerConfig
+{
+    /// <summary>The name as written; see <c>Routing.Names</c> for the slug.</summary>
+    public required string Name { get; init; }
+
+    public ServerTransport Transport { get; init; }
+
+    /// <summary>Program of a stdio server.</summary>
+    public string? Command { get; init; }
+
+    public IReadOnlyList<string> Args { get; init; } = [];
+
+    /// <summary>Variables added to the gateway's own environment for the child.</summary>
+    public IReadOnlyDictionary<string, string> Env { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Working directory of a stdio server.</summary>
+    public string? WorkingDirectory { get; init; }
+
+    /// <summary>Endpoint of an HTTP server.</summary>
+    public Uri? Url { get; init; }
+
+    /// <summary>Headers sent with every request to an HTTP server.</summary>
+    public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+    public LinkScope Scope { get; init; } = LinkScope.Session;
+
+    public PrefixRule Prefix { get; init; } = PrefixRule.Default;
+
+    /// <summary>Left out of everything while true.</summary>
+    public bool Disabled { get; init; }
+
+    /// <summary>Calls under way at once.</summary>
+    /// <value>Default 64; 1 to 10,000.</value>
+    public int Concurrency { get; init; } = 64;
+
+    /// <summary>Calls that wait for a place before further ones are refused.</summary>
+    /// <value>Default 256; 0 to 100,000.</value>
+    public int Queue { get; init; } = 256;
+
+    /// <summary>Longest silence (no answer, no progress) of one call; null: <see cref="CallsConfig.Deadline"/>.</summary>
+    public TimeSpan? Deadline { get; init; }
+
+    /// <summary>Whether a 503 of this server means that the request was not executed, so that it may be sent again.</summary>
+    public bool RetryOn503 { get; init; }
+
+    /// <summary>Rules for single tools, by the server's own tool name.</summary>
+    public IReadOnlyDictionary<string, ToolConfig> Tools { get; init; } = new Dictionary<string, ToolConfig>(StringComparer.Ordinal);
+}
+
+/// <summary>What is known of one tool beyond what its server says.</summary>
+public sealed record ToolConfig
+{
+    /// <summary>Overrides <c>readOnlyHint</c> and <c>idempotentHint</c>: true = may be executed twice, false = never. Null: as the hints say.</summary>
+    public bool? Replay { get; init; }
+}
+
+/// <summary>One built-in connector and its own settings, which the connector itself checks.</summary>
+public sealed record ConnectorConfig(string Name, JsonObject Settings)
+{
+    public PrefixRule Prefix { get; init; } = PrefixRule.Default;
+}
+
+public sealed record KeepAliveConfig
+{
+    /// <summary>Longest silence on an open stream before a comment is sent.</summary>
+    /// <value>Default 15 s, below the 60 s idle cut of common balancers; 10 ms to 1 h.</value>
+    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How much each interval differs, so that thousands of streams do not beat together.</summary>
+    /// <value>Default 0.2 (±20 %); 0 to 0.5.</value>
+    public double Jitter { get; init; } = 0.2;
+}
+
+public sealed record SessionsConfig
+{
+    /// <summary>A session without a request or open stream for this long ends.</summary>
+    /// <value>Default 24 h; 1 s to 30 d.</value>
+    public TimeSpan Idle { get; init; } = TimeSpan.FromHours(24);
+}
+
+public sealed record StreamsConfig
+{
+    /// <summary>Reconnection time told to clients with <c>retry:</c>.</summary>
+    /// <value>Default 1 s; 0 to 1 min.</value>
+    public TimeSpan Retry { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Bytes that may wait for one slow reader.</summary>
+    /// <value>Default 256 kB; 4 kB to 64 MB.</value>
+    public long Buffer { get; init; } = 256 * 1024;
+
+    /// <summary>Longest time a reader may take to accept what was written.</summary>
+    /// <value>Default 30 s; 10 ms to 1 h.</value>
+    public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+public sealed record EventLogConfig
+{
+    /// <value>Default 15 min.</value>
+    public TimeSpan Age { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>Events kept per session.</summary>
+    /// <value>Default 1,000.</value>
+    public int Events { get; init; } = 1000;
+
+    /// <summary>Bytes kept per session.</summary>
+    /// <value>Default 8 MB.</value>
+    public long Bytes { get; init; } = 8 * 1024 * 1024;
+}
+
+public sealed record CallsConfig
+{
+    /// <summary>How long a POST may stay undecided before it becomes an event stream.</summary>
+    /// <value>Default 500 ms; 0 to 10 s.</value>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How long the very first list of a server is waited for.</summary>
+    /// <value>Default 3 s; 0 to 1 min.</value>
+    public TimeSpan FirstListWait { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Longest silence (no answer, no progress) of one call.</summary>
+    /// <value>Default 5 min; 10 ms to 24 h.</value>
+    public TimeSpan Deadline { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Longest duration of one call, with progress or without.</summary>
+    /// <value>Default 1 h; 10 ms to 7 d.</value>
+    public TimeSpan HardCap { get; init; } = TimeSpan.FromHours(1);
+}
+
+public sealed record LimitsConfig
+{
+    /// <value>Default 64.</value>
+    public int StreamsPerUser { get; init; } = 64;
+
+    /// <value>Default 50,000.</value>
+    public int Streams { get; init; } = 50_000;
+
+    /// <value>Default 1,000.</value>
+    public int SessionsPerUser { get; init; } = 1000;
+
+    /// <value>Default 100,000.</value>
+    public int Sessions { get; init; } = 100_000;
+
+    /// <summary>Largest request body, and largest message of an upstream.</summary>
+    /// <value>Default 16 MB; 1 kB to 1 GB.</value>
+    public long BodySize { get; init; } = 16 * 1024 * 1024;
+
+    /// <summary>All request headers together.</summary>
+    /// <value>Default 32 kB.</value>
+    public int HeaderSize { get; init; } = 32 * 1024;
+
+    /// <value>Default 64.</value>
+    public int JsonDepth { get; init; } = 64;
+
+    /// <summary>Messages in one batch (2025-03-26).</summary>
+    /// <value>Default 100.</value>
+    public int Batch { get; init; } = 100;
+
+    /// <summary>Calls one user may start in a minute; 0: no limit.</summary>
+    public int CallsPerUserPerMinute { get; init; }
+
+    /// <summary>Calls of one session under way at once.</summary>
+    /// <value>Default 256.</value>
+    public int CallsPerSession { get; init; } = 256;
+
+    /// <summary>Standalone GET streams of one session.</summary>
+    /// <value>Default 4.</value>
+    public int GetStreamsPerSession { get; init; } = 4;
+}
+
+public sealed record DrainConfig
+{
+    /// <summary>Unready but serving everything, so that the balancer notices.</summary>
+    /// <value>Default 5 s.</value>
+    public TimeSpan Delay { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long calls may take to finish after that.</summary>
+    /// <value>Default 30 s.</value>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+public enum StoreKind
+{
+    Sqlite,
+    Memory,
+}
+
+public sealed record StoreConfig
+{
+    public StoreKind Kind { get; init; } = StoreKind.Sqlite;
+
+    /// <summary>Directory of the embedded store; null: <c>--data</c> or the default data directory.</summary>
+    public string? Directory { get; init; }
+}
+
+/// <summary>Who may come in. Only <c>none</c> is built so far; a host that embeds the gateway brings its own authentication.</summary>
+public sealed record AuthConfig
+{
+    public string Mode { get; init; } = "none";
+
+    /// <summary>Says in so many words that a non-loopback address may be served without authentication.</summary>
+    public bool AllowAnonymous { get; init; }
+}
+
+/// <summary>PEM files; reloaded when they change.</summary>
+public sealed record TlsConfig(string Cert, string Key);
+
+public sealed record HttpConfig
+{
+    /// <summary>How long an idle client connection is kept.</summary>
+    /// <value>Default 620 s, so that it outlives a balancer's 600 s.</value>
+    public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(620);
+
+    /// <summary>How long a client may take to send its request headers.</summary>
+    /// <value>Default 30 s.</value>
+    public TimeSpan HeadersTimeout { get; init; } = TimeSpan.FromSeconds(30);
+}

@@ -1,0 +1,90 @@
+namespace Mooring.Stores;
+
+/// <summary>
+/// What outlives connections, processes and replicas. One contract, several kinds; every kind passes the one contract test set.
+/// A returned task means committed: only then may an id of that row leave the gateway (invariant 17).
+/// </summary>
+/// <remarks>
+/// Methods may be called from any thread. Writes of one caller to one session are applied in the order of the calls, also when
+/// they are not awaited in between. Failures of the store itself come as <see cref="StoreException"/>.
+/// </remarks>
+internal interface IStore : IAsyncDisposable
+{
+    /// <summary>Opens the store and brings its schema up to date.</summary>
+    Task OpenAsync(CancellationToken cancel);
+
+    // Sessions
+
+    ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel);
+
+    /// <summary>Inserts or replaces.</summary>
+    Task SaveSessionAsync(SessionRecord session);
+
+    /// <summary>Moves <c>LastSeen</c> forward for many sessions at once; unknown ids are ignored.</summary>
+    Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions);
+
+    /// <summary>Removes the session with its links, streams and events. Removing an unknown one is fine.</summary>
+    Task DeleteSessionAsync(string sessionId);
+
+    /// <summary>Ids of sessions not seen since <paramref name="before"/>, at most <paramref name="limit"/>.</summary>
+    Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel);
+
+    Task<int> CountSessionsAsync(CancellationToken cancel);
+
+    // Links: the gateway's own sessions with upstreams, so that a restart can go on with them
+
+    Task<IReadOnlyList<LinkRecord>> FindLinksAsync(string sessionId, CancellationToken cancel);
+
+    /// <summary>Inserts or replaces by (session, server).</summary>
+    Task SaveLinkAsync(LinkRecord link);
+
+    Task DeleteLinkAsync(string sessionId, string server);
+
+    // Streams and their event logs
+
+    /// <summary>Writes the stream's row and, where given, its first event, in one transaction.</summary>
+    Task OpenStreamAsync(StreamRecord stream, EventRecord? primer);
+
+    /// <summary>Appends one event; with <paramref name="state"/> the stream's state changes in the same transaction.</summary>
+    Task AppendEventAsync(EventRecord record, StreamState? state = null);
+
+    Task SetStreamStateAsync(string sessionId, string streamId, StreamState state);
+
+    ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel);
+
+    /// <summary>Events of one stream with a sequence above <paramref name="after"/>, in order, at most <paramref name="limit"/>.</summary>
+    Task<IReadOnlyList<EventRecord>> ReadEventsAsync(string sessionId, string streamId, long after, int limit, CancellationToken cancel);
+
+    /// <summary>
+    /// Drops the session's oldest events until at most <paramref name="maxEvents"/> and <paramref name="maxBytes"/> remain.
+    /// The streams' rows stay and remember the highest sequence dropped (<see cref="StreamRecord.TrimmedTo"/>).
+    /// </summary>
+    Task TrimEventsAsync(string sessionId, int maxEvents, long maxBytes);
+
+    /// <summary>Drops events written before <paramref name="before"/> (remembered in <see cref="StreamRecord.TrimmedTo"/>), and the rows of finished streams last changed before it. Returns the number of events.</summary>
+    Task<int> ExpireEventsAsync(DateTimeOffset before);
+
+    /// <summary>All streams in state <see cref="StreamState.Running"/> that carry a call: at start, the calls a dead process left behind.</summary>
+    Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel);
+
+    // Catalogue: last known good lists
+
+    Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel);
+
+    /// <summary>Inserts or replaces by (server, key, kind).</summary>
+    Task SaveCatalogueAsync(CatalogueRecord record);
+
+    Task DeleteCatalogueAsync(string server);
+
+    // Names: which server holds a name that two servers show
+
+    Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel);
+
+    /// <summary>Inserts unless the name is held already; returns the server that holds it now.</summary>
+    Task<string> ClaimNameAsync(NameRecord name);
+
+    Task ReleaseNamesAsync(string server);
+}
+
+/// <summary>The store itself failed (not reachable, full, damaged); what was asked for may be tried again.</summary>
+internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,0 +1,130 @@
+namespace Mooring.Stores;
+
+/// <summary>A client conversation as it outlives processes.</summary>
+internal sealed record SessionRecord
+{
+    public required string Id { get; init; }
+
+    /// <summary>Who issued the identity; empty without authentication.</summary>
+    public required string Issuer { get; init; }
+
+    /// <summary>Whose session this is within <see cref="Issuer"/>; empty without authentication.</summary>
+    public required string Subject { get; init; }
+
+    /// <summary>The server of a single-server route; null on the merged route.</summary>
+    public string? Server { get; init; }
+
+    /// <summary><c>http</c> (Streamable HTTP) or <c>sse</c> (HTTP+SSE).</summary>
+    public required string Transport { get; init; }
+
+    /// <summary>The negotiated protocol version as on the wire.</summary>
+    public required string Version { get; init; }
+
+    /// <summary>The client's <c>initialize</c> params, raw UTF-8 JSON; empty until they came (HTTP+SSE).</summary>
+    public required ReadOnlyMemory<byte> InitializeParams { get; init; }
+
+    /// <summary>Whether <c>notifications/initialized</c> came.</summary>
+    public bool Initialized { get; init; }
+
+    /// <summary>What the client set with <c>logging/setLevel</c>, or null.</summary>
+    public string? LogLevel { get; init; }
+
+    /// <summary>Resource URIs subscribed to, as the client wrote them.</summary>
+    public IReadOnlyList<string> Subscriptions { get; init; } = [];
+
+    public required DateTimeOffset Created { get; init; }
+
+    public required DateTimeOffset LastSeen { get; init; }
+}
+
+/// <summary>The gateway's own session with one upstream on behalf of one client session.</summary>
+internal sealed record LinkRecord
+{
+    public required string SessionId { get; init; }
+
+    public required string Server { get; init; }
+
+    /// <summary>The upstream's <c>Mcp-Session-Id</c>; null where it gave none.</summary>
+    public string? UpstreamSessionId { get; init; }
+
+    public required string Version { get; init; }
+
+    /// <summary>The upstream's <c>InitializeResult</c>, raw UTF-8 JSON.</summary>
+    public required ReadOnlyMemory<byte> InitializeResult { get; init; }
+
+    /// <summary>A hash of what the link was opened with (address, headers, client parameters); a link with another hash is not reused.</summary>
+    public required string Fingerprint { get; init; }
+}
+
+internal enum StreamKind
+{
+    /// <summary>A standalone GET stream.</summary>
+    Get,
+
+    /// <summary>The answer of a POST with one or more requests.</summary>
+    Post,
+}
+
+internal enum StreamState
+{
+    /// <summary>More may come.</summary>
+    Running,
+
+    /// <summary>Its last message is in the log.</summary>
+    Finished,
+
+    /// <summary>Its call was cancelled; nothing more comes and there is no answer.</summary>
+    Cancelled,
+}
+
+/// <summary>One resumable stream; for a POST also the record of its call.</summary>
+internal sealed record StreamRecord
+{
+    public required string SessionId { get; init; }
+
+    /// <summary>Random, unique in the session and beyond.</summary>
+    public required string StreamId { get; init; }
+
+    public required StreamKind Kind { get; init; }
+
+    public required StreamState State { get; init; }
+
+    /// <summary>The client's request ids (raw JSON tokens) this stream has yet to answer or answered; empty for GET.</summary>
+    public IReadOnlyList<string> RequestIds { get; init; } = [];
+
+    /// <summary>The upstream the call went to; null for GET or when several.</summary>
+    public string? Server { get; init; }
+
+    /// <summary>The process that runs the call.</summary>
+    public string? Replica { get; init; }
+
+    public required DateTimeOffset Changed { get; init; }
+
+    /// <summary>Highest sequence that was dropped by a limit; 0: none. Kept by the store.</summary>
+    public long TrimmedTo { get; init; }
+}
+
+/// <summary>One event of a stream.</summary>
+/// <param name="SessionId">The session.</param>
+/// <param name="StreamId">The stream in that session.</param>
+/// <param name="Sequence">1, 2, 3 … in the stream.</param>
+/// <param name="Body">The JSON-RPC message, raw UTF-8; empty for a primer.</param>
+/// <param name="Written">When it was appended.</param>
+/// <param name="RequestId">The client request (raw JSON token) this event answers; null for anything but a response.</param>
+internal sealed record EventRecord(
+    string SessionId, string StreamId, long Sequence, ReadOnlyMemory<byte> Body, DateTimeOffset Written, string? RequestId = null);
+
+/// <summary>One last known good answer of an upstream (its InitializeResult or a list).</summary>
+/// <param name="Server">The upstream.</param>
+/// <param name="Key">Protocol version, declared capabilities and credential identity it was asked with.</param>
+/// <param name="Kind"><c>initialize</c>, <c>tools</c>, <c>prompts</c>, <c>resources</c>, <c>templates</c>.</param>
+/// <param name="Body">Raw UTF-8 JSON, as the catalogue keeps it.</param>
+/// <param name="Hash">Of the body, to notice changes.</param>
+/// <param name="Fetched">When the upstream last confirmed it.</param>
+internal sealed record CatalogueRecord(string Server, string Key, string Kind, ReadOnlyMemory<byte> Body, string Hash, DateTimeOffset Fetched);
+
+/// <summary>Who holds a merged name.</summary>
+/// <param name="Kind"><c>tool</c>, <c>prompt</c> or <c>resource</c>.</param>
+/// <param name="Name">As shown to clients (a resource's URI).</param>
+/// <param name="Server">The first holder.</param>
+internal sealed record NameRecord(string Kind, string Name, string Server);
