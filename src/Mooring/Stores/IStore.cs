@@ -7,6 +7,9 @@ namespace Mooring.Stores;
 /// <remarks>
 /// Methods may be called from any thread. Writes of one caller to one session are applied in the order of the calls, also when
 /// they are not awaited in between. Failures of the store itself come as <see cref="StoreException"/>.
+/// Writes to a session, or to a stream, that is not there change nothing: its end may race with a call still running, and what comes
+/// too late must not bring rows of it back. Opening a stream or appending an event twice is a mistake of the caller
+/// (<see cref="InvalidOperationException"/>). Memory handed to a write stays unchanged until its task is done; memory handed out is the caller's.
 /// </remarks>
 internal interface IStore : IAsyncDisposable
 {
@@ -56,12 +59,16 @@ internal interface IStore : IAsyncDisposable
     Task<IReadOnlyList<EventRecord>> ReadEventsAsync(string sessionId, string streamId, long after, int limit, CancellationToken cancel);
 
     /// <summary>
-    /// Drops the session's oldest events until at most <paramref name="maxEvents"/> and <paramref name="maxBytes"/> remain.
+    /// Drops the session's oldest events (in the order of appending) until at most <paramref name="maxEvents"/> and <paramref name="maxBytes"/> remain.
     /// The streams' rows stay and remember the highest sequence dropped (<see cref="StreamRecord.TrimmedTo"/>).
     /// </summary>
     Task TrimEventsAsync(string sessionId, int maxEvents, long maxBytes);
 
-    /// <summary>Drops events written before <paramref name="before"/> (remembered in <see cref="StreamRecord.TrimmedTo"/>), and the rows of finished streams last changed before it. Returns the number of events.</summary>
+    /// <summary>
+    /// Drops events written before <paramref name="before"/> (remembered in <see cref="StreamRecord.TrimmedTo"/>), and the rows of
+    /// streams that ended, were last changed before it and have no events left. Returns the number of events.
+    /// </summary>
+    /// <remarks>Where a clock was set back, an event may stay as long as the one appended before it.</remarks>
     Task<int> ExpireEventsAsync(DateTimeOffset before);
 
     /// <summary>All streams in state <see cref="StreamState.Running"/> that carry a call: at start, the calls a dead process left behind.</summary>

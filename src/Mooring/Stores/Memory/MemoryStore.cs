@@ -1,0 +1,247 @@
+namespace Mooring.Stores.Memory;
+
+/// <summary>A store that ends with its process: for tests, and for gateways that may forget. Every call is done when it returns.</summary>
+internal sealed class MemoryStore(TimeProvider time) : IStore
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, MemorySession> _sessions = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Server, string Key, string Kind), CatalogueRecord> _catalogue = [];
+    private readonly Dictionary<(string Kind, string Name), NameRecord> _names = [];
+
+    public Task OpenAsync(CancellationToken cancel) => Task.CompletedTask;
+
+    public ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return new(_sessions.GetValueOrDefault(sessionId)?.Record);
+        }
+    }
+
+    public Task SaveSessionAsync(SessionRecord session)
+    {
+        // A copy: the caller's buffers are his again when the task is done.
+        var copy = session with { InitializeParams = session.InitializeParams.ToArray(), Subscriptions = [.. session.Subscriptions] };
+        lock (_gate)
+        {
+            if (_sessions.TryGetValue(session.Id, out var known))
+            {
+                known.Record = copy;
+            }
+            else
+            {
+                _sessions.Add(session.Id, new MemorySession(copy));
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions)
+    {
+        lock (_gate)
+        {
+            foreach (var (id, seen) in sessions)
+            {
+                if (_sessions.TryGetValue(id, out var session) && session.Record.LastSeen < seen)
+                {
+                    session.Record = session.Record with { LastSeen = seen };
+                }
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task DeleteSessionAsync(string sessionId)
+    {
+        lock (_gate)
+        {
+            _sessions.Remove(sessionId);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<string>>(
+                [.. _sessions.Values.Select(session => session.Record).Where(record => record.LastSeen < before)
+                    .OrderBy(record => record.LastSeen).Take(limit).Select(record => record.Id)]);
+        }
+    }
+
+    public Task<int> CountSessionsAsync(CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult(_sessions.Count);
+        }
+    }
+
+    public Task<IReadOnlyList<LinkRecord>> FindLinksAsync(string sessionId, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<LinkRecord>>(
+                _sessions.TryGetValue(sessionId, out var session) ? [.. session.Links.Values] : []);
+        }
+    }
+
+    public Task SaveLinkAsync(LinkRecord link) => With(
+        link.SessionId, session => session.Links[link.Server] = link with { InitializeResult = link.InitializeResult.ToArray() });
+
+    public Task DeleteLinkAsync(string sessionId, string server) => With(sessionId, session => session.Links.Remove(server));
+
+    public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => With(stream.SessionId, session =>
+    {
+        if (!session.Streams.TryAdd(stream.StreamId, stream with { RequestIds = [.. stream.RequestIds], TrimmedTo = 0 }))
+        {
+            throw new InvalidOperationException($"Stream {stream.StreamId} was opened before.");
+        }
+
+        if (primer is not null)
+        {
+            session.Append(primer);
+        }
+    });
+
+    public Task AppendEventAsync(EventRecord record, StreamState? state = null) => With(record.SessionId, session =>
+    {
+        if (session.Streams.ContainsKey(record.StreamId))
+        {
+            session.Append(record);
+            if (state is { } changed)
+            {
+                session.SetState(record.StreamId, changed, record.Written);
+            }
+        }
+    });
+
+    public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
+        With(sessionId, session => session.SetState(streamId, state, time.GetUtcNow()));
+
+    public ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return new(_sessions.GetValueOrDefault(sessionId)?.Streams.GetValueOrDefault(streamId));
+        }
+    }
+
+    public Task<IReadOnlyList<EventRecord>> ReadEventsAsync(
+        string sessionId, string streamId, long after, int limit, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult(_sessions.TryGetValue(sessionId, out var session) ? session.Read(streamId, after, limit) : []);
+        }
+    }
+
+    public Task TrimEventsAsync(string sessionId, int maxEvents, long maxBytes) =>
+        With(sessionId, session => session.Trim(maxEvents, maxBytes));
+
+    public Task<int> ExpireEventsAsync(DateTimeOffset before)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult(_sessions.Values.Sum(session => session.Expire(before)));
+        }
+    }
+
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<StreamRecord>>(
+                [.. _sessions.Values.SelectMany(session => session.Streams.Values)
+                    .Where(stream => stream.State == StreamState.Running && stream.RequestIds.Count > 0)]);
+        }
+    }
+
+    public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<CatalogueRecord>>([.. _catalogue.Values]);
+        }
+    }
+
+    public Task SaveCatalogueAsync(CatalogueRecord record)
+    {
+        lock (_gate)
+        {
+            _catalogue[(record.Server, record.Key, record.Kind)] = record with { Body = record.Body.ToArray() };
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task DeleteCatalogueAsync(string server)
+    {
+        lock (_gate)
+        {
+            foreach (var key in _catalogue.Keys.Where(key => key.Server == server).ToList())
+            {
+                _catalogue.Remove(key);
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<NameRecord>>([.. _names.Values]);
+        }
+    }
+
+    public Task<string> ClaimNameAsync(NameRecord name)
+    {
+        lock (_gate)
+        {
+            _names.TryAdd((name.Kind, name.Name), name);
+            return Task.FromResult(_names[(name.Kind, name.Name)].Server);
+        }
+    }
+
+    public Task ReleaseNamesAsync(string server)
+    {
+        lock (_gate)
+        {
+            foreach (var held in _names.Where(held => held.Value.Server == server).ToList())
+            {
+                _names.Remove(held.Key);
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public ValueTask DisposeAsync() => default;
+
+    /// <summary>Does something with a session unless it is gone. Failures come with the task, as from every other kind of store.</summary>
+    private Task With(string sessionId, Action<MemorySession> action)
+    {
+        lock (_gate)
+        {
+            if (_sessions.TryGetValue(sessionId, out var session))
+            {
+                try
+                {
+                    action(session);
+                }
+                catch (InvalidOperationException failure)
+                {
+                    return Task.FromException(failure);
+                }
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+}

@@ -1,0 +1,143 @@
+namespace Mooring.Stores.Sqlite;
+
+/// <summary>One step of the schema.</summary>
+/// <param name="Version">1, 2, 3 … without a gap.</param>
+/// <param name="WorksFrom">The oldest release's version that still runs on the result: a step that only adds keeps it, one that takes away raises it a release later.</param>
+/// <param name="Sql">What it does, in one transaction with the record of it.</param>
+internal sealed record SqliteMigration(int Version, int WorksFrom, string Sql);
+
+/// <summary>Brings a file's schema up to date; run by the writer before anything else.</summary>
+internal static class SqliteSchema
+{
+    /// <summary>
+    /// Rows refer to each other by small numbers, not by the long random ids, which would otherwise stand in every index.
+    /// An append costs the pages it touches, which go to the log whole: bodies lie in the order of appending, so that many share the
+    /// last page, with one narrow index that serves replay, limits and deletion; expiry walks the table from its oldest end.
+    /// </summary>
+    public static readonly IReadOnlyList<SqliteMigration> Migrations =
+    [
+        new(1, 1, """
+            create table sessions (
+                n integer primary key,
+                id text not null unique,
+                issuer text not null,
+                subject text not null,
+                server text,
+                transport text not null,
+                version text not null,
+                initialize_params blob not null,
+                initialized integer not null,
+                log_level text,
+                subscriptions text,
+                created integer not null,
+                last_seen integer not null);
+            create index sessions_last_seen on sessions (last_seen);
+
+            create table links (
+                session integer not null,
+                server text not null,
+                upstream_session_id text,
+                version text not null,
+                initialize_result blob not null,
+                fingerprint text not null,
+                primary key (session, server)) without rowid;
+
+            create table streams (
+                n integer primary key,
+                session integer not null,
+                stream_id text not null,
+                kind integer not null,
+                state integer not null,
+                request_ids text,
+                server text,
+                replica text,
+                changed integer not null,
+                trimmed_to integer not null default 0,
+                unique (session, stream_id));
+            create index streams_running_calls on streams (n) where state = 0 and request_ids is not null;
+            create index streams_ended on streams (changed) where state <> 0;
+
+            create table events (
+                n integer primary key,
+                session integer not null,
+                stream integer not null,
+                sequence integer not null,
+                written integer not null,
+                request_id text,
+                body blob not null,
+                unique (session, stream, sequence));
+
+            create table event_totals (
+                session integer primary key,
+                events integer not null,
+                bytes integer not null);
+
+            create table catalogue (
+                server text not null,
+                key text not null,
+                kind text not null,
+                body blob not null,
+                hash text not null,
+                fetched integer not null,
+                primary key (server, key, kind)) without rowid;
+
+            create table names (
+                kind text not null,
+                name text not null,
+                server text not null,
+                primary key (kind, name)) without rowid;
+            create index names_server on names (server);
+            """),
+    ];
+
+    /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>
+    /// <exception cref="StoreException">A newer release wrote the file in a way that this one cannot work with.</exception>
+    public static (int Before, int After) Apply(SqliteDatabase database, IReadOnlyList<SqliteMigration> migrations)
+    {
+        database.Execute("create table if not exists schema_version (version integer primary key, works_from integer not null)");
+        var (before, worksFrom) = Read(database);
+        var known = migrations[^1].Version;
+        if (worksFrom > known)
+        {
+            throw new StoreException(
+                $"The store file '{database.Path}' has schema version {before}, which needs a release that knows version {worksFrom}; "
+                + $"this one knows {known}. Run the newer release, or restore the backup made before the upgrade.");
+        }
+
+        foreach (var migration in migrations)
+        {
+            if (migration.Version > before)
+            {
+                ApplyOne(database, migration);
+            }
+        }
+
+        return (before, Math.Max(before, known));
+    }
+
+    private static (int Version, int WorksFrom) Read(SqliteDatabase database)
+    {
+        using var read = database.Use("select version, works_from from schema_version order by version desc limit 1");
+        return read.Step() ? ((int)read.Number(0), (int)read.Number(1)) : (0, 0);
+    }
+
+    private static void ApplyOne(SqliteDatabase database, SqliteMigration migration)
+    {
+        database.Run("begin immediate");
+        try
+        {
+            database.Execute(migration.Sql);
+            using (var note = database.Use("insert into schema_version (version, works_from) values (?, ?)"))
+            {
+                note.Bind(migration.Version).Bind(migration.WorksFrom).Run();
+            }
+
+            database.Run("commit");
+        }
+        catch
+        {
+            database.RollBack();
+            throw;
+        }
+    }
+}

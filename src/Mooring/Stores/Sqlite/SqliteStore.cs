@@ -1,0 +1,205 @@
+using Microsoft.Extensions.Logging;
+
+namespace Mooring.Stores.Sqlite;
+
+/// <summary>
+/// The embedded store: one file, one writer thread, a few reader threads. Owns its data directory while open; made and disposed by
+/// the service container. No call blocks its caller's thread.
+/// </summary>
+internal sealed class SqliteStore(SqliteStoreOptions options, TimeProvider time, ILogger<SqliteStore> logger) : IStore
+{
+    /// <summary>
+    /// Rows that one operation on many rows changes at most, so that those behind it wait some milliseconds and not seconds
+    /// (a thousand events are dropped in about 9 ms).
+    /// </summary>
+    private const int RowsPerOperation = 1000;
+
+    private readonly SqliteWriter _writer = new(options, time, logger);
+    private readonly SqliteReaders _readers = new(options);
+    private DirectoryLock? _lock;
+    private bool _open;
+    private bool _disposed;
+
+    public async Task OpenAsync(CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_lock is not null)
+        {
+            throw new InvalidOperationException("The store was opened before.");
+        }
+
+        try
+        {
+            PrepareDirectory();
+            _lock = DirectoryLock.Take(options);
+            MakeFile();
+            await _writer.StartAsync();
+            _readers.Start();
+            _open = true;
+        }
+        catch (UnauthorizedAccessException failure)
+        {
+            throw new StoreException($"The data directory '{options.Directory}' cannot be used: {failure.Message}", failure);
+        }
+        catch (IOException failure)
+        {
+            throw new StoreException($"The data directory '{options.Directory}' cannot be used: {failure.Message}", failure);
+        }
+        finally
+        {
+            if (!_open)
+            {
+                _lock?.Dispose();
+            }
+        }
+    }
+
+    public async ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel) =>
+        await Read(SessionRows.Find, sessionId, cancel);
+
+    public Task SaveSessionAsync(SessionRecord session) => Write(SessionRows.Save, session);
+
+    public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) =>
+        Task.WhenAll(sessions.Chunk(RowsPerOperation).Select(chunk => Write(SessionRows.Touch, chunk)));
+
+    public Task DeleteSessionAsync(string sessionId) => Write(SessionRows.Delete, sessionId);
+
+    public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
+        Read(SessionRows.FindIdle, (before, limit), cancel);
+
+    public Task<int> CountSessionsAsync(CancellationToken cancel) => Read(static (database, _) => SessionRows.Count(database), 0, cancel);
+
+    public Task<IReadOnlyList<LinkRecord>> FindLinksAsync(string sessionId, CancellationToken cancel) =>
+        Read(SessionRows.FindLinks, sessionId, cancel);
+
+    public Task SaveLinkAsync(LinkRecord link) => Write(SessionRows.SaveLink, link);
+
+    public Task DeleteLinkAsync(string sessionId, string server) => Write(SessionRows.DeleteLink, (sessionId, server));
+
+    public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => Write(StreamRows.Open, (stream, primer));
+
+    public Task AppendEventAsync(EventRecord record, StreamState? state = null) => Write(EventRows.Append, (record, state));
+
+    public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
+        Write(StreamRows.SetState, (sessionId, streamId, state, time.GetUtcNow()));
+
+    public async ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel) =>
+        await Read(StreamRows.Find, (sessionId, streamId), cancel);
+
+    public Task<IReadOnlyList<EventRecord>> ReadEventsAsync(
+        string sessionId, string streamId, long after, int limit, CancellationToken cancel) =>
+        Read(EventRows.Read, (sessionId, streamId, after, limit), cancel);
+
+    public Task TrimEventsAsync(string sessionId, int maxEvents, long maxBytes) =>
+        Write(EventRows.Trim, (sessionId, maxEvents, maxBytes));
+
+    public async Task<int> ExpireEventsAsync(DateTimeOffset before)
+    {
+        var total = 0;
+        int dropped;
+        do
+        {
+            dropped = await Write(EventRows.Expire, (before, RowsPerOperation));
+            total += dropped;
+        }
+        while (dropped == RowsPerOperation);
+
+        do
+        {
+            dropped = await Write(StreamRows.DropEnded, (before, RowsPerOperation));
+        }
+        while (dropped == RowsPerOperation);
+
+        return total;
+    }
+
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) =>
+        Read(static (database, _) => StreamRows.FindRunningCalls(database), 0, cancel);
+
+    public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
+        Read(static (database, _) => CatalogueRows.Load(database), 0, cancel);
+
+    public Task SaveCatalogueAsync(CatalogueRecord record) => Write(CatalogueRows.Save, record);
+
+    public Task DeleteCatalogueAsync(string server) => Write(CatalogueRows.Delete, server);
+
+    public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel) =>
+        Read(static (database, _) => CatalogueRows.LoadNames(database), 0, cancel);
+
+    public Task<string> ClaimNameAsync(NameRecord name) => Write(CatalogueRows.Claim, name);
+
+    public Task ReleaseNamesAsync(string server) => Write(CatalogueRows.Release, server);
+
+    /// <summary>Commits what is queued, then closes the file and gives up the directory.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        if (_open)
+        {
+            // Readers first: the last connection to close folds the log back into the file, and only the writer's may take that long.
+            await _readers.StopAsync();
+            await _writer.StopAsync();
+        }
+
+        _lock?.Dispose();
+    }
+
+    private Task<TResult> Write<TArgument, TResult>(Func<SqliteDatabase, TArgument, TResult> work, TArgument argument)
+    {
+        ThrowIfNotOpen();
+        return _writer.Do(work, argument);
+    }
+
+    private Task<TResult> Read<TArgument, TResult>(
+        Func<SqliteDatabase, TArgument, TResult> work, TArgument argument, CancellationToken cancel)
+    {
+        ThrowIfNotOpen();
+        return _readers.Do(work, argument, cancel);
+    }
+
+    private void ThrowIfNotOpen()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (!_open)
+        {
+            throw new InvalidOperationException("The store is not open yet.");
+        }
+    }
+
+    private void PrepareDirectory()
+    {
+        // Sessions hold what people asked and got: nobody else on the machine reads them.
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(options.Directory);
+        }
+        else
+        {
+            Directory.CreateDirectory(options.Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+
+    private void MakeFile()
+    {
+        // An existing file is left alone: closing it here would drop the locks that SQLite in this process holds on it.
+        if (File.Exists(options.DatabasePath))
+        {
+            return;
+        }
+
+        // Made here rather than by SQLite, which would let the group and others read; its log takes over the mode.
+        var mode = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+        {
+            mode.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        new FileStream(options.DatabasePath, mode).Dispose();
+    }
+}

@@ -1,0 +1,38 @@
+using Microsoft.Extensions.DependencyInjection;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Mooring.Stores.Memory;
+using Mooring.Stores.Sqlite;
+using Xunit;
+
+namespace Mooring.Tests.Stores;
+
+public sealed class AddStoresTests
+{
+    [Fact]
+    public async Task AddStores_Memory_GivesOneMemoryStore()
+    {
+        await using var provider = new ServiceCollection().AddLogging()
+            .AddStores(_ => (new StoreConfig { Kind = StoreKind.Memory }, "unused")).BuildServiceProvider();
+
+        Assert.IsType<MemoryStore>(provider.GetRequiredService<IStore>());
+        Assert.Same(provider.GetRequiredService<IStore>(), provider.GetRequiredService<IStore>());
+    }
+
+    [Theory]
+    [InlineData(null, "data")]
+    [InlineData("own", "own")]
+    public async Task AddStores_Sqlite_UsesTheConfiguredDirectoryBeforeTheDefault(string? configured, string expected)
+    {
+        await using var fixture = new SqliteFixture();
+        var config = new StoreConfig { Directory = configured is null ? null : Path.Combine(fixture.Directory, configured) };
+        await using (var provider = new ServiceCollection().AddLogging()
+            .AddStores(_ => (config, Path.Combine(fixture.Directory, "data"))).BuildServiceProvider())
+        {
+            var store = Assert.IsType<SqliteStore>(provider.GetRequiredService<IStore>());
+            await store.OpenAsync(TestContext.Current.CancellationToken);
+        }
+
+        Assert.True(File.Exists(Path.Combine(fixture.Directory, expected, "mooring.db")));
+    }
+}

@@ -1,0 +1,116 @@
+using System.Reflection;
+using Mooring.Stores;
+using Mooring.Stores.Sqlite;
+using Xunit;
+using static Mooring.Tests.Stores.StoreRecords;
+
+namespace Mooring.Tests.Stores;
+
+public sealed class SqliteSchemaTests : IAsyncDisposable
+{
+    private readonly SqliteFixture _fixture = new();
+
+    public async ValueTask DisposeAsync() => await _fixture.DisposeAsync();
+
+    [Fact]
+    public void Migrations_AsShipped_CountUpWithoutAGapAndNeedNoFutureRelease()
+    {
+        Assert.Equal(Enumerable.Range(1, SqliteSchema.Migrations.Count), SqliteSchema.Migrations.Select(step => step.Version));
+        Assert.All(SqliteSchema.Migrations, step => Assert.InRange(step.WorksFrom, 1, step.Version));
+    }
+
+    [Fact]
+    public async Task Apply_FileOfThePreviousVersion_RunsOnlyWhatIsMissingAndKeepsTheRows()
+    {
+        await _fixture.MakeFileAsync();
+        using var database = SqliteDatabase.Open(_fixture.Options);
+        var next = SqliteSchema.Migrations.Count + 1;
+        SessionRows.Save(database, Session());
+        List<SqliteMigration> migrations =
+        [
+            .. SqliteSchema.Migrations,
+            new(next, 1, "alter table sessions add column colour text"),
+            new(next + 1, 1, "update sessions set colour = 'red'"),
+        ];
+
+        Assert.Equal((next - 1, next + 1), SqliteSchema.Apply(database, migrations));
+        Assert.Equal((next + 1, next + 1), SqliteSchema.Apply(database, migrations));
+
+        Assert.Equal(Describe(Session()), Describe(SessionRows.Find(database, "session")));
+        using var read = database.Use("select colour from sessions");
+        Assert.True(read.Step());
+        Assert.Equal("red", read.Text(0));
+    }
+
+    [Fact]
+    public async Task Apply_StepFails_LeavesTheVersionBeforeIt()
+    {
+        await _fixture.MakeFileAsync();
+        using var database = SqliteDatabase.Open(_fixture.Options);
+        var next = SqliteSchema.Migrations.Count + 1;
+        List<SqliteMigration> broken =
+            [.. SqliteSchema.Migrations, new(next, 1, "create table half (n integer); create table half (n integer)")];
+
+        Assert.Throws<StoreException>(() => SqliteSchema.Apply(database, broken));
+
+        Assert.Equal((next - 1, next - 1), SqliteSchema.Apply(database, SqliteSchema.Migrations));
+        using var read = database.Use("select count(*) from sqlite_master where name = 'half'");
+        Assert.True(read.Step());
+        Assert.Equal(0, read.Number(0));
+    }
+
+    [Fact]
+    public async Task Open_NewerSchemaThatStillWorksFromOurs_Opens()
+    {
+        await _fixture.MakeFileAsync();
+        using (var database = SqliteDatabase.Open(_fixture.Options))
+        {
+            database.Execute("insert into schema_version values (90, 1); alter table sessions add column later text");
+        }
+
+        var store = await _fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+
+        Assert.Equal(1, await store.CountSessionsAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Open_NewerSchemaThatTookAwayWhatWeNeed_IsRefusedWithBothVersions()
+    {
+        await _fixture.MakeFileAsync();
+        using (var database = SqliteDatabase.Open(_fixture.Options))
+        {
+            database.Execute("insert into schema_version values (90, 89)");
+        }
+
+        var refusal = await Assert.ThrowsAsync<StoreException>(() => _fixture.OpenAsync());
+
+        Assert.Contains("schema version 90", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains($"this one knows {SqliteSchema.Migrations.Count}", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Statements_OfEveryRequest_UseAnIndex()
+    {
+        await _fixture.MakeFileAsync();
+        using var database = SqliteDatabase.Open(_fixture.Options);
+        var statements = new[] { typeof(SessionRows), typeof(StreamRows), typeof(EventRows), typeof(CatalogueRows) }
+            .SelectMany(type => type.GetFields(BindingFlags.NonPublic | BindingFlags.Static))
+            .Where(field => field is { IsLiteral: true, IsAssembly: true })
+            .ToDictionary(field => $"{field.DeclaringType!.Name}.{field.Name}", field => (string)field.GetRawConstantValue()!);
+        Assert.True(statements.Count >= 14);
+
+        foreach (var (name, sql) in statements)
+        {
+            using var plan = database.Use("explain query plan " + sql);
+            while (plan.Step())
+            {
+                // The partial index holds running calls only: reading all of it is the purpose.
+                var step = plan.Text(3);
+                Assert.False(
+                    step.StartsWith("SCAN", StringComparison.Ordinal) && !step.Contains("streams_running_calls", StringComparison.Ordinal),
+                    $"{name}: {step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+using Mooring.Stores;
+using Xunit;
+using static Mooring.Tests.Stores.StoreRecords;
+
+namespace Mooring.Tests.Stores;
+
+/// <summary>Streams, event logs, their limits, order and concurrency.</summary>
+public abstract partial class StoreContractTests
+{
+    [Fact]
+    public async Task OpenStream_WithPrimer_BothComeBackUnchanged()
+    {
+        await _store.SaveSessionAsync(Session());
+        var primer = new EventRecord("session", "stream", 1, default, FakeClock.Start);
+        await _store.OpenStreamAsync(Call() with { TrimmedTo = 99 }, primer);
+        await _store.OpenStreamAsync(Get(), null);
+
+        Assert.Equal(Describe(Call()), Describe(await _store.FindStreamAsync("session", "stream", Cancel)));
+        Assert.Equal(Describe(Get()), Describe(await _store.FindStreamAsync("session", "get", Cancel)));
+        Assert.Equal([Describe(primer)], (await _store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(Describe));
+        Assert.Empty(await _store.ReadEventsAsync("session", "get", 0, 10, Cancel));
+        Assert.Null(await _store.FindStreamAsync("other", "stream", Cancel));
+    }
+
+    [Fact]
+    public async Task OpenStream_OpenedBefore_IsRefusedAndChangesNothing()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), Event(1));
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _store.OpenStreamAsync(Get("stream"), Event(2)));
+
+        Assert.Equal(Describe(Call()), Describe(await _store.FindStreamAsync("session", "stream", Cancel)));
+        Assert.Equal([1], await SequencesAsync());
+    }
+
+    [Fact]
+    public async Task AppendEvent_WithState_WritesBoth()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), null);
+        var answer = Event(1, written: FakeClock.Start + TimeSpan.FromSeconds(9)) with { RequestId = "\"seven\"" };
+        await _store.AppendEventAsync(answer, StreamState.Finished);
+
+        Assert.Equal(
+            Describe(Call() with { State = StreamState.Finished, Changed = answer.Written }),
+            Describe(await _store.FindStreamAsync("session", "stream", Cancel)));
+        Assert.Equal([Describe(answer)], (await _store.ReadEventsAsync("session", "stream", 0, 1, Cancel)).Select(Describe));
+    }
+
+    [Fact]
+    public async Task AppendEvent_SequenceAppendedBefore_FailsAlone()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), Event(1, body: "first"));
+
+        var before = _store.AppendEventAsync(Event(2));
+        var twice = _store.AppendEventAsync(Event(1, body: "second"), StreamState.Finished);
+        var after = _store.AppendEventAsync(Event(3));
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => twice);
+        await Task.WhenAll(before, after);
+        Assert.Equal([1, 2, 3], await SequencesAsync());
+        Assert.Equal("first", Text((await _store.ReadEventsAsync("session", "stream", 0, 1, Cancel))[0].Body));
+        Assert.Equal(StreamState.Running, (await _store.FindStreamAsync("session", "stream", Cancel))!.State);
+    }
+
+    [Fact]
+    public async Task AppendEvent_LargeBody_ComesBackUnchanged()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), null);
+        var body = new byte[3 * 1024 * 1024];
+        new Random(1).NextBytes(body);
+        await _store.AppendEventAsync(Event(1) with { Body = body });
+
+        Assert.Equal(body, (await _store.ReadEventsAsync("session", "stream", 0, 1, Cancel))[0].Body.ToArray());
+    }
+
+    [Fact]
+    public async Task SetStreamState_NoTimeGiven_TakesTheClocks()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), null);
+        _clock.Advance(TimeSpan.FromSeconds(3));
+
+        await _store.SetStreamStateAsync("session", "stream", StreamState.Cancelled);
+        await _store.SetStreamStateAsync("session", "unknown", StreamState.Cancelled);
+
+        Assert.Equal(
+            Describe(Call() with { State = StreamState.Cancelled, Changed = FakeClock.Start + TimeSpan.FromSeconds(3) }),
+            Describe(await _store.FindStreamAsync("session", "stream", Cancel)));
+    }
+
+    [Fact]
+    public async Task ReadEvents_AfterAndLimit_GiveThatPartOfThatStreamInOrder()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call("a"), null);
+        await _store.OpenStreamAsync(Call("b"), null);
+        foreach (var sequence in new[] { 1, 2, 4, 3, 5 })
+        {
+            await _store.AppendEventAsync(Event(sequence, "a"));
+            await _store.AppendEventAsync(Event(sequence * 10, "b"));
+        }
+
+        Assert.Equal([1, 2, 3, 4, 5], await SequencesAsync("a"));
+        Assert.Equal([3, 4], (await _store.ReadEventsAsync("session", "a", 2, 2, Cancel)).Select(known => known.Sequence));
+        Assert.Empty(await _store.ReadEventsAsync("session", "a", 5, 10, Cancel));
+        Assert.Empty(await _store.ReadEventsAsync("session", "unknown", 0, 10, Cancel));
+    }
+
+    [Fact]
+    public async Task Writes_NotAwaitedInBetween_ApplyInTheOrderOfTheCalls()
+    {
+        const int count = 500;
+        List<Task> writes =
+        [
+            _store.SaveSessionAsync(Session()),
+            _store.OpenStreamAsync(Call(), null),
+            .. Enumerable.Range(1, count).Select(sequence => _store.AppendEventAsync(Event(sequence))),
+            _store.TrimEventsAsync("session", 100, long.MaxValue),
+            _store.AppendEventAsync(Event(count + 1), StreamState.Finished),
+            _store.SetStreamStateAsync("session", "stream", StreamState.Cancelled),
+            _store.SaveSessionAsync(Session() with { LogLevel = "debug" }),
+            _store.SaveSessionAsync(Session() with { LogLevel = "error" }),
+        ];
+        await Task.WhenAll(writes);
+
+        Assert.Equal(Enumerable.Range(count - 99, 101).Select(i => (long)i), await SequencesAsync());
+        Assert.Equal(StreamState.Cancelled, (await _store.FindStreamAsync("session", "stream", Cancel))!.State);
+        Assert.Equal("error", (await _store.FindSessionAsync("session", Cancel))!.LogLevel);
+    }
+
+    [Fact]
+    public async Task TrimEvents_TooMany_DropsTheSessionsOldestAndRemembersPerStream()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveSessionAsync(Session("other"));
+        await _store.OpenStreamAsync(Call("a"), null);
+        await _store.OpenStreamAsync(Call("b"), null);
+        await _store.OpenStreamAsync(Call("a", "other"), Event(1, "a", "other"));
+        foreach (var (stream, sequence, second) in new[] { ("a", 1, 1), ("a", 2, 2), ("b", 1, 3), ("a", 3, 4), ("b", 2, 4) })
+        {
+            await _store.AppendEventAsync(Event(sequence, stream, written: FakeClock.Start + TimeSpan.FromSeconds(second)));
+        }
+
+        await _store.TrimEventsAsync("session", 5, long.MaxValue);
+        Assert.Equal([1, 2, 3], await SequencesAsync("a"));
+        await _store.TrimEventsAsync("session", 2, long.MaxValue);
+
+        Assert.Equal([3], await SequencesAsync("a"));
+        Assert.Equal([2], await SequencesAsync("b"));
+        Assert.Equal(2, await TrimmedToAsync("a"));
+        Assert.Equal(1, await TrimmedToAsync("b"));
+        Assert.Equal([1], await SequencesAsync("a", "other"));
+        Assert.Equal(0, await TrimmedToAsync("a", "other"));
+
+        await _store.TrimEventsAsync("session", 0, long.MaxValue);
+        await _store.AppendEventAsync(Event(4, "a"));
+        Assert.Equal([4], await SequencesAsync("a"));
+        Assert.Equal(3, await TrimmedToAsync("a"));
+    }
+
+    [Fact]
+    public async Task TrimEvents_TooManyBytes_DropsUntilTheRestFits()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), Event(1, body: ""));
+        for (var sequence = 2; sequence <= 5; sequence++)
+        {
+            await _store.AppendEventAsync(Event(sequence, body: new string('é', 50)));
+        }
+
+        await _store.TrimEventsAsync("session", int.MaxValue, 400);
+        Assert.Equal([1, 2, 3, 4, 5], await SequencesAsync());
+        await _store.TrimEventsAsync("session", int.MaxValue, 399);
+        Assert.Equal([3, 4, 5], await SequencesAsync());
+        await _store.TrimEventsAsync("session", int.MaxValue, 99);
+
+        Assert.Empty(await SequencesAsync());
+        Assert.Equal(5, await TrimmedToAsync());
+        await _store.AppendEventAsync(Event(6, body: new string('x', 99)));
+        await _store.TrimEventsAsync("session", int.MaxValue, 99);
+        Assert.Equal([6], await SequencesAsync());
+    }
+
+    [Fact]
+    public async Task ExpireEvents_SomeOlder_DropsThoseAndTheRowsOfStreamsEndedBefore()
+    {
+        var border = FakeClock.Start + TimeSpan.FromMinutes(1);
+        await _store.SaveSessionAsync(Session());
+        foreach (var stream in new[] { "running", "ended", "cancelled", "ended late", "ended with rest" })
+        {
+            await _store.OpenStreamAsync(Call(stream), Event(1, stream));
+        }
+
+        await _store.SetStreamStateAsync("session", "cancelled", StreamState.Cancelled);
+        await _store.AppendEventAsync(Event(2, "ended with rest"), StreamState.Finished);
+        await _store.AppendEventAsync(Event(2, "ended", written: border - TimeSpan.FromTicks(1)), StreamState.Finished);
+        await _store.AppendEventAsync(Event(2, "running", written: border));
+        await _store.AppendEventAsync(Event(2, "ended late", written: border), StreamState.Finished);
+        await _store.AppendEventAsync(Event(3, "ended with rest", written: border));
+
+        Assert.Equal(7, await _store.ExpireEventsAsync(border));
+
+        Assert.Equal([2], await SequencesAsync("running"));
+        Assert.Equal(1, await TrimmedToAsync("running"));
+        Assert.Null(await _store.FindStreamAsync("session", "ended", Cancel));
+        Assert.Null(await _store.FindStreamAsync("session", "cancelled", Cancel));
+        Assert.Equal([2], await SequencesAsync("ended late"));
+        Assert.Equal([3], await SequencesAsync("ended with rest"));
+        Assert.Equal(0, await _store.ExpireEventsAsync(border));
+
+        // The limits count what is really there.
+        await _store.TrimEventsAsync("session", 3, 6);
+        Assert.Equal([2], await SequencesAsync("running"));
+    }
+
+    [Fact]
+    public async Task ExpireEvents_MoreThanOneBatch_DropsAll()
+    {
+        const int count = 2300;
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), null);
+        await Task.WhenAll(Enumerable.Range(1, count).Select(sequence => _store.AppendEventAsync(Event(sequence))));
+
+        Assert.Equal(count, await _store.ExpireEventsAsync(FakeClock.Start + TimeSpan.FromTicks(1)));
+
+        Assert.Empty(await SequencesAsync());
+        Assert.Equal(count, await TrimmedToAsync());
+    }
+
+    [Fact]
+    public async Task FindRunningCalls_StreamsOfAllKinds_GivesCallsThatRun()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveSessionAsync(Session("other"));
+        await _store.OpenStreamAsync(Call("runs"), null);
+        await _store.OpenStreamAsync(Call("runs", "other") with { Server = null }, null);
+        await _store.OpenStreamAsync(Call("finished"), null);
+        await _store.AppendEventAsync(Event(1, "finished"), StreamState.Finished);
+        await _store.OpenStreamAsync(Call("cancelled"), null);
+        await _store.SetStreamStateAsync("session", "cancelled", StreamState.Cancelled);
+        await _store.OpenStreamAsync(Get(), null);
+
+        Assert.Equal(
+            [Describe(Call("runs", "other") with { Server = null }), Describe(Call("runs"))],
+            (await _store.FindRunningCallsAsync(Cancel)).OrderBy(call => call.SessionId, StringComparer.Ordinal).Select(Describe));
+    }
+
+    [Fact]
+    public async Task Store_ManyCallersAtOnce_NothingIsLostOrMixedUp()
+    {
+        const int callers = 16;
+        const long eventsEach = 60;
+        using var start = new Barrier(callers);
+
+        async Task CallAsync(string session)
+        {
+            await _store.SaveSessionAsync(Session(session));
+            await _store.OpenStreamAsync(Call("stream", session), null);
+            for (long sequence = 1; sequence <= eventsEach; sequence++)
+            {
+                await _store.AppendEventAsync(Event(sequence, "stream", session, $"{session}:{sequence}"));
+                var last = Assert.Single(await _store.ReadEventsAsync(session, "stream", sequence - 1, 10, Cancel));
+                Assert.Equal(Describe(Event(sequence, "stream", session, $"{session}:{sequence}")), Describe(last));
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, callers).Select(i => Task.Factory.StartNew(
+            () =>
+            {
+                start.SignalAndWait(Cancel);
+                return CallAsync($"s{i}");
+            },
+            Cancel,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default).Unwrap()));
+
+        for (var i = 0; i < callers; i++)
+        {
+            Assert.Equal(eventsEach, (await _store.ReadEventsAsync($"s{i}", "stream", 0, 1000, Cancel)).Count);
+        }
+
+        Assert.Equal(callers, await _store.CountSessionsAsync(Cancel));
+    }
+
+    private async Task<IEnumerable<long>> SequencesAsync(string stream = "stream", string session = "session") =>
+        (await _store.ReadEventsAsync(session, stream, 0, int.MaxValue, Cancel)).Select(known => known.Sequence);
+
+    private async Task<long> TrimmedToAsync(string stream = "stream", string session = "session") =>
+        (await _store.FindStreamAsync(session, stream, Cancel))!.TrimmedTo;
+}

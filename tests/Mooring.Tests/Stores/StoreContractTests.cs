@@ -1,0 +1,255 @@
+using Mooring.Stores;
+using Xunit;
+using static Mooring.Tests.Stores.StoreRecords;
+
+namespace Mooring.Tests.Stores;
+
+/// <summary>What every kind of store must do: sessions, links, catalogue, names. Streams and events are in the other part.</summary>
+public abstract partial class StoreContractTests : IAsyncLifetime
+{
+    private readonly FakeClock _clock = new();
+    private IStore _store = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _store = Create(_clock);
+        await _store.OpenAsync(Cancel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _store.DisposeAsync();
+        CleanUp();
+        GC.SuppressFinalize(this);
+    }
+
+    private protected abstract IStore Create(TimeProvider time);
+
+    private protected virtual void CleanUp()
+    {
+    }
+
+    [Fact]
+    public async Task FindSession_NeverSaved_IsNull()
+    {
+        Assert.Null(await _store.FindSessionAsync("nobody", Cancel));
+        Assert.Equal(0, await _store.CountSessionsAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task SaveSession_EveryField_ComesBackUnchanged()
+    {
+        var full = Session("full");
+        var bare = Session("bare") with
+        {
+            Issuer = "",
+            Subject = "",
+            Server = null,
+            InitializeParams = default,
+            Initialized = false,
+            LogLevel = null,
+            Subscriptions = [],
+        };
+        await _store.SaveSessionAsync(full);
+        await _store.SaveSessionAsync(bare);
+
+        Assert.Equal(Describe(full), Describe(await _store.FindSessionAsync("full", Cancel)));
+        Assert.Equal(Describe(bare), Describe(await _store.FindSessionAsync("bare", Cancel)));
+        Assert.Null((await _store.FindSessionAsync("bare", Cancel))!.Server);
+        Assert.Equal(2, await _store.CountSessionsAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task SaveSession_IdDiffersOnlyInCase_IsAnotherSession()
+    {
+        await _store.SaveSessionAsync(Session("Abc"));
+
+        Assert.Null(await _store.FindSessionAsync("abc", Cancel));
+    }
+
+    [Fact]
+    public async Task SaveSession_SavedBefore_ReplacesTheRecordAndKeepsWhatBelongsToIt()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        await _store.OpenStreamAsync(Call(), Event(1));
+
+        var changed = Session() with { LogLevel = "debug", Subscriptions = ["x"], LastSeen = FakeClock.Start + TimeSpan.FromHours(1) };
+        await _store.SaveSessionAsync(changed);
+
+        Assert.Equal(Describe(changed), Describe(await _store.FindSessionAsync("session", Cancel)));
+        Assert.Single(await _store.FindLinksAsync("session", Cancel));
+        Assert.Single(await _store.ReadEventsAsync("session", "stream", 0, 10, Cancel));
+        Assert.Equal(1, await _store.CountSessionsAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Writes_BufferReusedAfterTheTaskIsDone_StoreKeepsWhatWasWritten()
+    {
+        var buffer = "before"u8.ToArray();
+        await _store.SaveSessionAsync(Session() with { InitializeParams = buffer });
+        await _store.SaveLinkAsync(Link() with { InitializeResult = buffer });
+        await _store.OpenStreamAsync(Call(), Event(1) with { Body = buffer });
+        await _store.SaveCatalogueAsync(new CatalogueRecord("files", "k", "tools", buffer, "h", FakeClock.Start));
+
+        "AFTER!"u8.CopyTo(buffer);
+
+        Assert.Equal("before", Text((await _store.FindSessionAsync("session", Cancel))!.InitializeParams));
+        Assert.Equal("before", Text((await _store.FindLinksAsync("session", Cancel))[0].InitializeResult));
+        Assert.Equal("before", Text((await _store.ReadEventsAsync("session", "stream", 0, 1, Cancel))[0].Body));
+        Assert.Equal("before", Text((await _store.LoadCatalogueAsync(Cancel))[0].Body));
+    }
+
+    [Fact]
+    public async Task TouchSessions_ManyAtOnce_MovesKnownOnesForwardOnly()
+    {
+        var ids = Enumerable.Range(0, 2500).Select(i => $"s{i}").ToList();
+        await Task.WhenAll(ids.Select(id => _store.SaveSessionAsync(Session(id))));
+        var later = FakeClock.Start + TimeSpan.FromMinutes(5);
+
+        await _store.TouchSessionsAsync([("unknown", later), .. ids.Select(id => (id, later))]);
+        await _store.TouchSessionsAsync([("s0", FakeClock.Start)]);
+        await _store.TouchSessionsAsync([]);
+
+        Assert.Equal(ids.Count, await _store.CountSessionsAsync(Cancel));
+        Assert.Equal(later, (await _store.FindSessionAsync("s0", Cancel))!.LastSeen);
+        Assert.Empty(await _store.FindIdleSessionsAsync(later, 10, Cancel));
+    }
+
+    [Fact]
+    public async Task FindIdleSessions_SomeSeenSince_GivesOnlyTheOthersUpToTheLimit()
+    {
+        for (var i = 1; i <= 4; i++)
+        {
+            await _store.SaveSessionAsync(Session($"s{i}", FakeClock.Start + TimeSpan.FromSeconds(i)));
+        }
+
+        var border = FakeClock.Start + TimeSpan.FromSeconds(3);
+        Assert.Equal(["s1", "s2"], (await _store.FindIdleSessionsAsync(border, 10, Cancel)).Order());
+        Assert.Single(await _store.FindIdleSessionsAsync(border, 1, Cancel));
+    }
+
+    [Fact]
+    public async Task DeleteSession_WithLinksStreamsAndEvents_TakesAllOfItsOwnAndNothingElse()
+    {
+        foreach (var id in new[] { "gone", "stays" })
+        {
+            await _store.SaveSessionAsync(Session(id));
+            await _store.SaveLinkAsync(Link(id));
+            await _store.OpenStreamAsync(Call("stream", id), Event(1, session: id));
+            await _store.AppendEventAsync(Event(2, session: id));
+        }
+
+        await _store.DeleteSessionAsync("gone");
+        await _store.DeleteSessionAsync("never there");
+
+        Assert.Null(await _store.FindSessionAsync("gone", Cancel));
+        Assert.Empty(await _store.FindLinksAsync("gone", Cancel));
+        Assert.Null(await _store.FindStreamAsync("gone", "stream", Cancel));
+        Assert.Empty(await _store.ReadEventsAsync("gone", "stream", 0, 10, Cancel));
+        Assert.Equal(["stays"], (await _store.FindRunningCallsAsync(Cancel)).Select(call => call.SessionId));
+        Assert.Equal([1, 2], await SequencesAsync("stream", "stays"));
+
+        await _store.SaveSessionAsync(Session("gone"));
+        Assert.Empty(await _store.FindLinksAsync("gone", Cancel));
+        Assert.Null(await _store.FindStreamAsync("gone", "stream", Cancel));
+    }
+
+    [Fact]
+    public async Task Writes_SessionIsGone_LeaveNothingBehind()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), null);
+        await _store.DeleteSessionAsync("session");
+
+        await _store.AppendEventAsync(Event(1), StreamState.Finished);
+        await _store.SetStreamStateAsync("session", "stream", StreamState.Cancelled);
+        await _store.OpenStreamAsync(Call("late"), Event(1, "late"));
+        await _store.SaveLinkAsync(Link());
+        await _store.TouchSessionsAsync([("session", FakeClock.Start)]);
+        await _store.TrimEventsAsync("session", 0, 0);
+        await _store.SaveSessionAsync(Session());
+
+        Assert.Null(await _store.FindStreamAsync("session", "stream", Cancel));
+        Assert.Null(await _store.FindStreamAsync("session", "late", Cancel));
+        Assert.Empty(await _store.FindLinksAsync("session", Cancel));
+    }
+
+    [Fact]
+    public async Task Links_SavedReplacedDeleted_AreKeptBySessionAndServer()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveSessionAsync(Session("other"));
+        await _store.SaveLinkAsync(Link(server: "a"));
+        await _store.SaveLinkAsync(Link(server: "b"));
+        await _store.SaveLinkAsync(Link("other", "a"));
+        var replaced = Link(server: "a") with { UpstreamSessionId = null, Fingerprint = "f01", InitializeResult = Utf8("[]") };
+        await _store.SaveLinkAsync(replaced);
+        await _store.DeleteLinkAsync("session", "b");
+        await _store.DeleteLinkAsync("session", "b");
+
+        Assert.Equal(Describe(replaced), Describe(Assert.Single(await _store.FindLinksAsync("session", Cancel))));
+        Assert.Equal(Describe(Link("other", "a")), Describe(Assert.Single(await _store.FindLinksAsync("other", Cancel))));
+        Assert.Empty(await _store.FindLinksAsync("unknown", Cancel));
+    }
+
+    [Fact]
+    public async Task Catalogue_SavedReplacedDeleted_IsKeptByServerKeyAndKind()
+    {
+        CatalogueRecord Entry(string server, string key, string kind, string body = "[]") => new(server, key, kind, Utf8(body), $"#{body}", FakeClock.Start);
+        await _store.SaveCatalogueAsync(Entry("a", "k1", "tools"));
+        await _store.SaveCatalogueAsync(Entry("a", "k1", "prompts"));
+        await _store.SaveCatalogueAsync(Entry("a", "k2", "tools"));
+        await _store.SaveCatalogueAsync(Entry("b", "k1", "tools"));
+        await _store.SaveCatalogueAsync(Entry("a", "k1", "tools", """[{"name":"x"}]"""));
+
+        Assert.Equal(
+            [.. new[]
+            {
+                Entry("a", "k1", "prompts"), Entry("a", "k1", "tools", """[{"name":"x"}]"""), Entry("a", "k2", "tools"), Entry("b", "k1", "tools"),
+            }.Select(Describe).Order()],
+            (await _store.LoadCatalogueAsync(Cancel)).Select(Describe).Order());
+
+        await _store.DeleteCatalogueAsync("a");
+        await _store.DeleteCatalogueAsync("unknown");
+        Assert.Equal([Describe(Entry("b", "k1", "tools"))], (await _store.LoadCatalogueAsync(Cancel)).Select(Describe));
+    }
+
+    [Fact]
+    public async Task ClaimName_ManyServersAtOnce_AllLearnOfTheSameHolder()
+    {
+        using var start = new Barrier(8);
+        var claims = Enumerable.Range(0, 8).Select(i => Task.Factory.StartNew(
+            () =>
+            {
+                start.SignalAndWait(Cancel);
+                return _store.ClaimNameAsync(new NameRecord("tool", "search", $"server{i}"));
+            },
+            Cancel,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default).Unwrap());
+
+        var holder = Assert.Single((await Task.WhenAll(claims)).Distinct());
+
+        Assert.Equal([new NameRecord("tool", "search", holder)], await _store.LoadNamesAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task ClaimName_HolderReleases_NextClaimTakesIt()
+    {
+        Assert.Equal("a", await _store.ClaimNameAsync(new NameRecord("tool", "search", "a")));
+        Assert.Equal("a", await _store.ClaimNameAsync(new NameRecord("tool", "search", "a")));
+        Assert.Equal("a", await _store.ClaimNameAsync(new NameRecord("tool", "search", "b")));
+        Assert.Equal("b", await _store.ClaimNameAsync(new NameRecord("prompt", "search", "b")));
+
+        await _store.ReleaseNamesAsync("a");
+
+        Assert.Equal("b", await _store.ClaimNameAsync(new NameRecord("tool", "search", "b")));
+        Assert.Equal("b", await _store.ClaimNameAsync(new NameRecord("tool", "search", "a")));
+        Assert.Equal(
+            [new NameRecord("prompt", "search", "b"), new NameRecord("tool", "search", "b")],
+            (await _store.LoadNamesAsync(Cancel)).OrderBy(name => name.Kind, StringComparer.Ordinal));
+    }
+}

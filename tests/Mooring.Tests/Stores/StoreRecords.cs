@@ -1,0 +1,76 @@
+using System.Text;
+using Mooring.Stores;
+
+namespace Mooring.Tests.Stores;
+
+/// <summary>Records for the store tests, each with every field different from its default.</summary>
+internal static class StoreRecords
+{
+    public static SessionRecord Session(string id = "session", DateTimeOffset? seen = null) => new()
+    {
+        Id = id,
+        Issuer = "https://issuer.example",
+        Subject = "ada\0@example, Ünï 🚢",
+        Server = "files",
+        Transport = "http",
+        Version = "2025-11-25",
+        InitializeParams = Utf8("""{"clientInfo":{"name":"t"}}"""),
+        Initialized = true,
+        LogLevel = "warning",
+        Subscriptions = ["file:///a b", "file:///\"quoted\"", ""],
+        Created = FakeClock.Start - TimeSpan.FromTicks(1),
+        LastSeen = seen ?? FakeClock.Start,
+    };
+
+    public static LinkRecord Link(string session = "session", string server = "files") => new()
+    {
+        SessionId = session,
+        Server = server,
+        UpstreamSessionId = "up-1",
+        Version = "2025-06-18",
+        InitializeResult = Utf8("""{"capabilities":{}}"""),
+        Fingerprint = "f00",
+    };
+
+    public static StreamRecord Call(string stream = "stream", string session = "session") => new()
+    {
+        SessionId = session,
+        StreamId = stream,
+        Kind = StreamKind.Post,
+        State = StreamState.Running,
+        RequestIds = ["7", "\"seven\""],
+        Server = "files",
+        Replica = "r1",
+        Changed = FakeClock.Start,
+    };
+
+    public static StreamRecord Get(string stream = "get", string session = "session") =>
+        Call(stream, session) with { Kind = StreamKind.Get, RequestIds = [], Server = null, Replica = null };
+
+    public static EventRecord Event(
+        long sequence, string stream = "stream", string session = "session", string body = "{}", DateTimeOffset? written = null) =>
+        new(session, stream, sequence, Utf8(body), written ?? FakeClock.Start);
+
+    public static ReadOnlyMemory<byte> Utf8(string text) => Encoding.UTF8.GetBytes(text);
+
+    public static string Text(ReadOnlyMemory<byte> utf8) => Encoding.UTF8.GetString(utf8.Span);
+
+    /// <summary>Everything in one line: records compare their byte and list members by reference.</summary>
+    public static string Describe(SessionRecord? session) => session is null
+        ? "none"
+        : Line(session with { InitializeParams = default, Subscriptions = [] })
+            + Text(session.InitializeParams) + Line(session.Subscriptions);
+
+    public static string Describe(LinkRecord link) =>
+        Line(link with { InitializeResult = default }) + Text(link.InitializeResult);
+
+    public static string Describe(StreamRecord? stream) =>
+        stream is null ? "none" : Line(stream with { RequestIds = [] }) + Line(stream.RequestIds);
+
+    public static string Describe(EventRecord record) => Line(record with { Body = default }) + Text(record.Body);
+
+    public static string Describe(CatalogueRecord record) => Line(record with { Body = default }) + Text(record.Body);
+
+    private static string Line(object value) =>
+        value is IReadOnlyList<string> list ? $"[{string.Join('|', list)}]" : value.ToString()!;
+}
