@@ -219,14 +219,16 @@ public sealed record CallsConfig
 
 public sealed record LimitsConfig
 {
+    /// <summary>Streams and requests one user holds open. Without authentication nobody can be told apart: then it counts only where it is set.</summary>
     /// <value>Default 64.</value>
-    public int StreamsPerUser { get; init; } = 64;
+    public int? StreamsPerUser { get; init; }
 
     /// <value>Default 50,000.</value>
     public int Streams { get; init; } = 50_000;
 
+    /// <summary>Sessions of one user; without authentication it counts only where it is set.</summary>
     /// <value>Default 1,000.</value>
-    public int SessionsPerUser { get; init; } = 1000;
+    public int? SessionsPerUser { get; init; }
 
     /// <value>Default 100,000.</value>
     public int Sessions { get; init; } = 100_000;
@@ -256,6 +258,13 @@ public sealed record LimitsConfig
     /// <summary>Standalone GET streams of one session.</summary>
     /// <value>Default 4.</value>
     public int GetStreamsPerSession { get; init; } = 4;
+
+    internal const int DefaultStreamsPerUser = 64;
+    internal const int DefaultSessionsPerUser = 1000;
+
+    internal int StreamsFor(bool anonymous) => StreamsPerUser ?? (anonymous ? int.MaxValue : DefaultStreamsPerUser);
+
+    internal int SessionsFor(bool anonymous) => SessionsPerUser ?? (anonymous ? int.MaxValue : DefaultSessionsPerUser);
 }
 
 public sealed record DrainConfig

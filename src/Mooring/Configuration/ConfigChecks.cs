@@ -1,0 +1,122 @@
+namespace Mooring.Configuration;
+
+/// <summary>Rules that look at more than one setting.</summary>
+internal static class ConfigChecks
+{
+    public static void Run(MooringConfig config, ConfigNode root, ConfigReading reading, ConfigLoadOptions options)
+    {
+        Listen(config, root, reading);
+        Tls(config, root, reading);
+        Names(config, root, reading);
+        if (options.CheckConnector is not { } check)
+        {
+            return;
+        }
+
+        foreach (var connector in config.Connectors)
+        {
+            var node = root.Member("connectors")?.Member(connector.Name);
+            var path = ConfigPath.Member("connectors", connector.Name);
+            foreach (var problem in check(connector.Name, connector.Settings, reading.BaseDirectory))
+            {
+                var colon = problem.IndexOf(": ", StringComparison.Ordinal);
+                var key = colon < 0 || problem[..colon].Contains(' ') ? null : problem[..colon];
+                var line = (key is null ? node : node?.Member(key.Split('[')[0]) ?? node)?.Line;
+                reading.Error(key is null ? path : $"{path}.{key}", line, key is null ? problem : problem[(colon + 2)..]);
+            }
+        }
+    }
+
+    private static void Listen(MooringConfig config, ConfigNode root, ConfigReading reading)
+    {
+        var node = root.Member("listen");
+        if (config.Listen.Count == 0 && node?.Items.Count == 0)
+        {
+            reading.Error("listen", node?.Line, "is empty; the gateway needs an address to listen on.");
+        }
+
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < config.Listen.Count; i++)
+        {
+            if (!ListenAddress.TryParse(config.Listen[i], out var address))
+            {
+                continue; // Reported while it was read.
+            }
+
+            // Items that could not be read are not in the list, so the place is looked up by the text.
+            var at = node?.Items.FindIndex(item => item.Text == config.Listen[i]) ?? -1;
+            var line = (at < 0 ? node : node!.Items[at])?.Line;
+            var path = ConfigPath.Item("listen", at < 0 ? i : at);
+            if (address.Secure && root.Member("tls") is null)
+            {
+                reading.Error(path, line, "is an https address but \"tls\" is not set; give it \"cert\" and \"key\".");
+            }
+
+            // The safe side is the default: whoever can reach the port can use every tool behind it.
+            if (!address.IsLoopback && config.Auth is { Mode: "none", AllowAnonymous: false })
+            {
+                reading.Error(path, line,
+                    $"({address}) can be reached from other machines, but auth.mode is none. Set auth.allowAnonymous to true "
+                    + $"({EnvironmentOverrides.Prefix}Auth__AllowAnonymous=true) to serve it without authentication, or listen on 127.0.0.1.");
+            }
+
+            if (address.Port != 0 && !seen.Add(address.ToString()))
+            {
+                reading.Error(path, line, "is listed twice.");
+            }
+        }
+    }
+
+    private static void Tls(MooringConfig config, ConfigNode root, ConfigReading reading)
+    {
+        if (config.Tls is not { } tls || root.Member("tls") is not { } node)
+        {
+            return;
+        }
+
+        var complete = true;
+        foreach (var (key, file) in new[] { ("cert", tls.Cert), ("key", tls.Key) })
+        {
+            var path = ConfigPath.Member("tls", key);
+            if (node.Member(key) is not { } written)
+            {
+                reading.Error(path, node.Line, "is missing.");
+                complete = false;
+            }
+            else if (file.Length > 0 && !File.Exists(file))
+            {
+                reading.Error(path, written.Line, $"names {file}, which does not exist.");
+                complete = false;
+            }
+            else
+            {
+                complete &= file.Length > 0;
+            }
+        }
+
+        if (complete && !TlsFiles.TryLoad(tls, out _, out var problem))
+        {
+            reading.Error("tls", node.Line, problem);
+        }
+
+        if (!config.Listen.Any(a => ListenAddress.TryParse(a, out var address) && address.Secure))
+        {
+            reading.Warn("tls", node.Line, "has no effect: no address in listen is https.");
+        }
+    }
+
+    private static void Names(MooringConfig config, ConfigNode root, ConfigReading reading)
+    {
+        // /servers/{name}/mcp must mean one thing.
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var name in config.Servers.Select(s => s.Name).Concat(config.Connectors.Select(c => c.Name)))
+        {
+            if (!names.Add(name))
+            {
+                var last = root.Member("connectors")?.Member(name) ?? root.Member("servers")?.Member(name) ?? root.Member("mcpServers")?.Member(name);
+                reading.Error(ConfigPath.Member("mcpServers", name), last?.Line,
+                    "is the name of another server or connector too (upper and lower case do not count).");
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+using System.Collections;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Mooring.Configuration;
+
+/// <summary>What the caller decides, as opposed to what file and environment say.</summary>
+internal sealed record ConfigLoadOptions
+{
+    /// <summary>Addresses from the command line; they win over everything. Null: none given.</summary>
+    public IReadOnlyList<string>? Urls { get; init; }
+
+    /// <summary>Data directory from the command line; wins over everything.</summary>
+    public string? DataDirectory { get; init; }
+
+    public string WorkingDirectory { get; init; } = Directory.GetCurrentDirectory();
+
+    /// <summary>
+    /// Says what is wrong with the settings of one connector, given its name, its settings and the directory for relative paths:
+    /// each line is <c>key: what is wrong</c>, or only the latter. Null: nobody knows the connectors here.
+    /// </summary>
+    public Func<string, JsonObject, string, IReadOnlyList<string>>? CheckConnector { get; init; }
+}
+
+/// <summary>
+/// File, environment and command line become one <see cref="MooringConfig"/>, or all their problems at once. Stateless: each
+/// load stands alone, so a reload is just another one.
+/// </summary>
+/// <remarks>What counts, strongest first: command line, <c>MOORING_</c> variables, file, variables of older deployments, defaults.</remarks>
+internal static class ConfigLoader
+{
+    /// <summary>Read when no file is named and it is there.</summary>
+    public const string DefaultFile = "mooring.json";
+
+    /// <summary>The variables of this process.</summary>
+    public static Dictionary<string, string> ProcessEnvironment() =>
+        Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
+
+    /// <param name="file">Null: <c>MOORING_CONFIG</c>, else <see cref="DefaultFile"/> in the working directory, else none.</param>
+    public static ConfigResult Load(
+        string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions? options = null)
+    {
+        options ??= new();
+        file = FindFile(file, environment, options);
+        var baseDirectory = file is null ? options.WorkingDirectory : Path.GetDirectoryName(file)!;
+        var reading = new ConfigReading(environment, baseDirectory, options.WorkingDirectory);
+        var notes = new List<string>();
+        var root = ReadFile(file, reading);
+        EnvironmentOverrides.Apply(root, Settings.Root, reading);
+        LegacyVariables.Apply(root, options.Urls is not null, reading, notes);
+        if (options.Urls is { } urls)
+        {
+            var list = new ConfigNode(JsonValueKind.Array, "--urls", null);
+            list.Items.AddRange(urls.Select(url => ConfigNode.String(url, "--urls")));
+            root.SetMember("listen", list);
+        }
+
+        if (!Settings.Root.TryRead(root, "", reading, out var config))
+        {
+            config = new();
+        }
+
+        if (root.Member("mcpServers") is null && root.Member("servers") is null && root.Member("connectors") is null)
+        {
+            config = config with { Connectors = DefaultConnectors(environment, options, reading) };
+        }
+
+        ConfigChecks.Run(config, root, reading, options);
+        return new ConfigResult
+        {
+            Config = reading.Failed ? null : config,
+            Problems = reading.Problems,
+            Sources = reading.Sources,
+            Notes = notes,
+            File = file,
+            Files = reading.Files,
+            DataDirectory = DataDirectories.Choose(config, environment, options),
+        };
+    }
+
+    private static string? FindFile(string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions options)
+    {
+        var named = file ?? environment.GetValueOrDefault(EnvironmentOverrides.ConfigFile);
+        if (!string.IsNullOrEmpty(named))
+        {
+            return Path.GetFullPath(named, options.WorkingDirectory);
+        }
+
+        var usual = Path.Combine(options.WorkingDirectory, DefaultFile);
+        return File.Exists(usual) ? usual : null;
+    }
+
+    private static ConfigNode ReadFile(string? file, ConfigReading reading)
+    {
+        var empty = new ConfigNode(JsonValueKind.Object, file ?? ConfigSource.Default, null);
+        if (file is null)
+        {
+            return empty;
+        }
+
+        reading.Used(file);
+        try
+        {
+            var root = ConfigText.Parse(File.ReadAllBytes(file), file, reading);
+            if (root is { Kind: JsonValueKind.Object })
+            {
+                return root;
+            }
+
+            if (root is not null)
+            {
+                reading.Error("", root.Line, $"{file} must hold one object, not {root.Describe()}.");
+            }
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            reading.Error("", null, $"{file} does not exist.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            reading.Error("", null, $"{file} cannot be read: {e.Message}");
+        }
+
+        return empty;
+    }
+
+    private static IReadOnlyList<ConnectorConfig> DefaultConnectors(
+        IReadOnlyDictionary<string, string> environment, ConfigLoadOptions options, ConfigReading reading)
+    {
+        var home = environment.GetValueOrDefault(EnvironmentOverrides.Home);
+        var docs = Path.Combine(string.IsNullOrEmpty(home) ? options.WorkingDirectory : home, "docs");
+        if (Directory.Exists(docs))
+        {
+            return [new ConnectorConfig("docs", new JsonObject { ["path"] = docs })];
+        }
+
+        reading.Warn("mcpServers", null, $"is not set, and there is no {docs} to serve instead: clients will find nothing.");
+        return [];
+    }
+}

@@ -1,0 +1,149 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+
+namespace Mooring.Configuration;
+
+/// <summary>
+/// Variables that older deployments set. They count less than the file and <c>MOORING_</c> variables: PORT or HOST may well be
+/// set for another program.
+/// </summary>
+internal static class LegacyVariables
+{
+    private static readonly (string Name, string[] Path, Func<string, string, ConfigNode> Convert)[] Aliases =
+    [
+        ("SSE_KEEPALIVE_INTERVAL", ["keepAlive", "interval"], Milliseconds),
+        ("REQUEST_TIMEOUT", ["calls", "deadline"], Milliseconds),
+        ("LOG_LEVEL", ["logLevel"], LogLevel),
+        ("ALLOWED_ORIGINS", ["origins"], List),
+        ("BASE_URL", ["publicUrl"], ConfigNode.String),
+    ];
+
+    /// <summary>Variables whose part is not built, or that nothing here depends on.</summary>
+    private static readonly (string Name, string Why)[] WithoutEffect =
+    [
+        ("ALLOWED_DOMAIN", "sign-in is not available in this version"),
+        ("SESSION_SECRET", "sign-in is not available in this version"),
+        ("GOOGLE_CLIENT_ID", "the google connector is not available in this version"),
+        ("GOOGLE_CLIENT_SECRET", "the google connector is not available in this version"),
+        ("GOOGLE_REDIRECT_URI", "the google connector is not available in this version"),
+        ("SERVICENOW_INSTANCE_URL", "the servicenow connector is not available in this version"),
+        ("SERVICENOW_INSTANCE", "the servicenow connector is not available in this version"),
+        ("SERVICENOW_USERNAME", "the servicenow connector is not available in this version"),
+        ("SERVICENOW_PASSWORD", "the servicenow connector is not available in this version"),
+        ("DYNAMODB_TABLE_NAME", "the dynamodb store is not available in this version"),
+        ("SESSIONS_TABLE", "the dynamodb store is not available in this version"),
+        ("AWS_REGION", "nothing in this version calls AWS"),
+        ("AWS_ROLE_ARN", "nothing in this version calls AWS"),
+        ("KMS_KEY_ARN", "the vault is not available in this version"),
+        ("KMS_KEY_ID", "the vault is not available in this version"),
+        ("NODE_ENV", "there is one mode only"),
+        ("MCP_MODE", "both transports are always served"),
+    ];
+
+    private static readonly (string Prefix, string Why)[] FamiliesWithoutEffect =
+    [
+        ("HUBSPOT_", "the hubspot connector is not available in this version"),
+        ("SLACK_", "the slack connector is not available in this version"),
+    ];
+
+    /// <summary>Adds what the tree does not set yet.</summary>
+    /// <param name="listens">Whether the command line names the addresses, which then win.</param>
+    public static void Apply(ConfigNode root, bool listens, ConfigReading reading, List<string> notes)
+    {
+        Listen(root, listens, reading, notes);
+        foreach (var (name, path, convert) in Aliases)
+        {
+            if (reading.Environment.TryGetValue(name, out var value) && value.Length > 0)
+            {
+                Set(root, path, name, convert(value, name), notes);
+            }
+        }
+
+        foreach (var name in reading.Environment.Keys.Order(StringComparer.Ordinal))
+        {
+            var why = WithoutEffect.FirstOrDefault(known => known.Name == name).Why
+                ?? FamiliesWithoutEffect.FirstOrDefault(family => name.StartsWith(family.Prefix, StringComparison.Ordinal)).Why;
+            if (why is not null)
+            {
+                reading.Warn(name, null, $"is set but has no effect: {why}.");
+            }
+        }
+    }
+
+    private static void Listen(ConfigNode root, bool listens, ConfigReading reading, List<string> notes)
+    {
+        reading.Environment.TryGetValue("PORT", out var port);
+        reading.Environment.TryGetValue("HOST", out var host);
+        var hasPort = !string.IsNullOrEmpty(port);
+        if (!string.IsNullOrEmpty(host) && host is not ("localhost" or "*") && !IPAddress.TryParse(host.Trim('[', ']'), out _))
+        {
+            // Some shells and package managers put the machine's own name here.
+            reading.Warn("HOST", null, "is set but is no address to listen on, so it has no effect; write it in \"listen\".");
+            host = null;
+        }
+
+        if (!hasPort && string.IsNullOrEmpty(host))
+        {
+            return;
+        }
+
+        var name = hasPort && !string.IsNullOrEmpty(host) ? "HOST and PORT" : hasPort ? "PORT" : "HOST";
+        if (listens)
+        {
+            notes.Add($"{name}: older name of \"listen\"; ignored, --urls is given.");
+            return;
+        }
+
+        host = string.IsNullOrEmpty(host) ? "127.0.0.1" : host.Contains(':') && host[0] != '[' ? $"[{host}]" : host;
+        var list = new ConfigNode(JsonValueKind.Array, name, null);
+        list.Items.Add(ConfigNode.String($"http://{host}:{(hasPort ? port : "3000")}", name));
+        Set(root, ["listen"], name, list, notes);
+    }
+
+    private static void Set(ConfigNode root, string[] path, string name, ConfigNode value, List<string> notes)
+    {
+        var node = root;
+        foreach (var key in path.SkipLast(1))
+        {
+            var child = node.Member(key);
+            if (child is null)
+            {
+                child = new ConfigNode(JsonValueKind.Object, name, null);
+                node.SetMember(key, child);
+            }
+
+            node = child;
+        }
+
+        var setting = string.Join('.', path);
+        if (node.Member(path[^1]) is { } set)
+        {
+            notes.Add($"{name}: older name of \"{setting}\"; ignored, {set.Origin} sets it.");
+            return;
+        }
+
+        node.SetMember(path[^1], value);
+        notes.Add($"{name}: older name of \"{setting}\"; in use. Write {EnvironmentOverrides.Prefix}{string.Join("__", path)} or set it in the file.");
+    }
+
+    // Left as it is when it is no number: the setting's own message then says what is wrong.
+    private static ConfigNode Milliseconds(string value, string name) =>
+        ConfigNode.String(long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? value + "ms" : value, name);
+
+    private static ConfigNode LogLevel(string value, string name) => ConfigNode.String(value.ToUpperInvariant() switch
+    {
+        "HTTP" or "NOTICE" => "information",
+        "VERBOSE" or "SILLY" => "trace",
+        "FATAL" or "SILENT" or "OFF" => "critical",
+        _ => value,
+    }, name);
+
+    private static ConfigNode List(string value, string name)
+    {
+        var list = new ConfigNode(JsonValueKind.Array, name, null);
+        list.Items.AddRange(value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Select(part => ConfigNode.String(part, name)));
+        return list;
+    }
+}

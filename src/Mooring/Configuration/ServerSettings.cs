@@ -1,0 +1,95 @@
+namespace Mooring.Configuration;
+
+/// <summary>The part of the table under <c>mcpServers</c>.</summary>
+internal static class ServerSettings
+{
+    private static readonly BooleanShape Bool = new();
+
+    private const string HeaderExpected = "a header value without line breaks";
+
+    private static readonly MapShape<string> Variables = new(new TextShape(loose: true), StringComparer.Ordinal, name =>
+        name.Length == 0 || name.Contains('=') || name.Contains('\0') ? "is no name of a variable." : null);
+
+    private static readonly MapShape<string> Headers = new(
+        new TextShape(HeaderExpected, value => !value.AsSpan().ContainsAny('\r', '\n', '\0'), loose: true), StringComparer.OrdinalIgnoreCase, name =>
+        name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c)) ? null : "is no header name.");
+
+    private static readonly ObjectShape<ToolConfig> Tool = new ObjectShape<ToolConfig>(() => new())
+        .Add("replay", new OptionalShape<bool>(Bool), c => c.Replay, (c, v) => c with { Replay = v },
+            "Whether the tool may be executed twice; overrides its readOnlyHint and idempotentHint.")
+        .NotYet("commit", "durable calls across replicas");
+
+    public static readonly ChoiceShape<PrefixRule> Prefix =
+        new([new("always", PrefixRule.Always), new("never", PrefixRule.Never), new("default", PrefixRule.Default)]);
+
+    private static readonly ChoiceShape<ServerTransport> Type = new(
+    [
+        new("stdio", ServerTransport.Stdio),
+        new("http", ServerTransport.Http),
+        new("streamable-http", ServerTransport.Http),
+        new("streamableHttp", ServerTransport.Http),
+        new("streamable_http", ServerTransport.Http),
+        new("sse", ServerTransport.Sse),
+    ]);
+
+    /// <summary>One entry of <c>mcpServers</c>.</summary>
+    public static readonly ObjectShape<ServerDraft> Server = new ObjectShape<ServerDraft>(() => new())
+        .Add("type", new OptionalShape<ServerTransport>(Type), c => c.Type, (c, v) => c with { Type = v },
+            "How the server is reached; found out from command and url where it is absent.")
+        .Add("command", new TextShape("the program of the server", t => t.Length > 0), c => c.Server.Command, (c, v) => c.With(s => s with { Command = v }),
+            "Program of a stdio server.")
+        .Add("args", new ListShape<string>(new TextShape(loose: true)), c => c.Server.Args, (c, v) => c.With(s => s with { Args = v }),
+            "Arguments of the program.")
+        .Add("env", Variables, c => c.Server.Env, (c, v) => c.With(s => s with { Env = v }),
+            "Variables added to the gateway's own environment for the program.")
+        .Add("envFile", new PathShape(), c => c.EnvFile, (c, v) => c with { EnvFile = v },
+            "File with NAME=VALUE lines for the program; env comes first.")
+        .Add("cwd", new PathShape(), c => c.Server.WorkingDirectory, (c, v) => c.With(s => s with { WorkingDirectory = v }),
+            "Working directory of the program.")
+        .Add("url", new UrlShape(), c => c.Server.Url, (c, v) => c.With(s => s with { Url = v }),
+            "Endpoint of an HTTP server.")
+        .Add("headers", Headers, c => c.Server.Headers, (c, v) => c.With(s => s with { Headers = v }),
+            "Headers sent with every request to an HTTP server.")
+        .Add("disabled", Bool, c => c.Server.Disabled, (c, v) => c.With(s => s with { Disabled = v }),
+            "Left out of everything while true.")
+        .Add("scope", new ChoiceShape<LinkScope>([new("session", LinkScope.Session), new("shared", LinkScope.Shared)]),
+            c => c.Server.Scope, (c, v) => c.With(s => s with { Scope = v }),
+            "session: each client session has its own connection to the server. shared: one for all, without sampling, elicitation and roots.")
+        .Add("prefix", Prefix, c => c.Server.Prefix, (c, v) => c.With(s => s with { Prefix = v }),
+            "Whether tool names carry the name of the server, as in server__tool.")
+        .Add("concurrency", new IntegerShape(1, 10_000), c => c.Server.Concurrency, (c, v) => c.With(s => s with { Concurrency = v }),
+            "Calls under way at once.")
+        .Add("queue", new IntegerShape(0, 100_000), c => c.Server.Queue, (c, v) => c.With(s => s with { Queue = v }),
+            "Calls that wait for a place before further ones are refused.")
+        .Add("deadline", new OptionalShape<TimeSpan>(new DurationShape("10ms", "24h")), c => c.Server.Deadline, (c, v) => c.With(s => s with { Deadline = v }),
+            "Longest silence (no answer, no progress) of one call; else calls.deadline.")
+        .Add("retryOn503", Bool, c => c.Server.RetryOn503, (c, v) => c.With(s => s with { RetryOn503 = v }),
+            "Whether a 503 of this server means that the request was not executed, so that it may be sent again.")
+        .Add("tools", new MapShape<ToolConfig>(Tool, StringComparer.Ordinal), c => c.Server.Tools, (c, v) => c.With(s => s with { Tools = v }),
+            "Rules for single tools, by the server's own tool name.")
+        .NotYet("auth", "sign-in at servers")
+        .NotYet("oauth", "sign-in at servers")
+        .NotYet("headersHelper", "headers made by a program")
+        .NotYet("sandboxEnabled", "running servers in a sandbox")
+        .Foreign("timeout", "clients mean seconds or milliseconds by it; use deadline")
+        .Foreign("autoApprove", "approval is the client's affair")
+        .Foreign("alwaysAllow", "approval is the client's affair")
+        .Foreign("trust", "approval is the client's affair")
+        .Foreign("dev", "it is a debugging aid of VS Code")
+        .Foreign("name", "the name is the key", silent: true)
+        .Foreign("description", "it is shown by clients only", silent: true)
+        .Foreign("version", "it is shown by clients only", silent: true)
+        .Foreign("gallery", "it is shown by clients only", silent: true);
+}
+
+/// <summary>An entry of <c>mcpServers</c> while it is read: what the file says before the transport is found out.</summary>
+internal sealed record ServerDraft
+{
+    public ServerConfig Server { get; init; } = new() { Name = "" };
+
+    public ServerTransport? Type { get; init; }
+
+    public string? EnvFile { get; init; }
+
+    public ServerDraft With(Func<ServerConfig, ServerConfig> change) => this with { Server = change(Server) };
+}

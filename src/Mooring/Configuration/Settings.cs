@@ -1,0 +1,178 @@
+using System.Net;
+
+namespace Mooring.Configuration;
+
+/// <summary>
+/// The table of all settings: name, limits, place in the record, meaning. Reading, environment overrides, reload rules and
+/// <c>mooring.schema.json</c> all come from here; defaults come from the records.
+/// </summary>
+internal static class Settings
+{
+    private static readonly BooleanShape Bool = new();
+
+    private static readonly ObjectShape<KeepAliveConfig> KeepAlive = new ObjectShape<KeepAliveConfig>(() => new())
+        .Add("interval", new DurationShape("10ms", "1h"), c => c.Interval, (c, v) => c with { Interval = v },
+            "Longest silence on an open stream before a comment is sent. Must stay below the idle limit of everything between client and gateway; common balancers cut after 60s.")
+        .Add("jitter", new NumberShape(0, 0.5), c => c.Jitter, (c, v) => c with { Jitter = v },
+            "How much each interval differs, as a part of it, so that thousands of streams do not beat together.");
+
+    private static readonly ObjectShape<SessionsConfig> Sessions = new ObjectShape<SessionsConfig>(() => new())
+        .Add("idle", new DurationShape("1s", "30d"), c => c.Idle, (c, v) => c with { Idle = v },
+            "A session without a request or open stream for this long ends.");
+
+    private static readonly ObjectShape<StreamsConfig> Streams = new ObjectShape<StreamsConfig>(() => new())
+        .Add("retry", new DurationShape("0", "1m"), c => c.Retry, (c, v) => c with { Retry = v },
+            "Reconnection time told to clients with retry:.")
+        .Add("buffer", new SizeShape("4kB", "64MB"), c => c.Buffer, (c, v) => c with { Buffer = v },
+            "Bytes that may wait for one slow reader before its stream is ended.")
+        .Add("writeTimeout", new DurationShape("10ms", "1h"), c => c.WriteTimeout, (c, v) => c with { WriteTimeout = v },
+            "Longest time a reader may take to accept what was written.");
+
+    private static readonly ObjectShape<EventLogConfig> EventLog = new ObjectShape<EventLogConfig>(() => new())
+        .Add("age", new DurationShape("1s", "7d"), c => c.Age, (c, v) => c with { Age = v },
+            "How long events are kept for a client that comes back. Whichever of the three limits is met first counts.")
+        .Add("events", new IntegerShape(1, 1_000_000), c => c.Events, (c, v) => c with { Events = v },
+            "Events kept per session.")
+        .Add("bytes", new SizeShape("4kB", "1GB"), c => c.Bytes, (c, v) => c with { Bytes = v },
+            "Bytes of events kept per session.");
+
+    private static readonly ObjectShape<CallsConfig> Calls = new ObjectShape<CallsConfig>(() => new())
+        .Add("grace", new DurationShape("0", "10s"), c => c.Grace, (c, v) => c with { Grace = v },
+            "How long a POST may stay undecided between one JSON answer and an event stream.")
+        .Add("firstListWait", new DurationShape("0", "1m"), c => c.FirstListWait, (c, v) => c with { FirstListWait = v },
+            "How long the very first list of a server is waited for.")
+        .Add("deadline", new DurationShape("10ms", "24h"), c => c.Deadline, (c, v) => c with { Deadline = v },
+            "Longest silence (no answer, no progress) of one call.")
+        .Add("hardCap", new DurationShape("10ms", "7d"), c => c.HardCap, (c, v) => c with { HardCap = v },
+            "Longest duration of one call, with progress or without.");
+
+    private static readonly ObjectShape<LimitsConfig> Limits = new ObjectShape<LimitsConfig>(() => new())
+        .Add("streamsPerUser", new IntegerShape(1, 1_000_000), c => c.StreamsPerUser ?? LimitsConfig.DefaultStreamsPerUser, (c, v) => c with { StreamsPerUser = v },
+            "Open streams of one user.")
+        .Add("streams", new IntegerShape(1, 10_000_000), c => c.Streams, (c, v) => c with { Streams = v },
+            "Open streams of this process. Each needs a file descriptor.")
+        .Add("sessionsPerUser", new IntegerShape(1, 1_000_000), c => c.SessionsPerUser ?? LimitsConfig.DefaultSessionsPerUser, (c, v) => c with { SessionsPerUser = v },
+            "Sessions of one user.")
+        .Add("sessions", new IntegerShape(1, 100_000_000), c => c.Sessions, (c, v) => c with { Sessions = v },
+            "Sessions of all users.")
+        .Add("bodySize", new SizeShape("1kB", "1GB"), c => c.BodySize, (c, v) => c with { BodySize = v },
+            "Largest request body, and largest message of an upstream. 1 kB is 1,024 bytes.")
+        .Add("headerSize", new SizeShape("1kB", "1MB"), c => c.HeaderSize, (c, v) => c with { HeaderSize = (int)v },
+            "All request headers together.", restart: true)
+        .Add("jsonDepth", new IntegerShape(8, 1000), c => c.JsonDepth, (c, v) => c with { JsonDepth = v },
+            "Deepest nesting of a message.")
+        .Add("batch", new IntegerShape(1, 10_000), c => c.Batch, (c, v) => c with { Batch = v },
+            "Messages in one batch (2025-03-26).")
+        .Add("callsPerUserPerMinute", new IntegerShape(0, 1_000_000), c => c.CallsPerUserPerMinute, (c, v) => c with { CallsPerUserPerMinute = v },
+            "Calls one user may start in a minute; 0: no limit.")
+        .Add("callsPerSession", new IntegerShape(1, 100_000), c => c.CallsPerSession, (c, v) => c with { CallsPerSession = v },
+            "Calls of one session under way at once.")
+        .Add("getStreamsPerSession", new IntegerShape(1, 1000), c => c.GetStreamsPerSession, (c, v) => c with { GetStreamsPerSession = v },
+            "Standalone GET streams of one session.");
+
+    private static readonly ObjectShape<DrainConfig> Drain = new ObjectShape<DrainConfig>(() => new())
+        .Add("delay", new DurationShape("0", "10m"), c => c.Delay, (c, v) => c with { Delay = v },
+            "After a stop signal: unready but serving everything, so that the balancer notices.")
+        .Add("grace", new DurationShape("0", "1h"), c => c.Grace, (c, v) => c with { Grace = v },
+            "How long calls may take to finish after that. Delay and grace together must stay below the time the platform gives before it kills.");
+
+    private static readonly ObjectShape<StoreConfig> Store = new ObjectShape<StoreConfig>(() => new())
+        .Add("kind", new ChoiceShape<StoreKind>([new("sqlite", StoreKind.Sqlite), new("memory", StoreKind.Memory)], "postgres", "dynamodb"),
+            c => c.Kind, (c, v) => c with { Kind = v },
+            "Where sessions, streams and their events are kept. memory forgets everything at the end of the process.", restart: true)
+        .Add("directory", new PathShape(), c => c.Directory, (c, v) => c with { Directory = v },
+            "Directory of the embedded store. --data and MOORING_DATA come first.", restart: true);
+
+    private static readonly ObjectShape<AuthConfig> Auth = new ObjectShape<AuthConfig>(() => new())
+        .Add("mode", new AuthModeShape(), c => c.Mode, (c, v) => c with { Mode = v },
+            "Who may come in, one word or a list of words. none is refused on an address that other machines can reach, unless allowAnonymous is true.", restart: true)
+        .Add("allowAnonymous", Bool, c => c.AllowAnonymous, (c, v) => c with { AllowAnonymous = v },
+            "Says in so many words that other machines may use the gateway without authentication.", restart: true);
+
+    private static readonly ObjectShape<TlsConfig> Tls = new ObjectShape<TlsConfig>(() => new("", ""))
+        .Add("cert", new PathShape(), c => c.Cert.Length == 0 ? null : c.Cert, (c, v) => c with { Cert = v },
+            "PEM file with the certificate and its chain. Its content is read again when it changes.")
+        .Add("key", new PathShape(), c => c.Key.Length == 0 ? null : c.Key, (c, v) => c with { Key = v },
+            "PEM file with the private key. Its content is read again when it changes.");
+
+    private static readonly ObjectShape<HttpConfig> Http = new ObjectShape<HttpConfig>(() => new())
+        .Add("keepAlive", new DurationShape("1s", "24h"), c => c.KeepAlive, (c, v) => c with { KeepAlive = v },
+            "How long an idle client connection is kept. Must outlive the balancer's own, which is 600s at most with the common ones; else the balancer sends into a closed connection.", restart: true)
+        .Add("headersTimeout", new DurationShape("1s", "10m"), c => c.HeadersTimeout, (c, v) => c with { HeadersTimeout = v },
+            "How long a client may take to send its request headers.", restart: true);
+
+    /// <summary>The file as a whole.</summary>
+    public static readonly ObjectShape<MooringConfig> Root = new ObjectShape<MooringConfig>(() => new())
+        .Foreign("$schema", "names the JSON schema for editors", silent: true)
+        .Add("listen", new ListShape<string>(new TextShape(ListenAddress.Expected, t => ListenAddress.TryParse(t, out _)), orOne: true),
+            c => c.Listen, (c, v) => c with { Listen = v }, "Addresses to listen on. https needs tls.", restart: true)
+        .Add("publicUrl", new UrlShape(), c => c.PublicUrl, (c, v) => c with { PublicUrl = v },
+            "The address clients use, where it differs from listen (a balancer or proxy stands before the gateway).")
+        .Add("mcpServers", new ServersShape(), c => c.Servers, (c, v) => c with { Servers = [.. c.Servers, .. v] },
+            "The MCP servers behind the gateway by name, in the shape of the files of Cursor, Claude and VS Code.")
+        .Extra("servers", new ServersShape(), (c, v) => c with { Servers = [.. c.Servers, .. v] },
+            "The same as mcpServers, under the name that VS Code uses.")
+        .Foreign("inputs", "questions that VS Code asks at start; use ${NAME} for secrets")
+        .Add("connectors", new ConnectorsShape(), c => c.Connectors, (c, v) => c with { Connectors = v },
+            "Built-in servers by name, each with its own settings. Without servers and connectors the docs connector serves ./docs.")
+        .Add("keepAlive", KeepAlive, c => c.KeepAlive, (c, v) => c with { KeepAlive = v }, "The comments that keep open streams open.")
+        .Add("sessions", Sessions, c => c.Sessions, (c, v) => c with { Sessions = v }, "How long sessions live.")
+        .Add("streams", Streams, c => c.Streams, (c, v) => c with { Streams = v }, "Open event streams.")
+        .Add("eventLog", EventLog, c => c.EventLog, (c, v) => c with { EventLog = v }, "What is kept for clients that come back with Last-Event-ID.")
+        .Add("calls", Calls, c => c.Calls, (c, v) => c with { Calls = v }, "Calls on their way to servers.")
+        .Add("limits", Limits, c => c.Limits, (c, v) => c with { Limits = v }, "Caps.")
+        .Add("drain", Drain, c => c.Drain, (c, v) => c with { Drain = v }, "What happens after a stop signal.")
+        .Add("store", Store, c => c.Store, (c, v) => c with { Store = v }, "What outlives connections and processes.")
+        .Add("auth", Auth, c => c.Auth, (c, v) => c with { Auth = v }, "Who may come in.")
+        .Add("tls", Tls, c => c.Tls, (c, v) => c with { Tls = v }, "The certificate for https addresses in listen.", restart: true)
+        .Add("http", Http, c => c.Http, (c, v) => c with { Http = v }, "HTTP connections of clients.")
+        .Add("origins", new ListShape<string>(new TextShape(OriginExpected, IsOrigin), orOne: true), c => c.Origins, (c, v) => c with { Origins = v },
+            "Origins that browsers may call from. A * stands for one or more whole labels, or for any port.")
+        .Add("hosts", new ListShape<string>(new TextShape(HostExpected, IsHost), orOne: true), c => c.Hosts, (c, v) => c with { Hosts = v },
+            "Names that the Host header may carry beside loopback names and the host of publicUrl.")
+        .Add("trustedProxies", new ListShape<string>(new TextShape("an IP address or network such as 10.0.0.0/8", IsNetwork), orOne: true),
+            c => c.TrustedProxies, (c, v) => c with { TrustedProxies = v }, "Networks whose X-Forwarded headers are believed.", restart: true)
+        .Add("logLevel", new ChoiceShape<string>(
+            [new("trace", "trace"), new("debug", "debug"), new("information", "information"), new("info", "information"), new("warning", "warning"), new("warn", "warning"), new("error", "error"), new("critical", "critical")]),
+            c => c.LogLevel, (c, v) => c with { LogLevel = v }, "Lowest level that is logged.")
+        .NotYet("vault", "credentials of users")
+        .NotYet("cache", "stores shared by several replicas");
+
+    private const string OriginExpected = "an origin such as https://app.example.com, https://*.example.com or http://localhost:*";
+
+    private const string HostExpected = "a host name, with a port or without, such as mcp.example.com";
+
+    /// <summary>A network or a single address.</summary>
+    public static bool IsNetwork(string text) => IPNetwork.TryParse(text, out _) || IPAddress.TryParse(text, out _);
+
+    private static bool IsOrigin(string text)
+    {
+        if (text is "*" or "null")
+        {
+            return true;
+        }
+
+        var scheme = text.IndexOf("://", StringComparison.Ordinal);
+        return scheme > 0 && text[..scheme].All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '-' or '.')
+            && IsHost(text[(scheme + 3)..]);
+    }
+
+    private static bool IsHost(string text)
+    {
+        if (text is "*")
+        {
+            return true;
+        }
+
+        var colon = text.LastIndexOf(':');
+        var hasPort = colon >= 0 && !text.EndsWith(']');
+        var port = hasPort ? text[(colon + 1)..] : "*";
+        var host = hasPort ? text[..colon] : text;
+        return (port == "*" || ushort.TryParse(port, out _))
+            && (host.StartsWith('[') ? host.EndsWith(']') && IPAddress.TryParse(host[1..^1], out _) : host.Split('.').All(IsLabel));
+    }
+
+    // A * inside a label would let https://evil-example.com pass for https://*example.com.
+    private static bool IsLabel(string label) =>
+        label == "*" || (label.Length is > 0 and <= 63 && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'));
+}
