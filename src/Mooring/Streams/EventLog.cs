@@ -1,0 +1,115 @@
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Streams;
+
+/// <summary>
+/// The event logs of one session, kept in the store. Made with its session; its streams append through it. Counts what it wrote,
+/// so that the limits of the session are held without asking the store each time.
+/// </summary>
+internal sealed partial class EventLog(string sessionId, IStore store, ConfigStore config, TimeProvider time, ILogger logger)
+{
+    private long _bytes;
+    private int _events;
+    private int _trimming;
+
+    public string SessionId => sessionId;
+
+    public async Task<bool> OpenAsync(StreamRecord stream, EventRecord? primer)
+    {
+        try
+        {
+            await store.OpenStreamAsync(stream, primer);
+            return true;
+        }
+        catch (StoreException e)
+        {
+            Log.NotResumable(logger, e, stream.StreamId);
+            return false;
+        }
+    }
+
+    public EventRecord Record(string stream, long sequence, ReadOnlyMemory<byte> body, string? requestId) =>
+        new(sessionId, stream, sequence, body, time.GetUtcNow(), requestId);
+
+    /// <summary>Appends and waits for the commit; false when the store failed: the event may be sent, but without an id.</summary>
+    public async Task<bool> AppendAsync(EventRecord record, StreamState? state)
+    {
+        try
+        {
+            await store.AppendEventAsync(record, state);
+        }
+        catch (StoreException e)
+        {
+            Log.EventNotKept(logger, e, record.StreamId, record.Sequence);
+            return false;
+        }
+
+        Count(record.Body.Length);
+        return true;
+    }
+
+    public async Task CloseAsync(string stream, StreamState state)
+    {
+        try
+        {
+            await store.SetStreamStateAsync(sessionId, stream, state);
+        }
+        catch (StoreException e)
+        {
+            Log.EventNotKept(logger, e, stream, 0);
+        }
+    }
+
+    public Task<IReadOnlyList<EventRecord>> ReadAsync(string stream, long after, int limit, CancellationToken cancel) =>
+        store.ReadEventsAsync(sessionId, stream, after, limit, cancel);
+
+    public ValueTask<StreamRecord?> FindAsync(string stream, CancellationToken cancel) =>
+        store.FindStreamAsync(sessionId, stream, cancel);
+
+    public void StepFailed(Exception exception, string stream) => Log.StepFailed(logger, exception, stream);
+
+    private void Count(int bytes)
+    {
+        var limits = config.Current.EventLog;
+        if ((Interlocked.Increment(ref _events) <= limits.Events && Interlocked.Add(ref _bytes, bytes) <= limits.Bytes)
+            || Interlocked.Exchange(ref _trimming, 1) == 1)
+        {
+            return;
+        }
+
+        _ = TrimAsync(limits);
+    }
+
+    private async Task TrimAsync(EventLogConfig limits)
+    {
+        // A tenth below the limit, so that a busy session does not trim at every event.
+        var (events, bytes) = (Math.Max(1, limits.Events * 9 / 10), limits.Bytes * 9 / 10);
+        try
+        {
+            await store.TrimEventsAsync(sessionId, events, bytes);
+            Interlocked.Exchange(ref _events, events);
+            Interlocked.Exchange(ref _bytes, bytes);
+        }
+        catch (StoreException e)
+        {
+            Log.EventNotKept(logger, e, "", 0);
+        }
+        finally
+        {
+            Volatile.Write(ref _trimming, 0);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed: the store did not take it.", EventName = "StreamNotResumable")]
+        public static partial void NotResumable(ILogger logger, Exception exception, string stream);
+
+        [LoggerMessage(122, LogLevel.Error, "Stream {Stream} failed.", EventName = "StreamStepFailed")]
+        public static partial void StepFailed(ILogger logger, Exception exception, string stream);
+
+        [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept: the store did not take it.", EventName = "EventNotKept")]
+        public static partial void EventNotKept(ILogger logger, Exception exception, string stream, long sequence);
+    }
+}

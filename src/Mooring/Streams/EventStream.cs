@@ -1,0 +1,361 @@
+using Mooring.Stores;
+
+namespace Mooring.Streams;
+
+/// <summary>
+/// One logical stream of a session: what was or is to be sent, whether or not a connection shows it just now. Made by the session;
+/// connections come and go. All work on it (opening, appending, attaching, ending) runs one after the other on its pump, so that a
+/// replay and what happens meanwhile cannot overtake each other.
+/// </summary>
+/// <remarks>
+/// Resumable: each event is committed to the log before its id is written (invariant 17). Not resumable (2024-11-05, or the store failed):
+/// events go straight out, and wait in a bounded backlog while nobody listens.
+/// </remarks>
+internal sealed class EventStream
+{
+    private const int ReplayPage = 100;
+
+    private readonly Lock _gate = new();
+    private readonly EventLog _log;
+    private readonly StreamsMetrics _metrics;
+    private readonly long _backlogLimit;
+    private Queue<Step>? _steps;
+    private Queue<byte[]>? _backlog;
+    private long _backlogBytes;
+    private long _sequence;
+    private long _shown;
+    private bool _pumping;
+    private bool _resumable;
+    private volatile SseConnection? _connection;
+    private volatile bool _finished;
+
+    /// <summary>As <see cref="IsFinished"/>, but once the last step was done: what is still on its way must not be cut off. The pump's alone.</summary>
+    private bool _over;
+
+    public EventStream(string id, StreamKind kind, EventLog log, StreamsMetrics metrics, bool resumable, long backlogLimit, long sequence = 0)
+    {
+        Id = id;
+        Kind = kind;
+        _log = log;
+        _metrics = metrics;
+        _resumable = resumable;
+        _backlogLimit = backlogLimit;
+        _sequence = sequence;
+        _shown = sequence;
+    }
+
+    public string Id { get; }
+
+    public StreamKind Kind { get; }
+
+    /// <summary>Its last message was appended, or it was cancelled.</summary>
+    public bool IsFinished => _finished;
+
+    public bool IsAttached => _connection is { IsOpen: true };
+
+    public SseConnection? Connection => _connection;
+
+    /// <summary>Whether the client was, or will be, given an event id for this stream.</summary>
+    public bool IsResumable => _resumable;
+
+    /// <summary>Highest sequence that was written to a connection.</summary>
+    public long Shown => Volatile.Read(ref _shown);
+
+    /// <summary>Writes the stream's row, with a primer where the version knows one, and then lets <paramref name="opened"/> show the first bytes.</summary>
+    public void Open(StreamRecord record, bool primer, Action<string?> opened) => Enqueue(new OpenStep(record, primer, opened));
+
+    /// <summary>Appends one message that stands on one line.</summary>
+    /// <param name="line">The JSON-RPC message.</param>
+    /// <param name="requestId">The client request it answers, if it is a response.</param>
+    /// <param name="finishes">Whether nothing follows it; the connection then ends.</param>
+    public void Append(byte[] line, string? requestId = null, bool finishes = false)
+    {
+        if (finishes)
+        {
+            _finished = true;
+        }
+
+        Enqueue(new MessageStep(line, requestId, finishes));
+    }
+
+    /// <summary>Shows a message that is not part of the log.</summary>
+    public void ShowOnly(byte[] line) => Enqueue(new ShowStep(line));
+
+    /// <summary>Ends the stream without a further message.</summary>
+    public void Finish(StreamState state)
+    {
+        _finished = true;
+        Enqueue(new FinishStep(state));
+    }
+
+    /// <summary>Shows the stream on a connection: first what came after <paramref name="after"/> (null: only what is new), then live.</summary>
+    public void Attach(SseConnection connection, long? after) => Enqueue(new AttachStep(connection, after));
+
+    /// <summary>Completes when every step before it has been done.</summary>
+    public Task SettleAsync()
+    {
+        var step = new SettleStep();
+        Enqueue(step);
+        return step.Done.Task;
+    }
+
+    public void Detach(SseConnection connection)
+    {
+        lock (_gate)
+        {
+            if (ReferenceEquals(_connection, connection))
+            {
+                _connection = null;
+            }
+        }
+    }
+
+    private void Enqueue(Step step)
+    {
+        lock (_gate)
+        {
+            (_steps ??= new Queue<Step>(1)).Enqueue(step);
+            if (_pumping)
+            {
+                return;
+            }
+
+            _pumping = true;
+        }
+
+        _ = PumpAsync();
+    }
+
+    private async Task PumpAsync()
+    {
+        while (true)
+        {
+            Step? step;
+            lock (_gate)
+            {
+                if (_steps is null || !_steps.TryDequeue(out step))
+                {
+                    // Ten thousand idle streams keep no queue.
+                    _steps = null;
+                    _pumping = false;
+                    return;
+                }
+            }
+
+            try
+            {
+                await DoAsync(step);
+            }
+            catch (Exception e)
+            {
+                // A bug of ours in one step must not leave the stream deaf; what it lost is in the log, or was never there.
+                _log.StepFailed(e, Id);
+                _connection?.Abort(StreamReason.Error, ClosedBy.Gateway);
+            }
+        }
+    }
+
+    private async ValueTask DoAsync(Step step)
+    {
+        switch (step)
+        {
+            case OpenStep open:
+                await OpenAsync(open);
+                break;
+            case MessageStep message:
+                await AppendAsync(message);
+                break;
+            case AttachStep attach:
+                await AttachAsync(attach);
+                break;
+            case FinishStep finish:
+                await FinishAsync(finish);
+                break;
+            case ShowStep show:
+                _connection?.WriteMessage(id: null, show.Line);
+                break;
+            case SettleStep settle:
+                settle.Done.TrySetResult();
+                break;
+        }
+    }
+
+    private async Task OpenAsync(OpenStep step)
+    {
+        if (!_resumable)
+        {
+            step.Opened(null);
+            return;
+        }
+
+        var primer = step.Primer ? _log.Record(Id, 1, ReadOnlyMemory<byte>.Empty, requestId: null) : null;
+        _resumable = await _log.OpenAsync(step.Record, primer);
+        if (_resumable && primer is not null)
+        {
+            _sequence = 1;
+            _shown = 1;
+            step.Opened(new EventId(Id, 1).ToString());
+            return;
+        }
+
+        step.Opened(null);
+    }
+
+    private async Task AppendAsync(MessageStep step)
+    {
+        string? id = null;
+        if (_resumable)
+        {
+            var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId);
+            if (await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null))
+            {
+                _sequence++;
+                id = new EventId(Id, _sequence).ToString();
+            }
+        }
+
+        if (_connection is { } connection && connection.WriteMessage(id, step.Line))
+        {
+            _shown = _sequence;
+        }
+        else if (!_resumable)
+        {
+            Keep(step.Line);
+        }
+        else if (id is null)
+        {
+            _metrics.Dropped("store");
+        }
+
+        if (step.Finishes)
+        {
+            _over = true;
+            _connection?.Complete(StreamReason.Answered, ClosedBy.Gateway);
+        }
+    }
+
+    private async Task AttachAsync(AttachStep step)
+    {
+        var connection = step.Connection;
+        if (_resumable && step.After is { } after && after < _sequence && !await ReplayAsync(connection, after))
+        {
+            connection.Abort(StreamReason.Error, ClosedBy.Gateway);
+            return;
+        }
+
+        while (_backlog is not null && _backlog.TryDequeue(out var line))
+        {
+            connection.WriteMessage(id: null, line);
+        }
+
+        _backlog = null;
+        _backlogBytes = 0;
+        lock (_gate)
+        {
+            _connection = connection;
+        }
+
+        if (_over)
+        {
+            connection.Complete(StreamReason.Answered, ClosedBy.Gateway);
+        }
+    }
+
+    private async Task<bool> ReplayAsync(SseConnection connection, long after)
+    {
+        try
+        {
+            while (true)
+            {
+                var page = await _log.ReadAsync(Id, after, ReplayPage, CancellationToken.None);
+                var sent = 0;
+                foreach (var record in page)
+                {
+                    after = record.Sequence;
+                    if (!record.Body.IsEmpty && connection.WriteMessage(new EventId(Id, after).ToString(), record.Body.Span))
+                    {
+                        sent++;
+                        _shown = Math.Max(_shown, after);
+                        await connection.TakenAsync();
+                    }
+                }
+
+                _metrics.Replayed(connection.Transport, sent);
+                if (page.Count < ReplayPage)
+                {
+                    return true;
+                }
+            }
+        }
+        catch (StoreException)
+        {
+            // The client comes back with the same id; what it missed is still in the log.
+            return false;
+        }
+    }
+
+    private async Task FinishAsync(FinishStep step)
+    {
+        if (_resumable)
+        {
+            await _log.CloseAsync(Id, step.State);
+        }
+
+        _over = true;
+        _connection?.Complete(StreamReason.Answered, ClosedBy.Gateway);
+    }
+
+    private void Keep(byte[] line)
+    {
+        if (_backlogBytes + line.Length > _backlogLimit)
+        {
+            _metrics.Dropped("backlog_full");
+            return;
+        }
+
+        (_backlog ??= new Queue<byte[]>()).Enqueue(line);
+        _backlogBytes += line.Length;
+    }
+
+    private abstract class Step;
+
+    private sealed class OpenStep(StreamRecord record, bool primer, Action<string?> opened) : Step
+    {
+        public StreamRecord Record => record;
+
+        public bool Primer => primer;
+
+        public Action<string?> Opened => opened;
+    }
+
+    private sealed class MessageStep(byte[] line, string? requestId, bool finishes) : Step
+    {
+        public byte[] Line => line;
+
+        public string? RequestId => requestId;
+
+        public bool Finishes => finishes;
+    }
+
+    private sealed class AttachStep(SseConnection connection, long? after) : Step
+    {
+        public SseConnection Connection => connection;
+
+        public long? After => after;
+    }
+
+    private sealed class FinishStep(StreamState state) : Step
+    {
+        public StreamState State => state;
+    }
+
+    private sealed class ShowStep(byte[] line) : Step
+    {
+        public byte[] Line => line;
+    }
+
+    private sealed class SettleStep : Step
+    {
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,88 @@
+namespace Mooring.Streams;
+
+/// <summary>Something that is due from time to time; it keeps no timer of its own.</summary>
+internal interface IHeartbeatHandler
+{
+    /// <summary>Called on every beat, never twice at once. Must not block.</summary>
+    /// <param name="now">A timestamp of the gateway's clock.</param>
+    void OnHeartbeat(long now);
+}
+
+/// <summary>
+/// The one timer of the gateway. Made once; streams, calls and sessions are passive machines that it asks what is due.
+/// A beat that comes late is logged, because it means that the process had no time for its streams.
+/// </summary>
+internal sealed partial class Heartbeat : IDisposable
+{
+    /// <summary>Time between two beats: fine enough for the 500 ms grace, and 50,000 passive checks cost well under a millisecond.</summary>
+    public static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(50);
+
+    private static readonly TimeSpan Late = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider _time;
+    private readonly IHeartbeatHandler[] _handlers;
+    private readonly ILogger<Heartbeat> _logger;
+    private ITimer? _timer;
+    private long _last;
+    private int _beating;
+
+    public Heartbeat(TimeProvider time, IEnumerable<IHeartbeatHandler> handlers, ILogger<Heartbeat> logger)
+    {
+        _time = time;
+        _handlers = [.. handlers];
+        _logger = logger;
+    }
+
+    public void Start()
+    {
+        _last = _time.GetTimestamp();
+        _timer = _time.CreateTimer(static state => ((Heartbeat)state!).OnBeat(), this, Beat, Beat);
+    }
+
+    public void Dispose() => _timer?.Dispose();
+
+    private void OnBeat()
+    {
+        if (Interlocked.Exchange(ref _beating, 1) == 1)
+        {
+            return;
+        }
+
+        try
+        {
+            var now = _time.GetTimestamp();
+            var since = _time.GetElapsedTime(_last, now);
+            _last = now;
+            if (since - Beat > Late)
+            {
+                Log.BeatWasLate(_logger, (since - Beat).TotalSeconds);
+            }
+
+            foreach (var handler in _handlers)
+            {
+                try
+                {
+                    handler.OnHeartbeat(now);
+                }
+                catch (Exception e)
+                {
+                    // One handler's bug must not stop the keep-alives of every stream.
+                    Log.HandlerFailed(_logger, e, handler.GetType().Name);
+                }
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref _beating, 0);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(100, LogLevel.Warning, "The heartbeat came {Seconds:F1} s late: the process had no time, streams may have been silent for that long.", EventName = "BeatWasLate")]
+        public static partial void BeatWasLate(ILogger logger, double seconds);
+
+        [LoggerMessage(101, LogLevel.Error, "{Handler} failed in the heartbeat.", EventName = "HeartbeatHandlerFailed")]
+        public static partial void HandlerFailed(ILogger logger, Exception exception, string handler);
+    }
+}

@@ -1,0 +1,311 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Http;
+
+namespace Mooring.Streams;
+
+/// <summary>
+/// One open event-stream response. Made by a request handler, which awaits <see cref="RunAsync"/>; anyone may write meanwhile.
+/// Writes go into the response as they come; while the client is not taking them they wait in a bounded buffer, and when that is
+/// full or too old the connection ends with <see cref="StreamReason.SlowReader"/>. Nothing that writes ever waits for the reader.
+/// </summary>
+internal sealed class SseConnection
+{
+    private readonly Lock _gate = new();
+    private readonly HttpContext _context;
+    private readonly StreamTable _table;
+    private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private PipeWriter? _writer;
+    private ArrayBufferWriter<byte>? _waiting;
+    private TaskCompletionSource? _taken;
+    private long _due;
+    private long _flushStarted;
+    private bool _flushing;
+    private bool _completing;
+    private int _ended;
+
+    public SseConnection(HttpContext context, StreamTable table, string transport)
+    {
+        _context = context;
+        _table = table;
+        Transport = transport;
+        Opened = table.Now;
+    }
+
+    /// <summary>The metric tag: <c>post</c>, <c>get</c> or <c>sse</c>.</summary>
+    public string Transport { get; }
+
+    public long Opened { get; }
+
+    public StreamReason Reason { get; private set; }
+
+    public ClosedBy By { get; private set; }
+
+    public bool IsOpen => Volatile.Read(ref _ended) == 0;
+
+    /// <summary>Place in the table; the table's business.</summary>
+    public int Index { get; set; } = -1;
+
+    /// <summary>Told once when the connection ended, whoever ended it.</summary>
+    public Action<SseConnection>? OnEnded { get; set; }
+
+    /// <summary>Sends the head of the response and the first bytes at once, then stays until the stream ends.</summary>
+    /// <param name="first">Writes the first bytes; a comment where it writes nothing.</param>
+    public async Task RunAsync(Action<IBufferWriter<byte>>? first = null)
+    {
+        Start(first);
+        await using var registration = _context.RequestAborted.UnsafeRegister(
+            static state => ((SseConnection)state!).End(StreamReason.ClientClosed, ClosedBy.Client), this);
+        await _done.Task;
+    }
+
+    /// <summary>Opens the response for writing; <see cref="RunAsync"/> does it where nobody did before.</summary>
+    public void Start(Action<IBufferWriter<byte>>? first = null)
+    {
+        lock (_gate)
+        {
+            if (_writer is not null)
+            {
+                return;
+            }
+
+            var response = _context.Response;
+            response.StatusCode = StatusCodes.Status200OK;
+            response.ContentType = "text/event-stream";
+            // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6).
+            response.Headers.CacheControl = "no-cache, no-transform";
+            response.Headers["X-Accel-Buffering"] = "no";
+            _writer = response.BodyWriter;
+            if (first is null)
+            {
+                _writer.Write(SseFormat.Comment);
+            }
+            else
+            {
+                first(_writer);
+            }
+
+            Flush();
+        }
+
+        _table.Add(this);
+    }
+
+    /// <summary>Writes one message; false when the connection has ended (the message is then nobody's but the log's).</summary>
+    public bool WriteMessage(string? id, ReadOnlySpan<byte> line)
+    {
+        lock (_gate)
+        {
+            if (_ended != 0 || _completing)
+            {
+                return false;
+            }
+
+            SseFormat.WriteMessage(Target(), id, line);
+            return Sent(line.Length);
+        }
+    }
+
+    /// <summary>Completes when the reader has taken what was written, or the connection ended: whoever has a lot to say goes at the reader's pace.</summary>
+    public Task TakenAsync()
+    {
+        lock (_gate)
+        {
+            return _flushing && _ended == 0
+                ? (_taken ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task
+                : Task.CompletedTask;
+        }
+    }
+
+    public void Write(Action<IBufferWriter<byte>> write)
+    {
+        lock (_gate)
+        {
+            if (_ended == 0 && !_completing)
+            {
+                write(Target());
+                Sent(length: 0);
+            }
+        }
+    }
+
+    /// <summary>Ends the response after everything written so far; the reader may take its time up to the write timeout.</summary>
+    public void Complete(StreamReason reason, ClosedBy by)
+    {
+        lock (_gate)
+        {
+            if (_ended != 0 || _completing)
+            {
+                return;
+            }
+
+            Reason = reason;
+            By = by;
+            _completing = true;
+            if (_flushing)
+            {
+                return;
+            }
+        }
+
+        Finish();
+    }
+
+    public bool IsDue(long now) => now >= Volatile.Read(ref _due);
+
+    /// <summary>What is due now: a keep-alive comment, or the end of a reader that takes nothing.</summary>
+    public void Tick(long now)
+    {
+        if (now < Volatile.Read(ref _due))
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (_ended != 0)
+            {
+                return;
+            }
+
+            if (_flushing)
+            {
+                if (now - _flushStarted < _table.WriteTimeout)
+                {
+                    _due = _flushStarted + _table.WriteTimeout;
+                    return;
+                }
+            }
+            else
+            {
+                var late = now - _due;
+                _writer!.Write(SseFormat.Comment);
+                Flush();
+                _table.KeptAlive(this, late);
+                return;
+            }
+        }
+
+        _table.KeepAliveFailed(this);
+        Abort(StreamReason.SlowReader, ClosedBy.Client);
+    }
+
+    /// <summary>Cuts the connection without waiting for the reader.</summary>
+    public void Abort(StreamReason reason, ClosedBy by)
+    {
+        if (End(reason, by))
+        {
+            _context.Abort();
+        }
+    }
+
+    private IBufferWriter<byte> Target() => _flushing ? _waiting ??= new ArrayBufferWriter<byte>(1024) : _writer!;
+
+    private bool Sent(int length)
+    {
+        if (!_flushing)
+        {
+            Flush();
+            return true;
+        }
+
+        // One message always fits, however large: two at once do not make a reader slow.
+        if (_waiting is null || _waiting.WrittenCount - length <= _table.Buffer)
+        {
+            return true;
+        }
+
+        // Not under the lock: the end tells the stream, which has a lock of its own.
+        _ = Task.Run(() => Abort(StreamReason.SlowReader, ClosedBy.Client));
+        return true;
+    }
+
+    private void Flush()
+    {
+        _due = _table.NextKeepAlive();
+        var flush = _writer!.FlushAsync();
+        if (flush.IsCompletedSuccessfully)
+        {
+            _ = flush.Result;
+            return;
+        }
+
+        _flushing = true;
+        _flushStarted = _table.Now;
+        _due = _flushStarted + _table.WriteTimeout;
+        _ = AwaitFlushAsync(flush);
+    }
+
+    private async Task AwaitFlushAsync(ValueTask<FlushResult> flush)
+    {
+        try
+        {
+            while (true)
+            {
+                var result = await flush;
+                lock (_gate)
+                {
+                    _flushing = false;
+                    if (_ended != 0 || result.IsCompleted)
+                    {
+                        break;
+                    }
+
+                    _due = _table.NextKeepAlive();
+                    if (_waiting is { WrittenCount: > 0 })
+                    {
+                        _writer!.Write(_waiting.WrittenSpan);
+                        _waiting = null;
+                        _flushing = true;
+                        _flushStarted = _table.Now;
+                        _due = _flushStarted + _table.WriteTimeout;
+                        flush = _writer!.FlushAsync();
+                        continue;
+                    }
+
+                    _taken?.TrySetResult();
+                    _taken = null;
+                    if (!_completing)
+                    {
+                        return;
+                    }
+                }
+
+                break;
+            }
+        }
+        catch (Exception)
+        {
+            // The connection is gone; the request's abort says so too, and may have been first.
+            End(StreamReason.ClientClosed, ClosedBy.Client);
+            return;
+        }
+
+        if (_completing)
+        {
+            Finish();
+        }
+    }
+
+    private void Finish() => End(Reason, By);
+
+    private bool End(StreamReason reason, ClosedBy by)
+    {
+        if (Interlocked.Exchange(ref _ended, 1) != 0)
+        {
+            return false;
+        }
+
+        Reason = reason;
+        By = by;
+        _table.Remove(this);
+        lock (_gate)
+        {
+            _taken?.TrySetResult();
+        }
+
+        OnEnded?.Invoke(this);
+        _done.TrySetResult();
+        return true;
+    }
+}

@@ -1,0 +1,46 @@
+using System.Buffers;
+using System.Text;
+
+namespace Mooring.Streams;
+
+/// <summary>Server-sent events on the wire (WHATWG HTML, "Server-sent events").</summary>
+internal static class SseFormat
+{
+    /// <summary>A comment: the smallest thing that is a byte on the path and nothing to a client.</summary>
+    public static ReadOnlySpan<byte> Comment => ":\n\n"u8;
+
+    /// <summary>Writes one event around a message that stands on one line.</summary>
+    public static void WriteMessage(IBufferWriter<byte> writer, string? id, ReadOnlySpan<byte> line)
+    {
+        if (id is not null)
+        {
+            WriteId(writer, id);
+        }
+
+        writer.Write("event: message\ndata: "u8);
+        writer.Write(line);
+        writer.Write("\n\n"u8);
+    }
+
+    /// <summary>An event with an id and empty data (2025-11-25, basic/transports, "Sending Messages to the Server"): the client can resume from before the first message.</summary>
+    public static void WritePrimer(IBufferWriter<byte> writer, string id)
+    {
+        WriteId(writer, id);
+        writer.Write("data:\n\n"u8);
+    }
+
+    /// <summary>Tells how long to wait before reconnecting. Without data it dispatches nothing.</summary>
+    public static void WriteRetry(IBufferWriter<byte> writer, TimeSpan retry)
+    {
+        writer.Write("retry: "u8);
+        writer.Write(Encoding.ASCII.GetBytes(((long)retry.TotalMilliseconds).ToString()));
+        writer.Write("\n\n"u8);
+    }
+
+    private static void WriteId(IBufferWriter<byte> writer, string id)
+    {
+        writer.Write("id: "u8);
+        Encoding.UTF8.GetBytes(id, writer);
+        writer.Write("\n"u8);
+    }
+}

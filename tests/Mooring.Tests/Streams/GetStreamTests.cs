@@ -1,0 +1,148 @@
+using Xunit;
+
+namespace Mooring.Tests.Streams;
+
+/// <summary>Standalone GET streams: reopening, which one is told, the cap (invariant 7).</summary>
+public sealed class GetStreamTests
+{
+    [Fact]
+    public async Task Get_ReopenedFiveTimes_NewestIsToldAndNobodyTwice()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        var streams = new List<TestReply>();
+        for (var i = 0; i < 5; i++)
+        {
+            streams.Add(await gateway.ListenAsync(client));
+            gateway.Tell(client, $"to {i}");
+            Assert.Equal($"to {i}", Data(await streams[i].Events.EventAsync()));
+        }
+
+        // The cap ended the oldest; the others are still there and were told nothing more.
+        Assert.DoesNotContain(await streams[0].Events.RestAsync(), e => e.IsMessage);
+        for (var i = 1; i < 4; i++)
+        {
+            Assert.Single(streams[i].Events.Seen, e => e.IsMessage);
+        }
+
+        Assert.Equal(4, gateway.Streams.Count);
+        streams.ForEach(s => s.Dispose());
+    }
+
+    [Fact]
+    public async Task Get_FourOpen_AllAreKeptAlive()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        var streams = new List<TestReply>();
+        for (var i = 0; i < 4; i++)
+        {
+            streams.Add(await gateway.ListenAsync(client));
+            await streams[i].Events.NextAsync();
+            Assert.True((await streams[i].Events.NextAsync())!.IsPrimer);
+        }
+
+        gateway.Advance(TimeSpan.FromSeconds(18.1));
+
+        Assert.Equal(4, gateway.Streams.Count);
+        foreach (var stream in streams)
+        {
+            Assert.True((await stream.Events.NextAsync())!.Comment);
+            stream.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task Get_NewestLeaves_NextNewestIsTold()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        using var older = await gateway.ListenAsync(client);
+        using (await gateway.ListenAsync(client))
+        {
+            await gateway.UntilAsync(() => gateway.Streams.Count == 2, "both are open");
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 1, "the newer one is gone");
+        gateway.Tell(client, "still there");
+
+        Assert.Equal("still there", Data(await older.Events.EventAsync()));
+    }
+
+    [Fact]
+    public async Task Get_WithLastEventId_ReplacesOnlyItsOwnConnection()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        using var first = await gateway.ListenAsync(client);
+        gateway.Tell(client, "one");
+        var seen = await first.Events.EventAsync();
+        using var second = await gateway.ListenAsync(client);
+
+        using var again = await gateway.ListenAsync(client, seen.Id);
+
+        await first.Events.RestAsync();
+        Assert.Equal(2, gateway.Streams.Count);
+        gateway.Advance(TimeSpan.FromSeconds(18.1));
+        await second.Events.NextAsync();
+        await second.Events.NextAsync();
+        Assert.True((await second.Events.NextAsync())!.Comment);
+    }
+
+    [Fact]
+    public async Task Get_NobodyListening_MessagesWaitForTheNextStream()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        gateway.Tell(client, "one");
+        gateway.Tell(client, "two");
+
+        using var stream = await gateway.ListenAsync(client);
+
+        Assert.Equal("one", Data(await stream.Events.EventAsync()));
+        Assert.Equal("two", Data(await stream.Events.EventAsync()));
+    }
+
+    [Theory]
+    [InlineData("2025-11-25", true, true)]
+    [InlineData("2025-06-18", false, true)]
+    [InlineData("2025-03-26", false, true)]
+    public async Task Get_Opened_BeginsAtOnceAsItsVersionKnowsIt(string version, bool primer, bool ids)
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync(version);
+
+        using var stream = await gateway.ListenAsync(client);
+
+        Assert.Equal("text/event-stream", stream.Header("Content-Type"));
+        Assert.Equal("no", stream.Header("X-Accel-Buffering"));
+        Assert.Equal(1000, (await stream.Events.NextAsync())!.Retry);
+        var first = await stream.Events.NextAsync();
+        Assert.Equal((primer, !primer), (first!.IsPrimer, first.Comment));
+        gateway.Tell(client, "x");
+        Assert.Equal(ids, (await stream.Events.EventAsync()).Id is not null);
+    }
+
+    [Fact]
+    public async Task Get_ServerSaysSomethingOnItsOwnStream_ReachesTheClientsGetStream()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream { HasGetStream = true });
+        var client = await gateway.ClientAsync();
+        using var stream = await gateway.ListenAsync(client);
+        await client.ResultAsync("echo");
+        var server = await gateway.Upstream.GetAsync();
+        while (server.Session != gateway.Session(client).Links.Open[0].SessionId)
+        {
+            // The gateway listens on a link of its own too.
+            server = await gateway.Upstream.GetAsync();
+        }
+
+
+        await server.SendAsync("""{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"test://one/a"}}""");
+
+        var told = await stream.Events.MessageAsync();
+        Assert.Equal("test://one/a", (string?)told["params"]!["uri"]);
+    }
+
+    private static string? Data(TestEvent told) => (string?)told.Message["params"]!["data"];
+}

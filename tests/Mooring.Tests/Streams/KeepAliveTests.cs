@@ -1,0 +1,147 @@
+using System.Net;
+using Mooring.Streams;
+using Xunit;
+
+namespace Mooring.Tests.Streams;
+
+/// <summary>The byte per interval on every open stream (invariant 5), and readers that take nothing (invariant 12).</summary>
+public sealed class KeepAliveTests
+{
+    [Theory]
+    [InlineData("post")]
+    [InlineData("get")]
+    [InlineData("sse")]
+    public async Task Stream_Silent_GetsACommentPerInterval(string kind)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync();
+        using var reply = kind switch
+        {
+            "post" => (await gateway.StreamedAsync(client)).Reply,
+            "get" => await gateway.ListenAsync(client),
+            _ => await gateway.NewClient(path: "/servers/one/sse").GetAsync(),
+        };
+        Assert.Equal(HttpStatusCode.OK, reply.Status);
+        await reply.Events.NextAsync();
+        await reply.Events.NextAsync();
+
+        gateway.Advance(TimeSpan.FromSeconds(11.9));
+        Assert.False(reply.Events.HasNext);
+        for (var i = 0; i < 3; i++)
+        {
+            gateway.Advance(i == 0 ? TimeSpan.FromSeconds(6.2) : TimeSpan.FromSeconds(18.1));
+            var next = await reply.Events.NextAsync();
+            Assert.Equal((true, null, null), (next!.Comment, next.Data, next.Id));
+        }
+    }
+
+    [Fact]
+    public async Task Stream_JustWrittenTo_IsNotDueBeforeItsInterval()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        using var stream = await gateway.ListenAsync(client);
+        await stream.Events.NextAsync();
+        await stream.Events.NextAsync();
+
+        gateway.Advance(TimeSpan.FromSeconds(11));
+        gateway.Tell(client, "x");
+        await stream.Events.EventAsync();
+        gateway.Advance(TimeSpan.FromSeconds(11.9));
+
+        Assert.False(stream.Events.HasNext);
+    }
+
+    [Fact]
+    public async Task NextKeepAlive_ManyTimes_IsSpreadOverTheJitterAndNeverOutside()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var now = gateway.Streams.Now;
+
+        var seconds = Enumerable.Range(0, 2000).Select(_ => gateway.Clock.GetElapsedTime(now, gateway.Streams.NextKeepAlive()).TotalSeconds).ToList();
+
+        Assert.InRange(seconds.Min(), 12, 12.5);
+        Assert.InRange(seconds.Max(), 17.5, 18);
+    }
+
+    [Fact]
+    public async Task Reader_TakesNothing_EndsAsSlowReaderAndCanResume()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Config = c => c with { Streams = c.Streams with { Buffer = 100_000 } } });
+        var slow = await gateway.ClientAsync();
+        var other = await gateway.ClientAsync();
+        using var healthy = await gateway.ListenAsync(other);
+        var stalled = await gateway.ListenAsync(slow);
+        await stalled.Events.NextAsync();
+        var primer = await stalled.Events.NextAsync();
+
+        for (var i = 0; i < 12; i++)
+        {
+            gateway.Tell(slow, $"{i:00}{new string('x', 50_000)}");
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 1, "the slow reader's stream ended");
+        Assert.Contains(gateway.LogLines.Lines, l => l.Contains("slow_reader", StringComparison.Ordinal));
+        gateway.Tell(other, "unhurt");
+        Assert.Equal("unhurt", (string?)(await healthy.Events.MessageAsync())["params"]!["data"]);
+        stalled.Dispose();
+
+        using var again = await gateway.ListenAsync(slow, primer!.Id);
+        for (var i = 0; i < 12; i++)
+        {
+            Assert.Equal($"{i:00}", ((string?)(await again.Events.MessageAsync())["params"]!["data"])![..2]);
+        }
+    }
+
+    [Fact]
+    public async Task Reader_TakesNothingForTheWriteTimeout_EndsAsSlowReader()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        using var stalled = await gateway.ListenAsync(client);
+        gateway.Tell(client, new string('x', 100_000));
+        await gateway.Session(client).Outbox.Legacy!.SettleAsync();
+
+        gateway.Advance(TimeSpan.FromSeconds(29));
+        Assert.Equal(1, gateway.Streams.Count);
+        gateway.Advance(TimeSpan.FromSeconds(2));
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 0, "the stream ended");
+        Assert.Contains(gateway.LogLines.Lines, l => l.Contains("slow_reader", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Reader_TwoLargeMessagesAtOnce_IsNotCalledSlow()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        using var stream = await gateway.ListenAsync(client);
+
+        gateway.Tell(client, "1" + new string('x', 300_000));
+        gateway.Tell(client, "2" + new string('x', 300_000));
+
+        Assert.StartsWith("1", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
+        Assert.StartsWith("2", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
+    }
+
+    [Fact]
+    public async Task KeepAlive_WhileALargeEventIsUnderWay_NeverStandsInsideIt()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Config = c => c with { KeepAlive = c.KeepAlive with { Interval = TimeSpan.FromMilliseconds(100) } } });
+        var client = await gateway.ClientAsync();
+        using var stream = await gateway.ListenAsync(client);
+        gateway.Tell(client, "1" + new string('x', 200_000));
+        await gateway.Session(client).Outbox.Legacy!.SettleAsync();
+        for (var i = 0; i < 20; i++)
+        {
+            gateway.Advance(Heartbeat.Beat);
+        }
+
+        gateway.Tell(client, "2");
+        Assert.StartsWith("1", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
+        Assert.Equal("2", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
+        Assert.DoesNotContain(stream.Events.Seen, e => e is { Comment: true, Data: not null });
+    }
+}
