@@ -1,0 +1,264 @@
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams;
+
+/// <summary>
+/// A link over one channel that carries everything: stdio, a connector, HTTP+SSE. Answers are paired by the gateway's own ids;
+/// progress is paired by its token; what else the server says belongs to the session, not to one call.
+/// </summary>
+internal sealed partial class ChannelLink : Link
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<long, Waiter> _waiting = [];
+    private readonly IMessageChannel _channel;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _sending = new(1, 1);
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Lazy<Task> _channelClosed;
+    private string? _closed;
+    private Task _reading = Task.CompletedTask;
+
+    public ChannelLink(Upstream upstream, LinkParameters parameters, ILinkOwner owner, IMessageChannel channel, ILogger logger)
+        : base(upstream, parameters, owner)
+    {
+        _channel = channel;
+        _channelClosed = new Lazy<Task>(() => channel.DisposeAsync().AsTask());
+        _logger = logger;
+    }
+
+    public override bool IsUsable => Volatile.Read(ref _closed) is null;
+
+    public override bool TellsRequests => false;
+
+    /// <summary>Starts reading, and shakes hands with the server.</summary>
+    /// <returns>Null when the link is open, else why not.</returns>
+    public async Task<string?> OpenAsync(CancellationToken cancel)
+    {
+        _reading = ReadAsync();
+        var attempt = await RequestAsync("initialize", Parameters.InitializeParams, cancel);
+        if (attempt.Kind != AttemptKind.Answered)
+        {
+            return attempt.Detail;
+        }
+
+        if (Accept(attempt.Answer!) is { } wrong)
+        {
+            return wrong;
+        }
+
+        return await SendAsync(JsonRpc.Notification("notifications/initialized"), cancel) ? null : _channel.EndReason;
+    }
+
+    public override async ValueTask<Attempt> CallAsync(PendingRequest request)
+    {
+        var waiter = new Waiter(request);
+        lock (_gate)
+        {
+            if (_closed is { } why)
+            {
+                return Attempt.NotExecuted(why);
+            }
+
+            _waiting.Add(request.Id, waiter);
+        }
+
+        await using var registration = request.Abandoned.UnsafeRegister(
+            static state => ((Waiter)state!).Done.TrySetResult(Attempt.Abandoned("")), waiter);
+        try
+        {
+            // A server that does not read can hold a line up for ever. It must not hold up whoever sent it: the line goes on alone.
+            var sending = SendLineAsync(request.ToMessage().ToLine(), request.Abandoned).AsTask();
+            if (await Task.WhenAny(sending, waiter.Done.Task) == sending && !await sending)
+            {
+                Remove(request.Id);
+                return Attempt.NotExecuted(_channel.EndReason);
+            }
+        }
+        catch (OperationCanceledException) when (request.Abandoned.IsCancellationRequested)
+        {
+            Remove(request.Id);
+            return Attempt.Abandoned("");
+        }
+
+        var attempt = await waiter.Done.Task;
+        if (attempt.Kind == AttemptKind.Abandoned)
+        {
+            Remove(request.Id);
+        }
+
+        return attempt;
+    }
+
+    public override async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
+    {
+        var line = json.ToArray();
+        Message.Flatten(line);
+        return await SendLineAsync(line, cancel).AsTask().WaitAsync(cancel);
+    }
+
+    public override Task<Attempt> ReinitializeAsync(string? lost, CancellationToken cancel) =>
+        // A channel and its session are one: when it is gone its owner opens another link.
+        Task.FromResult(Attempt.NotExecuted(_closed ?? "the channel has no session to renew"));
+
+    public override async ValueTask DisposeAsync()
+    {
+        Close("the gateway closed the link");
+        await _closing.CancelAsync();
+        await _channelClosed.Value;
+        await _reading;
+    }
+
+    private async ValueTask<bool> SendLineAsync(byte[] line, CancellationToken cancel)
+    {
+        await _sending.WaitAsync(cancel);
+        try
+        {
+            return IsUsable && await _channel.SendAsync(line, cancel);
+        }
+        finally
+        {
+            _sending.Release();
+        }
+    }
+
+    private async Task ReadAsync()
+    {
+        var why = "";
+        try
+        {
+            while (true)
+            {
+                var read = await _channel.ReadAsync(_closing.Token);
+                if (read.IsEnd)
+                {
+                    why = _channel.EndReason;
+                    break;
+                }
+
+                if (read.Frame is null)
+                {
+                    Log.NotAMessage(_logger, Upstream.Name, read.Fault!);
+                    if (read.Spoiled is { } id && Remove(id) is { } waiter)
+                    {
+                        waiter.Done.TrySetResult(Attempt.Unknown($"it answered with something that is not a message: {read.Fault}"));
+                    }
+
+                    continue;
+                }
+
+                Receive(read.Frame);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            why = "the gateway closed the link";
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            why = e.Message;
+        }
+        catch (Exception e)
+        {
+            // A bug of ours in handling one message; the link is replaced rather than left deaf.
+            Log.ReadingFailed(_logger, e, Upstream.Name);
+            why = "the gateway failed to read it";
+        }
+
+        Close(why);
+        Owner.OnClosed(this, why);
+
+        // A process that closed its output may still run, and nobody will ask for it again.
+        _ = _channelClosed.Value;
+    }
+
+    private void Receive(Frame frame)
+    {
+        if (frame.Kind is FrameKind.Result or FrameKind.Error)
+        {
+            if (JsonRpc.TryReadId(frame.Id, out var id) && Remove(id) is { } waiter)
+            {
+                waiter.Done.TrySetResult(Attempt.Answered(frame));
+            }
+            else
+            {
+                Log.UnexpectedAnswer(_logger, Upstream.Name);
+            }
+
+            return;
+        }
+
+        if (Related(frame) is { } related)
+        {
+            related.OnRelated(this, frame);
+        }
+        else
+        {
+            Owner.OnMessage(this, frame, related: null);
+        }
+    }
+
+    private PendingRequest? Related(Frame frame)
+    {
+        if (frame.Method != McpMethod.Progress || !frame.Envelope.ProgressToken.IsPresent)
+        {
+            return null;
+        }
+
+        var token = frame.Span(frame.Envelope.ProgressToken);
+        lock (_gate)
+        {
+            foreach (var (_, waiter) in _waiting)
+            {
+                if (waiter.Request.ProgressToken.SequenceEqual(token))
+                {
+                    return waiter.Request;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private Waiter? Remove(long id)
+    {
+        lock (_gate)
+        {
+            return _waiting.Remove(id, out var waiter) ? waiter : null;
+        }
+    }
+
+    private void Close(string why)
+    {
+        Waiter[] left;
+        lock (_gate)
+        {
+            _closed ??= why;
+            left = [.. _waiting.Values];
+            _waiting.Clear();
+        }
+
+        foreach (var waiter in left)
+        {
+            waiter.Done.TrySetResult(Attempt.Unknown(why));
+        }
+    }
+
+    private sealed class Waiter(PendingRequest request)
+    {
+        public PendingRequest Request => request;
+
+        public TaskCompletionSource<Attempt> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(300, LogLevel.Warning, "Server {Server} sent something that is not a message: {Fault}", EventName = "UpstreamNotAMessage")]
+        public static partial void NotAMessage(ILogger logger, string server, string fault);
+
+        [LoggerMessage(301, LogLevel.Warning, "Server {Server} sent an answer that nobody waits for.", EventName = "UpstreamUnexpectedAnswer")]
+        public static partial void UnexpectedAnswer(ILogger logger, string server);
+
+        [LoggerMessage(302, LogLevel.Error, "Reading from server {Server} failed.", EventName = "UpstreamReadingFailed")]
+        public static partial void ReadingFailed(ILogger logger, Exception exception, string server);
+    }
+}

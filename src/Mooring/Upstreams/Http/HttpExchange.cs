@@ -1,0 +1,181 @@
+using System.Buffers;
+using System.Net;
+using System.Net.Http.Headers;
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams.Http;
+
+/// <summary>Builds requests to one HTTP server and reads what comes back, within limits. Shared by all links of that server.</summary>
+internal sealed class HttpExchange : IDisposable
+{
+    /// <summary>Node's HTTP server closes idle connections after 5 s; one that is closed while our request is on its way means an unknown outcome.</summary>
+    private static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(4);
+
+    private static readonly MediaTypeHeaderValue Json = new("application/json");
+
+    private readonly HttpMessageInvoker _invoker;
+    private readonly Uri _endpoint;
+    private readonly KeyValuePair<string, string>[] _headers;
+
+    public HttpExchange(Uri endpoint, IReadOnlyDictionary<string, string> headers, long maxBytes, Func<HttpMessageHandler>? handler = null)
+    {
+        _endpoint = endpoint;
+        _headers = [.. headers];
+        MaxBytes = maxBytes;
+        _invoker = new HttpMessageInvoker(handler?.Invoke() ?? new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = true,
+            AutomaticDecompression = DecompressionMethods.None,
+            ConnectTimeout = TimeSpan.FromSeconds(10),
+            PooledConnectionIdleTimeout = IdleConnection,
+            // Names that move to another address are noticed within this time.
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+            MaxResponseHeadersLength = 64,
+            ActivityHeadersPropagator = null,
+        });
+    }
+
+    /// <summary>Largest message accepted from the server.</summary>
+    public long MaxBytes { get; }
+
+    public Uri Endpoint => _endpoint;
+
+    public HttpRequestMessage Request(HttpMethod method, Uri? address = null)
+    {
+        var request = new HttpRequestMessage(method, address ?? _endpoint);
+        foreach (var (name, value) in _headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        return request;
+    }
+
+    public HttpRequestMessage Post(HttpContent content, string? session, string? version, Uri? address = null)
+    {
+        var request = Request(HttpMethod.Post, address);
+        request.Headers.TryAddWithoutValidation("Accept", "application/json, text/event-stream");
+        content.Headers.ContentType = Json;
+        request.Content = content;
+        Identify(request, session, version);
+        return request;
+    }
+
+    public static void Identify(HttpRequestMessage request, string? session, string? version)
+    {
+        if (session is not null)
+        {
+            request.Headers.TryAddWithoutValidation("Mcp-Session-Id", session);
+        }
+
+        if (version is not null)
+        {
+            request.Headers.TryAddWithoutValidation("MCP-Protocol-Version", version);
+        }
+    }
+
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancel) => _invoker.SendAsync(request, cancel);
+
+    /// <summary>Reads one JSON message from a response body.</summary>
+    /// <returns>The frame, or what is wrong with what came.</returns>
+    public async ValueTask<(Frame? Frame, string? Fault)> ReadFrameAsync(HttpContent content, CancellationToken cancel)
+    {
+        var expected = content.Headers.ContentLength;
+        if (expected > MaxBytes)
+        {
+            return (null, $"the answer has {expected} bytes, more than the limit of {MaxBytes}");
+        }
+
+        var buffer = ArrayPool<byte>.Shared.Rent((int)(expected ?? 4096) + 1);
+        var length = 0;
+        try
+        {
+            var stream = await content.ReadAsStreamAsync(cancel);
+            while (true)
+            {
+                if (length > MaxBytes)
+                {
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    return (null, $"the answer is larger than the limit of {MaxBytes} bytes");
+                }
+
+                if (length == buffer.Length)
+                {
+                    var larger = ArrayPool<byte>.Shared.Rent(length * 2);
+                    buffer.AsSpan(0, length).CopyTo(larger);
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = larger;
+                }
+
+                var read = await stream.ReadAsync(buffer.AsMemory(length), cancel);
+                if (read == 0)
+                {
+                    break;
+                }
+
+                length += read;
+            }
+        }
+        catch
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            throw;
+        }
+
+        var frame = FrameReader.Take(buffer, length, pooled: true, FrameLimits.Default, out var fault);
+        return (frame, fault?.Message);
+    }
+
+    /// <summary>Whether a failed send provably never reached the server.</summary>
+    public static bool NeverLeft(HttpRequestException e) => e.HttpRequestError
+        is HttpRequestError.ConnectionError
+        or HttpRequestError.NameResolutionError
+        or HttpRequestError.SecureConnectionError
+        or HttpRequestError.ProxyTunnelError;
+
+    /// <summary>What went wrong, without addresses of the inner layers or header values.</summary>
+    public static string Describe(HttpRequestException e) => e.HttpRequestError switch
+    {
+        HttpRequestError.ConnectionError => $"it could not be connected to ({Socket(e)})",
+        HttpRequestError.NameResolutionError => "its name could not be resolved",
+        HttpRequestError.SecureConnectionError => "the TLS handshake with it failed: " + (e.InnerException?.Message ?? e.Message),
+        HttpRequestError.ResponseEnded => "it closed the connection without an answer",
+        HttpRequestError.InvalidResponse => "it answered with something that is not HTTP",
+        _ => e.Message,
+    };
+
+    public void Dispose() => _invoker.Dispose();
+
+    private static string Socket(HttpRequestException e) =>
+        e.InnerException is System.Net.Sockets.SocketException socket ? socket.SocketErrorCode.ToString() : e.InnerException?.Message ?? e.Message;
+}
+
+/// <summary>The body of a POST: a frame with its edits, copied once into a pooled buffer on its way out.</summary>
+internal sealed class MessageContent(Message message) : HttpContent
+{
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        var length = message.Length;
+        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            message.CopyTo(buffer);
+            await stream.WriteAsync(buffer.AsMemory(0, length), cancellationToken);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = message.Length;
+        return true;
+    }
+}

@@ -1,0 +1,321 @@
+using System.Net;
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams.Http;
+
+/// <content>Event streams of a Streamable HTTP server: the stream of one POST, its resumption, and the standalone GET stream.</content>
+internal sealed partial class HttpLink
+{
+    /// <summary>How often one broken answer stream is resumed before its outcome is called unknown.</summary>
+    private const int MaxResumptions = 100;
+
+    private static readonly TimeSpan DefaultRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    /// <summary>Opens the standalone GET stream, for what the server says outside of any request.</summary>
+    public void Listen()
+    {
+        lock (_gate)
+        {
+            if (_listens || _closed)
+            {
+                return;
+            }
+
+            _listens = true;
+        }
+
+        _ = ListenAsync(_closing.Token);
+    }
+
+    private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage response, CancellationToken cancel)
+    {
+        var cursor = new Cursor();
+        var resumptions = 0;
+        var current = response;
+        try
+        {
+            while (true)
+            {
+                var (answer, end) = await ReadUntilAnswerAsync(pending, current, cursor, cancel);
+                if (answer is not null)
+                {
+                    return Attempt.Answered(answer);
+                }
+
+                if (end is StreamEnding.Spoiled)
+                {
+                    return Attempt.Unknown($"it answered with something that is not a message: {cursor.Fault}");
+                }
+
+                if (end is StreamEnding.TooLarge)
+                {
+                    return Attempt.Unknown($"it sent a message larger than the limit of {_http.MaxBytes} bytes");
+                }
+
+                // Without an event id there is nothing to go on from.
+                if (cursor.Id is not { Length: > 0 } id || resumptions++ == MaxResumptions)
+                {
+                    return Attempt.Unknown("its answer stream ended before the answer");
+                }
+
+                if (end == StreamEnding.Clean)
+                {
+                    pending.OnPaused(cursor.Retry);
+                }
+
+                var next = await ResumeAsync(id, cursor.Retry ?? DefaultRetry, cancel);
+                if (next is null)
+                {
+                    return Attempt.Unknown("its answer stream broke and could not be resumed");
+                }
+
+                if (!ReferenceEquals(current, response))
+                {
+                    current.Dispose();
+                }
+
+                current = next;
+            }
+        }
+        finally
+        {
+            if (!ReferenceEquals(current, response))
+            {
+                current.Dispose();
+            }
+        }
+    }
+
+    private async ValueTask<(Frame? Answer, StreamEnding End)> ReadUntilAnswerAsync(
+        PendingRequest pending, HttpResponseMessage response, Cursor cursor, CancellationToken cancel)
+    {
+        try
+        {
+            using var reader = new SseReader(await response.Content.ReadAsStreamAsync(cancel), MaxEventBytes);
+            while (true)
+            {
+                var (frame, end) = await ReadFrameAsync(reader, cursor, pending.Id, cancel);
+                if (frame is null)
+                {
+                    return (null, end);
+                }
+
+                if (frame.Kind is FrameKind.Request or FrameKind.Notification)
+                {
+                    pending.OnRelated(this, frame);
+                    continue;
+                }
+
+                if (Check(frame, pending).Kind == AttemptKind.Answered)
+                {
+                    return (frame, StreamEnding.Clean);
+                }
+
+                Log.WrongAnswer(_logger, Upstream.Name);
+            }
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            return (null, StreamEnding.Broken);
+        }
+    }
+
+    /// <summary>The next message on a stream; no frame: the stream is over, or its answer to <paramref name="awaited"/> is none.</summary>
+    private async ValueTask<(Frame? Frame, StreamEnding End)> ReadFrameAsync(SseReader reader, Cursor cursor, long? awaited, CancellationToken cancel)
+    {
+        while (true)
+        {
+            var read = await reader.ReadAsync(cancel);
+            switch (read.Kind)
+            {
+                case SseReadKind.End:
+                    return (null, StreamEnding.Clean);
+                case SseReadKind.CutMidEvent:
+                    return (null, StreamEnding.Broken);
+                case SseReadKind.TooLarge:
+                    return (null, StreamEnding.TooLarge);
+                case SseReadKind.Retry:
+                    cursor.Retry = read.Retry;
+                    continue;
+                case SseReadKind.Comment:
+                    continue;
+            }
+
+            cursor.Retry = read.Retry ?? cursor.Retry;
+            cursor.Id = read.LastEventId ?? cursor.Id;
+            if (read.Data.IsEmpty || read.EventType != SseReader.MessageType)
+            {
+                continue;
+            }
+
+            var bytes = read.Data.ToArray();
+            var message = ChannelRead.Parse(bytes, bytes.Length, pooled: false);
+            if (message.Frame is { } frame)
+            {
+                return (frame, StreamEnding.Clean);
+            }
+
+            Log.BadEvent(_logger, Upstream.Name, message.Fault!);
+            if (awaited is not null && message.Spoiled == awaited)
+            {
+                cursor.Fault = message.Fault;
+                return (null, StreamEnding.Spoiled);
+            }
+        }
+    }
+
+    private int MaxEventBytes => (int)Math.Min(int.MaxValue, _http.MaxBytes + 1024);
+
+    private async Task<HttpResponseMessage?> ResumeAsync(string lastEventId, TimeSpan retry, CancellationToken cancel)
+    {
+        // A few tries over some seconds: a server that restarts is back by then, and the call's own deadline stands above all.
+        for (var attempt = 0; attempt < 5; attempt++)
+        {
+            await Task.Delay(retry, _time, cancel);
+            var (response, status) = await GetAsync(lastEventId, cancel);
+            if (response is not null)
+            {
+                return response;
+            }
+
+            if (status is >= 400 and < 500)
+            {
+                return null;
+            }
+
+            retry = Longer(retry);
+        }
+
+        return null;
+    }
+
+    private async Task<(HttpResponseMessage? Stream, int Status)> GetAsync(string? lastEventId, CancellationToken cancel)
+    {
+        try
+        {
+            using var request = _http.Request(HttpMethod.Get);
+            request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
+            HttpExchange.Identify(request, _session, _versionHeader);
+            if (lastEventId is not null)
+            {
+                request.Headers.TryAddWithoutValidation("Last-Event-ID", lastEventId);
+            }
+
+            var response = await _http.SendAsync(request, cancel);
+            if (response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream")
+            {
+                return (response, 200);
+            }
+
+            response.Dispose();
+            return (null, (int)response.StatusCode == 200 ? 405 : (int)response.StatusCode);
+        }
+        catch (HttpRequestException)
+        {
+            return (null, 0);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return (null, 0);
+        }
+    }
+
+    private async Task ListenAsync(CancellationToken cancel)
+    {
+        var cursor = new Cursor();
+        var pause = DefaultRetry;
+        try
+        {
+            while (true)
+            {
+                var session = _session;
+                var (response, status) = await GetAsync(cursor.Id, cancel);
+                if (response is null)
+                {
+                    if (status == 404 && session is not null)
+                    {
+                        cursor = new Cursor();
+                        await ReinitializeAsync(session, cancel);
+                    }
+                    else if (status is >= 400 and < 500 and not (404 or 408 or 429))
+                    {
+                        Log.NoGetStream(_logger, Upstream.Name, status);
+                        return;
+                    }
+                }
+                else
+                {
+                    pause = await RelayAsync(response, cursor, cancel) ? cursor.Retry ?? DefaultRetry : pause;
+                }
+
+                await Task.Delay(pause * (0.8 + (Random.Shared.NextDouble() * 0.4)), _time, cancel);
+                pause = Longer(pause);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The link is closed.
+        }
+    }
+
+    /// <returns>Whether anything came, so that the next try may be soon.</returns>
+    private async Task<bool> RelayAsync(HttpResponseMessage response, Cursor cursor, CancellationToken cancel)
+    {
+        var any = false;
+        using (response)
+        {
+            try
+            {
+                using var reader = new SseReader(await response.Content.ReadAsStreamAsync(cancel), MaxEventBytes);
+                while (true)
+                {
+                    var (frame, end) = await ReadFrameAsync(reader, cursor, awaited: null, cancel);
+                    if (frame is null)
+                    {
+                        Log.GetStreamEnded(_logger, Upstream.Name, end.ToString());
+                        return any;
+                    }
+
+                    any = true;
+                    if (frame.Kind is FrameKind.Request or FrameKind.Notification)
+                    {
+                        Owner.OnMessage(this, frame, related: null);
+                    }
+                    else
+                    {
+                        Log.WrongAnswer(_logger, Upstream.Name);
+                    }
+                }
+            }
+            catch (Exception e) when (e is IOException or HttpRequestException)
+            {
+                Log.GetStreamEnded(_logger, Upstream.Name, e.Message);
+                return any;
+            }
+        }
+    }
+
+    private static TimeSpan Longer(TimeSpan pause) => TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestRetry.Ticks));
+
+    private enum StreamEnding
+    {
+        Clean,
+        Broken,
+        TooLarge,
+
+        /// <summary>The answer came, and is not a message.</summary>
+        Spoiled,
+    }
+
+    /// <summary>Where a stream was left, to go on from there.</summary>
+    private sealed class Cursor
+    {
+        public string? Id { get; set; }
+
+        public TimeSpan? Retry { get; set; }
+
+        /// <summary>What was wrong with the answer.</summary>
+        public string? Fault { get; set; }
+    }
+}

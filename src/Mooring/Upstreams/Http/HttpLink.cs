@@ -1,0 +1,330 @@
+using System.Net;
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams.Http;
+
+/// <summary>
+/// A link over Streamable HTTP. Each request is a POST of its own, so an answer cannot reach the wrong call; what the server says on
+/// that POST's stream belongs to that call, what it says on the GET stream belongs to the session.
+/// </summary>
+internal sealed partial class HttpLink : Link
+{
+    /// <summary>How long a server may take to accept a notification or response, which it only has to take.</summary>
+    private static readonly TimeSpan SendTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>Longest time a server may take to give a new session; as for the first one.</summary>
+    private static readonly TimeSpan RenewTimeout = TimeSpan.FromSeconds(60);
+
+    private readonly HttpExchange _http;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Lock _gate = new();
+    private Task<Attempt>? _renewing;
+    private volatile string? _session;
+    private string? _versionHeader;
+    private bool _listens;
+    private bool _closed;
+
+    public HttpLink(Upstream upstream, LinkParameters parameters, ILinkOwner owner, HttpExchange http, TimeProvider time, ILogger logger)
+        : base(upstream, parameters, owner)
+    {
+        _http = http;
+        _time = time;
+        _logger = logger;
+    }
+
+    public override string? SessionId => _session;
+
+    public override bool IsUsable => !_closed;
+
+    public override bool TellsRequests => true;
+
+    /// <summary>What the server answered to <c>initialize</c> when it did not serve this transport (400, 404, 405).</summary>
+    public HttpStatusCode? InitializeStatus { get; private set; }
+
+    /// <summary>Shakes hands with the server, or goes on with a session known from before a restart.</summary>
+    /// <returns>Null when the link is open, else why not.</returns>
+    public async Task<string?> OpenAsync(string? knownSession, ReadOnlyMemory<byte> knownResult, ProtocolVersion knownVersion, CancellationToken cancel)
+    {
+        if (!knownResult.IsEmpty)
+        {
+            _session = knownSession;
+            InitializeResult = knownResult;
+            Version = knownVersion;
+            _versionHeader = VersionHeader(knownVersion);
+            return null;
+        }
+
+        var attempt = await InitializeAsync(cancel);
+        return attempt.Kind == AttemptKind.Answered ? null : attempt.Detail;
+    }
+
+    public override ValueTask<Attempt> CallAsync(PendingRequest request) => PostAsync(request, _session, _versionHeader);
+
+    public override async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
+    {
+        using var limit = new CancellationTokenSource(SendTimeout, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        try
+        {
+            using var request = _http.Post(new ReadOnlyMemoryContent(json), _session, _versionHeader);
+            using var response = await _http.SendAsync(request, both.Token);
+            if (!response.IsSuccessStatusCode)
+            {
+                Log.NotTaken(_logger, Upstream.Name, (int)response.StatusCode);
+            }
+
+            return response.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException e)
+        {
+            Log.NotSent(_logger, Upstream.Name, HttpExchange.Describe(e));
+            return false;
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            Log.NotSent(_logger, Upstream.Name, "it did not take it in time");
+            return false;
+        }
+    }
+
+    public override Task<Attempt> ReinitializeAsync(string? lost, CancellationToken cancel)
+    {
+        Task<Attempt> renewing;
+        lock (_gate)
+        {
+            if (lost != _session && _session is not null)
+            {
+                // Somebody else has already made a new one.
+                return Task.FromResult(Attempt.Answered(null!));
+            }
+
+            renewing = _renewing ??= RenewAsync();
+        }
+
+        // Shared by all calls that need it: one that is cancelled must not end it for the others.
+        return renewing.WaitAsync(cancel);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        _closed = true;
+        await _closing.CancelAsync();
+        if (_session is not { } session)
+        {
+            return;
+        }
+
+        try
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), _time);
+            using var request = _http.Request(HttpMethod.Delete);
+            HttpExchange.Identify(request, session, _versionHeader);
+            using var response = await _http.SendAsync(request, limit.Token);
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+        {
+            // The server will forget the session by itself.
+            Log.NotSent(_logger, Upstream.Name, e.Message);
+        }
+    }
+
+    private async Task<Attempt> RenewAsync()
+    {
+        // Leave the lock of the caller before anything else happens.
+        await Task.Yield();
+        using var limit = new CancellationTokenSource(RenewTimeout, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _closing.Token);
+        try
+        {
+            var attempt = await InitializeAsync(both.Token);
+            if (attempt.Kind == AttemptKind.Answered)
+            {
+                await Owner.OnOpenedAsync(this, again: true);
+            }
+
+            return attempt;
+        }
+        catch (OperationCanceledException)
+        {
+            return Attempt.NotExecuted("it did not give a new session in time");
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _renewing = null;
+            }
+        }
+    }
+
+    private async Task<Attempt> InitializeAsync(CancellationToken cancel)
+    {
+        var request = new OwnRequest("initialize", Parameters.InitializeParams, cancel);
+        var attempt = await PostAsync(request, session: null, version: null);
+        if (attempt.Kind != AttemptKind.Answered)
+        {
+            return attempt;
+        }
+
+        if (Accept(attempt.Answer!) is { } wrong)
+        {
+            return Attempt.Refused(wrong);
+        }
+
+        _versionHeader = VersionHeader(Version);
+        return await SendAsync(JsonRpc.Notification("notifications/initialized"), cancel)
+            ? attempt
+            : Attempt.NotExecuted("it did not take notifications/initialized");
+    }
+
+    private static string? VersionHeader(ProtocolVersion version) =>
+        // The header came with 2025-06-18; older servers may reject what they do not know.
+        version >= ProtocolVersion.V2025_06_18 ? version.ToWire() : null;
+
+    private async ValueTask<Attempt> PostAsync(PendingRequest pending, string? session, string? version)
+    {
+        var cancel = pending.Abandoned;
+        HttpResponseMessage? response = null;
+        try
+        {
+            // :: 1 send
+            using var request = _http.Post(new MessageContent(pending.ToMessage()), session, version);
+            response = await _http.SendAsync(request, cancel);
+
+            // :: 2 what the status says
+            if (response.StatusCode != HttpStatusCode.OK)
+            {
+                return await RefusedAsync(pending, response, session, cancel);
+            }
+
+            if (session is null && response.Headers.TryGetValues("Mcp-Session-Id", out var ids))
+            {
+                _session = ids.FirstOrDefault();
+            }
+
+            // :: 3 one JSON answer, or a stream that has the answer in it
+            switch (response.Content.Headers.ContentType?.MediaType)
+            {
+                case "application/json":
+                    var (frame, fault) = await _http.ReadFrameAsync(response.Content, cancel);
+                    return frame is null ? Attempt.Unknown($"it answered with something that is not a message: {fault}") : Check(frame, pending);
+                case "text/event-stream":
+                    pending.OnStreamed();
+                    return await ReadStreamAsync(pending, response, cancel);
+                case var other:
+                    return Attempt.Unknown($"it answered 200 with content type \"{other}\" instead of JSON or an event stream");
+            }
+        }
+        catch (HttpRequestException e)
+        {
+            return HttpExchange.NeverLeft(e) ? Attempt.NotExecuted(HttpExchange.Describe(e)) : Attempt.Unknown(HttpExchange.Describe(e));
+        }
+        catch (IOException e)
+        {
+            return Attempt.Unknown("the connection broke while it answered: " + e.Message);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return Attempt.Abandoned("");
+        }
+        catch (OperationCanceledException)
+        {
+            // The handler's own connect timeout.
+            return Attempt.NotExecuted("it could not be connected to in time");
+        }
+        finally
+        {
+            response?.Dispose();
+        }
+    }
+
+    private static Attempt Check(Frame frame, PendingRequest pending)
+    {
+        if (frame.Kind is not (FrameKind.Result or FrameKind.Error))
+        {
+            frame.Dispose();
+            return Attempt.Unknown("it answered with a request or notification instead of a response");
+        }
+
+        // An error without an id is the server's word that it could not read the request.
+        if ((frame.Kind == FrameKind.Error && frame.Id.IsEmpty) || (JsonRpc.TryReadId(frame.Id, out var id) && id == pending.Id))
+        {
+            return Attempt.Answered(frame);
+        }
+
+        frame.Dispose();
+        return Attempt.Unknown("it answered with the id of another request");
+    }
+
+    private async ValueTask<Attempt> RefusedAsync(PendingRequest pending, HttpResponseMessage response, string? session, CancellationToken cancel)
+    {
+        var status = (int)response.StatusCode;
+        var detail = $"it answered HTTP {status}";
+        if (pending is OwnRequest && session is null)
+        {
+            InitializeStatus = response.StatusCode;
+        }
+
+        if (status == 404 && session is not null)
+        {
+            return Attempt.SessionLost(detail, session!);
+        }
+
+        if (status is >= 300 and < 400)
+        {
+            return Attempt.Refused($"{detail}, a redirect to {response.Headers.Location}; set that address as its url");
+        }
+
+        // Error statuses may carry a JSON-RPC error of the server's own.
+        if (response.Content.Headers.ContentType?.MediaType == "application/json")
+        {
+            var (frame, _) = await _http.ReadFrameAsync(response.Content, cancel);
+            if (frame is { Kind: FrameKind.Error } && Check(frame, pending) is { Kind: AttemptKind.Answered } answered)
+            {
+                // Servers built on the official examples answer 400 and -32000 to a session they do not know.
+                var code = frame.Span(JsonFields.Find(frame.Span(frame.Envelope.Error), "code"u8).Offset(frame.Envelope.Error.Start));
+                return status == 400 && session is not null && code.SequenceEqual("-32000"u8)
+                    ? Attempt.SessionLost(detail, session!)
+                    : answered;
+            }
+        }
+
+        return status switch
+        {
+            202 => Attempt.Unknown("it answered 202 to a request, as if it were a notification"),
+            < 300 => Attempt.Unknown($"{detail}, a success without an answer"),
+            503 when Upstream.Config.RetryOn503 => Attempt.NotExecuted(detail),
+            502 or 504 => Attempt.Unknown($"{detail}: something between the gateway and the server gave up waiting"),
+            >= 500 => Attempt.Unknown(detail),
+            _ => Attempt.Refused(detail),
+        };
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(310, LogLevel.Warning, "Server {Server} answered HTTP {Status} to a notification or response.", EventName = "UpstreamNotTaken")]
+        public static partial void NotTaken(ILogger logger, string server, int status);
+
+        [LoggerMessage(311, LogLevel.Debug, "A message to server {Server} was not sent: {Why}", EventName = "UpstreamNotSent")]
+        public static partial void NotSent(ILogger logger, string server, string why);
+
+        [LoggerMessage(312, LogLevel.Warning, "Server {Server} sent something on an event stream that is not a message: {Fault}", EventName = "UpstreamBadEvent")]
+        public static partial void BadEvent(ILogger logger, string server, string fault);
+
+        [LoggerMessage(313, LogLevel.Debug, "Server {Server} offers no GET stream (HTTP {Status}).", EventName = "UpstreamNoGetStream")]
+        public static partial void NoGetStream(ILogger logger, string server, int status);
+
+        [LoggerMessage(314, LogLevel.Debug, "The GET stream of server {Server} ended: {Why}; it is opened again.", EventName = "UpstreamGetStreamEnded")]
+        public static partial void GetStreamEnded(ILogger logger, string server, string why);
+
+        [LoggerMessage(315, LogLevel.Warning, "Server {Server} sent an answer on a stream that belongs to another request.", EventName = "UpstreamWrongAnswer")]
+        public static partial void WrongAnswer(ILogger logger, string server);
+    }
+}

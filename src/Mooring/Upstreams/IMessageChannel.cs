@@ -1,0 +1,31 @@
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams;
+
+/// <summary>One two-way channel of whole messages to a server: standard streams of a process or connector, or HTTP+SSE. Plug point of <see cref="ChannelLink"/>.</summary>
+internal interface IMessageChannel : IAsyncDisposable
+{
+    /// <summary>Hands over one message, one at a time, in order.</summary>
+    /// <returns>False when it provably did not leave.</returns>
+    ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel);
+
+    /// <summary>The next message; null at the end. What is not a message comes as a fault and is not the end.</summary>
+    ValueTask<ChannelRead> ReadAsync(CancellationToken cancel);
+
+    /// <summary>Why the channel ended, in words.</summary>
+    string EndReason { get; }
+}
+
+/// <param name="Frame">The message, or null.</param>
+/// <param name="Fault">What was wrong with what came instead; null with no frame: the end.</param>
+/// <param name="Spoiled">The request that was answered with it, where that could still be read.</param>
+internal readonly record struct ChannelRead(Frame? Frame, string? Fault, long? Spoiled = null)
+{
+    /// <summary>A message, or what is wrong with it.</summary>
+    public static ChannelRead Parse(byte[] bytes, int length, bool pooled) =>
+        FrameReader.Take(bytes, length, pooled, FrameLimits.Default, out var fault) is { } frame
+            ? new ChannelRead(frame, null)
+            : new ChannelRead(null, fault!.Value.Message, JsonRpc.TryReadId(bytes.AsSpan(fault.Value.Id.Start, fault.Value.Id.Length), out var id) ? id : null);
+
+    public bool IsEnd => Frame is null && Fault is null;
+}

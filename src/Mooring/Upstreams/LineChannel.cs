@@ -1,0 +1,129 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams;
+
+/// <summary>Newline-delimited JSON over a pair of streams (specification, basic/transports, "stdio"): child processes and connectors.</summary>
+internal sealed class LineChannel : IMessageChannel
+{
+    private static readonly byte[] NewLine = "\n"u8.ToArray();
+
+    private readonly PipeReader _reader;
+    private readonly Stream _output;
+    private readonly long _maxBytes;
+    private readonly Func<ValueTask> _close;
+    private readonly Func<string> _endReason;
+    private bool _skipping;
+    private long _scanned;
+
+    /// <param name="input">What the server writes.</param>
+    /// <param name="output">What the server reads.</param>
+    /// <param name="maxBytes">Longest line accepted.</param>
+    /// <param name="endReason">Why the far end stopped, once it has.</param>
+    /// <param name="close">Stops the far end.</param>
+    public LineChannel(Stream input, Stream output, long maxBytes, Func<string> endReason, Func<ValueTask> close)
+    {
+        _reader = PipeReader.Create(input, new StreamPipeReaderOptions(bufferSize: 16 * 1024, minimumReadSize: 4096));
+        _output = output;
+        _maxBytes = maxBytes;
+        _endReason = endReason;
+        _close = close;
+    }
+
+    public string EndReason => _endReason();
+
+    /// <summary>Whether the far end was over before anyone here closed it.</summary>
+    public bool HasEnded { get; private set; }
+
+    public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
+    {
+        try
+        {
+            // Not cancelled between the two: half a line would spoil the next message.
+            await _output.WriteAsync(json, CancellationToken.None);
+            await _output.WriteAsync(NewLine, CancellationToken.None);
+            await _output.FlushAsync(CancellationToken.None);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    public async ValueTask<ChannelRead> ReadAsync(CancellationToken cancel)
+    {
+        while (true)
+        {
+            var result = await _reader.ReadAsync(cancel);
+            var buffer = result.Buffer;
+
+            // What was looked through before has no line end; looking again at every read would take a long line squared.
+            var end = buffer.Slice(_scanned).PositionOf((byte)'\n');
+            _scanned = 0;
+            if (end is not null)
+            {
+                var line = buffer.Slice(0, end.Value);
+                var next = buffer.GetPosition(1, end.Value);
+                if (_skipping)
+                {
+                    _skipping = false;
+                    _reader.AdvanceTo(next);
+                    continue;
+                }
+
+                var read = Parse(line);
+                _reader.AdvanceTo(next);
+                if (read.Frame is not null || read.Fault is not null)
+                {
+                    return read;
+                }
+
+                continue;
+            }
+
+            if (buffer.Length > _maxBytes)
+            {
+                // The rest of that line is skipped; what follows it may be good again.
+                _reader.AdvanceTo(buffer.End);
+                if (!_skipping)
+                {
+                    _skipping = true;
+                    return new ChannelRead(null, $"a line longer than the limit of {_maxBytes} bytes");
+                }
+
+                continue;
+            }
+
+            if (result.IsCompleted)
+            {
+                HasEnded = true;
+                return default;
+            }
+
+            _scanned = _skipping ? 0 : buffer.Length;
+            _reader.AdvanceTo(_skipping ? buffer.End : buffer.Start, buffer.End);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _close();
+        await _reader.CompleteAsync();
+    }
+
+    private static ChannelRead Parse(ReadOnlySequence<byte> line)
+    {
+        var length = (int)line.Length;
+        var bytes = ArrayPool<byte>.Shared.Rent(length);
+        line.CopyTo(bytes);
+        if (bytes.AsSpan(0, length).Trim(" \t\r"u8).IsEmpty)
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+            return default;
+        }
+
+        return ChannelRead.Parse(bytes, length, pooled: true);
+    }
+}

@@ -1,0 +1,99 @@
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams;
+
+/// <summary>Who opened a link and hears what its server says of its own accord.</summary>
+internal interface ILinkOwner
+{
+    /// <summary>A notification or request of the server. The owner owns the frame from here on.</summary>
+    /// <param name="link">Where it came from; requests are answered with <see cref="Link.SendAsync"/>.</param>
+    /// <param name="frame">The message.</param>
+    /// <param name="related">The request on whose stream it came; null when the channel cannot tell.</param>
+    void OnMessage(Link link, Frame frame, PendingRequest? related);
+
+    /// <summary>The link was opened, or opened anew after its server forgot it: level and subscriptions are to be applied.</summary>
+    Task OnOpenedAsync(Link link, bool again);
+
+    /// <summary>The link is of no more use; the next request opens another.</summary>
+    void OnClosed(Link link, string why);
+}
+
+/// <summary>What a link is opened with.</summary>
+/// <param name="InitializeParams">Params of <c>initialize</c>, raw JSON.</param>
+/// <param name="Version">The version offered in them.</param>
+internal sealed record LinkParameters(byte[] InitializeParams, ProtocolVersion Version);
+
+/// <summary>
+/// The gateway's own session with one server, for one client session or shared. Made by <see cref="Upstream"/>, disposed by its owner;
+/// replaced at will, clients never see its id. Any number of requests may be under way at once.
+/// </summary>
+internal abstract class Link : IAsyncDisposable
+{
+    protected Link(Upstream upstream, LinkParameters parameters, ILinkOwner owner)
+    {
+        Upstream = upstream;
+        Parameters = parameters;
+        Owner = owner;
+    }
+
+    public Upstream Upstream { get; }
+
+    public LinkParameters Parameters { get; }
+
+    public ILinkOwner Owner { get; }
+
+    /// <summary>The server's <c>InitializeResult</c>, raw JSON; empty before it is known.</summary>
+    public ReadOnlyMemory<byte> InitializeResult { get; protected set; }
+
+    /// <summary>The version the server chose.</summary>
+    public ProtocolVersion Version { get; protected set; }
+
+    /// <summary>The server's session id, where it has one.</summary>
+    public virtual string? SessionId => null;
+
+    public abstract bool IsUsable { get; }
+
+    /// <summary>Whether the link tells which request a message of the server belongs to; one that does not leaves it to a guess.</summary>
+    public abstract bool TellsRequests { get; }
+
+    /// <summary>Sends a request and waits for how it ends.</summary>
+    public abstract ValueTask<Attempt> CallAsync(PendingRequest request);
+
+    /// <summary>Sends a notification or a response; false when it could not be handed over.</summary>
+    public abstract ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel);
+
+    /// <summary>Makes a new session with a server that lost the one named, with the same parameters. Callers that lost the same one share the work.</summary>
+    public abstract Task<Attempt> ReinitializeAsync(string? lost, CancellationToken cancel);
+
+    /// <summary>Ends the session with the server, politely where it has a way.</summary>
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>Sends a request of the gateway's own.</summary>
+    public ValueTask<Attempt> RequestAsync(string method, byte[] parameters, CancellationToken cancel) =>
+        CallAsync(new OwnRequest(method, parameters, cancel));
+
+    /// <summary>Checks and keeps an <c>InitializeResult</c>; null when it is one, else what is wrong.</summary>
+    protected string? Accept(Frame answer)
+    {
+        if (answer.Kind == FrameKind.Error)
+        {
+            return "it refused initialize: " + JsonFields.String(answer.Span(answer.Envelope.Error), "message"u8);
+        }
+
+        var result = answer.Span(answer.Envelope.Result);
+        var offered = JsonFields.String(result, "protocolVersion"u8);
+        if (!ProtocolVersions.TryParse(offered, out var version))
+        {
+            return $"it chose protocol version \"{offered}\", which the gateway does not speak";
+        }
+
+        if (JsonFields.Find(result, "capabilities"u8) is not { IsPresent: true } capabilities || result[capabilities.Start] != '{')
+        {
+            return "its initialize result has no capabilities";
+        }
+
+        Version = version;
+        InitializeResult = result.ToArray();
+        return null;
+    }
+}

@@ -1,0 +1,89 @@
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams;
+
+/// <summary>How one try to have a request answered ended. The caller decides what follows from it (invariant 9).</summary>
+internal enum AttemptKind
+{
+    /// <summary>The server answered: a result or an error of its own.</summary>
+    Answered,
+
+    /// <summary>Provably not executed: it never left, or the server never took it.</summary>
+    NotExecuted,
+
+    /// <summary>The server no longer knows the gateway's session; not executed.</summary>
+    SessionLost,
+
+    /// <summary>It was sent and no answer came: executed or not, nobody can say.</summary>
+    Unknown,
+
+    /// <summary>The server, or something before it, refused it with an HTTP status.</summary>
+    Refused,
+
+    /// <summary>The gateway itself gave up: cancelled, out of time, or stopping.</summary>
+    Abandoned,
+}
+
+/// <param name="Kind">What is known.</param>
+/// <param name="Answer">The response frame; only when answered.</param>
+/// <param name="Detail">What happened, in words for a person who runs the server; no secrets.</param>
+internal readonly record struct Attempt(AttemptKind Kind, Frame? Answer, string Detail)
+{
+    /// <summary>The server's session it was sent in; only when that is lost.</summary>
+    public string? Session { get; private init; }
+
+    public static Attempt Answered(Frame answer) => new(AttemptKind.Answered, answer, "");
+
+    public static Attempt NotExecuted(string detail) => new(AttemptKind.NotExecuted, null, detail);
+
+    public static Attempt SessionLost(string detail, string session) => new(AttemptKind.SessionLost, null, detail) { Session = session };
+
+    public static Attempt Unknown(string detail) => new(AttemptKind.Unknown, null, detail);
+
+    public static Attempt Refused(string detail) => new(AttemptKind.Refused, null, detail);
+
+    public static Attempt Abandoned(string detail) => new(AttemptKind.Abandoned, null, detail);
+}
+
+/// <summary>One request of the gateway's, under way on a link: a client's call, or one of the gateway's own accord.</summary>
+internal abstract class PendingRequest
+{
+    private static long s_lastId;
+
+    /// <summary>The id on the upstream leg; minted by the gateway, never reused in this process.</summary>
+    public long Id { get; } = Interlocked.Increment(ref s_lastId);
+
+    /// <summary>Cancelled when nobody wants the answer any more.</summary>
+    public abstract CancellationToken Abandoned { get; }
+
+    /// <summary>The request as it goes to the server, with <see cref="Id"/> in it.</summary>
+    public abstract Message ToMessage();
+
+    /// <summary>A notification or a request of the server that came on this request's own stream, or names its progress token.</summary>
+    public abstract void OnRelated(Link link, Frame frame);
+
+    /// <summary>The progress token it was sent with, as on the wire; empty where it has none.</summary>
+    public virtual ReadOnlySpan<byte> ProgressToken => default;
+
+    /// <summary>The server answers with an event stream.</summary>
+    public virtual void OnStreamed()
+    {
+    }
+
+    /// <summary>The server closed the stream on purpose and wants to be asked again later (2025-11-25, polling).</summary>
+    public virtual void OnPaused(TimeSpan? retry)
+    {
+    }
+}
+
+/// <summary>A request of the gateway's own accord: initialize, lists, subscriptions.</summary>
+internal sealed class OwnRequest(string method, byte[] parameters, CancellationToken abandoned) : PendingRequest
+{
+    private Frame? _frame;
+
+    public override CancellationToken Abandoned => abandoned;
+
+    public override Message ToMessage() => new(_frame ??= Frame.Parse(JsonRpc.Request(Id, method, parameters)));
+
+    public override void OnRelated(Link link, Frame frame) => link.Owner.OnMessage(link, frame, related: null);
+}

@@ -1,0 +1,356 @@
+using System.IO.Pipelines;
+using System.Security.Cryptography;
+using System.Text;
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Stores;
+using Mooring.Upstreams.Http;
+using Mooring.Upstreams.Stdio;
+
+namespace Mooring.Upstreams;
+
+/// <summary>
+/// One server behind the gateway, however it is reached. Made and disposed by <see cref="UpstreamTable"/>. Opens links to it, holds its
+/// concurrency limit and its health; a slow or dead server costs only its own calls (invariant 11).
+/// </summary>
+internal sealed partial class Upstream : IAsyncDisposable
+{
+    /// <summary>Longest time a server may take to answer <c>initialize</c>, a process to start included.</summary>
+    private static readonly TimeSpan OpenTimeout = TimeSpan.FromSeconds(60);
+
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(2);
+
+    private readonly UpstreamServices _services;
+    private readonly HttpExchange? _http;
+    private readonly SemaphoreSlim _places;
+    private readonly RestartBackoff _backoff;
+    private int _queued;
+    private long _startNotBefore;
+
+    public Upstream(string name, ServerConfig config, IConnector? connector, UpstreamServices services)
+    {
+        Name = name;
+        Config = config;
+        Connector = connector;
+        _services = services;
+        _places = new SemaphoreSlim(config.Concurrency);
+        _backoff = new RestartBackoff(services.Time, Random.Shared);
+        Health = new UpstreamHealth(services.Time, Random.Shared);
+        Fingerprint = FingerprintOf(config);
+        services.Metrics.State(name, Health.State);
+        if (config.Url is { } url)
+        {
+            _http = new HttpExchange(url, config.Headers, services.Config.Current.Limits.BodySize, services.Handler);
+        }
+    }
+
+    /// <summary>The slug that names it in paths, prefixes, metrics and logs.</summary>
+    public string Name { get; }
+
+    public ServerConfig Config { get; }
+
+    public IConnector? Connector { get; }
+
+    public UpstreamHealth Health { get; }
+
+    /// <summary>Whether each client session has a link of its own.</summary>
+    public bool IsPerSession => Config.Scope == LinkScope.Session;
+
+    /// <summary>Whether names of this server carry its name on the merged route.</summary>
+    public bool HasPrefix => Config.Prefix switch
+    {
+        PrefixRule.Always => true,
+        PrefixRule.Never => false,
+        _ => Connector is null,
+    };
+
+    /// <summary>What the links of this server depend on, credentials included and therefore hashed; a stored link with another fingerprint is not reused.</summary>
+    public string Fingerprint { get; }
+
+    /// <summary>Takes one of the server's places for a call; waits in a bounded queue.</summary>
+    /// <returns>False when the queue is full.</returns>
+    public async ValueTask<bool> EnterAsync(CancellationToken cancel)
+    {
+        if (_places.Wait(0, CancellationToken.None))
+        {
+            return true;
+        }
+
+        if (Interlocked.Increment(ref _queued) > Config.Queue)
+        {
+            Interlocked.Decrement(ref _queued);
+            return false;
+        }
+
+        try
+        {
+            await _places.WaitAsync(cancel);
+            return true;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _queued);
+        }
+    }
+
+    public void Leave() => _places.Release();
+
+    /// <summary>Opens a link; health hears how it went.</summary>
+    /// <param name="parameters">What to open it with.</param>
+    /// <param name="owner">Who hears the server.</param>
+    /// <param name="known">A session of this server from before a restart, to go on with.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>The link, or why there is none in words.</returns>
+    public async Task<(Link? Link, string Why)> OpenAsync(LinkParameters parameters, ILinkOwner owner, LinkRecord? known, CancellationToken cancel)
+    {
+        using var limit = new CancellationTokenSource(OpenTimeout, _services.Time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        (Link? Link, string Why) opened;
+        try
+        {
+            opened = await OpenTransportAsync(parameters, owner, known, both.Token);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            opened = (null, $"it did not answer initialize within {OpenTimeout.TotalSeconds:F0} s");
+        }
+
+        if (opened.Link is null)
+        {
+            Failed(opened.Why);
+            return opened;
+        }
+
+        if (known is null)
+        {
+            Succeeded();
+        }
+
+        await owner.OnOpenedAsync(opened.Link, again: false);
+        return opened;
+    }
+
+    public void Succeeded()
+    {
+        var before = Health.State;
+        if (Health.Succeeded())
+        {
+            Log.Back(_services.Logger, Name);
+        }
+
+        CountState(before);
+    }
+
+    public void Failed(string why)
+    {
+        var before = Health.State;
+        if (Health.Failed(why))
+        {
+            Log.Away(_services.Logger, Name, why);
+        }
+        else
+        {
+            Log.Failed(_services.Logger, Name, why);
+        }
+
+        CountState(before);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _http?.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static string FingerprintOf(ServerConfig config)
+    {
+        var headers = config.Headers.OrderBy(h => h.Key, StringComparer.OrdinalIgnoreCase).Select(h => $"{h.Key}:{h.Value}");
+        string?[] parts = [config.Transport.ToString(), config.Url?.AbsoluteUri, config.Command, .. config.Args, .. headers];
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\u001f', parts))));
+    }
+
+    // Called for every answer: only a change is told.
+    private void CountState(UpstreamState before)
+    {
+        if (Health.State != before)
+        {
+            _services.Metrics.State(Name, Health.State);
+        }
+    }
+
+    private async Task<(Link? Link, string Why)> OpenTransportAsync(LinkParameters parameters, ILinkOwner owner, LinkRecord? known, CancellationToken cancel)
+    {
+        if (Connector is not null)
+        {
+            return await ShakeHandsAsync(parameters, owner, ServeConnector(Connector), cancel);
+        }
+
+        if (_http is null)
+        {
+            return await OpenProcessAsync(parameters, owner, cancel);
+        }
+
+        if (Config.Transport == ServerTransport.Http)
+        {
+            var link = new HttpLink(this, parameters, owner, _http, _services.Time, _services.Logger);
+            var why = await link.OpenAsync(known?.UpstreamSessionId, known?.InitializeResult ?? default, Parse(known?.Version), cancel);
+            if (why is null)
+            {
+                link.Listen();
+                return (link, "");
+            }
+
+            // 2025-11-25, basic/transports, "Backwards Compatibility": an older server answers 4xx here and an endpoint event to GET.
+            if ((int?)link.InitializeStatus is not (400 or 404 or 405))
+            {
+                return (null, why);
+            }
+
+            var (fallback, _) = await SseChannel.OpenAsync(_http, cancel);
+            return fallback is null ? (null, why) : await ShakeHandsAsync(parameters, owner, fallback, cancel);
+        }
+
+        var (channel, noChannel) = await SseChannel.OpenAsync(_http, cancel);
+        return channel is null ? (null, noChannel) : await ShakeHandsAsync(parameters, owner, channel, cancel);
+    }
+
+    private static ProtocolVersion Parse(string? version) => ProtocolVersions.TryParse(version, out var parsed) ? parsed : ProtocolVersions.Latest;
+
+    private async Task<(Link? Link, string Why)> OpenProcessAsync(LinkParameters parameters, ILinkOwner owner, CancellationToken cancel)
+    {
+        // Looked at again after each wait: another session's process may have failed in the meantime.
+        while (_services.Time.GetElapsedTime(_services.Time.GetTimestamp(), Volatile.Read(ref _startNotBefore)) is { Ticks: > 0 } wait)
+        {
+            await Task.Delay(wait, _services.Time, cancel);
+        }
+
+        var start = ServerProcess.Start(Config, _services.Guard, _services.Time, _services.ProcessLogger);
+        if (!start.Succeeded)
+        {
+            HoldStarts();
+            return (null, start.Message);
+        }
+
+        var process = start.Process;
+        lock (_backoff)
+        {
+            _backoff.Started();
+        }
+
+        var stopping = false;
+        _ = WatchAsync(process, () => stopping);
+        LineChannel? channel = null;
+        channel = new LineChannel(process.Output, process.Input, _services.Config.Current.Limits.BodySize,
+            () => process.Exited.IsCompletedSuccessfully ? $"its process ended with {process.Exited.Result}" : "it closed its output",
+            async () =>
+            {
+                // A server that ended by itself failed, also when we clean up behind it before the system tells its exit.
+                stopping = channel is not { HasEnded: true };
+                await process.StopAsync(StopPatience);
+                await process.DisposeAsync();
+            });
+        return await ShakeHandsAsync(parameters, owner, channel, cancel);
+    }
+
+    private async Task WatchAsync(ServerProcess process, Func<bool> isStopping)
+    {
+        var exit = await process.Exited;
+        if (!isStopping())
+        {
+            Log.ProcessEnded(_services.Logger, Name, exit.ToString());
+            HoldStarts();
+        }
+    }
+
+    private void HoldStarts()
+    {
+        lock (_backoff)
+        {
+            Volatile.Write(ref _startNotBefore, _services.Time.GetTimestamp() + (long)(_backoff.Next().TotalSeconds * _services.Time.TimestampFrequency));
+        }
+    }
+
+    private LineChannel ServeConnector(IConnector connector)
+    {
+        var toServer = new Pipe();
+        var fromServer = new Pipe();
+        var stop = new CancellationTokenSource();
+        var serving = ServeAsync();
+        return new LineChannel(fromServer.Reader.AsStream(), toServer.Writer.AsStream(), _services.Config.Current.Limits.BodySize,
+            () => "the connector ended", StopAsync);
+
+        async Task ServeAsync()
+        {
+            try
+            {
+                await connector.ServeAsync(toServer.Reader.AsStream(), fromServer.Writer.AsStream(), stop.Token);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                // The link was closed.
+            }
+            catch (Exception e)
+            {
+                Log.ConnectorFailed(_services.Logger, e, Name);
+            }
+            finally
+            {
+                await fromServer.Writer.CompleteAsync();
+                await toServer.Reader.CompleteAsync();
+            }
+        }
+
+        async ValueTask StopAsync()
+        {
+            await toServer.Writer.CompleteAsync();
+            await stop.CancelAsync();
+            await serving;
+            stop.Dispose();
+        }
+    }
+
+    private async Task<(Link? Link, string Why)> ShakeHandsAsync(LinkParameters parameters, ILinkOwner owner, IMessageChannel channel, CancellationToken cancel)
+    {
+        var link = new ChannelLink(this, parameters, owner, channel, _services.Logger);
+        string? why;
+        try
+        {
+            why = await link.OpenAsync(cancel);
+            if (cancel.IsCancellationRequested)
+            {
+                why = "it did not answer initialize in time";
+            }
+        }
+        catch
+        {
+            await link.DisposeAsync();
+            throw;
+        }
+
+        if (why is null)
+        {
+            return (link, "");
+        }
+
+        await link.DisposeAsync();
+        return (null, why.Length == 0 ? channel.EndReason : why);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(320, LogLevel.Warning, "Server {Server} is away: {Why}. It is probed until it is back; lists are served as last known.", EventName = "UpstreamAway")]
+        public static partial void Away(ILogger logger, string server, string why);
+
+        [LoggerMessage(321, LogLevel.Information, "Server {Server} is back.", EventName = "UpstreamBack")]
+        public static partial void Back(ILogger logger, string server);
+
+        [LoggerMessage(322, LogLevel.Warning, "Server {Server} failed: {Why}", EventName = "UpstreamFailed")]
+        public static partial void Failed(ILogger logger, string server, string why);
+
+        [LoggerMessage(323, LogLevel.Warning, "The process of server {Server} ended with {Exit}; it is started again when it is needed.", EventName = "UpstreamProcessEnded")]
+        public static partial void ProcessEnded(ILogger logger, string server, string exit);
+
+        [LoggerMessage(324, LogLevel.Error, "Connector {Server} failed.", EventName = "ConnectorFailed")]
+        public static partial void ConnectorFailed(ILogger logger, Exception exception, string server);
+    }
+}

@@ -1,0 +1,126 @@
+namespace Mooring.Upstreams;
+
+internal enum UpstreamState
+{
+    /// <summary>Never asked anything yet.</summary>
+    Unknown,
+    Ready,
+
+    /// <summary>Failing, but still asked.</summary>
+    Failing,
+
+    /// <summary>The breaker is open: calls are refused at once, probes go on for ever.</summary>
+    Away,
+}
+
+/// <summary>
+/// What is known of one server's well-being, and the breaker that follows from it. Passive: told what happened, asked what may happen.
+/// It never gives up: however long a server was away, the next probe is at most 30 s (and its jitter) off.
+/// </summary>
+internal sealed class UpstreamHealth(TimeProvider time, Random random)
+{
+    /// <summary>Failures in a row that open the breaker.</summary>
+    public const int Threshold = 5;
+
+    private static readonly TimeSpan FirstProbe = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestProbe = TimeSpan.FromSeconds(30);
+
+    private readonly Lock _gate = new();
+    private int _failures;
+    private TimeSpan _interval = FirstProbe;
+    private DateTimeOffset _nextProbe;
+    private DateTimeOffset? _lastSuccess;
+    private bool _probing;
+
+    public UpstreamState State { get; private set; } = UpstreamState.Unknown;
+
+    /// <summary>What went wrong last, in words; null while well.</summary>
+    public string? LastFailure { get; private set; }
+
+    public DateTimeOffset? LastSuccess => _lastSuccess;
+
+    public bool IsAway => State == UpstreamState.Away;
+
+    /// <summary>Time until the next probe; zero when one is due.</summary>
+    public TimeSpan UntilProbe
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var left = _nextProbe - time.GetUtcNow();
+                return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+            }
+        }
+    }
+
+    /// <returns>Whether this ended a time of being away.</returns>
+    public bool Succeeded()
+    {
+        if (State == UpstreamState.Ready && _failures == 0)
+        {
+            return false;
+        }
+
+        lock (_gate)
+        {
+            var back = State == UpstreamState.Away;
+            _failures = 0;
+            _interval = FirstProbe;
+            _probing = false;
+            _lastSuccess = time.GetUtcNow();
+            LastFailure = null;
+            State = UpstreamState.Ready;
+            return back;
+        }
+    }
+
+    /// <returns>Whether this opened the breaker.</returns>
+    public bool Failed(string why)
+    {
+        lock (_gate)
+        {
+            LastFailure = why;
+            _failures++;
+            if (State == UpstreamState.Away)
+            {
+                if (_probing)
+                {
+                    _probing = false;
+                    _interval = TimeSpan.FromTicks(Math.Min(_interval.Ticks * 2, LongestProbe.Ticks));
+                    Schedule();
+                }
+
+                return false;
+            }
+
+            State = UpstreamState.Failing;
+            if (_failures < Threshold)
+            {
+                return false;
+            }
+
+            State = UpstreamState.Away;
+            Schedule();
+            return true;
+        }
+    }
+
+    /// <summary>Whether a probe is due now; the one caller that hears yes has to make it.</summary>
+    public bool TryBeginProbe()
+    {
+        lock (_gate)
+        {
+            if (State != UpstreamState.Away || _probing || time.GetUtcNow() < _nextProbe)
+            {
+                return false;
+            }
+
+            _probing = true;
+            return true;
+        }
+    }
+
+    // Jitter of ±20 %, so that the replicas of one deployment do not probe together.
+    private void Schedule() => _nextProbe = time.GetUtcNow() + (_interval * (0.8 + (random.NextDouble() * 0.4)));
+}

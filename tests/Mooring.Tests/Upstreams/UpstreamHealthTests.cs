@@ -1,0 +1,137 @@
+using Mooring.Upstreams;
+using Xunit;
+
+namespace Mooring.Tests.Upstreams;
+
+public sealed class UpstreamHealthTests
+{
+    private readonly FakeClock _clock = new();
+
+    [Fact]
+    public void New_IsUnknownAndNotAway()
+    {
+        var health = New();
+
+        Assert.Equal(UpstreamState.Unknown, health.State);
+        Assert.False(health.IsAway);
+        Assert.False(health.TryBeginProbe());
+        Assert.Null(health.LastSuccess);
+    }
+
+    [Fact]
+    public void Failed_FewerThanTheThreshold_IsFailingAndStillAsked()
+    {
+        var health = New();
+        for (var i = 1; i < UpstreamHealth.Threshold; i++)
+        {
+            Assert.False(health.Failed($"reason {i}"));
+        }
+
+        Assert.Equal(UpstreamState.Failing, health.State);
+        Assert.Equal($"reason {UpstreamHealth.Threshold - 1}", health.LastFailure);
+        Assert.False(health.TryBeginProbe());
+    }
+
+    [Fact]
+    public void Succeeded_InBetween_CountsFromTheBeginning()
+    {
+        var health = New();
+        Fail(health, UpstreamHealth.Threshold - 1);
+        Assert.False(health.Succeeded());
+
+        Fail(health, UpstreamHealth.Threshold - 1);
+
+        Assert.False(health.IsAway);
+    }
+
+    [Fact]
+    public void Failed_TheThreshold_IsAwayAndSaysSoOnce()
+    {
+        var health = Away();
+
+        Assert.Equal(UpstreamState.Away, health.State);
+        Assert.False(health.Failed("again"));
+        Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(1.2));
+    }
+
+    [Fact]
+    public void TryBeginProbe_Due_IsGivenToOneCallerOnly()
+    {
+        var health = Away();
+        Assert.False(health.TryBeginProbe());
+
+        _clock.Advance(health.UntilProbe);
+
+        Assert.Equal(TimeSpan.Zero, health.UntilProbe);
+        Assert.True(health.TryBeginProbe());
+        Assert.False(health.TryBeginProbe());
+    }
+
+    [Fact]
+    public void Failed_CallsWhileAway_DoNotPutTheProbeOff()
+    {
+        var health = Away();
+        var due = health.UntilProbe;
+
+        Fail(health, 100);
+
+        Assert.Equal(due, health.UntilProbe);
+    }
+
+    [Fact]
+    public void Probes_ThatFail_GoOnForEverAtMost36SecondsApart()
+    {
+        var health = Away();
+        var waits = new List<double>();
+        for (var i = 0; i < 200; i++)
+        {
+            waits.Add(health.UntilProbe.TotalSeconds);
+            _clock.Advance(health.UntilProbe);
+            Assert.True(health.TryBeginProbe());
+            health.Failed("probe");
+        }
+
+        Assert.All(waits, wait => Assert.InRange(wait, 0.8, 36));
+        Assert.All(waits.Skip(5), wait => Assert.InRange(wait, 24, 36));
+        Assert.True(waits.Distinct().Count() > 100, "No jitter: replicas would probe together.");
+    }
+
+    [Fact]
+    public void Succeeded_WhileAway_IsBackAndTheNextTimeBeginsWithShortProbes()
+    {
+        var health = Away();
+        for (var i = 0; i < 6; i++)
+        {
+            _clock.Advance(health.UntilProbe);
+            health.TryBeginProbe();
+            health.Failed("probe");
+        }
+
+        Assert.True(health.Succeeded());
+
+        Assert.Equal(UpstreamState.Ready, health.State);
+        Assert.Null(health.LastFailure);
+        Assert.Equal(_clock.GetUtcNow(), health.LastSuccess);
+        Assert.False(health.Succeeded());
+        Fail(health, UpstreamHealth.Threshold);
+        Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(1.2));
+    }
+
+    private UpstreamHealth New() => new(_clock, new Random(1));
+
+    private UpstreamHealth Away()
+    {
+        var health = New();
+        Fail(health, UpstreamHealth.Threshold - 1);
+        Assert.True(health.Failed("last"));
+        return health;
+    }
+
+    private static void Fail(UpstreamHealth health, int times)
+    {
+        for (var i = 0; i < times; i++)
+        {
+            health.Failed("reason");
+        }
+    }
+}
