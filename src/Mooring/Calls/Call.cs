@@ -1,0 +1,141 @@
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Upstreams;
+
+namespace Mooring.Calls;
+
+/// <summary>
+/// One client request on its way to one server. Owned by its session's list of running calls, not by the HTTP request that brought it:
+/// that may end without the call noticing. Answered exactly once.
+/// </summary>
+internal sealed class Call : PendingRequest, IDisposable
+{
+    private readonly CancellationTokenSource _abandon = new();
+    private readonly TimeProvider _time;
+    private string? _abandonReason;
+    private long _lastSign;
+    private int _askingClient;
+    private int _ended;
+
+    public Call(Session session, Upstream upstream, Frame request, Reply reply, TimeProvider time)
+    {
+        Session = session;
+        Upstream = upstream;
+        Request = request;
+        Reply = reply;
+        _time = time;
+        Started = time.GetTimestamp();
+        _lastSign = Started;
+    }
+
+    public Session Session { get; }
+
+    public Upstream Upstream { get; }
+
+    public Frame Request { get; }
+
+    public Reply Reply { get; }
+
+    public long Started { get; }
+
+    /// <summary>The client's id, a raw JSON token.</summary>
+    public ReadOnlyMemory<byte> ClientId => Request.Raw(Request.Envelope.Id);
+
+    /// <summary>The link it was last sent on.</summary>
+    public Link? Link { get; set; }
+
+    /// <summary>A value of the request that is another one on the server's side (a tool's own name, a resource's own URI).</summary>
+    public (Slice Where, ReadOnlyMemory<byte> With)? Renamed { get; init; }
+
+    /// <summary>Done with a result before the client hears of it: what the gateway itself has to remember (level, subscriptions). May fail the call by an error message.</summary>
+    public Func<Task<string?>>? OnResult { get; init; }
+
+    /// <summary>Place in the session's list; the session's business.</summary>
+    public LinkedListNode<Call>? Node { get; set; }
+
+    public override CancellationToken Abandoned => _abandon.Token;
+
+    /// <summary>Why it was abandoned: null while it was not; the reason given by <see cref="Abandon"/>.</summary>
+    public string? AbandonReason => Volatile.Read(ref _abandonReason);
+
+    public bool WasCancelledByClient { get; private set; }
+
+    public bool TimedOut { get; private set; }
+
+    public override Message ToMessage()
+    {
+        var message = new Message(Request).Replace(Request.Envelope.Id, Id);
+        if (ExchangesToken)
+        {
+            message = message.Replace(Request.Envelope.MetaProgressToken, Id);
+        }
+
+        return Renamed is { } renamed ? message.Replace(renamed.Where, renamed.With) : message;
+    }
+
+    public override void OnRelated(Link link, Frame frame)
+    {
+        Sign();
+        link.Owner.OnMessage(link, frame, this);
+    }
+
+    public override ReadOnlySpan<byte> ProgressToken => ExchangesToken
+        ? System.Text.Encoding.ASCII.GetBytes(Id.ToString())
+        : Request.Span(Request.Envelope.MetaProgressToken);
+
+    /// <summary>Tokens of different clients could meet on a link that they share; on a link of its own the client's token passes as it is.</summary>
+    private bool ExchangesToken => !Upstream.IsPerSession && Request.Envelope.MetaProgressToken.IsPresent;
+
+    public override void OnStreamed()
+    {
+        if (Session.Server is not null)
+        {
+            Reply.Streamed();
+        }
+    }
+
+    public override void OnPaused(TimeSpan? retry) => Reply.Pause(retry);
+
+    /// <summary>A sign of life from the server: the deadline starts anew.</summary>
+    public void Sign() => Volatile.Write(ref _lastSign, _time.GetTimestamp());
+
+    /// <summary>While the client is asked something on behalf of this call, only the hard cap counts.</summary>
+    public void BeginAsking() => Interlocked.Increment(ref _askingClient);
+
+    public void EndAsking()
+    {
+        Sign();
+        Interlocked.Decrement(ref _askingClient);
+    }
+
+    /// <summary>Gives up; the runner then answers, or not, by the reason.</summary>
+    public void Abandon(string reason, bool byClient = false, bool timedOut = false)
+    {
+        if (Interlocked.CompareExchange(ref _abandonReason, reason, null) is not null)
+        {
+            return;
+        }
+
+        WasCancelledByClient = byClient;
+        TimedOut = timedOut;
+        _abandon.Cancel();
+    }
+
+    /// <summary>Gives up when nothing was heard for too long.</summary>
+    public void Tick(long now, TimeSpan deadline, TimeSpan hardCap)
+    {
+        if (_time.GetElapsedTime(Started, now) > hardCap)
+        {
+            Abandon($"hard cap of {hardCap.TotalSeconds:0.#} s", timedOut: true);
+        }
+        else if (Volatile.Read(ref _askingClient) == 0 && _time.GetElapsedTime(Volatile.Read(ref _lastSign), now) > (Upstream.Config.Deadline ?? deadline))
+        {
+            Abandon($"deadline of {(Upstream.Config.Deadline ?? deadline).TotalSeconds:0.#} s", timedOut: true);
+        }
+    }
+
+    /// <summary>True once, for whoever answers.</summary>
+    public bool TryEnd() => Interlocked.Exchange(ref _ended, 1) == 0;
+
+    public void Dispose() => _abandon.Dispose();
+}

@@ -1,0 +1,290 @@
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Upstreams;
+
+namespace Mooring.Calls;
+
+/// <summary>
+/// Has calls executed. Whatever happens on the way, each call ends in exactly one of: its server's answer, an explicit error that says
+/// whether it may have been executed, or silence where its own client cancelled it.
+/// </summary>
+/// <remarks>
+/// :: 1 take a place at the server · 2 get a link · 3 send and wait · 4 decide: answer, go on with another session of the server, try
+/// again where it was provably not executed or is declared safe to repeat, or say that the outcome is unknown · 5 answer once.
+/// </remarks>
+internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, ReplayPolicy replay, Views views, CallsMetrics metrics, ILogger<CallRunner> logger)
+{
+    /// <summary>Tries of one call. More would only hide a server that is broken.</summary>
+    private const int MaxTries = 4;
+
+    /// <summary>How long calls keep trying to connect: a server that restarts is usually back by then.</summary>
+    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(8);
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+
+    private int _running;
+
+    /// <summary>Calls under way, in all sessions.</summary>
+    public int Running => Volatile.Read(ref _running);
+
+    public Task RunAsync(Call call)
+    {
+        Interlocked.Increment(ref _running);
+        call.Session.Add(call);
+        return RunToEndAsync(call);
+    }
+
+    private async Task RunToEndAsync(Call call)
+    {
+        var upstream = call.Upstream;
+        var entered = false;
+        try
+        {
+            // :: 1
+            entered = await upstream.EnterAsync(call.Abandoned);
+            if (!entered)
+            {
+                Fail(call, CallFailure.Busy, $"{upstream.Config.Concurrency} under way, {upstream.Config.Queue} waiting");
+                return;
+            }
+
+            for (var tries = 1; ; tries++)
+            {
+                if (upstream.Health.IsAway)
+                {
+                    Fail(call, CallFailure.UpstreamUnreachable, $"{upstream.Health.LastFailure}; next probe in {upstream.Health.UntilProbe.TotalSeconds:0} s");
+                    return;
+                }
+
+                // :: 2
+                var (link, why) = await call.Session.Links.GetAsync(upstream, call.Abandoned);
+                call.Link = link;
+
+                // :: 3
+                var attempt = link is null ? Attempt.NotExecuted(why) : await link.CallAsync(call);
+
+                // :: 4
+                switch (Decide(call, link, attempt, tries))
+                {
+                    case Next.Remember when await call.OnResult!() is { } forgotten:
+                        Fail(call, CallFailure.OutcomeUnknown, forgotten);
+                        return;
+                    case Next.Remember or Next.Answer:
+                        Answer(call, attempt.Answer!);
+                        return;
+                    case Next.RenewSession:
+                        await link!.ReinitializeAsync(attempt.Session, call.Abandoned);
+                        continue;
+                    case Next.TryAgain:
+                        await Task.Delay(FirstPause * (1 << (tries - 1)) * (0.8 + (Random.Shared.NextDouble() * 0.4)), time, call.Abandoned);
+                        continue;
+                    case Next.CancelAtServer:
+                        await EndAbandonedAsync(call, link!);
+                        return;
+                    default:
+                        return;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (call.Abandoned.IsCancellationRequested)
+        {
+            EndAbandoned(call);
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave a client waiting for ever.
+            Log.RunnerFailed(logger, e, upstream.Name);
+            Fail(call, CallFailure.OutcomeUnknown, "the gateway failed while it handled it");
+        }
+        finally
+        {
+            if (entered)
+            {
+                upstream.Leave();
+            }
+
+            call.Session.Remove(call);
+            Interlocked.Decrement(ref _running);
+            call.Dispose();
+        }
+    }
+
+    /// <summary>What follows from how a try ended; a call that failed is answered here.</summary>
+    private Next Decide(Call call, Link? link, Attempt attempt, int tries)
+    {
+        var upstream = call.Upstream;
+        switch (attempt.Kind)
+        {
+            case AttemptKind.Answered:
+                upstream.Succeeded();
+                return call.OnResult is not null && attempt.Answer!.Kind == FrameKind.Result ? Next.Remember : Next.Answer;
+
+            case AttemptKind.Abandoned:
+                return Next.CancelAtServer;
+
+            case AttemptKind.SessionLost when tries < MaxTries:
+                Log.SessionLost(logger, upstream.Name, attempt.Detail);
+                metrics.Replayed(upstream.Name, "session_lost");
+                return Next.RenewSession;
+
+            case AttemptKind.SessionLost:
+                return Fail(call, CallFailure.UpstreamRefused, $"it lost its session {tries} times in a row");
+
+            case AttemptKind.Refused:
+                return Fail(call, CallFailure.UpstreamRefused, attempt.Detail);
+
+            case AttemptKind.NotExecuted:
+                if (link is not null)
+                {
+                    // Opening a link tells the health itself.
+                    upstream.Failed(attempt.Detail);
+                }
+
+                return time.GetElapsedTime(call.Started) < ConnectPatience
+                    ? Again(upstream, attempt.Detail, "not_executed")
+                    : Fail(call, CallFailure.UpstreamUnreachable, attempt.Detail);
+
+            default:
+                upstream.Failed(attempt.Detail);
+                if (tries < MaxTries && replay.IsSafe(call))
+                {
+                    return Again(upstream, attempt.Detail, "declared_safe");
+                }
+
+                metrics.UnknownOutcome(upstream.Name, "no_answer");
+                return Fail(call, CallFailure.OutcomeUnknown, attempt.Detail);
+        }
+    }
+
+    private Next Again(Upstream upstream, string detail, string reason)
+    {
+        Log.TryAgain(logger, upstream.Name, detail, reason);
+        metrics.Replayed(upstream.Name, reason);
+        return Next.TryAgain;
+    }
+
+    private enum Next
+    {
+        Done,
+        Answer,
+
+        /// <summary>Answer, after the gateway has noted what the result changes.</summary>
+        Remember,
+        RenewSession,
+        TryAgain,
+        CancelAtServer,
+    }
+
+    /// <summary>True once, for whoever answers. The call leaves its session first: with the answer its request's buffer goes back to the pool.</summary>
+    private static bool TryEnd(Call call)
+    {
+        if (!call.TryEnd())
+        {
+            return false;
+        }
+
+        call.Session.Remove(call);
+        return true;
+    }
+
+    // :: 5
+    private void Answer(Call call, Frame answer)
+    {
+        if (!TryEnd(call))
+        {
+            return;
+        }
+
+        metrics.Ended(call.Upstream.Name, answer.Kind == FrameKind.Error ? "error" : "result", time.GetElapsedTime(call.Started));
+        if (views.NeedsTranslation(call.Session, call.Upstream, answer.Bytes))
+        {
+            answer = Frame.Parse(views.ToClient(call.Session, call.Upstream, answer.Bytes.ToArray()));
+        }
+
+        var response = answer.Id.IsEmpty
+            ? new Message(Frame.Parse(WithoutId(answer, call)))
+            : new Message(answer).Replace(answer.Envelope.Id, call.ClientId);
+        call.Reply.Complete(call.ClientId, response);
+    }
+
+    /// <summary>An error whose server could not name the request: it answers the one it came on.</summary>
+    private static byte[] WithoutId(Frame answer, Call call) =>
+        [.. "{\"jsonrpc\":\"2.0\",\"id\":"u8, .. call.ClientId.Span, .. ",\"error\":"u8, .. answer.Span(answer.Envelope.Error), (byte)'}'];
+
+    private Next Fail(Call call, CallFailure failure, string detail)
+    {
+        if (!TryEnd(call))
+        {
+            return Next.Done;
+        }
+
+        metrics.Ended(call.Upstream.Name, failure.ToTag(), time.GetElapsedTime(call.Started));
+        Log.Failed(logger, call.Upstream.Name, failure, detail);
+        call.Reply.Complete(call.ClientId, failure.ToResponse(call.ClientId.Span, call.Upstream.Name, detail));
+        return Next.Done;
+    }
+
+    private async Task EndAbandonedAsync(Call call, Link link)
+    {
+        // Answered first: the server may take its time to hear of it.
+        EndAbandoned(call);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5), time);
+        try
+        {
+            var id = System.Text.Encoding.ASCII.GetBytes(call.Id.ToString());
+            await link.SendAsync(JsonRpc.Cancelled(id, call.AbandonReason ?? "no longer wanted"), limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            Log.CancelNotSent(logger, call.Upstream.Name);
+        }
+    }
+
+    private void EndAbandoned(Call call)
+    {
+        if (call.WasCancelledByClient)
+        {
+            if (TryEnd(call))
+            {
+                metrics.Ended(call.Upstream.Name, "cancelled", time.GetElapsedTime(call.Started));
+                call.Reply.Abandon(call.ClientId);
+            }
+
+            return;
+        }
+
+        if (call.TimedOut)
+        {
+            call.Upstream.Failed($"a call ran into its {call.AbandonReason}");
+        }
+
+        Fail(call, call.TimedOut ? CallFailure.TimedOut : CallFailure.Draining, call.AbandonReason ?? "");
+    }
+
+    /// <summary>Deadlines of one session's calls; part of the heartbeat.</summary>
+    public void Tick(Session session, long now)
+    {
+        var calls = config.Current.Calls;
+        session.ForEachCall(call => call.Tick(now, calls.Deadline, calls.HardCap));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(400, LogLevel.Error, "Running a call to server {Server} failed.", EventName = "CallRunnerFailed")]
+        public static partial void RunnerFailed(ILogger logger, Exception exception, string server);
+
+        [LoggerMessage(401, LogLevel.Information, "Server {Server} lost the gateway's session ({Detail}); it gets a new one and the call goes on.", EventName = "UpstreamSessionLost")]
+        public static partial void SessionLost(ILogger logger, string server, string detail);
+
+        [LoggerMessage(402, LogLevel.Information, "A call to server {Server} is sent again ({Reason}): {Detail}", EventName = "CallSentAgain")]
+        public static partial void TryAgain(ILogger logger, string server, string detail, string reason);
+
+        [LoggerMessage(403, LogLevel.Warning, "A call to server {Server} ended as {Failure}: {Detail}", EventName = "CallFailed")]
+        public static partial void Failed(ILogger logger, string server, CallFailure failure, string detail);
+
+        [LoggerMessage(404, LogLevel.Debug, "Server {Server} could not be told that a call is cancelled.", EventName = "CancelNotSent")]
+        public static partial void CancelNotSent(ILogger logger, string server);
+    }
+}

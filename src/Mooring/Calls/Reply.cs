@@ -1,0 +1,33 @@
+using Mooring.Protocol;
+
+namespace Mooring.Calls;
+
+/// <summary>Where what belongs to a call goes: the answer of one POST, or the one stream of an HTTP+SSE session.</summary>
+internal abstract class Reply
+{
+    /// <summary>Whether a client still listens. A reply without one keeps taking messages: they wait where they can.</summary>
+    public abstract bool IsConnected { get; }
+
+    /// <summary>A notification or server request that belongs to a call, on one line.</summary>
+    public abstract void Send(byte[] line);
+
+    /// <summary>The response to one request; each call of the reply gets exactly one of this and <see cref="Abandon"/>.</summary>
+    /// <param name="requestId">The client's id, a raw JSON token.</param>
+    /// <param name="response">The response with that id in it; the reply owns its frame from here on.</param>
+    public abstract void Complete(ReadOnlyMemory<byte> requestId, Message response);
+
+    /// <summary>The client cancelled the request: there is no response.</summary>
+    public abstract void Abandon(ReadOnlyMemory<byte> requestId);
+
+    /// <summary>The server answers with an event stream; a single-server route shows the same.</summary>
+    public virtual void Streamed()
+    {
+    }
+
+    /// <summary>The server closed its own stream to be asked again later; the client may do the same.</summary>
+    public virtual void Pause(TimeSpan? retry)
+    {
+    }
+
+    public void Complete(ReadOnlyMemory<byte> requestId, byte[] response) => Complete(requestId, new Message(Frame.Parse(response)));
+}

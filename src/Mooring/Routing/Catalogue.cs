@@ -1,0 +1,134 @@
+using System.Collections.Concurrent;
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Upstreams;
+
+namespace Mooring.Routing;
+
+/// <summary>
+/// Last known good lists of all servers. Lists are answered from here at once, also while their server starts, hangs or is away
+/// (invariant 4); nothing but a newer list ever takes one out.
+/// </summary>
+internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger<Catalogue> logger)
+{
+    private readonly ConcurrentDictionary<(string Server, string Key), ServerLists> _entries = new();
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _confirmed = new(StringComparer.Ordinal);
+
+    /// <summary>A list that sessions without a link of their own may have been shown is now another one.</summary>
+    public Action<string, string, ListKind>? Changed { get; set; }
+
+    /// <summary>Reads what the process before knew.</summary>
+    public async Task LoadAsync(CancellationToken cancel)
+    {
+        foreach (var record in await store.LoadCatalogueAsync(cancel))
+        {
+            var lists = _entries.GetValueOrDefault((record.Server, record.Key), ServerLists.Nothing);
+            if (record.Kind == "initialize")
+            {
+                lists = lists with { InitializeResult = record.Body };
+            }
+            else if (ListKinds.Parse(record.Kind) is { } kind)
+            {
+                lists = lists.With(ServerList.Of(kind, record.Body.ToArray()));
+            }
+
+            _entries[(record.Server, record.Key)] = lists;
+            _confirmed[record.Server] = record.Fetched;
+        }
+    }
+
+    /// <summary>Lists known under exactly this key.</summary>
+    public ServerLists Find(string server, string key) => _entries.GetValueOrDefault((server, key), ServerLists.Nothing);
+
+    /// <summary>Lists known of the server under any key, the base key first: the best there is while the server cannot be asked.</summary>
+    public ServerLists FindAny(string server) =>
+        _entries.TryGetValue((server, CatalogueKey.Base), out var lists) ? lists : _entries.FirstOrDefault(e => e.Key.Server == server).Value ?? ServerLists.Nothing;
+
+    public bool Knows(string server) => _entries.Keys.Any(k => k.Server == server);
+
+    /// <summary>When a list of this server was last confirmed by it.</summary>
+    public DateTimeOffset? Confirmed(string server) => _confirmed.TryGetValue(server, out var at) ? at : null;
+
+    /// <summary>Whether a tool says of itself that executing it twice is the same as once.</summary>
+    public bool IsDeclaredSafe(Session session, Upstream upstream, string tool)
+    {
+        var lists = session.Links.Lists(upstream) ?? FindAny(upstream.Name);
+        if (lists[ListKind.Tools] is not { } tools || tools.Find(tool) is not { } item)
+        {
+            return false;
+        }
+
+        var raw = tools.Raw(item);
+        var annotations = JsonFields.Find(raw, "annotations"u8);
+        if (!annotations.IsPresent)
+        {
+            return false;
+        }
+
+        var hints = raw.Slice(annotations.Start, annotations.Length);
+        return JsonFields.IsTrue(hints, "readOnlyHint"u8) || JsonFields.IsTrue(hints, "idempotentHint"u8);
+    }
+
+    public void Save(string server, string key, ReadOnlyMemory<byte> initializeResult)
+    {
+        var changed = false;
+        _entries.AddOrUpdate((server, key),
+            _ => { changed = true; return new ServerLists { InitializeResult = initializeResult }; },
+            (_, known) =>
+            {
+                changed = !known.InitializeResult.Span.SequenceEqual(initializeResult.Span);
+                return changed ? known with { InitializeResult = initializeResult } : known;
+            });
+        if (changed)
+        {
+            Keep(new CatalogueRecord(server, key, "initialize", initializeResult, "", time.GetUtcNow()));
+        }
+    }
+
+    /// <summary>Takes a list as the newest of this server and key.</summary>
+    /// <returns>The list to use: the known one where nothing changed, so that equal lists are one object.</returns>
+    public ServerList Save(string server, string key, ServerList list)
+    {
+        _confirmed[server] = time.GetUtcNow();
+        var known = Find(server, key)[list.Kind];
+        if (known is not null && known.Hash == list.Hash)
+        {
+            return known;
+        }
+
+        _entries.AddOrUpdate((server, key), _ => ServerLists.Nothing.With(list), (_, lists) => lists.With(list));
+        Keep(new CatalogueRecord(server, key, list.Kind.Key(), list.Result, list.Hash, time.GetUtcNow()));
+        if (known is not null)
+        {
+            Log.ListChanged(logger, server, list.Kind.Key(), list.Items.Count);
+            Changed?.Invoke(server, key, list.Kind);
+        }
+
+        return list;
+    }
+
+    private void Keep(CatalogueRecord record) => _ = KeepAsync(record);
+
+    private async Task KeepAsync(CatalogueRecord record)
+    {
+        try
+        {
+            await store.SaveCatalogueAsync(record);
+        }
+        catch (StoreException e)
+        {
+            // Kept in memory; the next change tries again.
+            Log.NotKept(logger, e, record.Server, record.Kind);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(200, LogLevel.Information, "Server {Server} shows another list of {Kind} now: {Count} items.", EventName = "CatalogueChanged")]
+        public static partial void ListChanged(ILogger logger, string server, string kind, int count);
+
+        [LoggerMessage(201, LogLevel.Warning, "The {Kind} of server {Server} were not kept in the store.", EventName = "CatalogueNotKept")]
+        public static partial void NotKept(ILogger logger, Exception exception, string server, string kind);
+    }
+}

@@ -1,0 +1,84 @@
+using Mooring.Protocol;
+using Mooring.Upstreams;
+
+namespace Mooring.Routing;
+
+/// <summary>Reads whole lists from servers: every page, with a cap and a guard against cursors that go in a circle.</summary>
+internal static class ListFetcher
+{
+    private const int MaxPages = 1000;
+
+    /// <returns>The list, or why there is none.</returns>
+    public static async Task<(ServerList? List, string Why)> FetchAsync(Link link, ListKind kind, CancellationToken cancel)
+    {
+        if (!JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(kind.Capability())).IsPresent)
+        {
+            return (ServerList.Empty(kind), "");
+        }
+
+        var pages = new List<byte[]>();
+        var cursors = new HashSet<string>(StringComparer.Ordinal);
+        byte[] parameters = [];
+        long bytes = 0;
+        while (pages.Count < MaxPages)
+        {
+            var attempt = await link.RequestAsync(kind.Method(), parameters, cancel);
+            if (attempt.Kind == AttemptKind.SessionLost)
+            {
+                attempt = await link.ReinitializeAsync(attempt.Session, cancel);
+                if (attempt.Kind == AttemptKind.Answered)
+                {
+                    attempt = await link.RequestAsync(kind.Method(), parameters, cancel);
+                }
+            }
+
+            if (attempt.Kind != AttemptKind.Answered)
+            {
+                return (null, attempt.Detail);
+            }
+
+            var answer = attempt.Answer!;
+            if (answer.Kind == FrameKind.Error)
+            {
+                // Servers that declare resources but have no templates answer "method not found".
+                return Code(answer) == "-32601" ? (ServerList.Empty(kind), "") : (null, $"it refused {kind.Method()}: {JsonFields.String(answer.Span(answer.Envelope.Error), "message"u8)}");
+            }
+
+            var page = answer.Span(answer.Envelope.Result).ToArray();
+            var items = JsonFields.Find(page, kind.KeyBytes());
+            if (!items.IsPresent || page[items.Start] != '[')
+            {
+                return (null, $"its answer to {kind.Method()} has no \"{kind.Key()}\"");
+            }
+
+            pages.Add(page);
+            bytes += page.Length;
+            // An empty one is how some servers write "no more".
+            if (JsonFields.String(page, "nextCursor"u8) is not { Length: > 0 } cursor)
+            {
+                break;
+            }
+
+            if (!cursors.Add(cursor))
+            {
+                return (null, $"its pages of {kind.Method()} go in a circle");
+            }
+
+            if (bytes > 64 * 1024 * 1024)
+            {
+                return (null, $"its answers to {kind.Method()} have more than 64 MB");
+            }
+
+            parameters = [.. "{\"cursor\":"u8, .. JsonText.Quote(cursor), (byte)'}'];
+        }
+
+        return (ServerList.Join(kind, pages), "");
+    }
+
+    private static string Code(Frame error)
+    {
+        var body = error.Span(error.Envelope.Error);
+        var at = JsonFields.Find(body, "code"u8);
+        return at.IsPresent ? JsonText.Read(body.Slice(at.Start, at.Length)) : "";
+    }
+}

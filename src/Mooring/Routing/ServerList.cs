@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using Mooring.Protocol;
+
+namespace Mooring.Routing;
+
+/// <summary>One list of one server as last seen, immutable: the raw result, and where its items lie.</summary>
+internal sealed class ServerList
+{
+    private Dictionary<string, Item>? _byName;
+
+    private ServerList(ListKind kind, byte[] result, string hash)
+    {
+        Kind = kind;
+        Result = result;
+        Hash = hash;
+        var items = new List<Item>();
+        var name = kind.NameKeyBytes();
+        foreach (var slice in JsonFields.Elements(result, kind.KeyBytes()))
+        {
+            var raw = result.AsSpan(slice.Start, slice.Length);
+            var at = JsonFields.Find(raw, name);
+            if (at.IsPresent && raw[at.Start] == '"')
+            {
+                items.Add(new Item(slice, at, JsonText.Read(raw.Slice(at.Start, at.Length))));
+            }
+        }
+
+        Items = items;
+    }
+
+    public ListKind Kind { get; }
+
+    /// <summary>The whole result object, all pages in one, without a cursor. A single page stays byte for byte.</summary>
+    public byte[] Result { get; }
+
+    public string Hash { get; }
+
+    /// <summary>Items that have a name; the others cannot be used by anyone.</summary>
+    public IReadOnlyList<Item> Items { get; }
+
+    public static ServerList Empty(ListKind kind) => Of(kind, System.Text.Encoding.ASCII.GetBytes($"{{\"{kind.Key()}\":[]}}"));
+
+    public static ServerList Of(ListKind kind, byte[] result) => new(kind, result, Convert.ToHexStringLower(SHA256.HashData(result)));
+
+    /// <summary>Joins pages: the first page's other fields, the items of all.</summary>
+    public static ServerList Join(ListKind kind, IReadOnlyList<byte[]> pages)
+    {
+        var first = pages[0];
+        if (pages.Count == 1)
+        {
+            return Of(kind, WithoutCursor(first));
+        }
+
+        var key = kind.KeyBytes();
+        var items = new List<byte>();
+        items.Add((byte)'[');
+        foreach (var page in pages)
+        {
+            foreach (var slice in JsonFields.Elements(page, key))
+            {
+                if (items.Count > 1)
+                {
+                    items.Add((byte)',');
+                }
+
+                items.AddRange(page.AsSpan(slice.Start, slice.Length));
+            }
+        }
+
+        items.Add((byte)']');
+        var joined = JsonFields.Splice(first, JsonFields.Find(first, key), items.ToArray());
+        return Of(kind, WithoutCursor(joined));
+    }
+
+    public ReadOnlySpan<byte> Raw(Item item) => Result.AsSpan(item.Place.Start, item.Place.Length);
+
+    public Item? Find(string name)
+    {
+        _byName ??= Items.GroupBy(i => i.Name, StringComparer.Ordinal).ToDictionary(g => g.Key, g => g.First(), StringComparer.Ordinal);
+        return _byName.TryGetValue(name, out var item) ? item : null;
+    }
+
+    private static byte[] WithoutCursor(byte[] result)
+    {
+        var cursor = JsonFields.Find(result, "nextCursor"u8);
+        return cursor.IsPresent ? JsonFields.Splice(result, cursor, "null"u8).WithoutNullCursor() : result;
+    }
+
+    /// <param name="Place">In <see cref="Result"/>.</param>
+    /// <param name="NameAt">Of the name's token, within the item.</param>
+    /// <param name="Name">Its text.</param>
+    internal readonly record struct Item(Slice Place, Slice NameAt, string Name);
+}
+
+file static class Cursors
+{
+    /// <summary>Takes <c>"nextCursor":null</c> out, with the comma beside it.</summary>
+    public static byte[] WithoutNullCursor(this byte[] result)
+    {
+        var reader = new System.Text.Json.Utf8JsonReader(result);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == System.Text.Json.JsonTokenType.PropertyName)
+        {
+            var start = (int)reader.TokenStartIndex;
+            var wanted = JsonText.IsKey(ref reader, "nextCursor"u8);
+            reader.Read();
+            reader.Skip();
+            if (!wanted)
+            {
+                continue;
+            }
+
+            var end = (int)reader.BytesConsumed;
+            var after = result.AsSpan(end).IndexOfAnyExcept(" \t\r\n"u8);
+            if (after >= 0 && result[end + after] == ',')
+            {
+                end += after + 1;
+            }
+            else
+            {
+                start = result.AsSpan(0, start).LastIndexOf((byte)',') is >= 0 and var comma ? comma : start;
+            }
+
+            return [.. result.AsSpan(0, start), .. result.AsSpan(end)];
+        }
+
+        return result;
+    }
+}

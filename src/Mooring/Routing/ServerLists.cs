@@ -1,0 +1,33 @@
+using Mooring.Protocol;
+
+namespace Mooring.Routing;
+
+/// <summary>What is known of one server under one key: its <c>InitializeResult</c> and lists. Immutable; a change makes another.</summary>
+internal sealed record ServerLists
+{
+    public static readonly ServerLists Nothing = new();
+
+    private readonly ServerList?[] _lists = new ServerList?[ListKinds.Count];
+
+    /// <summary>Raw JSON; empty when not known.</summary>
+    public ReadOnlyMemory<byte> InitializeResult { get; init; }
+
+    public ServerList? this[ListKind kind] => _lists[(int)kind];
+
+    public ServerLists With(ServerList list)
+    {
+        var changed = this with { };
+        changed._lists[(int)list.Kind] = list;
+        return changed;
+    }
+
+    private ServerLists(ServerLists other)
+    {
+        InitializeResult = other.InitializeResult;
+        _lists = (ServerList?[])other._lists.Clone();
+    }
+
+    /// <summary>Whether the server declared a capability (false when nothing is known).</summary>
+    public bool Declares(string capability) =>
+        !InitializeResult.IsEmpty && JsonFields.Find(InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(capability)).IsPresent;
+}

@@ -1,0 +1,249 @@
+using Mooring.Protocol;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.Sessions;
+
+/// <summary>
+/// What a session's client is told outside of calls. Each message goes to exactly one stream: the newest one that is connected, else the
+/// newest that can be resumed, else it waits here, bounded, for the next one (invariant 7).
+/// </summary>
+internal sealed class Outbox(Session session, SessionServices services)
+{
+    /// <summary>Bytes that may wait for a client that has no stream open.</summary>
+    private const long BacklogLimit = 256 * 1024;
+
+    private readonly Lock _gate = new();
+    private readonly List<EventStream> _streams = new(1);
+    private List<EventStream>? _calls;
+    private Queue<byte[]>? _backlog;
+    private long _backlogBytes;
+
+    /// <summary>Whether a stream is connected just now.</summary>
+    public bool IsConnected
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _streams.Exists(s => s.IsAttached);
+            }
+        }
+    }
+
+    /// <summary>The one stream of an HTTP+SSE session.</summary>
+    public EventStream? Legacy
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _streams.Count > 0 ? _streams[^1] : null;
+            }
+        }
+    }
+
+    /// <summary>Sends a message that stands on one line.</summary>
+    public void Send(byte[] line)
+    {
+        lock (_gate)
+        {
+            var stream = _streams.FindLast(s => s.IsAttached) ?? _streams.FindLast(s => s.IsResumable || session.IsLegacySse);
+            if (stream is not null)
+            {
+                stream.Append(line);
+                return;
+            }
+
+            Keep(line);
+        }
+    }
+
+    /// <summary>Sends a notification without params, unless the same one waits already.</summary>
+    public void SendListChanged(string method)
+    {
+        var line = JsonRpc.Notification(method);
+        lock (_gate)
+        {
+            if (_backlog is not null && _backlog.Any(waiting => waiting.AsSpan().SequenceEqual(line)))
+            {
+                return;
+            }
+        }
+
+        Send(line);
+    }
+
+    /// <summary>Adds a stream as the newest; what waited goes to it, also what older streams could not show any more.</summary>
+    public async Task AddAsync(EventStream stream)
+    {
+        List<EventStream> replaced = [];
+        EventStream? silent;
+        lock (_gate)
+        {
+            silent = _streams.FindLast(s => !s.IsAttached);
+            _streams.RemoveAll(s => !s.IsAttached && (!ReferenceEquals(s, silent)));
+            _streams.Add(stream);
+            // Older ones stay: closing them at once makes two live streams of one client fight for ever.
+            while (_streams.Count(s => s.IsAttached && !ReferenceEquals(s, stream)) > services.Config.Current.Limits.GetStreamsPerSession - 1)
+            {
+                var oldest = _streams.First(s => s.IsAttached);
+                _streams.Remove(oldest);
+                replaced.Add(oldest);
+            }
+
+            while (_backlog is not null && _backlog.TryDequeue(out var line))
+            {
+                stream.Append(line);
+            }
+
+            _backlog = null;
+            _backlogBytes = 0;
+        }
+
+        foreach (var old in replaced)
+        {
+            old.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
+        }
+
+        if (silent is { IsResumable: true } && !ReferenceEquals(silent, stream))
+        {
+            await MoveAsync(silent, stream);
+        }
+    }
+
+    /// <summary>Knows the stream of a call, so that it can be resumed while the call runs.</summary>
+    public void AddCall(EventStream stream)
+    {
+        lock (_gate)
+        {
+            _calls ??= new List<EventStream>(1);
+            _calls.RemoveAll(s => s.IsFinished && !s.IsAttached);
+            _calls.Add(stream);
+        }
+    }
+
+    /// <summary>The stream of that name, where this process has it.</summary>
+    public EventStream? Find(string streamId)
+    {
+        lock (_gate)
+        {
+            return _streams.Find(s => s.Id == streamId) ?? _calls?.Find(s => s.Id == streamId);
+        }
+    }
+
+    /// <summary>Takes a stream known from the store among its own, as the newest.</summary>
+    public EventStream Adopt(EventStream stream)
+    {
+        lock (_gate)
+        {
+            if (_streams.Find(s => s.Id == stream.Id) is { } known)
+            {
+                return known;
+            }
+
+            _streams.Add(stream);
+            while (_backlog is not null && _backlog.TryDequeue(out var line))
+            {
+                stream.Append(line);
+            }
+
+            return stream;
+        }
+    }
+
+    /// <summary>Completes when everything said so far is in the log and with its connection.</summary>
+    public Task SettleAsync()
+    {
+        EventStream[] streams;
+        lock (_gate)
+        {
+            streams = [.. _streams, .. _calls ?? []];
+        }
+
+        return Task.WhenAll(streams.Select(stream => stream.SettleAsync()));
+    }
+
+    public void End(StreamReason reason)
+    {
+        EventStream[] streams;
+        lock (_gate)
+        {
+            streams = [.. _streams, .. _calls ?? []];
+            _streams.Clear();
+            _calls = null;
+            _backlog = null;
+        }
+
+        foreach (var stream in streams)
+        {
+            stream.Connection?.Complete(reason, ClosedBy.Gateway);
+        }
+    }
+
+    /// <summary>Streams of running calls whose client was given an event id to come back with.</summary>
+    public IReadOnlyList<EventStream> ResumableCalls
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _calls is null ? [] : [.. _calls.Where(s => s.IsResumable && s.IsAttached)];
+            }
+        }
+    }
+
+    /// <summary>Connections of streams that stand open now, those of calls not included.</summary>
+    public IReadOnlyList<SseConnection> Connections
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _streams.Select(s => s.Connection).OfType<SseConnection>().Where(c => c.IsOpen)];
+            }
+        }
+    }
+
+    /// <summary>A client that opens a new stream has given the silent one up: what that one never showed is told on the new one.</summary>
+    private async Task MoveAsync(EventStream from, EventStream to)
+    {
+        await from.SettleAsync();
+        lock (_gate)
+        {
+            if (from.IsAttached || !_streams.Remove(from))
+            {
+                return;
+            }
+        }
+
+        try
+        {
+            foreach (var record in await session.Log.ReadAsync(from.Id, from.Shown, limit: 1000, CancellationToken.None))
+            {
+                if (!record.Body.IsEmpty)
+                {
+                    to.Append(record.Body.ToArray());
+                }
+            }
+        }
+        catch (StoreException)
+        {
+            services.Streams.Dropped("store");
+        }
+
+        from.Finish(StreamState.Finished);
+    }
+
+    private void Keep(byte[] line)
+    {
+        if (_backlogBytes + line.Length > BacklogLimit)
+        {
+            services.Streams.Dropped("backlog_full");
+            return;
+        }
+
+        (_backlog ??= new Queue<byte[]>()).Enqueue(line);
+        _backlogBytes += line.Length;
+    }
+}

@@ -1,0 +1,27 @@
+using System.Security.Claims;
+using Microsoft.AspNetCore.Http;
+
+namespace Mooring.Sessions;
+
+/// <summary>
+/// Who makes a request: issuer and subject of the identity at hand, never a token (a refreshed token is the same person).
+/// Without authentication everybody is the same anonymous one.
+/// </summary>
+internal readonly record struct Principal(string Issuer, string Subject)
+{
+    public static readonly Principal Anonymous = new("", "");
+
+    /// <summary>Reads the identity that authentication, the host's or the gateway's own, put on the request.</summary>
+    public static Principal Of(HttpContext context)
+    {
+        if (context.User.Identity is not { IsAuthenticated: true })
+        {
+            return Anonymous;
+        }
+
+        var claim = context.User.FindFirst("sub") ?? context.User.FindFirst(ClaimTypes.NameIdentifier);
+        return claim is null
+            ? new Principal(ClaimsIdentity.DefaultIssuer, context.User.Identity.Name ?? "")
+            : new Principal(claim.Issuer, claim.Value);
+    }
+}

@@ -1,0 +1,252 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using Mooring.Calls;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Stores;
+using Mooring.Streams;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <summary>
+/// One client's conversation, in this process. Made, brought back from the store and ended only by <see cref="SessionTable"/>; requests,
+/// streams and calls borrow it. What must outlive the process stands in <see cref="Record"/>.
+/// </summary>
+internal sealed class Session
+{
+    private readonly Lock _gate = new();
+    private readonly LinkedList<Call> _calls = [];
+    private readonly TimeProvider _time;
+    private readonly SessionServices _services;
+    private SessionRecord _record;
+    private long _lastSeen;
+    private long _savedSeen;
+    private int _connections;
+    private ConcurrentDictionary<string, string>? _seenLinks;
+
+    public Session(SessionRecord record, SessionServices services)
+    {
+        _record = record;
+        _services = services;
+        _time = services.Time;
+        _lastSeen = services.Time.GetTimestamp();
+        Version = ProtocolVersions.TryParse(record.Version, out var version) ? version : ProtocolVersions.Latest;
+        Principal = new Principal(record.Issuer, record.Subject);
+        Log = new EventLog(record.Id, services.Store, services.Config, services.Time, services.Logger);
+        Links = new SessionLinks(this, services);
+        Outbox = new Outbox(this, services);
+        Questions = new Questions(isMerged: record.Server is null);
+    }
+
+    public string Id => _record.Id;
+
+    public Principal Principal { get; }
+
+    /// <summary>The one server of this session; null on the merged route.</summary>
+    public string? Server => _record.Server;
+
+    public ProtocolVersion Version { get; private set; }
+
+    public bool IsLegacySse => _record.Transport == "sse";
+
+    public SessionRecord Record => Volatile.Read(ref _record);
+
+    /// <summary>Event logs of its streams.</summary>
+    public EventLog Log { get; }
+
+    /// <summary>Its links to servers.</summary>
+    public SessionLinks Links { get; }
+
+    /// <summary>What goes to the client outside of calls.</summary>
+    public Outbox Outbox { get; }
+
+    /// <summary>Requests of servers that wait for the client's answer.</summary>
+    public Questions Questions { get; }
+
+    /// <summary>Resources that servers sent this session links to, with their server; null while there were none.</summary>
+    public IReadOnlyDictionary<string, string>? SeenLinks => _seenLinks;
+
+    public bool IsEnded { get; private set; }
+
+    /// <summary>Open connections of any kind.</summary>
+    public int Connections => Volatile.Read(ref _connections);
+
+    public int RunningCalls
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _calls.Count;
+            }
+        }
+    }
+
+    /// <summary>128 random bits: small, opaque, not to be guessed; a GUID promises only to be unique.</summary>
+    public static string NewId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+
+    public void Seen() => Volatile.Write(ref _lastSeen, _time.GetTimestamp());
+
+    public TimeSpan IdleFor(long now) => Connections > 0 ? TimeSpan.Zero : _time.GetElapsedTime(Volatile.Read(ref _lastSeen), now);
+
+    /// <summary>How long ago it was last seen, if that is news since this was last asked.</summary>
+    public TimeSpan? TakeSeen(long now)
+    {
+        if (Connections > 0)
+        {
+            _savedSeen = now;
+            return TimeSpan.Zero;
+        }
+
+        var seen = Volatile.Read(ref _lastSeen);
+        if (seen <= _savedSeen)
+        {
+            return null;
+        }
+
+        _savedSeen = seen;
+        return _time.GetElapsedTime(seen, now);
+    }
+
+    public void Connected() => Interlocked.Increment(ref _connections);
+
+    public void Disconnected()
+    {
+        Seen();
+        Interlocked.Decrement(ref _connections);
+    }
+
+    /// <summary>Notes where a resource that no list shows lives. Bounded: a session that is sent more links than that reads the older ones by other means.</summary>
+    public void Remember(string uri, string server)
+    {
+        var links = _seenLinks ?? Interlocked.CompareExchange(ref _seenLinks, new ConcurrentDictionary<string, string>(StringComparer.Ordinal), null) ?? _seenLinks;
+        if (links.Count < 10_000)
+        {
+            // As with listed ones: it stays with the first; another server's is shown with a prefix.
+            links.TryAdd(uri, server);
+        }
+    }
+
+    /// <summary>Changes what is kept of the session, and returns it for saving.</summary>
+    public SessionRecord Change(Func<SessionRecord, SessionRecord> change)
+    {
+        lock (_gate)
+        {
+            _record = change(_record);
+            if (ProtocolVersions.TryParse(_record.Version, out var version))
+            {
+                Version = version;
+            }
+
+            return _record;
+        }
+    }
+
+    public void Add(Call call)
+    {
+        lock (_gate)
+        {
+            call.Node = _calls.AddLast(call);
+        }
+    }
+
+    public void Remove(Call call)
+    {
+        lock (_gate)
+        {
+            if (call.Node is { } node)
+            {
+                _calls.Remove(node);
+                call.Node = null;
+            }
+        }
+    }
+
+    /// <summary>The running call with a client id (raw JSON token), the latest where a client uses one twice.</summary>
+    public Call? FindCall(ReadOnlySpan<byte> clientId)
+    {
+        lock (_gate)
+        {
+            for (var node = _calls.Last; node is not null; node = node.Previous)
+            {
+                if (node.Value.ClientId.Span.SequenceEqual(clientId))
+                {
+                    return node.Value;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The latest running call that satisfies <paramref name="match"/>.</summary>
+    public Call? FindCall(Func<Call, bool> match)
+    {
+        lock (_gate)
+        {
+            for (var node = _calls.Last; node is not null; node = node.Previous)
+            {
+                if (match(node.Value))
+                {
+                    return node.Value;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    public void ForEachCall(Action<Call> action)
+    {
+        Call[] calls;
+        lock (_gate)
+        {
+            if (_calls.Count == 0)
+            {
+                return;
+            }
+
+            calls = [.. _calls];
+        }
+
+        foreach (var call in calls)
+        {
+            action(call);
+        }
+    }
+
+    /// <summary>A server's message as this session's client sees it.</summary>
+    public byte[] ToClient(Upstream upstream, byte[] line) => Server is null ? _services.Views.ToClient(this, upstream, line) : line;
+
+    /// <summary>What it subscribed to at one server, by that server's own URIs.</summary>
+    public IEnumerable<string> SubscriptionsAt(Upstream upstream) =>
+        Record.Subscriptions.Select(uri => _services.Views.ServerOf(this, uri)).Where(place => place?.Upstream == upstream).Select(place => place!.Value.Uri);
+
+    /// <summary>A resource changed on a link shared with other sessions; only those that subscribed hear of it.</summary>
+    public void Updated(Upstream upstream, string uri, byte[] line)
+    {
+        if (SubscriptionsAt(upstream).Contains(uri, StringComparer.Ordinal))
+        {
+            Outbox.Send(ToClient(upstream, line));
+        }
+    }
+
+    /// <summary>A server's list is another one now, as seen on a link that is not this session's own; with a link of its own it hears that there.</summary>
+    public void ServerListChanged(Upstream upstream, ListKind kind)
+    {
+        if (!upstream.IsPerSession || Links.Lists(upstream) is null)
+        {
+            Outbox.SendListChanged(kind.Changed());
+        }
+    }
+
+    /// <summary>Ends everything of the session in this process; its record is the table's business.</summary>
+    public async Task EndAsync(StreamReason reason)
+    {
+        IsEnded = true;
+        ForEachCall(call => call.Abandon("the session ended", byClient: true));
+        Outbox.End(reason);
+        await Links.DisposeAsync();
+    }
+}

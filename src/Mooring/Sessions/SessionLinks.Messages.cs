@@ -1,0 +1,118 @@
+using Mooring.Calls;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <content>What servers say of their own accord, on its way to the client.</content>
+internal sealed partial class SessionLinks
+{
+    public void OnMessage(Link link, Frame frame, PendingRequest? related)
+    {
+        var call = related as Call;
+        if (frame.Kind == FrameKind.Request)
+        {
+            OnRequest(link, frame, call);
+            return;
+        }
+
+        switch (frame.Method)
+        {
+            case McpMethod.Progress:
+                OnProgress(frame, call);
+                break;
+            case McpMethod.Cancelled:
+                if (session.Questions.Cancel(link, frame) is { } cancelled)
+                {
+                    Route(link, call, cancelled);
+                }
+
+                break;
+            case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
+                _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value, frame);
+                break;
+            case McpMethod.ResourcesUpdated:
+                session.Outbox.Send(Translate(link, new Message(frame).ToLine()));
+                break;
+            default:
+                Route(link, call, Translate(link, new Message(frame).ToLine()));
+                break;
+        }
+    }
+
+    private void OnRequest(Link link, Frame frame, Call? call)
+    {
+        if (frame.Method == McpMethod.Ping && call is not { Reply.IsConnected: true })
+        {
+            // Its peer is the gateway, and that is there: a client that is away for a moment must not cost the session at the server.
+            _ = link.SendAsync(JsonRpc.Result(frame.Id, "{}"u8), CancellationToken.None).AsTask();
+            return;
+        }
+
+        // Where the link does not say on whose behalf its server asks: the latest call on it. One asked outside of calls with nobody
+        // listening there is better asked on a call's stream than not at all.
+        call ??= link.TellsRequests && session.Outbox.IsConnected ? null : LatestCall(link);
+        var line = session.Questions.Ask(link, frame, call, IsAboutClientTask(frame) ? null : l => Translate(link, l));
+        if (line is null)
+        {
+            Log.TooManyQuestions(services.Logger, link.Upstream.Name);
+            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.ServerError, "The client has too many open requests."), CancellationToken.None).AsTask();
+            return;
+        }
+
+        Route(link, call, line);
+    }
+
+    private static bool IsAboutClientTask(Frame frame) =>
+        frame.Method is McpMethod.TasksGet or McpMethod.TasksResult or McpMethod.TasksCancel or McpMethod.TasksList;
+
+    /// <summary>Progress of a call, under the token the client gave it; its JSON type is the client's.</summary>
+    private static void OnProgress(Frame frame, Call? call)
+    {
+        if (call is null || !call.Request.Envelope.MetaProgressToken.IsPresent || !frame.Envelope.ProgressToken.IsPresent)
+        {
+            return;
+        }
+
+        call.Sign();
+        var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
+        call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine());
+    }
+
+    private async Task OnListChangedAsync(Link link, ListKind kind, Frame frame)
+    {
+        // Read first, told then: a client that asks at once is shown the new list.
+        var before = Lists(link.Upstream)?[kind] ?? services.Catalogue.Find(link.Upstream.Name, Key(link.Upstream))[kind];
+        var list = await RefreshAsync(link, kind, CancellationToken.None);
+        if (kind == ListKind.Resources)
+        {
+            await RefreshAsync(link, ListKind.Templates, CancellationToken.None);
+        }
+
+        if (list is null || before is null || before.Hash == list.Hash)
+        {
+            // Nothing new, or it could not be read: the server's word still counts.
+            session.Outbox.Send(new Message(frame).ToLine());
+        }
+    }
+
+    /// <summary>To the stream of the call it belongs to, else to the one stream for everything else.</summary>
+    private void Route(Link link, Call? call, byte[] line)
+    {
+        call ??= link.TellsRequests ? null : LatestCall(link);
+        if (call is not null)
+        {
+            call.Sign();
+            call.Reply.Send(line);
+            return;
+        }
+
+        session.Outbox.Send(line);
+    }
+
+    private Call? LatestCall(Link link) => session.FindCall(c => ReferenceEquals(c.Link, link) && c.Reply.IsConnected);
+
+    private byte[] Translate(Link link, byte[] line) =>
+        session.ToClient(link.Upstream, line);
+}

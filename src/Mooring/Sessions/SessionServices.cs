@@ -1,0 +1,33 @@
+using Mooring.Configuration;
+using Mooring.Routing;
+using Mooring.Stores;
+using Mooring.Streams;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <summary>What every session shares.</summary>
+internal sealed class SessionServices(
+    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, ILoggerFactory loggers)
+{
+    public ConfigStore Config => config;
+
+    public TimeProvider Time => time;
+
+    public IStore Store => store;
+
+    public UpstreamTable Upstreams => upstreams;
+
+    public Catalogue Catalogue => catalogue;
+
+    public StreamsMetrics Streams => streams;
+
+    public UpstreamMetrics UpstreamMetrics => metrics;
+
+    public Views Views => views;
+
+    /// <summary>Links that belong to no single session.</summary>
+    public SharedLinks Shared => shared;
+
+    public ILogger Logger { get; } = loggers.CreateLogger("Mooring.Sessions");
+}

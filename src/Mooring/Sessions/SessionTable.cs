@@ -1,0 +1,358 @@
+using System.Collections.Concurrent;
+using Mooring.Calls;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Mooring.Streams;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <summary>Why a request has no session to go on with.</summary>
+internal enum SessionMiss
+{
+    None,
+
+    /// <summary>Unknown, ended, expired, on another route, or somebody else's: one answer for all, so that nobody learns which.</summary>
+    NotFound,
+
+    /// <summary>The store cannot be asked just now; the session may well exist.</summary>
+    StoreAway,
+
+    /// <summary>A cap is reached.</summary>
+    TooMany,
+}
+
+/// <summary>
+/// The sessions of this process. Makes them, brings them back from the store with their id (right after a restart, without the client
+/// noticing), ends them. The store's record is the authority; what is here is a cache of it with the live parts.
+/// </summary>
+internal sealed partial class SessionTable : IHeartbeatHandler
+{
+    private static readonly TimeSpan TouchEvery = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan UnloadAfter = TimeSpan.FromMinutes(10);
+
+    private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Task<Session?>> _loading = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<Principal, int> _perUser = new();
+    private readonly ConcurrentDictionary<Principal, int> _streamsPerUser = new();
+    private readonly SessionServices _services;
+    private readonly CallRunner _runner;
+    private readonly SessionMetrics _metrics;
+    private long _nextTouch;
+    private long _nextTick;
+    private int _sweeping;
+
+    public SessionTable(SessionServices services, CallRunner runner, SessionMetrics metrics)
+    {
+        _services = services;
+        _runner = runner;
+        _metrics = metrics;
+        services.Shared.Broadcast = Broadcast;
+        services.Catalogue.Changed = (server, key, kind) =>
+        {
+            if (services.Upstreams.Find(server) is { } upstream)
+            {
+                Broadcast(upstream, session =>
+                {
+                    if (session.Links.Key(upstream) == key)
+                    {
+                        session.ServerListChanged(upstream, kind);
+                    }
+                });
+            }
+        };
+        services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
+    }
+
+    public int Count => _sessions.Count;
+
+    public IEnumerable<Session> All => _sessions.Values;
+
+    /// <summary>Makes a session and commits its record: only then may its id leave.</summary>
+    public async Task<(Session? Session, SessionMiss Miss)> CreateAsync(SessionRecord record)
+    {
+        var limits = _services.Config.Current.Limits;
+        var principal = new Principal(record.Issuer, record.Subject);
+        if (_sessions.Count >= limits.Sessions || _perUser.GetValueOrDefault(principal) >= limits.SessionsFor(principal == Principal.Anonymous))
+        {
+            return (null, SessionMiss.TooMany);
+        }
+
+        try
+        {
+            await _services.Store.SaveSessionAsync(record);
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(_services.Logger, e);
+            return (null, SessionMiss.StoreAway);
+        }
+
+        var session = new Session(record, _services);
+        Keep(session);
+        return (session, SessionMiss.None);
+    }
+
+    /// <summary>The session with this id, if it is this caller's on this route.</summary>
+    public ValueTask<(Session? Session, SessionMiss Miss)> FindAsync(string id, Principal principal, string? server)
+    {
+        if (_sessions.TryGetValue(id, out var session))
+        {
+            return ValueTask.FromResult(Check(session, principal, server));
+        }
+
+        return LoadAsync(id, principal, server);
+    }
+
+    /// <summary>Ends a session for good.</summary>
+    public async Task<bool> EndAsync(Session session, StreamReason reason)
+    {
+        try
+        {
+            await _services.Store.DeleteSessionAsync(session.Id);
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(_services.Logger, e);
+            return false;
+        }
+
+        Forget(session);
+        UnsubscribeShared(session);
+        await session.EndAsync(reason);
+        return true;
+    }
+
+    /// <summary>A link that others share keeps no subscription that nobody wants any more.</summary>
+    private void UnsubscribeShared(Session session)
+    {
+        foreach (var upstream in _services.Upstreams.All.Where(u => !u.IsPerSession))
+        {
+            foreach (var uri in session.SubscriptionsAt(upstream).Distinct(StringComparer.Ordinal).Where(uri => !OthersSubscribe(session, (upstream, uri))))
+            {
+                _ = _services.Shared.UnsubscribeAsync(upstream, uri);
+            }
+        }
+    }
+
+    /// <summary>Saves a change of the session's record; false when the store did not take it (nothing is changed then).</summary>
+    public async Task<bool> ChangeAsync(Session session, Func<SessionRecord, SessionRecord> change)
+    {
+        var before = session.Record;
+        try
+        {
+            await _services.Store.SaveSessionAsync(session.Change(change));
+            return true;
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(_services.Logger, e);
+            session.Change(_ => before);
+            return false;
+        }
+    }
+
+    /// <summary>Whether another session still wants to hear of a resource on a shared link.</summary>
+    public bool OthersSubscribe(Session session, (Upstream Upstream, string Uri) place) =>
+        _sessions.Values.Any(other => !ReferenceEquals(other, session)
+            && other.SubscriptionsAt(place.Upstream).Contains(place.Uri, StringComparer.Ordinal));
+
+    /// <summary>Takes one of the streams a user may have open.</summary>
+    public bool TryOpenStream(Session session, int limit)
+    {
+        if (_streamsPerUser.AddOrUpdate(session.Principal, 1, static (_, count) => count + 1) <= limit)
+        {
+            session.Connected();
+            return true;
+        }
+
+        _streamsPerUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
+        return false;
+    }
+
+    public void CloseStream(Session session)
+    {
+        _streamsPerUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
+        session.Disconnected();
+    }
+
+    public void OnHeartbeat(long now)
+    {
+        if (now < _nextTick)
+        {
+            return;
+        }
+
+        // Deadlines are seconds and minutes; a fifth of a second is fine enough, and ten thousand sessions are walked in well under a millisecond.
+        _nextTick = now + (_services.Time.TimestampFrequency / 5);
+        var idle = _services.Config.Current.Sessions.Idle;
+        foreach (var (_, session) in _sessions)
+        {
+            _runner.Tick(session, now);
+            var quiet = session.IdleFor(now);
+            if (quiet > idle)
+            {
+                _ = EndAsync(session, StreamReason.SessionExpired);
+            }
+            else if (quiet > UnloadAfter && session.RunningCalls == 0 && session.Links.Open.Count == 0 && session.Questions.Count == 0)
+            {
+                // The store has all of it; the next request brings it back.
+                Forget(session);
+            }
+        }
+
+        if (now >= _nextTouch && Interlocked.Exchange(ref _sweeping, 1) == 0)
+        {
+            _nextTouch = now + (long)(TouchEvery.TotalSeconds * _services.Time.TimestampFrequency);
+            _ = SweepAsync();
+        }
+    }
+
+    /// <summary>Writes down what only memory knows; at a stop.</summary>
+    public Task SaveAsync() => TouchAsync();
+
+    private static (Session?, SessionMiss) Check(Session session, Principal principal, string? server) =>
+        session.IsEnded || session.Principal != principal || !string.Equals(session.Server, server, StringComparison.Ordinal)
+            ? (null, SessionMiss.NotFound)
+            : (session, SessionMiss.None);
+
+    private async ValueTask<(Session? Session, SessionMiss Miss)> LoadAsync(string id, Principal principal, string? server)
+    {
+        if (id.Length > 64)
+        {
+            return (null, SessionMiss.NotFound);
+        }
+
+        try
+        {
+            // Requests that come at once share one session object.
+            var session = await _loading.GetOrAdd(id, static (id, table) => table.ReadAsync(id), this);
+            return session is null ? (null, SessionMiss.NotFound) : Check(session, principal, server);
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(_services.Logger, e);
+            return (null, SessionMiss.StoreAway);
+        }
+        finally
+        {
+            _loading.TryRemove(id, out _);
+        }
+    }
+
+    private async Task<Session?> ReadAsync(string id)
+    {
+        if (_sessions.TryGetValue(id, out var session))
+        {
+            return session;
+        }
+
+        var record = await _services.Store.FindSessionAsync(id, CancellationToken.None);
+        if (record is null || _services.Time.GetUtcNow() - record.LastSeen > _services.Config.Current.Sessions.Idle)
+        {
+            return null;
+        }
+
+        session = new Session(record, _services);
+        Keep(session);
+        Log.SessionBack(_services.Logger, id[..6]);
+        return session;
+    }
+
+    private void Keep(Session session)
+    {
+        if (_sessions.TryAdd(session.Id, session))
+        {
+            _perUser.AddOrUpdate(session.Principal, 1, static (_, count) => count + 1);
+            _metrics.Opened();
+        }
+    }
+
+    private void Forget(Session session)
+    {
+        if (_sessions.TryRemove(session.Id, out _))
+        {
+            _perUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
+            _metrics.Closed();
+        }
+    }
+
+    private void Broadcast(Upstream upstream, Action<Session> action)
+    {
+        foreach (var (_, session) in _sessions)
+        {
+            if (session.Server is null || session.Server == upstream.Name)
+            {
+                action(session);
+            }
+        }
+    }
+
+    private async Task OnServersChangedAsync(IReadOnlyList<Upstream> gone)
+    {
+        foreach (var (_, session) in _sessions)
+        {
+            await session.Links.DropAsync(gone);
+            if (session.Server is null)
+            {
+                session.Outbox.SendListChanged("notifications/tools/list_changed");
+                session.Outbox.SendListChanged("notifications/prompts/list_changed");
+                session.Outbox.SendListChanged("notifications/resources/list_changed");
+            }
+        }
+    }
+
+    private async Task SweepAsync()
+    {
+        try
+        {
+            await TouchAsync();
+            var before = _services.Time.GetUtcNow() - _services.Config.Current.Sessions.Idle;
+            foreach (var id in await _services.Store.FindIdleSessionsAsync(before, limit: 1000, CancellationToken.None))
+            {
+                if (!_sessions.ContainsKey(id))
+                {
+                    await _services.Store.DeleteSessionAsync(id);
+                }
+            }
+
+            await _services.Store.ExpireEventsAsync(_services.Time.GetUtcNow() - _services.Config.Current.EventLog.Age);
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(_services.Logger, e);
+        }
+        finally
+        {
+            Volatile.Write(ref _sweeping, 0);
+        }
+    }
+
+    private async Task TouchAsync()
+    {
+        var seen = new List<(string, DateTimeOffset)>();
+        var now = _services.Time.GetTimestamp();
+        var today = _services.Time.GetUtcNow();
+        foreach (var (id, session) in _sessions)
+        {
+            if (session.TakeSeen(now) is { } ago)
+            {
+                seen.Add((id, today - ago));
+            }
+        }
+
+        if (seen.Count > 0)
+        {
+            await _services.Store.TouchSessionsAsync(seen);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(520, LogLevel.Error, "The store failed.", EventName = "StoreFailed")]
+        public static partial void StoreFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(521, LogLevel.Debug, "Session {Session}… goes on from the store.", EventName = "SessionBack")]
+        public static partial void SessionBack(ILogger logger, string session);
+    }
+}

@@ -1,0 +1,369 @@
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Streams;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <summary>
+/// Links that belong to no single session: the one link of a server with scope <c>shared</c>, the watch on HTTP servers for list changes,
+/// the first look at a server nobody knows yet, and the probes of servers that are away. They declare no client capabilities, because
+/// nobody could say whose client a server's request is for.
+/// </summary>
+internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue catalogue, TimeProvider time, ILogger<SharedLinks> logger)
+    : ILinkOwner, IHeartbeatHandler, IAsyncDisposable
+{
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Upstream, Slot> _slots = [];
+    private readonly CancellationTokenSource _stopping = new();
+
+    /// <summary>Set by the session table: tells every session that uses a server something.</summary>
+    public Action<Upstream, Action<Session>>? Broadcast { get; set; }
+
+    /// <summary>Has a first look at the servers in the background; nothing waits for it.</summary>
+    public void Start()
+    {
+        foreach (var upstream in upstreams.All)
+        {
+            _ = LookAsync(upstream);
+        }
+
+        upstreams.Changed += gone =>
+        {
+            foreach (var upstream in gone)
+            {
+                _ = DropAsync(upstream);
+            }
+
+            foreach (var upstream in upstreams.All)
+            {
+                _ = LookAsync(upstream);
+            }
+        };
+    }
+
+    public ValueTask<(Link? Link, string Why)> GetAsync(Upstream upstream, CancellationToken cancel)
+    {
+        Task<(Link?, string)> opening;
+        lock (_gate)
+        {
+            if (!_slots.TryGetValue(upstream, out var slot))
+            {
+                _slots.Add(upstream, slot = new Slot());
+            }
+
+            if (slot.Link is { IsUsable: true } link)
+            {
+                return ValueTask.FromResult<(Link?, string)>((link, ""));
+            }
+
+            opening = slot.Opening ??= OpenAsync(upstream, slot);
+        }
+
+        return new ValueTask<(Link?, string)>(opening.WaitAsync(cancel));
+    }
+
+    public async Task OnOpenedAsync(Link link, bool again)
+    {
+        catalogue.Save(link.Upstream.Name, CatalogueKey.Base, link.InitializeResult);
+        if (!link.Upstream.IsPerSession)
+        {
+            await ApplyAsync(link);
+        }
+    }
+
+    public void OnClosed(Link link, string why)
+    {
+        lock (_gate)
+        {
+            if (_slots.TryGetValue(link.Upstream, out var slot) && ReferenceEquals(slot.Link, link))
+            {
+                slot.Link = null;
+            }
+        }
+    }
+
+    public void OnMessage(Link link, Frame frame, PendingRequest? related)
+    {
+        if (frame.Kind == FrameKind.Request)
+        {
+            var answer = frame.Method == McpMethod.Ping
+                ? JsonRpc.Result(frame.Id, "{}"u8)
+                : JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "This link declares no client capabilities.");
+            _ = link.SendAsync(answer, CancellationToken.None).AsTask();
+            return;
+        }
+
+        var shared = !link.Upstream.IsPerSession;
+        switch (frame.Method)
+        {
+            case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
+                _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value);
+                break;
+            case McpMethod.Progress when related is Calls.Call call && call.Request.Envelope.MetaProgressToken.IsPresent:
+                var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
+                call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine());
+                break;
+            case McpMethod.ResourcesUpdated when shared:
+                var uri = frame.Text(frame.Envelope.Uri);
+                var line = new Message(frame).ToLine();
+                Broadcast?.Invoke(link.Upstream, session => session.Updated(link.Upstream, uri, line));
+                break;
+            case McpMethod.Message when related is Calls.Call call:
+                if (LogLevels.Passes(frame, call.Session.Record.LogLevel))
+                {
+                    call.Reply.Send(new Message(frame).ToLine());
+                }
+
+                break;
+            case McpMethod.Message:
+                Log.ServerSaid(logger, link.Upstream.Name, frame.ToString());
+                break;
+            case McpMethod.Other or McpMethod.TasksStatus when related is Calls.Call call:
+                call.Reply.Send(call.Session.ToClient(link.Upstream, new Message(frame).ToLine()));
+                break;
+        }
+    }
+
+    /// <summary>Reads a list on a shared link.</summary>
+    public async Task<ServerList?> RefreshAsync(Link link, ListKind kind)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), time);
+        var (list, why) = await ListFetcher.FetchAsync(link, kind, limit.Token);
+        if (list is null)
+        {
+            Log.ListNotRead(logger, link.Upstream.Name, kind.Method(), why);
+            return null;
+        }
+
+        return catalogue.Save(link.Upstream.Name, CatalogueKey.Base, list);
+    }
+
+    /// <summary>A session changed its level or subscriptions: the shared link follows.</summary>
+    public async Task ReapplyAsync(Upstream upstream)
+    {
+        Link? link;
+        lock (_gate)
+        {
+            link = _slots.GetValueOrDefault(upstream)?.Link;
+        }
+
+        if (link is not null)
+        {
+            await ApplyAsync(link);
+        }
+    }
+
+    /// <summary>The last session that listened to a resource is gone.</summary>
+    public async Task UnsubscribeAsync(Upstream upstream, string uri)
+    {
+        Link? link;
+        lock (_gate)
+        {
+            link = _slots.GetValueOrDefault(upstream)?.Link;
+        }
+
+        if (link is not null)
+        {
+            using var limit = new CancellationTokenSource(ProbeTimeout, time);
+            await link.RequestAsync("resources/unsubscribe", [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'], limit.Token);
+        }
+    }
+
+    /// <summary>Servers that are away are asked again, for ever.</summary>
+    public void OnHeartbeat(long now)
+    {
+        foreach (var upstream in upstreams.All)
+        {
+            if (upstream.Health.IsAway && upstream.Health.TryBeginProbe())
+            {
+                _ = ProbeAsync(upstream);
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        Link[] links;
+        lock (_gate)
+        {
+            links = [.. _slots.Values.Select(s => s.Link).OfType<Link>()];
+            _slots.Clear();
+        }
+
+        foreach (var link in links)
+        {
+            await link.DisposeAsync();
+        }
+    }
+
+    private async Task<(Link?, string)> OpenAsync(Upstream upstream, Slot slot)
+    {
+        await Task.Yield();
+        try
+        {
+            var (link, why) = await upstream.OpenAsync(Parameters(), this, known: null, _stopping.Token);
+            lock (_gate)
+            {
+                slot.Link = link;
+            }
+
+            return (link, why);
+        }
+        catch (OperationCanceledException)
+        {
+            return (null, "the gateway stops");
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                slot.Opening = null;
+            }
+        }
+    }
+
+    private static LinkParameters Parameters() => new(
+        [
+            .. "{\"protocolVersion\":"u8, .. JsonText.Quote(ProtocolVersions.Latest.ToWire()),
+            .. ",\"capabilities\":{},\"clientInfo\":{\"name\":\"mooring\",\"version\":"u8, .. JsonText.Quote(MooringVersion.Current), .. "}}"u8,
+        ],
+        ProtocolVersions.Latest);
+
+    private async Task LookAsync(Upstream upstream)
+    {
+        var watches = upstream.Config.Url is not null || !upstream.IsPerSession;
+        if (!watches && catalogue.Knows(upstream.Name))
+        {
+            return;
+        }
+
+        try
+        {
+            var (link, _) = await GetAsync(upstream, _stopping.Token);
+            if (link is null)
+            {
+                return;
+            }
+
+            await RefreshAllAsync(link);
+            if (!watches)
+            {
+                // A process of its own only to look would cost its memory for ever.
+                await DropAsync(upstream);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The gateway stops.
+        }
+    }
+
+    private async Task DropAsync(Upstream upstream)
+    {
+        Link? link;
+        lock (_gate)
+        {
+            link = _slots.Remove(upstream, out var slot) ? slot.Link : null;
+        }
+
+        if (link is not null)
+        {
+            await link.DisposeAsync();
+        }
+    }
+
+    private async Task ProbeAsync(Upstream upstream)
+    {
+        using var limit = new CancellationTokenSource(ProbeTimeout, time);
+        try
+        {
+            var (link, why) = await GetAsync(upstream, limit.Token);
+            if (link is null)
+            {
+                return;
+            }
+
+            var attempt = await link.RequestAsync("ping", [], limit.Token);
+            if (attempt.Kind == AttemptKind.SessionLost)
+            {
+                attempt = await link.ReinitializeAsync(attempt.Session, limit.Token);
+            }
+
+            if (attempt.Kind == AttemptKind.Answered)
+            {
+                upstream.Succeeded();
+                await LookAsync(upstream);
+                return;
+            }
+
+            upstream.Failed(attempt.Detail);
+        }
+        catch (OperationCanceledException)
+        {
+            upstream.Failed($"it did not answer a probe within {ProbeTimeout.TotalSeconds:0} s");
+        }
+    }
+
+    private async Task OnListChangedAsync(Link link, ListKind kind)
+    {
+        var before = catalogue.Find(link.Upstream.Name, CatalogueKey.Base)[kind];
+        var list = await RefreshAsync(link, kind);
+        if (!link.Upstream.IsPerSession && before is not null && list is not null && before.Hash != list.Hash)
+        {
+            // The catalogue has told everyone.
+            return;
+        }
+
+        // Sessions with a link of their own hear it on that one.
+        Broadcast?.Invoke(link.Upstream, session => session.ServerListChanged(link.Upstream, kind));
+    }
+
+    private async Task RefreshAllAsync(Link link)
+    {
+        foreach (var kind in ListKinds.All)
+        {
+            await RefreshAsync(link, kind);
+        }
+    }
+
+    /// <summary>The most verbose level and all subscriptions of the sessions that share the link.</summary>
+    private async Task ApplyAsync(Link link)
+    {
+        var uris = new HashSet<string>(StringComparer.Ordinal);
+        string? level = null;
+        Broadcast?.Invoke(link.Upstream, session =>
+        {
+            level = LogLevels.MoreVerbose(level, session.Record.LogLevel);
+            uris.UnionWith(session.SubscriptionsAt(link.Upstream));
+        });
+        if (level is not null && JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, "logging"u8).IsPresent)
+        {
+            await link.RequestAsync("logging/setLevel", [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'], _stopping.Token);
+        }
+
+        foreach (var uri in uris)
+        {
+            await link.RequestAsync("resources/subscribe", [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'], _stopping.Token);
+        }
+    }
+
+    private sealed class Slot
+    {
+        public Link? Link { get; set; }
+
+        public Task<(Link?, string)>? Opening { get; set; }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(510, LogLevel.Warning, "{Method} of server {Server} could not be read: {Why}", EventName = "SharedListNotRead")]
+        public static partial void ListNotRead(ILogger logger, string server, string method, string why);
+
+        [LoggerMessage(511, LogLevel.Information, "Server {Server} says: {Message}", EventName = "SharedServerSaid")]
+        public static partial void ServerSaid(ILogger logger, string server, string message);
+    }
+}

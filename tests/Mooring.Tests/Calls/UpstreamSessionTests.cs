@@ -1,0 +1,106 @@
+using System.Net;
+using Xunit;
+
+namespace Mooring.Tests.Calls;
+
+/// <summary>A server that forgot the gateway's session gets a new one, and the client notices nothing (invariant 10).</summary>
+public sealed class UpstreamSessionTests
+{
+    [Fact]
+    public async Task Session_LostByTheServer_IsRenewedWithLevelAndSubscriptionsAndTheCallGoesOn()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        using (var level = await client.RequestAsync("logging/setLevel", """{"level":"warning"}"""))
+        using (var subscribed = await client.RequestAsync("resources/subscribe", """{"uri":"test://one/a"}"""))
+        {
+            Assert.NotNull((await level.MessageAsync())["result"]);
+            Assert.NotNull((await subscribed.MessageAsync())["result"]);
+        }
+
+        gateway.Upstream.ForgetSessions();
+        using var reply = await gateway.PassTimeAsync(client.CallAsync("echo", id: "\"same\""), TimeSpan.FromMinutes(1), "the answer");
+
+        var answer = await reply.MessageAsync();
+        Assert.Equal(("\"same\"", "nothing"), (answer.RawId(), answer.Text()));
+        Assert.Equal(1, gateway.Upstream.Executions("echo"));
+        var session = gateway.Session(client).Links.Open[0].SessionId;
+        Assert.Contains(session, gateway.Upstream.Sessions);
+        var after = gateway.Upstream.Requests.Where(r => r.Session == session).Select(r => (Method: (string?)r.Message?["method"], r.Body)).ToList();
+        Assert.Contains(after, r => r.Method == "notifications/initialized");
+        Assert.Contains(after, r => r.Method == "logging/setLevel" && r.Body.Contains("warning", StringComparison.Ordinal));
+        Assert.Contains(after, r => r.Method == "resources/subscribe" && r.Body.Contains("test://one/a", StringComparison.Ordinal));
+        Assert.True(
+            after.FindIndex(r => r.Method == "resources/subscribe") < after.FindIndex(r => r.Method == "tools/call"),
+            "what the client set up is there before its call is");
+    }
+
+    [Fact]
+    public async Task Session_LostWhileManyCallsStart_IsRenewedOnceForAll()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        gateway.Upstream.ForgetSessions();
+        var before = gateway.Upstream.Messages("initialize").Count;
+
+        var calls = Enumerable.Range(0, 10).Select(_ => client.ResultAsync("echo")).ToArray();
+        var answers = await gateway.PassTimeAsync(Task.WhenAll(calls), TimeSpan.FromMinutes(1), "all answers");
+
+        Assert.All(answers, a => Assert.Equal("nothing", a.Text()));
+        Assert.Equal(10, gateway.Upstream.Executions("echo"));
+
+        // The gateway's own link may renew its session too.
+        Assert.InRange(gateway.Upstream.Messages("initialize").Count - before, 1, 2);
+    }
+
+    [Fact]
+    public async Task Session_LostAndTheFirstCallIsCancelledMeanwhile_TheOtherCallGoesOn()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        var held = new TaskCompletionSource<UpstreamExchange>(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Upstream.ForgetSessions();
+        gateway.Upstream.Intercept = e => (string?)e.Message?["method"] == "initialize" && held.TrySetResult(e);
+        var first = client.CallAsync("echo", id: "1");
+        var hello = await Limit.Of(held.Task, "the new initialize");
+        var second = client.CallAsync("echo", id: "2");
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("tools/call").Count >= 2, "both calls were tried");
+        for (var i = 0; i < 200; i++)
+        {
+            await Task.Yield();
+        }
+
+        await client.NotifyAsync("notifications/cancelled", """{"requestId":1}""");
+        (await Limit.Of(first, "the end of the cancelled one")).Dispose();
+        if (!hello.Aborted.IsCancellationRequested)
+        {
+            hello.Result("""{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"one","version":"1"}}""", "late");
+        }
+
+        using var reply = await gateway.PassTimeAsync(second, TimeSpan.FromMinutes(1), "the second answer");
+        Assert.Equal("nothing", (await reply.MessageAsync()).Text());
+    }
+
+    [Fact]
+    public async Task Session_LostOverAndOver_IsSaidSoInsteadOfTryingForEver()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        gateway.Upstream.Intercept = e =>
+        {
+            if ((string?)e.Message?["method"] != "tools/call")
+            {
+                return false;
+            }
+
+            e.Status(HttpStatusCode.NotFound);
+            return true;
+        };
+
+        using var reply = await gateway.PassTimeAsync(client.CallAsync("echo"), TimeSpan.FromMinutes(1), "the answer");
+
+        Assert.Equal("upstream_refused", (await reply.MessageAsync()).Reason());
+    }
+
+    private static Task<GatewayFixture> StartAsync() => GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+}

@@ -1,0 +1,117 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Stores.Memory;
+using Xunit;
+
+namespace Mooring.Tests.Routing;
+
+public sealed class CatalogueTests
+{
+    private readonly FakeClock _clock = new();
+    private readonly MemoryStore _store;
+    private readonly Catalogue _catalogue;
+    private readonly List<string> _changed = [];
+
+    public CatalogueTests()
+    {
+        _store = new MemoryStore(_clock);
+        _catalogue = New();
+        _catalogue.Changed = (server, key, kind) => _changed.Add($"{server} {key} {kind}");
+    }
+
+    [Fact]
+    public void Save_FirstList_IsNoChange()
+    {
+        _catalogue.Save("a", "k", Tools("x"));
+
+        Assert.Equal("x", Only("a", "k"));
+        Assert.Empty(_changed);
+    }
+
+    [Fact]
+    public void Save_EqualList_GivesTheKnownOneAndIsNoChange()
+    {
+        var first = _catalogue.Save("a", "k", Tools("x"));
+
+        Assert.Same(first, _catalogue.Save("a", "k", Tools("x")));
+        Assert.Empty(_changed);
+    }
+
+    [Fact]
+    public void Save_AnotherList_IsToldOnceUnderItsKey()
+    {
+        _catalogue.Save("a", "k", Tools("x"));
+        _catalogue.Save("a", "l", Tools("x"));
+
+        _catalogue.Save("a", "k", Tools("y"));
+
+        Assert.Equal(["a k Tools"], _changed);
+        Assert.Equal("y", Only("a", "k"));
+        Assert.Equal("x", Only("a", "l"));
+    }
+
+    [Fact]
+    public void FindAny_PrefersTheBaseKey()
+    {
+        _catalogue.Save("a", "k", Tools("x"));
+        Assert.Equal("x", _catalogue.FindAny("a")[ListKind.Tools]!.Items[0].Name);
+
+        _catalogue.Save("a", CatalogueKey.Base, Tools("y"));
+
+        Assert.Equal("y", _catalogue.FindAny("a")[ListKind.Tools]!.Items[0].Name);
+        Assert.Null(_catalogue.FindAny("b")[ListKind.Tools]);
+        Assert.False(_catalogue.Knows("b"));
+    }
+
+    [Fact]
+    public async Task Load_AfterARestart_KnowsListsAndInitializeResults()
+    {
+        _catalogue.Save("a", "k", """{"capabilities":{"tools":{}}}"""u8.ToArray());
+        _catalogue.Save("a", "k", Tools("x"));
+        _catalogue.Save("a", "k", ServerList.Of(ListKind.Templates, """{"resourceTemplates":[{"uriTemplate":"u:{x}"}]}"""u8.ToArray()));
+        _clock.Advance(TimeSpan.FromHours(1));
+
+        var next = New();
+        await next.LoadAsync(TestContext.Current.CancellationToken);
+
+        var lists = next.Find("a", "k");
+        Assert.True(lists.Declares("tools"));
+        Assert.False(lists.Declares("prompts"));
+        Assert.Equal("x", lists[ListKind.Tools]!.Items[0].Name);
+        Assert.Equal("u:{x}", lists[ListKind.Templates]!.Items[0].Name);
+        Assert.Equal(FakeClock.Start, next.Confirmed("a"));
+    }
+
+    [Fact]
+    public void With_AnotherList_LeavesTheOlderObjectAsItWas()
+    {
+        var before = ServerLists.Nothing.With(Tools("x"));
+
+        var after = before.With(Tools("y"));
+
+        Assert.Equal("x", before[ListKind.Tools]!.Items[0].Name);
+        Assert.Equal("y", after[ListKind.Tools]!.Items[0].Name);
+        Assert.Null(ServerLists.Nothing[ListKind.Tools]);
+    }
+
+    [Fact]
+    public void Key_DependsOnVersionAndCapabilitiesOnly()
+    {
+        var key = Key(ProtocolVersion.V2025_11_25, """{"capabilities":{"roots":{}},"clientInfo":{"name":"a"}}""");
+
+        Assert.Equal(key, Key(ProtocolVersion.V2025_11_25, """{"clientInfo":{"name":"b"},"capabilities":{"roots":{}}}"""));
+        Assert.NotEqual(key, Key(ProtocolVersion.V2025_06_18, """{"capabilities":{"roots":{}}}"""));
+        Assert.NotEqual(key, Key(ProtocolVersion.V2025_11_25, """{"capabilities":{}}"""));
+        Assert.Equal(Key(ProtocolVersion.V2025_11_25, ""), Key(ProtocolVersion.V2025_11_25, """{"capabilities":{}}"""));
+    }
+
+    private static string Key(ProtocolVersion version, string parameters) => CatalogueKey.Of(version, Encoding.UTF8.GetBytes(parameters));
+
+    private static ServerList Tools(string name) => ServerList.Of(ListKind.Tools, Encoding.UTF8.GetBytes($$"""{"tools":[{"name":"{{name}}"}]}"""));
+
+    private string Only(string server, string key) => Assert.Single(_catalogue.Find(server, key)[ListKind.Tools]!.Items).Name;
+
+    private Catalogue New() => new(_store, _clock, NullLogger<Catalogue>.Instance);
+}

@@ -1,0 +1,132 @@
+using Xunit;
+using static Mooring.Tests.Routing.Asking;
+
+namespace Mooring.Tests.Routing;
+
+/// <summary>Tasks of 2025-11-25: both servers call theirs t.</summary>
+public sealed class MergedTasksTests
+{
+    private const string Note = "io.modelcontextprotocol/related-task";
+
+    private readonly ListingServer _a = WithTasks("a");
+    private readonly ListingServer _b = WithTasks("b");
+
+    [Fact]
+    public async Task Create_TheIdCarriesTheServer()
+    {
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync();
+
+        Assert.Equal("a.t", (string?)(await client.ResultAsync("a__x"))["result"]!["task"]!["taskId"]);
+        Assert.Equal("b.t", (string?)(await client.ResultAsync("b__x"))["result"]!["task"]!["taskId"]);
+    }
+
+    [Theory]
+    [InlineData("tasks/get")]
+    [InlineData("tasks/cancel")]
+    [InlineData("tasks/result")]
+    public async Task Requests_ReachTheServerOfTheTaskByItsOwnId(string method)
+    {
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync();
+        await client.ResultAsync("b__x");
+
+        var result = (await client.AskAsync(method, """{"taskId":"b.t"}"""))["result"]!;
+
+        Assert.Equal("b.t", (string?)(method == "tasks/result" ? result["_meta"]![Note]!["taskId"] : result["taskId"]));
+        Assert.Equal(["""{"taskId":"t"}"""], _b.Params(method));
+        Assert.Empty(_a.Exchanges(method));
+        Assert.Equal(-32602, (int?)(await client.AskAsync(method, """{"taskId":"t"}"""))["error"]!["code"]);
+        Assert.Equal(-32602, (int?)(await client.AskAsync(method, """{"taskId":"c.t"}"""))["error"]!["code"]);
+    }
+
+    [Fact]
+    public async Task List_HasTheTasksOfAllServersOfAllPages()
+    {
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync();
+        await client.ResultAsync("a__x");
+        await client.ResultAsync("b__x");
+
+        var tasks = (await client.AskAsync("tasks/list"))["result"]!["tasks"]!.AsArray();
+
+        Assert.Equal(["a.t", "a.u", "b.t", "b.u"], tasks.Select(task => (string)task!["taskId"]!).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Status_NotificationsNameTheTaskAsShown()
+    {
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync();
+        await client.ResultAsync("b__x");
+        using var stream = await client.GetAsync();
+
+        await (await _b.StreamOfLatestAsync("tools/call")).SendAsync("""{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"t","status":"completed"}}""");
+
+        Assert.Equal("""{"taskId":"b.t","status":"completed"}""", (await stream.Events.MessageAsync())["params"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Question_OnBehalfOfATask_NamesItAsShownAndItsAnswerByTheServersOwnId()
+    {
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync("""{"elicitation":{}}""");
+        await client.ResultAsync("b__x");
+        using var stream = await client.GetAsync();
+        var server = await _b.StreamOfLatestAsync("tools/call");
+        await server.SendAsync("""{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"?","requestedSchema":{},"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}}}""");
+
+        var question = await stream.Events.MessageAsync();
+        Assert.Equal("b.t", (string?)question["params"]!["_meta"]![Note]!["taskId"]);
+        using var posted = await client.PostAsync("""{"jsonrpc":"2.0","id":ID,"result":{"action":"decline","_meta":{"io.modelcontextprotocol/related-task":{"taskId":"b.t"}}}}"""
+            .Replace("ID,", question["id"]!.ToJsonString() + ",", StringComparison.Ordinal));
+        await gateway.UntilAsync(() => _b.Fake.Requests.Any(e => e.Message?["id"]?.ToJsonString() == "\"q\""), "the answer came");
+
+        var answer = _b.Fake.Requests.Single(e => e.Message?["id"]?.ToJsonString() == "\"q\"").Message!;
+        Assert.Equal("t", (string?)answer["result"]!["_meta"]![Note]!["taskId"]);
+    }
+
+    [Fact]
+    public async Task TaskId_InWhatAToolSays_IsLeftAlone()
+    {
+        const string Result = """{"content":[],"structuredContent":{"taskId":"t","task":{"taskId":"t"}}}""";
+        _a.CallResult = Result;
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync();
+
+        Assert.Equal(Result, (await client.ResultAsync("a__x"))["result"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task SingleRoute_IdsStayTheServers()
+    {
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.ClientAsync(path: "/servers/a/mcp");
+
+        Assert.Equal("t", (string?)(await client.ResultAsync("x"))["result"]!["task"]!["taskId"]);
+        Assert.Equal("t", (string?)(await client.AskAsync("tasks/get", """{"taskId":"t"}"""))["result"]!["taskId"]);
+    }
+
+    private static ListingServer WithTasks(string name) => new(name)
+    {
+        CallResult = """{"task":{"taskId":"t","status":"working"}}""",
+        Fake = { Capabilities = """{"tools":{},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}""" },
+        Before = e =>
+        {
+            switch ((string?)e.Message?["method"])
+            {
+                case "tasks/get" or "tasks/cancel":
+                    e.Result($$"""{"taskId":{{e.Message["params"]!["taskId"]!.ToJsonString()}},"status":"working"}""");
+                    return true;
+                case "tasks/result":
+                    e.Result("""{"content":[],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":ID}}}""".Replace("ID}", e.Message["params"]!["taskId"]!.ToJsonString() + "}", StringComparison.Ordinal));
+                    return true;
+                case "tasks/list":
+                    e.Result(e.Message["params"]?["cursor"] is null ? """{"tasks":[{"taskId":"t"}],"nextCursor":"2"}""" : """{"tasks":[{"taskId":"u"}]}""");
+                    return true;
+                default:
+                    return false;
+            }
+        },
+    };
+}

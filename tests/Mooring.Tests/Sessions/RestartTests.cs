@@ -1,0 +1,164 @@
+using System.Net;
+using Xunit;
+
+namespace Mooring.Tests.Sessions;
+
+/// <summary>Sessions outlive the process (invariant 6), with what belongs to them.</summary>
+public sealed class RestartTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("mooring-test-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task Restart_KnownSession_PostGetAndDeleteGoOn()
+    {
+        var clock = new FakeClock();
+        var server = new FakeUpstream();
+        string? id;
+        await using (var before = await StartAsync(clock, server))
+        {
+            var client = await before.ClientAsync(user: "ann");
+            id = client.SessionId;
+            Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        }
+
+        await using var after = await StartAsync(clock, server);
+        var ann = after.NewClient(user: "ann");
+        var bob = after.NewClient(user: "bob");
+        ann.SessionId = bob.SessionId = id;
+
+        using var stolen = await bob.CallAsync("echo");
+        Assert.Equal(HttpStatusCode.NotFound, stolen.Status);
+        using var listening = await after.ListenAsync(ann);
+        Assert.Equal("nothing", (await ann.ResultAsync("echo")).Text());
+        after.Tell(ann, "hello again");
+        Assert.Equal("hello again", (string?)(await listening.Events.MessageAsync())["params"]!["data"]);
+        using var deleted = await ann.DeleteAsync();
+        using var gone = await ann.CallAsync("echo");
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.NotFound), (deleted.Status, gone.Status));
+    }
+
+    [Fact]
+    public async Task Restart_LinkLevelAndSubscriptions_GoOnWithTheSameUpstreamSession()
+    {
+        var clock = new FakeClock();
+        var server = new FakeUpstream();
+        string? id;
+        string? upstream;
+        await using (var before = await StartAsync(clock, server))
+        {
+            var client = await before.ClientAsync();
+            id = client.SessionId;
+            (await client.RequestAsync("logging/setLevel", """{"level":"error"}""")).Dispose();
+            (await client.RequestAsync("resources/subscribe", """{"uri":"test://one/a"}""")).Dispose();
+            upstream = before.Session(client).Links.Open[0].SessionId;
+        }
+
+        await using var after = await StartAsync(clock, server);
+        var again = after.NewClient();
+        again.SessionId = id;
+        Assert.Equal("nothing", (await again.ResultAsync("echo")).Text());
+
+        Assert.Equal(upstream, server.Requests[^1].Session ?? after.Session(again).Links.Open[0].SessionId);
+        Assert.Equal("error", after.Session(again).Record.LogLevel);
+        Assert.Equal(["test://one/a"], after.Session(again).Record.Subscriptions);
+    }
+
+    [Fact]
+    public async Task Restart_CallWasRunning_ResumeEndsAsOutcomeUnknownAndIsNotRepeated()
+    {
+        var clock = new FakeClock();
+        var server = new FakeUpstream().Hold("slow");
+        string? id;
+        string? eventId;
+        await using (var before = await StartAsync(clock, server))
+        {
+            var client = await before.ClientAsync();
+            id = client.SessionId;
+            var (reply, _) = await before.StreamedAsync(client, id: "\"left\"");
+            await reply.Events.NextAsync();
+            eventId = (await reply.Events.NextAsync())!.Id;
+            reply.Dispose();
+        }
+
+        await using var after = await StartAsync(clock, server);
+        var again = after.NewClient();
+        again.SessionId = id;
+        using var resumed = await again.GetAsync(eventId);
+
+        Assert.Equal(HttpStatusCode.OK, resumed.Status);
+        var answer = Assert.Single(await resumed.Events.RestAsync(), e => e.IsMessage);
+        Assert.Equal(("\"left\"", "outcome_unknown"), (answer.Message.RawId(), answer.Message.Reason()));
+        Assert.Equal(1, server.Executions("slow"));
+
+        using var twice = await again.GetAsync(answer.Id);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, twice.Status);
+    }
+
+    [Fact]
+    public async Task Restart_GetStreamAndAnsweredCall_AreReplayedByLastEventId()
+    {
+        var clock = new FakeClock();
+        var server = new FakeUpstream().Hold("slow");
+        string? id;
+        string? getId;
+        string? postId;
+        await using (var before = await StartAsync(clock, server))
+        {
+            var client = await before.ClientAsync();
+            id = client.SessionId;
+            var (reply, call) = await before.StreamedAsync(client);
+            await reply.Events.NextAsync();
+            postId = (await reply.Events.NextAsync())!.Id;
+            reply.Dispose();
+            using (var listening = await before.ListenAsync(client))
+            {
+                before.Tell(client, "seen");
+                getId = (await listening.Events.EventAsync()).Id;
+            }
+
+            await before.UntilAsync(() => before.Streams.Count == 0, "both streams are lost");
+            call.Text("kept");
+            before.Tell(client, "missed");
+            await before.UntilAsync(() => before.Runner.Running == 0, "the call is over");
+            await before.Session(client).Outbox.Find(getId![..getId!.LastIndexOf('-')])!.SettleAsync();
+            await before.Session(client).Outbox.Find(postId![..postId!.LastIndexOf('-')])!.SettleAsync();
+        }
+
+        await using var after = await StartAsync(clock, server);
+        var again = after.NewClient();
+        again.SessionId = id;
+        using var get = await after.ListenAsync(again, getId);
+        using var post = await after.ListenAsync(again, postId);
+
+        Assert.Equal("missed", (string?)(await get.Events.MessageAsync())["params"]!["data"]);
+        Assert.Equal("kept", Assert.Single(await post.Events.RestAsync(), e => e.IsMessage).Message.Text());
+        after.Tell(again, "live");
+        Assert.Equal("live", (string?)(await get.Events.MessageAsync())["params"]!["data"]);
+    }
+
+    [Fact]
+    public async Task Restart_ServerUnreachable_ListsAndHelloAreAnsweredAtOnce()
+    {
+        var clock = new FakeClock();
+        var server = new FakeUpstream();
+        await using (var before = await StartAsync(clock, server))
+        {
+            var client = await before.ClientAsync();
+            using var known = await client.RequestAsync("tools/list");
+            Assert.NotEmpty((await known.MessageAsync())["result"]!["tools"]!.AsArray());
+        }
+
+        server.Intercept = _ => throw new HttpRequestException(HttpRequestError.NameResolutionError, "scripted");
+        await using var after = await StartAsync(clock, server);
+
+        // No time passes: nothing here waits for the server.
+        var late = await after.ClientAsync();
+        using var list = await late.RequestAsync("tools/list");
+        Assert.NotEmpty((await list.MessageAsync())["result"]!["tools"]!.AsArray());
+    }
+
+    private Task<GatewayFixture> StartAsync(FakeClock clock, FakeUpstream server) =>
+        GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Directory = _directory }, server);
+}
