@@ -1,0 +1,68 @@
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Http;
+using Mooring.Calls;
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>What a client can read of an answer (RFC 9110, 12.5.1).</summary>
+[Flags]
+internal enum Accepts
+{
+    None = 0,
+    Json = 1,
+    EventStream = 2,
+}
+
+/// <summary>What the endpoints share.</summary>
+internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, CallRate rate)
+{
+    public ConfigStore Config => config;
+
+    public TimeProvider Time => time;
+
+    public StreamTable Streams => streams;
+
+    public StreamsMetrics Metrics => metrics;
+
+    public GraceQueue Grace => grace;
+
+    public CallsMetrics Calls => calls;
+
+    public CallRate Rate => rate;
+
+    /// <summary>This process, in the records of the calls it runs.</summary>
+    public string Replica { get; } = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6));
+
+    public EventStream NewStream(Session session, StreamKind kind) => new(
+        EventId.NewStream(kind == StreamKind.Get), kind, session.Log, metrics, session.Version.HasResumption() && !session.IsLegacySse,
+        config.Current.Streams.Buffer);
+
+    /// <summary>A stream that an earlier request, or an earlier process, opened.</summary>
+    /// <param name="session">Whose it is.</param>
+    /// <param name="record">What the store knows of it.</param>
+    /// <param name="shown">Up to where the client has it.</param>
+    /// <param name="last">Up to where the log has it.</param>
+    public EventStream KnownStream(Session session, StreamRecord record, long shown, long last) => new(
+        record.StreamId, record.Kind, session.Log, metrics, resumable: true, config.Current.Streams.Buffer, Math.Max(shown, last));
+
+    /// <summary>Takes a place for one more stream; <see cref="SessionTable.CloseStream"/> gives it back.</summary>
+    /// <param name="session">Whose it is.</param>
+    /// <param name="why">Which cap is reached, where it is none.</param>
+    public bool TryOpenStream(Session session, out string why)
+    {
+        var limits = config.Current.Limits;
+        var perUser = limits.StreamsFor(session.Principal == Principal.Anonymous);
+        why = streams.Count >= limits.Streams
+            ? $"The gateway has {limits.Streams} streams open (limits.streams)."
+            : sessions.TryOpenStream(session, perUser) ? "" : $"This user has {perUser} streams open (limits.streamsPerUser).";
+        return why.Length == 0;
+    }
+
+    /// <summary>Whether the client of a request is gone.</summary>
+    public bool HasLeft(HttpContext context) => context.RequestAborted.IsCancellationRequested;
+}

@@ -1,0 +1,109 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
+using Mooring.Configuration;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Who may talk to the MCP paths from where: the Host header against DNS rebinding, the Origin header against foreign pages
+/// (2025-11-25, basic/transports, "Security Warning"), and CORS for the pages that may.
+/// </summary>
+internal sealed class Gate
+{
+    private const string Methods = "GET, POST, DELETE, OPTIONS";
+    private const string RequestHeaders = "Content-Type, Accept, Authorization, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID";
+    private const string ExposedHeaders = "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After";
+
+    private readonly ConfigStore _config;
+    private Rules _rules;
+
+    public Gate(ConfigStore config)
+    {
+        _config = config;
+        _rules = new Rules(config.Current);
+    }
+
+    /// <returns>What is wrong, or null when the request may pass. CORS headers are set where the origin is allowed.</returns>
+    public string? Check(HttpContext context)
+    {
+        var rules = _rules;
+        if (!ReferenceEquals(rules.Config, _config.Current))
+        {
+            rules = _rules = new Rules(_config.Current);
+        }
+
+        var host = context.Request.Host;
+        if (!rules.AllowsHost(host))
+        {
+            return $"Host \"{host.Value}\" is not served here; add it to \"hosts\" if it should be.";
+        }
+
+        var origin = context.Request.Headers.Origin;
+        if (origin.Count == 0)
+        {
+            return null;
+        }
+
+        if (origin.Count != 1 || !rules.AllowsOrigin(origin[0]!))
+        {
+            return $"Origin \"{origin}\" is not allowed; add it to \"origins\" if it should be.";
+        }
+
+        var headers = context.Response.Headers;
+        headers.AccessControlAllowOrigin = origin;
+        headers.AccessControlAllowCredentials = "true";
+        headers.AccessControlExposeHeaders = ExposedHeaders;
+        headers.Append(HeaderNames.Vary, "Origin");
+        return null;
+    }
+
+    /// <summary>Answers the question a browser asks before it sends a request (Fetch, "CORS-preflight request").</summary>
+    public static void Preflight(HttpContext context)
+    {
+        var response = context.Response;
+        response.StatusCode = StatusCodes.Status204NoContent;
+        if (response.Headers.AccessControlAllowOrigin.Count > 0)
+        {
+            var asked = context.Request.Headers.AccessControlRequestHeaders;
+            response.Headers.AccessControlAllowMethods = Methods;
+            response.Headers.AccessControlAllowHeaders = asked.Count > 0 ? asked : RequestHeaders;
+            response.Headers.AccessControlMaxAge = "600";
+        }
+    }
+
+    /// <summary>The rules of one configuration.</summary>
+    private sealed class Rules
+    {
+        private readonly HashSet<string> _hosts = new(StringComparer.OrdinalIgnoreCase) { "localhost", "127.0.0.1", "[::1]" };
+        private readonly OriginPattern[] _origins;
+        private readonly bool _anyHost;
+
+        public Rules(MooringConfig config)
+        {
+            Config = config;
+            foreach (var host in config.Hosts)
+            {
+                _hosts.Add(host);
+            }
+
+            if (config.PublicUrl is { } url)
+            {
+                _hosts.Add(url.Host);
+            }
+
+            // Rebinding needs a gateway that only the browser's machine reaches; one that listens to the world names its hosts if it wants them checked.
+            _anyHost = config.Hosts.Count == 0 && config.Listen.Any(text => ListenAddress.TryParse(text, out var address) && !address.IsLoopback);
+            _origins = [.. config.Origins.Select(OriginPattern.Parse).OfType<OriginPattern>()];
+            if (config.PublicUrl is { } self && OriginPattern.Parse(self.GetLeftPart(UriPartial.Authority)) is { } own)
+            {
+                _origins = [.. _origins, own];
+            }
+        }
+
+        public MooringConfig Config { get; }
+
+        public bool AllowsHost(HostString host) => _anyHost || _hosts.Contains(host.Host);
+
+        public bool AllowsOrigin(string origin) => Array.Exists(_origins, pattern => pattern.Matches(origin));
+    }
+}

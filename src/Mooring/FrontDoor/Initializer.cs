@@ -1,0 +1,173 @@
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Upstreams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Answers <c>initialize</c> from what is known of the servers, at once; only a server that nobody ever saw is waited for, shortly. Never
+/// refuses for a passing reason: clients would take a 4xx as a sign of an older transport (invariant 4).
+/// </summary>
+internal sealed class Initializer(ConfigStore config, TimeProvider time, SessionTable sessions, UpstreamTable upstreams, Catalogue catalogue)
+{
+    /// <summary>Instructions of all servers together; models pay for every byte of it.</summary>
+    private const int LongestInstructions = 16 * 1024;
+
+    /// <summary>Streamable HTTP: makes a session and answers with its id.</summary>
+    public async Task InitializeAsync(HttpContext context, string? server, Frame request)
+    {
+        var id = request.Id.ToArray();
+        if (!Negotiate(request, out var version, out var wrong))
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status200OK, JsonRpc.InvalidParams, wrong, id);
+            return;
+        }
+
+        var parameters = request.Span(request.Envelope.Params).ToArray();
+        var (session, miss) = await sessions.CreateAsync(NewRecord(context, server, "http", version) with { InitializeParams = parameters });
+        if (session is null)
+        {
+            await Answers.MissAsync(context, miss, id);
+            return;
+        }
+
+        context.Response.Headers["Mcp-Session-Id"] = session.Id;
+        var result = await ResultAsync(session);
+        await Answers.WriteAsync(context, StatusCodes.Status200OK, JsonRpc.Result(id, result));
+    }
+
+    /// <summary>HTTP+SSE: the session is there already; the answer goes to its stream.</summary>
+    public async Task<byte[]> InitializeAsync(Session session, Frame request)
+    {
+        var id = request.Id.ToArray();
+        if (!Negotiate(request, out var version, out var wrong))
+        {
+            return JsonRpc.Error(id, JsonRpc.InvalidParams, wrong);
+        }
+
+        var parameters = request.Span(request.Envelope.Params).ToArray();
+        if (!await sessions.ChangeAsync(session, record => record with { InitializeParams = parameters, Version = version.ToWire() }))
+        {
+            return JsonRpc.Error(id, JsonRpc.InternalError, "The gateway's store is not reachable just now. Try again.");
+        }
+
+        var result = await ResultAsync(session);
+        return JsonRpc.Result(id, result);
+    }
+
+    public SessionRecord NewRecord(HttpContext context, string? server, string transport, ProtocolVersion version)
+    {
+        var principal = Principal.Of(context);
+        var now = time.GetUtcNow();
+        return new SessionRecord
+        {
+            Id = Session.NewId(),
+            Issuer = principal.Issuer,
+            Subject = principal.Subject,
+            Server = server,
+            Transport = transport,
+            Version = version.ToWire(),
+            InitializeParams = ReadOnlyMemory<byte>.Empty,
+            Created = now,
+            LastSeen = now,
+        };
+    }
+
+    /// <summary>The client's version where the gateway speaks it, else the latest (2025-11-25, basic/lifecycle, "Version Negotiation").</summary>
+    private static bool Negotiate(Frame request, out ProtocolVersion version, out string wrong)
+    {
+        version = ProtocolVersions.Latest;
+        wrong = "";
+        if (!request.Envelope.Params.IsPresent || !request.Envelope.ProtocolVersion.IsPresent || request.Span(request.Envelope.ProtocolVersion)[0] != '"')
+        {
+            wrong = "initialize needs params with a string \"protocolVersion\".";
+            return false;
+        }
+
+        if (ProtocolVersions.TryParse(request.Text(request.Envelope.ProtocolVersion), out var asked))
+        {
+            version = asked;
+        }
+
+        return true;
+    }
+
+    private async Task<byte[]> ResultAsync(Session session)
+    {
+        if (session.Server is null)
+        {
+            return MergedResult(session);
+        }
+
+        if (upstreams.Find(session.Server) is not { } upstream)
+        {
+            return Generic(session, upstream: null);
+        }
+
+        var known = catalogue.Find(upstream.Name, session.Links.Key(upstream)).InitializeResult;
+        if (known.IsEmpty)
+        {
+            await LookAsync(session, upstream);
+            known = catalogue.Find(upstream.Name, session.Links.Key(upstream)).InitializeResult;
+        }
+
+        if (known.IsEmpty)
+        {
+            known = catalogue.FindAny(upstream.Name).InitializeResult;
+        }
+
+        var at = known.IsEmpty ? default : JsonFields.Find(known.Span, "protocolVersion"u8);
+        return at.IsPresent ? JsonFields.Splice(known.Span, at, JsonText.Quote(session.Version.ToWire())) : Generic(session, upstream);
+    }
+
+    private async Task LookAsync(Session session, Upstream upstream)
+    {
+        try
+        {
+            await session.Links.GetAsync(upstream, CancellationToken.None).AsTask().WaitAsync(config.Current.Calls.FirstListWait, time);
+        }
+        catch (TimeoutException)
+        {
+            // It goes on starting; until it is known it is taken to be capable of everything.
+        }
+    }
+
+    private byte[] Generic(Session session, Upstream? upstream) => Build(session, upstream?.Name ?? "mooring", hasTasks: false, instructions: null);
+
+    private byte[] MergedResult(Session session)
+    {
+        var instructions = new StringBuilder();
+        var hasTasks = false;
+        foreach (var upstream in upstreams.All)
+        {
+            var known = catalogue.Find(upstream.Name, session.Links.Key(upstream));
+            known = known.InitializeResult.IsEmpty ? catalogue.FindAny(upstream.Name) : known;
+            hasTasks |= known.Declares("tasks");
+            if (!known.InitializeResult.IsEmpty && JsonFields.String(known.InitializeResult.Span, "instructions"u8) is { Length: > 0 } text)
+            {
+                instructions.Append("## ").Append(upstream.Name).Append("\n\n").Append(text.Trim()).Append("\n\n");
+            }
+        }
+
+        var all = instructions.Length > LongestInstructions
+            ? instructions.ToString(0, LongestInstructions) + "\n\n[cut: the servers' instructions are longer than the gateway passes on]"
+            : instructions.ToString().TrimEnd();
+        return Build(session, "mooring", hasTasks && session.Version >= ProtocolVersion.V2025_11_25, all.Length == 0 ? null : all);
+    }
+
+    private static byte[] Build(Session session, string name, bool hasTasks, string? instructions) =>
+    [
+        .. "{\"protocolVersion\":"u8, .. JsonText.Quote(session.Version.ToWire()),
+        .. ",\"capabilities\":{\"tools\":{\"listChanged\":true},\"prompts\":{\"listChanged\":true},\"resources\":{\"subscribe\":true,\"listChanged\":true},\"logging\":{}"u8,
+        .. session.Version >= ProtocolVersion.V2025_03_26 ? ",\"completions\":{}"u8 : default,
+        .. hasTasks ? ",\"tasks\":{\"list\":{},\"cancel\":{},\"requests\":{\"tools\":{\"call\":{}}}}"u8 : default,
+        .. "},\"serverInfo\":{\"name\":"u8, .. JsonText.Quote(name), .. ",\"version\":"u8, .. JsonText.Quote(MooringVersion.Current), (byte)'}',
+        .. instructions is null ? [] : (byte[])[.. ",\"instructions\":"u8, .. JsonText.Quote(instructions)],
+        (byte)'}',
+    ];
+}

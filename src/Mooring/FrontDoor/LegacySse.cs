@@ -1,0 +1,158 @@
+using System.Buffers;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Mooring.Calls;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// HTTP+SSE of 2024-11-05: everything to the client on one GET stream, everything from it POSTed to the address in the stream's first
+/// event. That version ends the session with the stream; here it goes on when the client comes back.
+/// </summary>
+internal sealed class LegacySse(FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages)
+{
+    /// <summary>GET: a new session, or the one whose stream was lost.</summary>
+    /// <param name="context">The request; its Host and Origin are checked.</param>
+    /// <param name="server">The server of a single-server route; null on the merged one.</param>
+    /// <param name="endpoint">Where messages go, relative to the request's own address, so that it holds behind any path prefix.</param>
+    public async Task GetAsync(HttpContext context, string? server, string endpoint)
+    {
+        var (session, miss, isNew) = await FindOrCreateAsync(context, server);
+        if (session is null)
+        {
+            await Answers.MissAsync(context, miss);
+            return;
+        }
+
+        if (!services.TryOpenStream(session, out var why))
+        {
+            if (isNew)
+            {
+                // Nobody ever learns its id.
+                await sessions.EndAsync(session, StreamReason.Limit);
+            }
+
+            context.Response.Headers.RetryAfter = "30";
+            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, why);
+            return;
+        }
+
+        var connection = new SseConnection(context, services.Streams, "sse");
+        var stream = session.Outbox.Legacy;
+        var older = stream?.Connection;
+        stream ??= services.NewStream(session, StreamKind.Get);
+        connection.OnEnded = stream.Detach;
+
+        // The event's id is no part of that version, but an EventSource that reconnects sends it back, and so finds its session again.
+        connection.Start(writer =>
+        {
+            SseFormat.WriteRetry(writer, services.Config.Current.Streams.Retry);
+            writer.Write(Encoding.ASCII.GetBytes($"id: s{session.Id}-0\nevent: endpoint\ndata: {endpoint}?sessionId={session.Id}\n\n"));
+        });
+        try
+        {
+            stream.Attach(connection, after: null);
+            older?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
+            if (session.Outbox.Legacy is null)
+            {
+                await session.Outbox.AddAsync(stream);
+            }
+
+            await connection.RunAsync();
+        }
+        finally
+        {
+            sessions.CloseStream(session);
+        }
+    }
+
+    /// <summary>POST to the address of the endpoint event: taken with 202, answered on the stream.</summary>
+    public async Task PostAsync(HttpContext context, string? server)
+    {
+        if (context.Request.Query["sessionId"] is not [{ Length: > 0 } id])
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, "sessionId is missing; it is in the endpoint event of the event stream.");
+            return;
+        }
+
+        var (session, miss) = await sessions.FindAsync(id, Principal.Of(context), server);
+        if (session is not { IsLegacySse: true })
+        {
+            await Answers.MissAsync(context, miss);
+            return;
+        }
+
+        var limits = services.Config.Current.Limits;
+        var (buffer, length) = await BodyReader.ReadAsync(context.Request, limits.BodySize);
+        if (length < 0)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status413PayloadTooLarge, $"The body is larger than {limits.BodySize} bytes (limits.bodySize).");
+            return;
+        }
+
+        if (FrameReader.Take(buffer, length, pooled: false, new FrameLimits(limits.JsonDepth), out var fault) is not { } frame)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, fault!.Value.Code, fault.Value.Message);
+            return;
+        }
+
+        session.Seen();
+        await TakeAsync(session, frame, context.RequestAborted);
+        context.Response.StatusCode = StatusCodes.Status202Accepted;
+        await context.Response.WriteAsync("Accepted");
+    }
+
+    private async Task TakeAsync(Session session, Frame frame, CancellationToken cancel)
+    {
+        if (frame.Kind != FrameKind.Request)
+        {
+            await messages.TakeAsync(session, frame, cancel);
+        }
+        else if (frame.Method == McpMethod.Initialize)
+        {
+            _ = AnswerInitializeAsync(session, frame);
+        }
+        else
+        {
+            router.Handle(session, frame, new LegacyReply(session));
+        }
+    }
+
+    private async Task AnswerInitializeAsync(Session session, Frame frame) =>
+        session.Outbox.Send(await initializer.InitializeAsync(session, frame));
+
+    private async ValueTask<(Session? Session, SessionMiss Miss, bool IsNew)> FindOrCreateAsync(HttpContext context, string? server)
+    {
+        if (EventId.TryParse(context.Request.Headers["Last-Event-ID"], out var last) && last.Stream[0] == 's')
+        {
+            var (known, miss) = await sessions.FindAsync(last.Stream[1..], Principal.Of(context), server);
+            if (known is { IsLegacySse: true } || miss == SessionMiss.StoreAway)
+            {
+                return (known, miss, false);
+            }
+        }
+
+        var (created, why) = await sessions.CreateAsync(initializer.NewRecord(context, server, "sse", ProtocolVersion.V2024_11_05));
+        return (created, why, true);
+    }
+
+    /// <summary>Everything of a call goes to the one stream of the session.</summary>
+    private sealed class LegacyReply(Session session) : Reply
+    {
+        public override bool IsConnected => session.Outbox.IsConnected;
+
+        public override void Send(byte[] line) => session.Outbox.Send(line);
+
+        public override void Complete(ReadOnlyMemory<byte> requestId, Message response) => session.Outbox.Send(response.ToLine());
+
+        public override void Abandon(ReadOnlyMemory<byte> requestId)
+        {
+            // A cancelled request has no answer.
+        }
+    }
+}

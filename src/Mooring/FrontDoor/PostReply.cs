@@ -1,0 +1,334 @@
+using System.Buffers;
+using System.Threading.Tasks.Sources;
+using Microsoft.AspNetCore.Http;
+using Mooring.Calls;
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// The answer of one POST with one request, or a batch of them. Undecided until something is known: all responses within the grace make
+/// one JSON body; anything else (a notification, a server's request, the end of the grace) makes it an event stream.
+/// Made by the request handler, which awaits <see cref="WaitAsync"/>; calls write to it from anywhere, also after the client has left.
+/// </summary>
+internal sealed class PostReply : Reply, IValueTaskSource
+{
+    private readonly Lock _gate = new();
+    private readonly Session _session;
+    private readonly FrontDoorServices _services;
+    private readonly bool _isBatch;
+    private readonly bool _onlyJson;
+    private ManualResetValueTaskSourceCore<bool> _decided;
+    private HttpContext? _context;
+    private List<Message>? _responses;
+    private Message _response;
+    private bool _hasResponse;
+    private EventStream? _stream;
+    private SseConnection? _connection;
+    private readonly List<ReadOnlyMemory<byte>>? _open;
+    private readonly ReadOnlyMemory<byte> _only;
+    private int _left;
+    private bool _isDecided;
+
+    /// <param name="context">The POST.</param>
+    /// <param name="session">Whose it is.</param>
+    /// <param name="requests">Ids of a batch's requests, raw JSON tokens; null where there is one.</param>
+    /// <param name="only">The id of the one request.</param>
+    /// <param name="isBatch">Whether they came as an array, and are answered as one.</param>
+    /// <param name="accept">What the client can read.</param>
+    /// <param name="services">Shared parts.</param>
+    public PostReply(HttpContext context, Session session, ReadOnlyMemory<byte>[]? requests, ReadOnlyMemory<byte> only, bool isBatch, Accepts accept, FrontDoorServices services)
+    {
+        _context = context;
+        _session = session;
+        _services = services;
+        _isBatch = isBatch;
+        _onlyJson = !accept.HasFlag(Accepts.EventStream);
+        _only = only;
+        _open = requests is null ? null : [.. requests];
+        _left = requests?.Length ?? 1;
+        if (!accept.HasFlag(Accepts.Json))
+        {
+            CommitToStream();
+        }
+        else
+        {
+            services.Grace.Add(this);
+        }
+    }
+
+    // The grace queue's own fields; see there.
+    public PostReply? Previous { get; set; }
+
+    public PostReply? Next { get; set; }
+
+    public long Due { get; set; }
+
+    public bool IsQueued { get; set; }
+
+    public override bool IsConnected => _connection is null ? _context is not null : _connection.IsOpen;
+
+    /// <summary>Whether the answer became an event stream; known once <see cref="WaitAsync"/> completed.</summary>
+    public bool IsStream => _stream is not null;
+
+    /// <summary>Completes when it is known what the answer is.</summary>
+    public ValueTask WaitAsync() => new(this, _decided.Version);
+
+    /// <summary>Writes the JSON body.</summary>
+    public void WriteJson(HttpResponse response)
+    {
+        if (!_hasResponse && _responses is null)
+        {
+            // Every request was cancelled: there is nothing to answer.
+            response.StatusCode = StatusCodes.Status202Accepted;
+            return;
+        }
+
+        if (_services.HasLeft(response.HttpContext))
+        {
+            _services.Calls.Undeliverable();
+            return;
+        }
+
+        response.StatusCode = StatusCodes.Status200OK;
+        response.ContentType = "application/json";
+        if (_responses is null)
+        {
+            response.ContentLength = _response.Length;
+            _response.WriteTo(response.BodyWriter);
+            _response.Frame.Dispose();
+            return;
+        }
+
+        response.ContentLength = 2 + _responses.Sum(r => r.Length) + _responses.Count - 1;
+        response.BodyWriter.Write("["u8);
+        for (var i = 0; i < _responses.Count; i++)
+        {
+            response.BodyWriter.Write(i == 0 ? default : ","u8);
+            _responses[i].WriteTo(response.BodyWriter);
+        }
+
+        response.BodyWriter.Write("]"u8);
+    }
+
+    /// <summary>Holds the event stream until it is over or the client has left.</summary>
+    public Task StreamAsync() => _connection!.RunAsync();
+
+    public override void Send(byte[] line)
+    {
+        lock (_gate)
+        {
+            if (_onlyJson && _stream is null)
+            {
+                // A client that reads no streams has its other stream, or does without.
+                _session.Outbox.Send(line);
+                return;
+            }
+        }
+
+        CommitToStream();
+        if (_stream is { } stream)
+        {
+            stream.Append(line);
+        }
+        else
+        {
+            // The answer is on its way as JSON already.
+            _session.Outbox.Send(line);
+        }
+    }
+
+    public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
+    {
+        lock (_gate)
+        {
+            if (_stream is null)
+            {
+                KeepLocked(response);
+                if (--_left > 0)
+                {
+                    Answered(requestId);
+                    return;
+                }
+
+                if (_isDecided)
+                {
+                    return;
+                }
+
+                _isDecided = true;
+            }
+        }
+
+        if (_stream is null)
+        {
+            _services.Grace.Remove(this);
+            _context = null;
+            _decided.SetResult(true);
+            return;
+        }
+
+        Append(requestId, response);
+    }
+
+    public override void Abandon(ReadOnlyMemory<byte> requestId)
+    {
+        lock (_gate)
+        {
+            if (--_left > 0)
+            {
+                Answered(requestId);
+                return;
+            }
+
+            if (_stream is null)
+            {
+                _isDecided = true;
+            }
+        }
+
+        if (_stream is null)
+        {
+            _services.Grace.Remove(this);
+            _context = null;
+            _decided.SetResult(true);
+            return;
+        }
+
+        // Of a batch, the other answers are in the log and stay there for whoever comes back.
+        _stream.Finish(_isBatch ? StreamState.Finished : StreamState.Cancelled);
+    }
+
+    public override void Streamed() => OnGraceOver();
+
+    public override void Pause(TimeSpan? retry)
+    {
+        // Mirrored only where the client can come back for the rest.
+        if (_session.Server is null || _stream is not { IsResumable: true } || _connection is not { IsOpen: true } connection)
+        {
+            return;
+        }
+
+        connection.Write(writer => SseFormat.WriteRetry(writer, retry ?? _services.Config.Current.Streams.Retry));
+        _stream.Detach(connection);
+        connection.Complete(StreamReason.UpstreamEnded, ClosedBy.Upstream);
+    }
+
+    /// <summary>The grace is over and nothing is known: the client gets its first byte now.</summary>
+    public void OnGraceOver()
+    {
+        if (!_onlyJson)
+        {
+            CommitToStream();
+        }
+    }
+
+    public void GetResult(short token) => _decided.GetResult(token);
+
+    public ValueTaskSourceStatus GetStatus(short token) => _decided.GetStatus(token);
+
+    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _decided.OnCompleted(continuation, state, token, flags);
+
+    private void CommitToStream()
+    {
+        List<Message>? early;
+        lock (_gate)
+        {
+            if (_stream is not null || _isDecided || _context is null)
+            {
+                return;
+            }
+
+            _isDecided = true;
+            _connection = new SseConnection(_context, _services.Streams, "post");
+            _stream = _services.NewStream(_session, StreamKind.Post);
+            _stream.Open(Record(), _session.Version.HasPrimer(), OnOpened);
+            _stream.Attach(_connection, after: null);
+            early = _responses ?? (_hasResponse ? [_response] : null);
+            _session.Outbox.AddCall(_stream);
+            _connection.OnEnded = OnConnectionEnded;
+        }
+
+        foreach (var response in early ?? [])
+        {
+            _stream.Append(response.ToLine(), Text(response.Frame.Id));
+        }
+
+        _services.Grace.Remove(this);
+        _context = null;
+    }
+
+    /// <summary>The stream's row is in the store: the first bytes may go out, and the handler may go on.</summary>
+    private void OnOpened(string? primer)
+    {
+        _connection!.Start(writer =>
+        {
+            SseFormat.WriteRetry(writer, _services.Config.Current.Streams.Retry);
+            if (primer is null)
+            {
+                writer.Write(SseFormat.Comment);
+            }
+            else
+            {
+                SseFormat.WritePrimer(writer, primer);
+            }
+        });
+
+        // Called from the stream's pump, which must not wait for what the handler does next.
+        _decided.RunContinuationsAsynchronously = true;
+        _decided.SetResult(true);
+    }
+
+    private void OnConnectionEnded(SseConnection connection)
+    {
+        _stream!.Detach(connection);
+        if (!_stream.IsFinished && !_stream.IsResumable)
+        {
+            _services.Calls.Undeliverable();
+        }
+    }
+
+    private void Append(ReadOnlyMemory<byte> requestId, Message response)
+    {
+        bool last;
+        lock (_gate)
+        {
+            last = --_left <= 0;
+            Answered(requestId);
+        }
+
+        _stream!.Append(response.ToLine(), Text(requestId.Span), finishes: last);
+    }
+
+    private void Answered(ReadOnlyMemory<byte> requestId) => _open?.RemoveAll(id => id.Span.SequenceEqual(requestId.Span));
+
+    private void KeepLocked(Message response)
+    {
+        if (_isBatch)
+        {
+            (_responses ??= []).Add(response);
+            return;
+        }
+
+        _response = response;
+        _hasResponse = true;
+    }
+
+    private StreamRecord Record() => new()
+    {
+        SessionId = _session.Id,
+        StreamId = _stream!.Id,
+        Kind = StreamKind.Post,
+        State = StreamState.Running,
+        RequestIds = _open is null ? [Text(_only.Span)] : [.. _open.Select(id => Text(id.Span))],
+        Server = _session.Server,
+        Replica = _services.Replica,
+        Changed = _services.Time.GetUtcNow(),
+    };
+
+    private static string Text(ReadOnlySpan<byte> token) => System.Text.Encoding.UTF8.GetString(token);
+}

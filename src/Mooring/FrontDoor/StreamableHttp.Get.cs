@@ -1,0 +1,228 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Http;
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.FrontDoor;
+
+/// <content>GET: a standalone stream, or the rest of one that was lost.</content>
+internal sealed partial class StreamableHttp
+{
+    public async Task GetAsync(HttpContext context, string? server)
+    {
+        if (context.Request.Headers[VersionHeader] == ProtocolVersions.Stateless)
+        {
+            await MethodNotAllowedAsync(context, "That protocol version has no GET stream.");
+            return;
+        }
+
+        if (!AcceptsOf(context.Request).HasFlag(Accepts.EventStream))
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status406NotAcceptable, "Accept must name text/event-stream.");
+            return;
+        }
+
+        if (await SessionOfAsync(context, server, frame: null) is not { } session)
+        {
+            return;
+        }
+
+        if (!services.TryOpenStream(session, out var why))
+        {
+            context.Response.Headers.RetryAfter = "30";
+            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, why);
+            return;
+        }
+
+        var lastEventId = context.Request.Headers["Last-Event-ID"];
+        try
+        {
+            await (lastEventId.Count == 1 && session.Version.HasResumption() && EventId.TryParse(lastEventId, out var from)
+                ? ResumeAsync(context, session, from)
+                : OpenAsync(context, session));
+        }
+        finally
+        {
+            sessions.CloseStream(session);
+        }
+    }
+
+    /// <summary>A new standalone stream; it is the newest, so what the session has to say goes there.</summary>
+    private async Task OpenAsync(HttpContext context, Session session)
+    {
+        var stream = services.NewStream(session, StreamKind.Get);
+        var connection = new SseConnection(context, services.Streams, "get");
+        connection.OnEnded = stream.Detach;
+        stream.Open(GetRecord(session, stream), session.Version.HasPrimer(), primer => connection.Start(writer => Greet(writer, primer)));
+        stream.Attach(connection, after: null);
+        await stream.SettleAsync();
+        await session.Outbox.AddAsync(stream);
+        await connection.RunAsync();
+    }
+
+    /// <summary>The rest of a stream, from after the event the client names (invariant 8).</summary>
+    private async Task ResumeAsync(HttpContext context, Session session, EventId from)
+    {
+        var live = session.Outbox.Find(from.Stream);
+        if (live is { IsFinished: true })
+        {
+            // Its last event may be on its way to the store just now; from there on the store knows it all.
+            await live.SettleAsync();
+            live = null;
+        }
+
+        StreamRecord? record;
+        Rest rest;
+        try
+        {
+            record = await session.Log.FindAsync(from.Stream, context.RequestAborted);
+            rest = await RestAsync(session, from, context.RequestAborted);
+        }
+        catch (StoreException)
+        {
+            await Answers.MissAsync(context, SessionMiss.StoreAway);
+            return;
+        }
+
+        var gap = record is null || record.TrimmedTo > from.Sequence;
+        if (live is not null)
+        {
+            await ShowAsync(context, live, from.Sequence, session, hasGap: gap && from.IsGet);
+            return;
+        }
+
+        if (from.IsGet)
+        {
+            await ResumeGetAsync(context, session, from, record, rest, gap);
+            return;
+        }
+
+        if (record is null || (record.State == StreamState.Cancelled) || (!gap && rest.IsEmpty && record.State == StreamState.Finished))
+        {
+            // Delivered, cancelled, or too long ago: 405 makes official clients stop asking.
+            await MethodNotAllowedAsync(context, "That stream has nothing more to say.");
+            return;
+        }
+
+        var past = services.KnownStream(session, record, from.Sequence, rest.Last);
+        await ShowAsync(context, past, from.Sequence, session, hasGap: false, () =>
+        {
+            if (record.State == StreamState.Finished)
+            {
+                TellLost(past, gap ? [.. record.RequestIds.Where(id => !rest.Answers.Contains(id))] : []);
+            }
+        });
+    }
+
+    private async Task ResumeGetAsync(HttpContext context, Session session, EventId from, StreamRecord? record, Rest rest, bool gap)
+    {
+        if (record is null)
+        {
+            // Too long ago to know what was missed: a new stream, told honestly.
+            await OpenWithGapAsync(context, session);
+            return;
+        }
+
+        var stream = session.Outbox.Adopt(services.KnownStream(session, record, from.Sequence, rest.Last));
+        await ShowAsync(context, stream, from.Sequence, session, hasGap: gap);
+    }
+
+    private async Task OpenWithGapAsync(HttpContext context, Session session)
+    {
+        var opening = OpenAsync(context, session);
+        TellGap(session);
+        await opening;
+    }
+
+    private async Task ShowAsync(HttpContext context, EventStream stream, long after, Session session, bool hasGap, Action? attached = null)
+    {
+        var connection = new SseConnection(context, services.Streams, stream.Kind == StreamKind.Get ? "get" : "post");
+        connection.OnEnded = stream.Detach;
+
+        // The head of the response goes out at once, whether or not there is anything to replay.
+        connection.Start(writer => Greet(writer, primer: null));
+        var older = stream.Connection;
+        stream.Attach(connection, after);
+        older?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
+        attached?.Invoke();
+        if (hasGap)
+        {
+            // Not before it is attached: the newest stream that shows something is told.
+            await stream.SettleAsync();
+            TellGap(session);
+        }
+
+        await connection.RunAsync();
+    }
+
+    /// <summary>Events of this stream were dropped by a limit: the client is told to look again at everything.</summary>
+    private static void TellGap(Session session)
+    {
+        session.Outbox.Send(JsonRpc.Notification("notifications/tools/list_changed"));
+        session.Outbox.Send(JsonRpc.Notification("notifications/prompts/list_changed"));
+        session.Outbox.Send(JsonRpc.Notification("notifications/resources/list_changed"));
+        foreach (var uri in session.Record.Subscriptions)
+        {
+            session.Outbox.Send(JsonRpc.Notification("notifications/resources/updated", [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}']));
+        }
+    }
+
+    /// <summary>Ends a stream all of whose events are shown; where an answer was dropped by a limit, with an error for the request it answered.</summary>
+    private static void TellLost(EventStream stream, IReadOnlyList<string> lost)
+    {
+        foreach (var id in lost)
+        {
+            stream.ShowOnly(JsonRpc.Error(System.Text.Encoding.UTF8.GetBytes(id), JsonRpc.InternalError,
+                "The answer was produced but is no longer kept (eventLog limits); the request was executed."));
+        }
+
+        stream.Finish(StreamState.Finished);
+    }
+
+    private static async Task<Rest> RestAsync(Session session, EventId from, CancellationToken cancel)
+    {
+        var last = from.Sequence;
+        var answers = new HashSet<string>(StringComparer.Ordinal);
+        while (true)
+        {
+            var page = await session.Log.ReadAsync(from.Stream, last, limit: 1000, cancel);
+            answers.UnionWith(page.Select(e => e.RequestId).OfType<string>());
+            if (page.Count == 0)
+            {
+                return new Rest(last, answers, last == from.Sequence);
+            }
+
+            last = page[^1].Sequence;
+        }
+    }
+
+    /// <param name="Last">The highest sequence of the stream.</param>
+    /// <param name="Answers">Requests whose response is still there.</param>
+    /// <param name="IsEmpty">Whether nothing came after what the client has.</param>
+    private sealed record Rest(long Last, IReadOnlySet<string> Answers, bool IsEmpty);
+
+    private void Greet(IBufferWriter<byte> writer, string? primer)
+    {
+        SseFormat.WriteRetry(writer, services.Config.Current.Streams.Retry);
+        if (primer is null)
+        {
+            writer.Write(SseFormat.Comment);
+        }
+        else
+        {
+            SseFormat.WritePrimer(writer, primer);
+        }
+    }
+
+    private StreamRecord GetRecord(Session session, EventStream stream) => new()
+    {
+        SessionId = session.Id,
+        StreamId = stream.Id,
+        Kind = StreamKind.Get,
+        State = StreamState.Running,
+        Replica = services.Replica,
+        Changed = services.Time.GetUtcNow(),
+    };
+}

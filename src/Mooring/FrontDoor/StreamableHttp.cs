@@ -1,0 +1,299 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
+using Mooring.Calls;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>Streamable HTTP of 2025-03-26 to 2025-11-25 (basic/transports, "Streamable HTTP"): POST and DELETE. GET is in the other part.</summary>
+internal sealed partial class StreamableHttp(
+    FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages)
+{
+    private const string SessionHeader = "Mcp-Session-Id";
+    private const string VersionHeader = "MCP-Protocol-Version";
+
+    /// <summary>One POST: a request, a notification, a response, or (2025-03-26) a batch of them.</summary>
+    /// <param name="context">The request; its Host and Origin are checked.</param>
+    /// <param name="server">The server of a single-server route; null on the merged one.</param>
+    public async Task PostAsync(HttpContext context, string? server)
+    {
+        var (frame, session, accept) = await ReceiveAsync(context, server);
+        if (session is null)
+        {
+            return;
+        }
+
+        if (frame!.Kind != FrameKind.Request)
+        {
+            await messages.TakeAsync(session, frame, context.RequestAborted);
+            context.Response.StatusCode = StatusCodes.Status202Accepted;
+            return;
+        }
+
+        session.Connected();
+        try
+        {
+            var reply = new PostReply(context, session, requests: null, frame.Raw(frame.Envelope.Id), isBatch: false, accept, services);
+            router.Handle(session, frame, reply);
+            await reply.WaitAsync();
+            if (reply.IsStream)
+            {
+                await reply.StreamAsync();
+            }
+            else
+            {
+                reply.WriteJson(context.Response);
+                frame.Dispose();
+            }
+        }
+        finally
+        {
+            session.Disconnected();
+        }
+    }
+
+    /// <summary>Reads and checks a POST. No session: it was answered already.</summary>
+    private async ValueTask<(Frame? Frame, Session? Session, Accepts Accept)> ReceiveAsync(HttpContext context, string? server)
+    {
+        // :: 1 what the headers say
+        var request = context.Request;
+        if (!IsJson(request.ContentType))
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, "Content-Type must be application/json, in UTF-8.");
+            return default;
+        }
+
+        var accept = AcceptsOf(request);
+        if (accept == Accepts.None)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status406NotAcceptable, "Accept must name application/json and text/event-stream.");
+            return default;
+        }
+
+        // :: 2 the body
+        var limits = services.Config.Current.Limits;
+        var (buffer, length) = await BodyReader.ReadAsync(request, limits.BodySize);
+        if (length < 0)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status413PayloadTooLarge, $"The body is larger than {limits.BodySize} bytes (limits.bodySize).");
+            return default;
+        }
+
+        if (FrameReader.IsBatch(buffer.AsSpan(0, length)))
+        {
+            await PostBatchAsync(context, server, buffer, length, accept);
+            return default;
+        }
+
+        if (FrameReader.Read(buffer.AsSpan(0, length), new FrameLimits(limits.JsonDepth), out var envelope) is { } fault)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, fault.Code, fault.Message, buffer.AsSpan(fault.Id.Start, fault.Id.Length));
+            return default;
+        }
+
+        // :: 3 the version
+        var frame = Frame.Own(buffer, 0, length, pooled: true, envelope);
+        var header = request.Headers[VersionHeader];
+        if (frame.Envelope.IsStateless || header == ProtocolVersions.Stateless)
+        {
+            // -32000 is none of that version's errors, so a client that speaks both goes on with initialize.
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, JsonRpc.ServerError,
+                $"Protocol version {ProtocolVersions.Stateless} is not served here; initialize with {ProtocolVersions.Latest.ToWire()} or older.", frame.Id);
+            return default;
+        }
+
+        if (frame.Kind == FrameKind.Request && frame.Method == McpMethod.Initialize)
+        {
+            await initializer.InitializeAsync(context, server, frame);
+            return default;
+        }
+
+        // :: 4 the session, and whether its user may do more just now
+        var session = await SessionOfAsync(context, server, frame);
+        if (session is not null && frame.Kind == FrameKind.Request && services.Rate.TryTake(session.Principal) is { } seconds)
+        {
+            context.Response.Headers.RetryAfter = seconds.ToString();
+            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, JsonRpc.ServerError,
+                $"This user has started {limits.CallsPerUserPerMinute} requests within a minute (limits.callsPerUserPerMinute).", frame.Id);
+            return default;
+        }
+
+        return (frame, session, accept);
+    }
+
+    public async Task DeleteAsync(HttpContext context, string? server)
+    {
+        if (context.Request.Headers[VersionHeader] == ProtocolVersions.Stateless)
+        {
+            await MethodNotAllowedAsync(context, "That protocol version has no sessions.");
+            return;
+        }
+
+        if (await SessionOfAsync(context, server, frame: null) is not { } session)
+        {
+            return;
+        }
+
+        if (!await sessions.EndAsync(session, StreamReason.SessionEnded))
+        {
+            await Answers.MissAsync(context, SessionMiss.StoreAway);
+            return;
+        }
+
+        context.Response.StatusCode = StatusCodes.Status200OK;
+    }
+
+    internal static Task MethodNotAllowedAsync(HttpContext context, string why)
+    {
+        context.Response.Headers.Allow = "GET, POST, DELETE";
+        return Answers.RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, why);
+    }
+
+    /// <summary>A batch (2025-03-26 only): taken apart, each message on its own way, all responses in one answer.</summary>
+    private async Task PostBatchAsync(HttpContext context, string? server, byte[] buffer, int length, Accepts accept)
+    {
+        var limits = new FrameLimits(services.Config.Current.Limits.JsonDepth);
+        var slices = FrameReader.SplitBatch(buffer.AsSpan(0, length), limits, services.Config.Current.Limits.Batch, out var fault);
+        if (slices is null)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, fault!.Value.Code, fault.Value.Message);
+            return;
+        }
+
+        var session = await SessionOfAsync(context, server, frame: null);
+        if (session is null)
+        {
+            return;
+        }
+
+        if (!session.Version.HasBatches())
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, $"Protocol version {session.Version.ToWire()} has no batches.");
+            return;
+        }
+
+        var frames = new List<Frame>();
+        foreach (var slice in slices)
+        {
+            var bytes = buffer.AsSpan(slice.Start, slice.Length).ToArray();
+            if (FrameReader.Take(bytes, bytes.Length, pooled: false, limits, out var bad) is not { } frame)
+            {
+                await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, bad!.Value.Code, $"Message {frames.Count + 1} of the batch: {bad.Value.Message}");
+                return;
+            }
+
+            if (frame.Method == McpMethod.Initialize)
+            {
+                await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, "initialize must not be part of a batch.");
+                return;
+            }
+
+            frames.Add(frame);
+        }
+
+        foreach (var frame in frames.Where(f => f.Kind != FrameKind.Request))
+        {
+            await messages.TakeAsync(session, frame, context.RequestAborted);
+        }
+
+        var requests = frames.Where(f => f.Kind == FrameKind.Request).ToList();
+        if (requests.Count == 0)
+        {
+            context.Response.StatusCode = StatusCodes.Status202Accepted;
+            return;
+        }
+
+        var reply = new PostReply(context, session, [.. requests.Select(r => r.Raw(r.Envelope.Id))], default, isBatch: true, accept, services);
+        foreach (var one in requests)
+        {
+            router.Handle(session, one, reply);
+        }
+
+        session.Connected();
+        try
+        {
+            await reply.WaitAsync();
+            if (reply.IsStream)
+            {
+                await reply.StreamAsync();
+            }
+            else
+            {
+                reply.WriteJson(context.Response);
+            }
+        }
+        finally
+        {
+            session.Disconnected();
+        }
+    }
+
+    /// <summary>The session that the request names and may use, in a version that is served; null after answering why not.</summary>
+    private async ValueTask<Session?> SessionOfAsync(HttpContext context, string? server, Frame? frame)
+    {
+        var version = context.Request.Headers[VersionHeader];
+        if (version.Count > 0 && !ProtocolVersions.TryParse(version, out _))
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, JsonRpc.ServerError,
+                $"{VersionHeader} \"{version}\" is not supported; supported are {string.Join(", ", ProtocolVersions.All.Select(v => v.ToWire()))}.", frame is null ? default : frame.Id);
+            return null;
+        }
+
+        var header = context.Request.Headers[SessionHeader];
+        if (header.Count != 1 || header[0] is not { Length: > 0 } sessionId)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, JsonRpc.ServerError,
+                header.Count > 1 ? $"{SessionHeader} stands {header.Count} times; a request belongs to one session." : $"{SessionHeader} is missing; initialize first.", frame is null ? default : frame.Id);
+            return null;
+        }
+
+        var (session, miss) = await sessions.FindAsync(sessionId, Principal.Of(context), server);
+        if (session is null || session.IsLegacySse)
+        {
+            await Answers.MissAsync(context, miss, frame is null ? default : frame.Id);
+            return null;
+        }
+
+        session.Seen();
+        return session;
+    }
+
+    private static bool IsJson(string? contentType) =>
+        // What nearly everybody sends needs no parsing.
+        string.Equals(contentType, "application/json", StringComparison.OrdinalIgnoreCase)
+        || (MediaTypeHeaderValue.TryParse(contentType, out var type)
+        && type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+        && (!type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase)));
+
+    private static Accepts AcceptsOf(HttpRequest request)
+    {
+        var accept = request.Headers.Accept;
+        if (accept.Count == 0)
+        {
+            return Accepts.Json | Accepts.EventStream;
+        }
+
+        var found = Accepts.None;
+        foreach (var value in accept)
+        {
+            if (value is null)
+            {
+                continue;
+            }
+
+            if (value.Contains("*/*", StringComparison.Ordinal))
+            {
+                return Accepts.Json | Accepts.EventStream;
+            }
+
+            found |= value.Contains("application/json", StringComparison.OrdinalIgnoreCase) || value.Contains("application/*", StringComparison.OrdinalIgnoreCase) ? Accepts.Json : Accepts.None;
+            found |= value.Contains("text/event-stream", StringComparison.OrdinalIgnoreCase) || value.Contains("text/*", StringComparison.OrdinalIgnoreCase) ? Accepts.EventStream : Accepts.None;
+        }
+
+        return found;
+    }
+}

@@ -1,0 +1,104 @@
+using System.Text;
+using Microsoft.Extensions.Hosting;
+using Mooring.Calls;
+using Mooring.Configuration;
+using Mooring.Drain;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+using Mooring.Upstreams;
+using Mooring.Upstreams.Stdio;
+
+namespace Mooring;
+
+/// <summary>
+/// Starts and stops the gateway within its host. Only the embedded store is opened before the host listens; every remote party is looked
+/// at afterwards, in the background (invariant 3).
+/// </summary>
+internal sealed partial class MooringService(
+    IStore store, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, Heartbeat heartbeat,
+    Readiness readiness, ProcessGuard guard, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService
+{
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await store.OpenAsync(cancellationToken);
+        await catalogue.LoadAsync(cancellationToken);
+        await names.LoadAsync(cancellationToken);
+        names.Release(server => upstreams.Find(server) is not null);
+        upstreams.Changed += _ => names.Release(server => upstreams.Find(server) is not null);
+        await EndCallsLeftBehindAsync(cancellationToken);
+        heartbeat.Start();
+        lifetime.ApplicationStarted.Register(() =>
+        {
+            readiness.Started();
+            shared.Start();
+        });
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>After the host stopped listening: nobody needs the servers any more.</summary>
+    public async Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        heartbeat.Dispose();
+        try
+        {
+            await sessions.SaveAsync();
+        }
+        catch (StoreException e)
+        {
+            Log.NotSaved(logger, e);
+        }
+
+        // Sessions stay in the store; only their links to processes and connectors end here.
+        await Task.WhenAll(sessions.All.Select(session => session.Links.CloseForStopAsync()));
+        await shared.DisposeAsync();
+        await upstreams.DisposeAsync();
+        await guard.DisposeAsync();
+        await store.DisposeAsync();
+    }
+
+    /// <summary>Calls that ran when the process before this one died: their clients come back for an answer, and get an honest one.</summary>
+    private async Task EndCallsLeftBehindAsync(CancellationToken cancel)
+    {
+        foreach (var stream in await store.FindRunningCallsAsync(cancel))
+        {
+            long last = 0;
+            var answered = new HashSet<string>(StringComparer.Ordinal);
+            IReadOnlyList<EventRecord> page;
+            while ((page = await store.ReadEventsAsync(stream.SessionId, stream.StreamId, last, limit: 1000, cancel)).Count > 0)
+            {
+                last = page[^1].Sequence;
+                answered.UnionWith(page.Select(e => e.RequestId).OfType<string>());
+            }
+
+            last = Math.Max(last, stream.TrimmedTo);
+            foreach (var id in stream.RequestIds.Where(id => !answered.Contains(id)))
+            {
+                var error = CallFailure.OutcomeUnknown.ToResponse(
+                    Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", "the gateway was restarted before the answer came");
+                await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
+                Log.LeftBehind(logger, stream.Server ?? "mooring");
+            }
+
+            await store.SetStreamStateAsync(stream.SessionId, stream.StreamId, StreamState.Finished);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(600, LogLevel.Warning, "A call to server {Server} was running when the gateway ended; its client is told that the outcome is unknown.", EventName = "CallLeftBehind")]
+        public static partial void LeftBehind(ILogger logger, string server);
+
+        [LoggerMessage(601, LogLevel.Warning, "When sessions were last used was not saved.", EventName = "SeenNotSaved")]
+        public static partial void NotSaved(ILogger logger, Exception exception);
+    }
+}

@@ -1,0 +1,134 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Mooring.Admin;
+using Mooring.Calls;
+using Mooring.Configuration;
+using Mooring.Drain;
+using Mooring.FrontDoor;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+using Mooring.Telemetry;
+using Mooring.Upstreams;
+using Mooring.Upstreams.Stdio;
+
+namespace Mooring;
+
+/// <summary>Embeds the gateway in an ASP.NET Core application.</summary>
+public static class MooringServiceCollectionExtensions
+{
+    /// <summary>Adds the gateway. The host listens, and authenticates if it wants to; <see cref="MapMooring"/> adds the paths.</summary>
+    /// <param name="services">The application's services.</param>
+    /// <param name="store">The configuration in force, and the directory of the embedded store.</param>
+    public static IServiceCollection AddMooring(this IServiceCollection services, ConfigStore store)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(store);
+        services.AddRouting();
+        return services
+            .AddTelemetry().AddStores(_ => (store.Current.Store, store.DataDirectory))
+            .AddStreams().AddUpstreams().AddMooringRouting().AddCalls().AddSessions().AddFrontDoor().AddDrain().AddAdmin();
+    }
+
+    /// <inheritdoc cref="AddMooring(IServiceCollection, ConfigStore)"/>
+    /// <param name="services">The application's services.</param>
+    /// <param name="config">The configuration; <c>listen</c> and <c>tls</c> are the host's business.</param>
+    /// <param name="dataDirectory">Where the embedded store lives; made if it is not there.</param>
+    public static IServiceCollection AddMooring(this IServiceCollection services, MooringConfig config, string dataDirectory) =>
+        services.AddMooring(new ConfigStore(config, dataDirectory));
+
+    /// <summary>Maps every path of the gateway.</summary>
+    public static IEndpointRouteBuilder MapMooring(this IEndpointRouteBuilder endpoints)
+    {
+        endpoints.ServiceProvider.GetRequiredService<Endpoints>().Map(endpoints);
+        endpoints.ServiceProvider.GetRequiredService<HealthEndpoints>().Map(endpoints);
+        return endpoints;
+    }
+
+    private static IServiceCollection AddTelemetry(this IServiceCollection services)
+    {
+        services.AddMetrics();
+        services.TryAddSingleton<MooringMeter>();
+        services.TryAddSingleton<PrometheusExporter>();
+        return services;
+    }
+
+    private static IServiceCollection AddStreams(this IServiceCollection services)
+    {
+        services.TryAddSingleton<StreamsMetrics>();
+        services.TryAddSingleton<StreamTable>();
+        services.TryAddSingleton<Heartbeat>();
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<StreamTable>());
+        return services;
+    }
+
+    private static IServiceCollection AddUpstreams(this IServiceCollection services)
+    {
+        services.TryAddSingleton<ProcessGuard>();
+        services.TryAddSingleton<UpstreamMetrics>();
+        services.TryAddSingleton<UpstreamServices>();
+        services.TryAddSingleton<UpstreamTable>();
+        return services;
+    }
+
+    private static IServiceCollection AddMooringRouting(this IServiceCollection services)
+    {
+        services.TryAddSingleton<Catalogue>();
+        services.TryAddSingleton<Names>();
+        services.TryAddSingleton<Views>();
+        services.TryAddSingleton<Router>();
+        return services;
+    }
+
+    private static IServiceCollection AddCalls(this IServiceCollection services)
+    {
+        services.TryAddSingleton<CallsMetrics>();
+        services.TryAddSingleton<ReplayPolicy>();
+        services.TryAddSingleton<CallRunner>();
+        return services;
+    }
+
+    private static IServiceCollection AddSessions(this IServiceCollection services)
+    {
+        services.TryAddSingleton<SessionMetrics>();
+        services.TryAddSingleton<SharedLinks>();
+        services.TryAddSingleton<SessionServices>();
+        services.TryAddSingleton<SessionTable>();
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SharedLinks>());
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SessionTable>());
+        return services;
+    }
+
+    private static IServiceCollection AddFrontDoor(this IServiceCollection services)
+    {
+        services.TryAddSingleton<Gate>();
+        services.TryAddSingleton<GraceQueue>();
+        services.TryAddSingleton<CallRate>();
+        services.TryAddSingleton<FrontDoorServices>();
+        services.TryAddSingleton<Initializer>();
+        services.TryAddSingleton<ClientMessages>();
+        services.TryAddSingleton<StreamableHttp>();
+        services.TryAddSingleton<LegacySse>();
+        services.TryAddSingleton<Endpoints>();
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<GraceQueue>());
+        return services;
+    }
+
+    private static IServiceCollection AddDrain(this IServiceCollection services)
+    {
+        services.TryAddSingleton<Readiness>();
+        services.TryAddSingleton<IDrain, GatewayDrain>();
+        services.AddSingleton<IHostedService, MooringService>();
+        return services;
+    }
+
+    private static IServiceCollection AddAdmin(this IServiceCollection services)
+    {
+        services.TryAddSingleton<HealthEndpoints>();
+        return services;
+    }
+}

@@ -1,0 +1,157 @@
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Mooring.Tests;
+
+/// <summary>One HTTP request at a <see cref="FakeUpstream"/>, and its answer, which the test writes.</summary>
+internal sealed class UpstreamExchange(HttpRequestMessage request, string body, CancellationToken aborted)
+{
+    private readonly TaskCompletionSource<HttpResponseMessage> _response = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private PipeWriter? _stream;
+
+    public string HttpMethod { get; } = request.Method.Method;
+
+    public string Body => body;
+
+    /// <summary>The message, where the body is one JSON object.</summary>
+    public JsonObject? Message { get; } = Parse(body);
+
+    public string? Session { get; } = Header(request, "Mcp-Session-Id");
+
+    public string? LastEventId { get; } = Header(request, "Last-Event-ID");
+
+    public string? ProtocolVersion { get; } = Header(request, "MCP-Protocol-Version");
+
+    /// <summary>Cancelled when the gateway gives the request up before its answer began.</summary>
+    public CancellationToken Aborted => aborted;
+
+    public Task<HttpResponseMessage> Response => _response.Task;
+
+    /// <summary>The id of the request, as the gateway wrote it.</summary>
+    public string Id => Message!["id"]!.ToJsonString();
+
+    public string? ProgressToken => Message!["params"]?["_meta"]?["progressToken"]?.ToJsonString();
+
+    public void Text(string text) => Result(TextResult(text));
+
+    /// <summary>Answers with one JSON object.</summary>
+    public void Result(string result, string? session = null)
+    {
+        var response = Response200(new StringContent(ResultMessage(result)), "application/json");
+        if (session is not null)
+        {
+            response.Headers.Add("Mcp-Session-Id", session);
+        }
+
+        _response.SetResult(response);
+    }
+
+    public void Error(int code, string message) =>
+        Status(HttpStatusCode.OK, $$$"""{"jsonrpc":"2.0","id":{{{Id}}},"error":{"code":{{{code}}},"message":"{{{message}}}"}}""");
+
+    /// <summary>Answers with any status, body and type.</summary>
+    public void Status(HttpStatusCode status, string content = "", string type = "application/json") =>
+        _response.SetResult(new HttpResponseMessage(status) { Content = Typed(new StringContent(content), type) });
+
+    /// <summary>The request fails as the network fails.</summary>
+    public void Fail(HttpRequestError error) => _response.SetException(new HttpRequestException(error, "scripted failure"));
+
+    /// <summary>Begins an event stream.</summary>
+    public UpstreamExchange Stream()
+    {
+        var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false));
+        _stream = pipe.Writer;
+        _response.SetResult(Response200(new StreamContent(pipe.Reader.AsStream()), "text/event-stream"));
+        return this;
+    }
+
+    /// <summary>Sends one event with a message; begins the stream where that is still to do.</summary>
+    public async Task SendAsync(string json, string? id = null)
+    {
+        await RawAsync($"{(id is null ? "" : $"id: {id}\n")}event: message\ndata: {json}\n\n");
+    }
+
+    public Task ProgressAsync(int progress) =>
+        SendAsync($$$"""{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":{{{ProgressToken}}},"progress":{{{progress}}}}}""");
+
+    public Task SendTextAsync(string text, string? id = null) => SendAsync(ResultMessage(TextResult(text)), id);
+
+    /// <summary>Sends any bytes on the stream.</summary>
+    public async Task RawAsync(string text)
+    {
+        if (_stream is null)
+        {
+            Stream();
+        }
+
+        await _stream!.WriteAsync(Encoding.UTF8.GetBytes(text), CancellationToken.None);
+    }
+
+    /// <summary>Ends the stream as a server does.</summary>
+    public void End() => _stream!.Complete();
+
+    /// <summary>Breaks the stream as the network does.</summary>
+    public void Cut() => _stream!.Complete(new IOException("scripted cut"));
+
+    private string ResultMessage(string result) => $$$"""{"jsonrpc":"2.0","id":{{{Id}}},"result":{{{result}}}}""";
+
+    private static string TextResult(string text) =>
+        $$$"""{"content":[{"type":"text","text":{{{JsonSerializer.Serialize(text)}}}}]}""";
+
+    private static HttpResponseMessage Response200(HttpContent content, string type) => new(HttpStatusCode.OK) { Content = Typed(content, type) };
+
+    private static HttpContent Typed(HttpContent content, string type)
+    {
+        content.Headers.ContentType = new MediaTypeHeaderValue(type);
+        return content;
+    }
+
+    private static JsonObject? Parse(string text)
+    {
+        try
+        {
+            return text.Length == 0 ? null : JsonNode.Parse(text) as JsonObject;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static string? Header(HttpRequestMessage request, string name) =>
+        request.Headers.TryGetValues(name, out var values) ? string.Join(',', values) : null;
+}
+
+/// <summary>How long a test waits, in real time, for what must come: only a failing test ever reaches it.</summary>
+internal static class Limit
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    public static async Task<T> Of<T>(Task<T> task, string what)
+    {
+        try
+        {
+            return await task.WaitAsync(Patience, TimeProvider.System);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"Waited in vain for {what}.", e);
+        }
+    }
+
+    public static async Task Of(Task task, string what)
+    {
+        try
+        {
+            await task.WaitAsync(Patience, TimeProvider.System);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"Waited in vain for {what}.", e);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+using System.Net;
+using System.Security.Claims;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Mooring.Calls;
+using Mooring.Configuration;
+using Mooring.Drain;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+using Mooring.Upstreams;
+using Mooring.Upstreams.Stdio;
+using Xunit;
+using EventId = Microsoft.Extensions.Logging.EventId;
+
+namespace Mooring.Tests;
+
+/// <summary>
+/// The whole gateway in memory: real composition, fake clock, fake servers, no sockets. <c>X-Test-User</c> on a request says who sends it;
+/// without it everybody is anonymous.
+/// </summary>
+internal sealed class GatewayFixture : IAsyncDisposable
+{
+    /// <summary>Just over the grace: an undecided answer becomes a stream.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(600);
+
+    private static readonly TimeSpan Beat = Heartbeat.Beat;
+
+    private readonly WebApplication _app;
+
+    private GatewayFixture(WebApplication app, FakeClock clock, IReadOnlyList<FakeUpstream> upstreams, ConfigStore config, FixtureLog log)
+    {
+        _app = app;
+        Clock = clock;
+        Upstreams = upstreams;
+        Config = config;
+        LogLines = log;
+        Http = app.GetTestServer().CreateClient();
+        Http.Timeout = Timeout.InfiniteTimeSpan;
+    }
+
+    public FakeClock Clock { get; }
+
+    public IReadOnlyList<FakeUpstream> Upstreams { get; }
+
+    public FakeUpstream Upstream => Upstreams[0];
+
+    public ConfigStore Config { get; }
+
+    public FixtureLog LogLines { get; }
+
+    public HttpClient Http { get; }
+
+    public SessionTable Sessions => Get<SessionTable>();
+
+    public StreamTable Streams => Get<StreamTable>();
+
+    public CallRunner Runner => Get<CallRunner>();
+
+    public GatewayDrain Drain => (GatewayDrain)Get<IDrain>();
+
+    public T Get<T>()
+        where T : notnull => _app.Services.GetRequiredService<T>();
+
+    /// <summary>Starts a gateway in front of the given servers (one, if none is given).</summary>
+    public static async Task<GatewayFixture> StartAsync(FixtureOptions? options = null, params FakeUpstream[] upstreams)
+    {
+        options ??= new FixtureOptions();
+        var clock = options.Clock ?? new FakeClock();
+        upstreams = upstreams.Length == 0 ? [new FakeUpstream()] : upstreams;
+        var config = new MooringConfig
+        {
+            Servers = [.. upstreams.Select(u => options.Server(new ServerConfig { Name = u.Name, Transport = ServerTransport.Http, Url = u.Url }))],
+            Store = new StoreConfig { Kind = options.Directory is null ? StoreKind.Memory : StoreKind.Sqlite },
+        };
+        var store = new ConfigStore(options.Config(config), options.Directory ?? "");
+        var log = new FixtureLog();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseTestServer();
+        builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Debug);
+        builder.Services.AddSingleton<TimeProvider>(clock);
+        if (options.Store is { } wrap)
+        {
+            builder.Services.AddSingleton(wrap(clock));
+        }
+
+        builder.Services.AddSingleton(services => new UpstreamServices(
+            store, clock, services.GetRequiredService<ProcessGuard>(), services.GetRequiredService<UpstreamMetrics>(), services.GetRequiredService<ILoggerFactory>())
+        {
+            Handler = () => new FakeNetwork(upstreams),
+        });
+        builder.Services.AddMooring(store);
+        var app = builder.Build();
+        app.Use((context, next) =>
+        {
+            if (context.Request.Headers["X-Test-User"] is [{ Length: > 0 } user])
+            {
+                var claim = new Claim("sub", user, ClaimValueTypes.String, issuer: "https://issuer.test");
+                context.User = new ClaimsPrincipal(new ClaimsIdentity([claim], authenticationType: "test"));
+            }
+
+            return next(context);
+        });
+        app.MapMooring();
+        await app.StartAsync();
+        return new GatewayFixture(app, clock, upstreams, store, log);
+    }
+
+    /// <summary>A client that has said hello.</summary>
+    public async Task<McpTestClient> ClientAsync(
+        string version = "2025-11-25", string path = "/servers/one/mcp", string? user = null, string capabilities = "{}")
+    {
+        var client = NewClient(version, path, user);
+        await client.InitializeAsync(capabilities);
+        return client;
+    }
+
+    /// <summary>A client that has not said hello.</summary>
+    public McpTestClient NewClient(string version = "2025-11-25", string path = "/servers/one/mcp", string? user = null) =>
+        new(Http, path, version, user);
+
+    /// <summary>Calls a held tool and lets the grace pass: the answer is an event stream, and the server has the call.</summary>
+    public async Task<(TestReply Reply, UpstreamExchange Call)> StreamedAsync(McpTestClient client, string tool = "slow", string? id = null)
+    {
+        var posting = client.CallAsync(tool, id: id);
+        var call = await Upstream.CallAsync();
+        Advance(Grace);
+        return (await Limit.Of(posting, "the head of the answer"), call);
+    }
+
+    /// <summary>Opens a GET stream.</summary>
+    public async Task<TestReply> ListenAsync(McpTestClient client, string? lastEventId = null)
+    {
+        var reply = await Limit.Of(client.GetAsync(lastEventId), "the head of the GET stream");
+        Assert.Equal(HttpStatusCode.OK, reply.Status);
+        return reply;
+    }
+
+    /// <summary>Has the session tell its client something of its own accord.</summary>
+    public void Tell(McpTestClient client, string data) =>
+        Session(client).Outbox.Send(System.Text.Encoding.UTF8.GetBytes($$$"""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"{{{data}}}"}}"""));
+
+    public Session Session(McpTestClient client) => Sessions.All.Single(s => s.Id == client.SessionId);
+
+    /// <summary>Moves the clock, beat by beat.</summary>
+    public void Advance(TimeSpan by) => Clock.Advance(by);
+
+    /// <summary>Waits for what needs time to pass: moves the clock in steps, at most <paramref name="atMost"/>, until the task is done.</summary>
+    public async Task<T> PassTimeAsync<T>(Task<T> task, TimeSpan atMost, string what)
+    {
+        await UntilAsync(() => task.IsCompleted, what, atMost);
+        return await task;
+    }
+
+    /// <inheritdoc cref="PassTimeAsync{T}"/>
+    public async Task PassTimeAsync(Task task, TimeSpan atMost, string what)
+    {
+        await UntilAsync(() => task.IsCompleted, what, atMost);
+        await task;
+    }
+
+    /// <summary>Waits until something is so; with <paramref name="atMost"/>, moving the clock meanwhile.</summary>
+    public async Task UntilAsync(Func<bool> isSo, string what, TimeSpan atMost = default)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        var passed = TimeSpan.Zero;
+        var steps = 0;
+        while (!isSo())
+        {
+            if (TimeProvider.System.GetElapsedTime(began) > Limit.Patience)
+            {
+                throw new TimeoutException($"Waited in vain until {what}.\n{LogLines}");
+            }
+
+            if (passed < atMost)
+            {
+                Clock.Advance(Beat);
+                passed += Beat;
+            }
+
+            // Others must get their turn between two steps of the clock, on a machine with much else to do as well.
+            for (var i = 0; i < 20 && !isSo(); i++)
+            {
+                await Task.Yield();
+            }
+
+            // Waits are short where things are told apart by seconds, and long where minutes pass: those go faster.
+            if (++steps % (passed < TimeSpan.FromSeconds(10) || passed >= atMost ? 2 : 20) == 0 && !isSo())
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
+            }
+        }
+    }
+
+    /// <summary>Stops as the host does: nobody is told anything, the store is closed.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        var stopping = _app.StopAsync(CancellationToken.None);
+        await PassTimeAsync(stopping, TimeSpan.FromMinutes(1), "the gateway stopped");
+        await _app.DisposeAsync();
+    }
+}
+
+/// <summary>What a test wants otherwise.</summary>
+internal sealed record FixtureOptions
+{
+    public FakeClock? Clock { get; init; }
+
+    /// <summary>Where SQLite keeps its file; null: the memory store.</summary>
+    public string? Directory { get; init; }
+
+    public Func<MooringConfig, MooringConfig> Config { get; init; } = config => config;
+
+    public Func<ServerConfig, ServerConfig> Server { get; init; } = server => server;
+
+    /// <summary>Another store, e.g. one that fails at will.</summary>
+    public Func<TimeProvider, IStore>? Store { get; init; }
+}
+
+/// <summary>Keeps what the gateway logged, for the message of a failing test.</summary>
+internal sealed class FixtureLog : ILoggerProvider, ILogger
+{
+    private readonly Lock _gate = new();
+    private readonly List<string> _lines = [];
+
+    public IReadOnlyList<string> Lines
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _lines];
+            }
+        }
+    }
+
+    public ILogger CreateLogger(string categoryName) => this;
+
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    public bool IsEnabled(LogLevel logLevel) => true;
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        lock (_gate)
+        {
+            _lines.Add($"{logLevel} {eventId.Name}: {formatter(state, exception)} {exception}");
+        }
+    }
+
+    public override string ToString() => string.Join('\n', Lines.TakeLast(40));
+
+    public void Dispose()
+    {
+    }
+}

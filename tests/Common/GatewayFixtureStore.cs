@@ -1,0 +1,113 @@
+using Mooring.Stores;
+using Mooring.Stores.Memory;
+
+namespace Mooring.Tests;
+
+/// <summary>A store that is away at will, or keeps its commits waiting.</summary>
+internal sealed class FaultyStore(TimeProvider time) : IStore
+{
+    private readonly MemoryStore _inner = new(time);
+    private volatile TaskCompletionSource? _held;
+
+    /// <summary>Whether everything fails.</summary>
+    public bool IsAway { get; set; }
+
+    /// <summary>Writes that wait for <see cref="Release"/>.</summary>
+    public int Waiting => Volatile.Read(ref _waiting);
+
+    private int _waiting;
+
+    /// <summary>From now on writes of streams, events and sessions are not committed.</summary>
+    public void Hold() => _held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public void Release()
+    {
+        var held = _held;
+        _held = null;
+        held?.SetResult();
+    }
+
+    public Task OpenAsync(CancellationToken cancel) => _inner.OpenAsync(cancel);
+
+    public ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel) => Up(() => _inner.FindSessionAsync(sessionId, cancel));
+
+    public Task SaveSessionAsync(SessionRecord session) => CommitAsync(() => _inner.SaveSessionAsync(session));
+
+    public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) => Up(() => _inner.TouchSessionsAsync(sessions));
+
+    public Task DeleteSessionAsync(string sessionId) => Up(() => _inner.DeleteSessionAsync(sessionId));
+
+    public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
+        Up(() => _inner.FindIdleSessionsAsync(before, limit, cancel));
+
+    public Task<int> CountSessionsAsync(CancellationToken cancel) => Up(() => _inner.CountSessionsAsync(cancel));
+
+    public Task<IReadOnlyList<LinkRecord>> FindLinksAsync(string sessionId, CancellationToken cancel) => Up(() => _inner.FindLinksAsync(sessionId, cancel));
+
+    public Task SaveLinkAsync(LinkRecord link) => Up(() => _inner.SaveLinkAsync(link));
+
+    public Task DeleteLinkAsync(string sessionId, string server) => Up(() => _inner.DeleteLinkAsync(sessionId, server));
+
+    public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => CommitAsync(() => _inner.OpenStreamAsync(stream, primer));
+
+    public Task AppendEventAsync(EventRecord record, StreamState? state = null) => CommitAsync(() => _inner.AppendEventAsync(record, state));
+
+    public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
+        CommitAsync(() => _inner.SetStreamStateAsync(sessionId, streamId, state));
+
+    public ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel) =>
+        Up(() => _inner.FindStreamAsync(sessionId, streamId, cancel));
+
+    public Task<IReadOnlyList<EventRecord>> ReadEventsAsync(string sessionId, string streamId, long after, int limit, CancellationToken cancel) =>
+        Up(() => _inner.ReadEventsAsync(sessionId, streamId, after, limit, cancel));
+
+    public Task TrimEventsAsync(string sessionId, int maxEvents, long maxBytes) => Up(() => _inner.TrimEventsAsync(sessionId, maxEvents, maxBytes));
+
+    public Task<int> ExpireEventsAsync(DateTimeOffset before) => Up(() => _inner.ExpireEventsAsync(before));
+
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) => Up(() => _inner.FindRunningCallsAsync(cancel));
+
+    public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => Up(() => _inner.LoadCatalogueAsync(cancel));
+
+    public Task SaveCatalogueAsync(CatalogueRecord record) => Up(() => _inner.SaveCatalogueAsync(record));
+
+    public Task DeleteCatalogueAsync(string server) => Up(() => _inner.DeleteCatalogueAsync(server));
+
+    public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel) => Up(() => _inner.LoadNamesAsync(cancel));
+
+    public Task<string> ClaimNameAsync(NameRecord name) => Up(() => _inner.ClaimNameAsync(name));
+
+    public Task ReleaseNamesAsync(string server) => Up(() => _inner.ReleaseNamesAsync(server));
+
+    public ValueTask DisposeAsync() => _inner.DisposeAsync();
+
+    private async Task CommitAsync(Func<Task> write)
+    {
+        ThrowIfAway();
+        if (_held is { } held)
+        {
+            Interlocked.Increment(ref _waiting);
+            await held.Task;
+            Interlocked.Decrement(ref _waiting);
+        }
+
+        ThrowIfAway();
+        await write();
+    }
+
+    private Task Up(Func<Task> work) => IsAway ? Task.FromException(Failure()) : work();
+
+    private Task<T> Up<T>(Func<Task<T>> work) => IsAway ? Task.FromException<T>(Failure()) : work();
+
+    private ValueTask<T> Up<T>(Func<ValueTask<T>> work) => IsAway ? ValueTask.FromException<T>(Failure()) : work();
+
+    private void ThrowIfAway()
+    {
+        if (IsAway)
+        {
+            throw Failure();
+        }
+    }
+
+    private static StoreException Failure() => new("scripted failure");
+}

@@ -1,0 +1,114 @@
+using System.Net;
+using Mooring.Drain;
+using Xunit;
+
+namespace Mooring.Tests.Drain;
+
+/// <summary>A stop has stages (invariant 13).</summary>
+public sealed class DrainTests
+{
+    [Fact]
+    public async Task Drain_FromStartToEnd_KeepsTheOrderOfItsStages()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow").Hold("stuck"));
+        var client = await gateway.ClientAsync();
+        var older = await gateway.ClientAsync("2025-06-18");
+        using var listening = await gateway.ListenAsync(client);
+        var (postReply, slow) = await gateway.StreamedAsync(client);
+        using var post = postReply;
+        var (olderReply, stuck) = await gateway.StreamedAsync(older, "stuck");
+        using var olderPost = olderReply;
+        var draining = gateway.Drain.RunAsync(CancellationToken.None);
+
+        // Unready, but serving everything, new sessions too.
+        using (var ready = await gateway.Http.GetAsync("/ready", TestContext.Current.CancellationToken))
+        using (var health = await gateway.Http.GetAsync("/health", TestContext.Current.CancellationToken))
+        {
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK), (ready.StatusCode, health.StatusCode));
+        }
+
+        var late = await gateway.ClientAsync();
+        Assert.Equal("nothing", (await late.ResultAsync("echo")).Text());
+        gateway.Advance(TimeSpan.FromSeconds(4));
+        Assert.Equal((DrainStage.Unready, 3), (gateway.Drain.Stage, gateway.Streams.Count));
+
+        // Streams that can come back are sent away; the older version's call stays.
+        await gateway.UntilAsync(() => gateway.Drain.Stage == DrainStage.FinishCalls, "the streams are closed", TimeSpan.FromSeconds(2));
+        foreach (var stream in new[] { listening, post })
+        {
+            var rest = await stream.Events.RestAsync();
+            Assert.InRange(rest[^1].Retry!.Value, 1000, 5000);
+        }
+
+        Assert.Equal(1, gateway.Streams.Count);
+
+        // Calls go on meanwhile, and their answers wait where the client can come for them.
+        slow.Text("finished");
+        await gateway.UntilAsync(() => gateway.Runner.Running == 1, "one call finished");
+        using (var resumed = await client.GetAsync(post.Events.LastEventId))
+        {
+            Assert.Equal("finished", (await resumed.MessageAsync()).Text());
+        }
+
+        // What does not finish is told so.
+        await gateway.PassTimeAsync(draining, TimeSpan.FromSeconds(40), "the drain is over");
+        Assert.Equal("draining", (await olderPost.MessageAsync()).Reason());
+        Assert.Equal(DrainStage.AbortRest, gateway.Drain.Stage);
+        Assert.True(stuck.Aborted.IsCancellationRequested);
+    }
+
+    [Fact]
+    public async Task Drain_CallsFinish_DoesNotWaitForTheWholeGrace()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync("2025-06-18");
+        var (stream, call) = await gateway.StreamedAsync(client);
+        using var reply = stream;
+        var began = gateway.Clock.Elapsed;
+        var draining = gateway.Drain.RunAsync(CancellationToken.None);
+        await gateway.UntilAsync(() => gateway.Drain.Stage == DrainStage.FinishCalls, "calls may finish", TimeSpan.FromSeconds(6));
+
+        call.Text("finished");
+        Assert.Equal("finished", (await reply.MessageAsync()).Text());
+        await gateway.PassTimeAsync(draining, TimeSpan.FromSeconds(40), "the drain is over");
+
+        Assert.InRange((gateway.Clock.Elapsed - began).TotalSeconds, 5, 10);
+    }
+
+    [Fact]
+    public async Task Drain_NobodyConnected_IsOverAtOnce()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        await gateway.ClientAsync();
+        await gateway.UntilAsync(() => gateway.Sessions.All.All(s => s.Connections == 0), "nobody is connected");
+
+        await Limit.Of(gateway.Drain.RunAsync(CancellationToken.None), "the drain");
+
+        Assert.Equal(TimeSpan.Zero, gateway.Clock.Elapsed);
+    }
+
+    [Fact]
+    public async Task Drain_ManyStreams_AreSpreadOverTheWindow()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var streams = new List<TestReply>();
+        for (var i = 0; i < 12; i++)
+        {
+            streams.Add(await gateway.ListenAsync(await gateway.ClientAsync()));
+        }
+
+        var draining = gateway.Drain.RunAsync(CancellationToken.None);
+        await gateway.PassTimeAsync(draining, TimeSpan.FromSeconds(40), "the drain is over");
+
+        var retries = new HashSet<int>();
+        foreach (var stream in streams)
+        {
+            var last = (await stream.Events.RestAsync())[^1];
+            Assert.InRange(last.Retry!.Value, 1000, 5000);
+            retries.Add(last.Retry.Value);
+            stream.Dispose();
+        }
+
+        Assert.True(retries.Count > 3, "they are told different times");
+    }
+}

@@ -1,0 +1,104 @@
+using System.Net;
+using Xunit;
+
+namespace Mooring.Tests.FrontDoor;
+
+/// <summary>HTTP+SSE of 2024-11-05, where a session here outlives its stream.</summary>
+public sealed class LegacySseTests
+{
+    [Theory]
+    [InlineData("/servers/one/sse", "/servers/one/")]
+    [InlineData("/sse", "/")]
+    [InlineData("/mcp", "/")]
+    public async Task Get_Opened_FirstEventIsARelativeEndpoint(string path, string folder)
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+
+        using var stream = await gateway.NewClient(path: path).GetAsync();
+
+        Assert.Equal(1000, (await stream.Events.NextAsync())!.Retry);
+        var endpoint = (await stream.Events.NextAsync())!;
+        Assert.DoesNotContain(':', endpoint.Data!);
+        var messages = new Uri(new Uri("http://localhost" + path), endpoint.Data!);
+        Assert.StartsWith(folder, messages.AbsolutePath);
+        using var pinged = await Post(gateway, messages.PathAndQuery, """{"jsonrpc":"2.0","id":1,"method":"ping"}""");
+        Assert.Equal(HttpStatusCode.Accepted, pinged.Status);
+        Assert.Equal("1", (await stream.MessageAsync()).RawId());
+    }
+
+    [Fact]
+    public async Task Get_ReconnectsWithLastEventId_IsTheSameSessionAndGetsWhatItMissed()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = gateway.NewClient(path: "/servers/one/sse");
+        string id;
+        string address;
+        UpstreamExchange call;
+        using (var stream = await client.GetAsync())
+        {
+            await stream.Events.NextAsync();
+            var endpoint = (await stream.Events.NextAsync())!;
+            (id, address) = (endpoint.Id!, "/servers/one/" + endpoint.Data);
+            (await Post(gateway, address, Hello)).Dispose();
+            Assert.NotNull((await stream.MessageAsync())["result"]);
+            (await Post(gateway, address, """{"jsonrpc":"2.0","id":"s","method":"tools/call","params":{"name":"slow"}}""")).Dispose();
+            call = await gateway.Upstream.CallAsync();
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 0, "the stream is lost");
+        call.Text("kept");
+        await gateway.UntilAsync(() => gateway.Runner.Running == 0, "the call is over");
+
+        using var again = await client.GetAsync(id);
+        await again.Events.NextAsync();
+        Assert.Equal(address, "/servers/one/" + (await again.Events.NextAsync())!.Data);
+        var answer = await again.MessageAsync();
+        Assert.Equal(("\"s\"", "kept"), (answer.RawId(), answer.Text()));
+        Assert.Equal(1, gateway.Upstream.Executions("slow"));
+    }
+
+    [Fact]
+    public async Task Get_AnewWithoutInitialize_IsServed()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        using var stream = await gateway.NewClient(path: "/servers/one/sse").GetAsync();
+        await stream.Events.NextAsync();
+        var address = "/servers/one/" + (await stream.Events.NextAsync())!.Data;
+
+        (await Post(gateway, address, """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}""")).Dispose();
+
+        Assert.Equal("nothing", (await stream.MessageAsync()).Text());
+    }
+
+    [Fact]
+    public async Task Post_SessionOfAnotherUser_Is404()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        using var stream = await gateway.NewClient(path: "/servers/one/sse", user: "ann").GetAsync();
+        await stream.Events.NextAsync();
+        var address = "/servers/one/" + (await stream.Events.NextAsync())!.Data;
+
+        using var stolen = await gateway.NewClient(path: address, user: "bob").PostAsync("""{"jsonrpc":"2.0","id":1,"method":"ping"}""");
+
+        Assert.Equal(HttpStatusCode.NotFound, stolen.Status);
+    }
+
+    [Fact]
+    public async Task Get_LastEventIdOfAnotherUser_IsANewSession()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        using var stream = await gateway.NewClient(path: "/servers/one/sse", user: "ann").GetAsync();
+        await stream.Events.NextAsync();
+        var endpoint = (await stream.Events.NextAsync())!;
+
+        using var other = await gateway.NewClient(path: "/servers/one/sse", user: "bob").GetAsync(endpoint.Id);
+
+        await other.Events.NextAsync();
+        Assert.NotEqual(endpoint.Data, (await other.Events.NextAsync())!.Data);
+    }
+
+    private const string Hello =
+        """{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}""";
+
+    private static Task<TestReply> Post(GatewayFixture gateway, string address, string json) => gateway.NewClient(path: address).PostAsync(json);
+}

@@ -1,0 +1,112 @@
+using System.Net;
+using Mooring.Configuration;
+using Xunit;
+
+namespace Mooring.Tests.FrontDoor;
+
+/// <summary>Caps of the front door, and requests of a version that is not served.</summary>
+public sealed class LimitTests
+{
+    [Fact]
+    public async Task Post_BodyOverTheLimit_Is413AndReachesNobody()
+    {
+        await using var gateway = await StartAsync(l => l with { BodySize = 1024 });
+        var client = await gateway.ClientAsync();
+
+        using var reply = await client.CallAsync("echo", $$"""{"text":"{{new string('x', 1100)}}"}""");
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, reply.Status);
+        Assert.Equal(0, gateway.Upstream.Executions("echo"));
+    }
+
+    [Fact]
+    public async Task Get_MoreStreamsThanOneUserMayHold_Is429WithRetryAfter()
+    {
+        await using var gateway = await StartAsync(l => l with { StreamsPerUser = 2 });
+        var ann = await gateway.ClientAsync(user: "ann");
+        var bob = await gateway.ClientAsync(user: "bob");
+        using var first = await gateway.ListenAsync(ann);
+        using var second = await gateway.ListenAsync(ann);
+
+        using var third = await ann.GetAsync();
+        using var others = await bob.GetAsync();
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, third.Status);
+        Assert.NotNull(third.Header("Retry-After"));
+        Assert.Equal(HttpStatusCode.OK, others.Status);
+    }
+
+    [Fact]
+    public async Task Get_MoreStreamsThanTheGatewayHolds_Is429WithRetryAfter()
+    {
+        await using var gateway = await StartAsync(l => l with { Streams = 1 });
+        var ann = await gateway.ClientAsync(user: "ann");
+        var bob = await gateway.ClientAsync(user: "bob");
+        using var first = await gateway.ListenAsync(ann);
+
+        using var second = await bob.GetAsync();
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, second.Status);
+        Assert.NotNull(second.Header("Retry-After"));
+    }
+
+    [Fact]
+    public async Task Initialize_MoreSessionsThanOneUserMayHave_Is429WithRetryAfter()
+    {
+        await using var gateway = await StartAsync(l => l with { SessionsPerUser = 1 });
+        var first = await gateway.ClientAsync(user: "ann");
+        var bob = await gateway.ClientAsync(user: "bob");
+
+        using var second = await gateway.NewClient(user: "ann").RequestAsync("initialize", """{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}""");
+        Assert.Equal(HttpStatusCode.TooManyRequests, second.Status);
+        Assert.NotNull(second.Header("Retry-After"));
+
+        (await first.DeleteAsync()).Dispose();
+        await gateway.ClientAsync(user: "ann");
+    }
+
+    [Fact]
+    public async Task Call_MoreThanOneSessionMayRun_IsRefusedWithoutReachingTheServer()
+    {
+        await using var gateway = await StartAsync(l => l with { CallsPerSession = 1 });
+        var client = await gateway.ClientAsync();
+        var posting = client.CallAsync("slow");
+        var call = await gateway.Upstream.CallAsync();
+
+        var refused = await client.ResultAsync("echo");
+
+        Assert.Equal(-32000, refused.ErrorCode());
+        Assert.Equal(0, gateway.Upstream.Executions("echo"));
+        call.Text("done");
+        (await posting).Dispose();
+    }
+
+    [Fact]
+    public async Task Post_StatelessVersion_Is400WithAnErrorThatMakesItsClientsFallBack()
+    {
+        await using var gateway = await StartAsync(l => l);
+        var client = gateway.NewClient();
+
+        using var byHeader = await client.PostAsync("""{"jsonrpc":"2.0","id":1,"method":"tools/list"}""", headers: ("MCP-Protocol-Version", "2026-07-28"));
+        using var byMeta = await client.PostAsync("""{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}""");
+
+        Assert.Equal((HttpStatusCode.BadRequest, -32000), (byHeader.Status, (await byHeader.MessageAsync()).ErrorCode()));
+        Assert.Equal((HttpStatusCode.BadRequest, -32000), (byMeta.Status, (await byMeta.MessageAsync()).ErrorCode()));
+    }
+
+    [Fact]
+    public async Task GetAndDelete_StatelessVersion_Are405()
+    {
+        await using var gateway = await StartAsync(l => l);
+        var client = gateway.NewClient();
+
+        using var get = await client.GetAsync(headers: ("MCP-Protocol-Version", "2026-07-28"));
+        using var delete = await client.DeleteAsync(("MCP-Protocol-Version", "2026-07-28"));
+
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, get.Status);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, delete.Status);
+    }
+
+    private static Task<GatewayFixture> StartAsync(Func<LimitsConfig, LimitsConfig> limits) =>
+        GatewayFixture.StartAsync(new FixtureOptions { Config = c => c with { Limits = limits(c.Limits) } }, new FakeUpstream().Hold("slow"));
+}
