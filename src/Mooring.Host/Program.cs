@@ -1,1 +1,24 @@
-return 0;
+using System.CommandLine;
+using Mooring.Host.Cli;
+
+var root = new RootCommand("Mooring, an MCP gateway whose connections hold.")
+{
+    RunCommand.Create(),
+    CheckCommand.Create(),
+    VersionCommand.Create(),
+};
+
+var parsed = root.Parse(args);
+if (parsed.Errors.Count > 0)
+{
+    foreach (var error in parsed.Errors)
+    {
+        Console.Error.WriteLine($"mooring: {error.Message}");
+    }
+
+    Console.Error.WriteLine("See mooring --help.");
+    return ExitCodes.Usage;
+}
+
+// Signals belong to the gateway's own lifetime, and exceptions here are bugs that want their trace.
+return await parsed.InvokeAsync(new() { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false });

@@ -1,0 +1,36 @@
+using Microsoft.Extensions.Logging.Console;
+using Mooring.Configuration;
+
+namespace Mooring.Host;
+
+/// <summary>Logs go to stderr, one line each; <c>logLevel</c> is followed while running.</summary>
+internal static class LogSetup
+{
+    /// <summary>Where the host reports a failed start, with its trace; the verb itself says it in one line.</summary>
+    private const string HostCategory = "Microsoft.Extensions.Hosting.Internal.Host";
+
+    public static void Apply(ILoggingBuilder logging, ConfigStore store, Func<bool> started)
+    {
+        var level = Parse(store.Current.LogLevel);
+        store.OnChange((_, next) => level = Parse(next.LogLevel));
+        logging.SetMinimumLevel(LogLevel.Trace);
+        logging.AddFilter((category, wanted) => wanted >= Floor(category, level) && (category != HostCategory || started()));
+        logging.AddSimpleConsole(options =>
+        {
+            options.SingleLine = true;
+            options.UseUtcTimestamp = true;
+            options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            options.ColorBehavior = LoggerColorBehavior.Disabled;
+        });
+        // stdout belongs to what a verb prints.
+        logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
+    // Web server and connectors tell about each request at "information"; that is for those who look into the machinery.
+    private static LogLevel Floor(string? category, LogLevel level) =>
+        level > LogLevel.Debug && category is not null && (category.StartsWith("Microsoft.", StringComparison.Ordinal) || category.StartsWith("ModelContextProtocol.", StringComparison.Ordinal)) && level < LogLevel.Warning
+            ? LogLevel.Warning
+            : level;
+
+    private static LogLevel Parse(string text) => Enum.Parse<LogLevel>(text, ignoreCase: true);
+}

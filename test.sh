@@ -1,0 +1,175 @@
+#!/bin/sh
+# Installs what the tests need (skips what is there), builds, and runs every test. Last line: "N passed, N failed".
+# With arguments only the named suites run: ./test.sh Mooring.Tests node format
+set -u
+
+cd -- "$(dirname -- "$0")" || exit 1
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+passed=0
+failed=0
+
+say() { printf '\n== %s\n' "$*"; }
+
+finish() {
+    printf '\n%s passed, %s failed\n' "$passed" "$failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+    exit
+}
+
+fail() {
+    printf 'FAILED: %s\n' "$*" >&2
+    failed=$((failed + 1))
+}
+
+# Whether a suite was asked for; without arguments all are.
+wanted() {
+    suite=$1
+    shift
+    [ $# -eq 0 ] && return 0
+    for name in "$@"; do
+        [ "$name" = "$suite" ] && return 0
+    done
+    return 1
+}
+
+# A runner that hangs must not hang the whole run; the longest suite takes a few minutes.
+limited() {
+    if command -v timeout > /dev/null 2>&1; then
+        timeout -k 30 "${TEST_TIMEOUT:-2400}" "$@"
+    else
+        "$@"
+    fi
+}
+
+install_packages() {
+    missing=''
+    # command:package
+    for need in nginx:nginx haproxy:haproxy chromium:chromium wrk:wrk busybox:busybox node:nodejs npm:npm curl:curl openssl:openssl; do
+        command -v "${need%%:*}" > /dev/null 2>&1 || missing="$missing ${need##*:}"
+    done
+    [ -z "$missing" ] && return 0
+    if ! command -v apt-get > /dev/null 2>&1; then
+        printf 'Missing:%s. Install them by hand; tests that need them fail.\n' "$missing" >&2
+        return 0
+    fi
+    run=''
+    if [ "$(id -u)" -ne 0 ]; then
+        if command -v sudo > /dev/null 2>&1 && sudo -n true 2> /dev/null; then
+            run='sudo'
+        else
+            printf 'Missing:%s. Run as root: apt-get install -y --no-install-recommends%s\nTests that need them fail.\n' "$missing" "$missing" >&2
+            return 0
+        fi
+    fi
+    say "installing$missing"
+    log="$results/apt.log"
+    # Word splitting is meant: $missing is a list, $run may be empty.
+    # shellcheck disable=SC2086
+    if ! { $run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing > "$log" 2>&1 ||
+        { $run apt-get update > "$log" 2>&1 && $run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >> "$log" 2>&1; }; }; then
+        tail -n 20 "$log" >&2
+        printf 'Could not install%s; tests that need them fail.\n' "$missing" >&2
+    fi
+}
+
+# Every folder below tests with a lock file, unless what it names is installed already.
+install_node_modules() {
+    find tests dashboard -name node_modules -prune -o -name package-lock.json -print 2> /dev/null > "$results/locks"
+    while IFS= read -r lock; do
+        folder=$(dirname "$lock")
+        stamp="$folder/node_modules/.installed"
+        if [ -f "$stamp" ] && cmp -s "$lock" "$stamp"; then
+            continue
+        fi
+        say "npm ci in $folder"
+        if (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error < /dev/null); then
+            cp "$lock" "$stamp"
+        else
+            fail "npm ci in $folder"
+        fi
+    done < "$results/locks"
+}
+
+# The value of one attribute of the <assembly> elements of an xunit result file, summed.
+attribute() {
+    grep -o '<assembly [^>]*>' "$2" | sed -n "s/.* $1=\"\([0-9][0-9]*\)\".*/\1/p" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+run_dotnet_suite() {
+    name=$1
+    say "$name"
+    exe="tests/$name/bin/Release/net10.0/$name"
+    xml="$results/$name.xml"
+    limited "$exe" -noLogo -noColor -xml "$xml" < /dev/null
+    code=$?
+    if [ ! -s "$xml" ]; then
+        fail "$name ended with code $code and left no results"
+        return
+    fi
+    ok=$(attribute passed "$xml")
+    bad=$(($(attribute failed "$xml") + $(attribute errors "$xml")))
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        fail "$name ended with code $code"
+    fi
+}
+
+run_node_suite() {
+    find tests dashboard -name node_modules -prune -o \( -name '*.test.mjs' -o -name '*.test.js' \) -print 2> /dev/null > "$results/node-tests"
+    [ -s "$results/node-tests" ] || return 0
+    say 'node'
+    tap="$results/node.tap"
+    # One process per file, so that a file that kills its process costs only itself.
+    while IFS= read -r file; do
+        limited node --test --test-reporter=tap "$file" < /dev/null > "$tap" 2>&1
+        code=$?
+        ok=$(sed -n 's/^# pass \([0-9][0-9]*\)$/\1/p' "$tap" | tail -n 1)
+        bad=$(sed -n -e "s/^# fail \([0-9][0-9]*\)$/\1/p" -e "s/^# cancelled \([0-9][0-9]*\)$/\1/p" "$tap" | awk '{ n += $1 } END { print n + 0 }')
+        printf '%s: %s passed, %s failed\n' "$file" "${ok:-0}" "$bad"
+        passed=$((passed + ${ok:-0}))
+        failed=$((failed + bad))
+        if [ "$code" -ne 0 ]; then
+            cat "$tap" >&2
+            [ "$bad" -eq 0 ] && fail "$file ended with code $code"
+        fi
+    done < "$results/node-tests"
+}
+
+if ! command -v dotnet > /dev/null 2>&1; then
+    fail 'the .NET SDK is missing (version in global.json): https://dot.net'
+    finish
+fi
+
+install_packages
+install_node_modules
+
+say 'build'
+if ! dotnet build Mooring.slnx -c Release --nologo -v quiet < /dev/null; then
+    fail 'the build'
+    finish
+fi
+
+# Style and analyzers are part of the build; only layout is left.
+if wanted format "$@"; then
+    say 'format'
+    if dotnet format whitespace . --folder --verify-no-changes --exclude .build < /dev/null; then
+        passed=$((passed + 1))
+    else
+        fail 'layout; repair with: dotnet format whitespace . --folder'
+    fi
+fi
+
+for project in tests/*/*.csproj; do
+    name=$(basename "$project" .csproj)
+    if wanted "$name" "$@"; then
+        run_dotnet_suite "$name"
+    fi
+done
+
+if wanted node "$@"; then
+    run_node_suite
+fi
+
+finish
