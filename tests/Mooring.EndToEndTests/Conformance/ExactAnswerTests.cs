@@ -1,0 +1,68 @@
+using System.Text.Json;
+using Mooring.EndToEndTests.Harness;
+using Xunit;
+
+namespace Mooring.EndToEndTests.Conformance;
+
+/// <summary>
+/// Every list, tool, prompt and resource of the fixture, asked with the same text directly and through the gateway: the same
+/// text comes back. The suites do not see this; they take an error text for an answer.
+/// </summary>
+[Collection(NodeTests.Name)]
+public sealed class ExactAnswerTests
+{
+    /// <summary>What may differ, by step, because it belongs to the gateway; each with its reason.</summary>
+    private static readonly Dictionary<string, string> AllowedDifferences = new(StringComparer.Ordinal);
+
+    [Theory]
+    [InlineData("v1", "2025-03-26", "http")]
+    [InlineData("v1", "2025-06-18", "http")]
+    [InlineData("v1", "2025-11-25", "http")]
+    [InlineData("v2", "2025-11-25", "http")]
+    [InlineData("v1", "2025-11-25", "stdio")]
+    [InlineData("v1", "2025-06-18", "sse")]
+    public async Task EveryAnswer_ThroughGateway_IsTheSameText(string sdk, string version, string serverTransport)
+    {
+        await using var rig = await Rig.StartAsync(sdk, serverTransport: serverTransport);
+        // Over HTTP+SSE and stdio there is no such client; what the server answers does not depend on its transport.
+        await using var direct = serverTransport == "http" ? null : await NodeTool.StartAsync("server.mjs", "--sdk", sdk);
+
+        var run = await NodeTool.RunAsync(
+            "exact.mjs",
+            [
+                "--version", version,
+                "--direct", (direct ?? rig.Server).Url.AbsoluteUri,
+                "--gateway", rig.Gateway.ServerUrl(Rig.Name).AbsoluteUri,
+                .. serverTransport == "http" ? Array.Empty<string>() : ["--one-channel"],
+            ]);
+
+        var report = run.Json();
+        Assert.True(report.GetProperty("compared").GetInt32() > 300, run.Output);
+        AssertNone(report);
+    }
+
+    [Theory]
+    [InlineData("json")]
+    [InlineData("sse")]
+    public async Task OddButLegalJson_ThroughGateway_KeepsItsBytesBothWays(string answer)
+    {
+        await using var upstream = await NodeTool.StartAsync("bytes-upstream.mjs", "--answer", answer);
+        await using var gateway = await GatewayProcess.StartAsync(
+            GatewayProcess.Config((Rig.Name, GatewayProcess.Remote(upstream.Url))));
+
+        var run = await NodeTool.RunAsync(
+            "bytes.mjs", ["--gateway", gateway.ServerUrl(Rig.Name).AbsoluteUri, "--upstream", upstream.Url.AbsoluteUri]);
+
+        var report = run.Json();
+        Assert.True(report.GetProperty("compared").GetInt32() > 30, run.Output);
+        AssertNone(report);
+    }
+
+    private static void AssertNone(JsonElement report)
+    {
+        var differences = report.GetProperty("differences").EnumerateArray()
+            .Where(difference => !AllowedDifferences.ContainsKey(difference.GetProperty("what").GetString()!))
+            .ToList();
+        Assert.True(differences.Count == 0, $"{differences.Count} differences:\n{string.Join('\n', differences.Take(20))}");
+    }
+}

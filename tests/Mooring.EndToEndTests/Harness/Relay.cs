@@ -1,0 +1,64 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace Mooring.EndToEndTests.Harness;
+
+/// <summary>
+/// The recording relay on one leg (tests/fixtures/relay): passes everything on and judges each message by the validators of the
+/// official packages. Its maker disposes it.
+/// </summary>
+internal sealed class Relay : IAsyncDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mooring-relay-");
+    private readonly string _leg;
+    private NodeServer? _http;
+
+    private Relay(string leg) => _leg = leg;
+
+    /// <summary>Where to connect instead of the far end; only over HTTP.</summary>
+    public Uri Url => _http!.Url;
+
+    /// <summary>What to configure instead of the program; only over stdio.</summary>
+    public JsonObject Server { get; private set; } = null!;
+
+    private string LogFile => Path.Combine(_folder.FullName, "messages.jsonl");
+
+    /// <summary>Starts a relay in front of an HTTP endpoint of either transport.</summary>
+    public static async Task<Relay> ToAsync(string leg, Uri url)
+    {
+        var relay = new Relay(leg);
+        relay._http = await NodeTool.StartAsync(Repository.Relay, "--to", url.AbsoluteUri, "--leg", leg, "--log", relay.LogFile);
+        return relay;
+    }
+
+    /// <summary>A relay around a program that speaks on its standard streams; whoever starts that program starts the relay.</summary>
+    public static Relay ForCommand(string leg, params string[] command)
+    {
+        var relay = new Relay(leg);
+        relay.Server = GatewayProcess.Command(
+            NodeTool.Program, [Repository.Relay, "--leg", leg, "--log", relay.LogFile, "--stdio", "--", .. command]);
+        return relay;
+    }
+
+    /// <summary>Fails if a message was not valid, or none passed.</summary>
+    public async Task AssertEveryMessageValidAsync()
+    {
+        Assert.True(File.Exists(LogFile), $"No message passed on the leg of the {_leg}.");
+        var lines = await File.ReadAllLinesAsync(LogFile, TestContext.Current.CancellationToken);
+        var invalid = lines.Where(line => JsonDocument.Parse(line).RootElement.GetProperty("errors").GetArrayLength() > 0).ToList();
+        Assert.True(
+            invalid.Count == 0,
+            $"{invalid.Count} of {lines.Length} messages on the leg of the {_leg} are invalid, the first:\n{string.Join('\n', invalid.Take(5))}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_http is not null)
+        {
+            await _http.DisposeAsync();
+        }
+
+        _folder.Delete(recursive: true);
+    }
+}
