@@ -1,0 +1,230 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Threading.Channels;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Mooring.EndToEndTests.Faults.Parts;
+
+/// <summary>
+/// An MCP server over Streamable HTTP on a real port that remembers all it was asked and can hang, be cut, end and come back. The test
+/// that started it disposes it.
+/// </summary>
+/// <remarks>
+/// Tools: <c>echo</c> answers its text; <c>hold</c> answers it once <see cref="Release"/> was called; <c>talk</c> sends a log message at
+/// once and then does as hold.
+/// </remarks>
+internal sealed class FaultyServer : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<string, Channel<string>> _sessions = new(StringComparer.Ordinal);
+    private readonly ConcurrentQueue<(string Session, JsonObject Message)> _received = new();
+    private WebApplication? _app;
+    private TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private CancellationTokenSource _running = new();
+
+    private FaultyServer()
+    {
+    }
+
+    public int Port { get; private set; }
+
+    public Uri Url => new($"http://127.0.0.1:{Port.ToString(CultureInfo.InvariantCulture)}/mcp");
+
+    /// <summary>Names of the tools; a change is announced by <see cref="Announce"/>.</summary>
+    public IReadOnlyList<string> Tools { get; set; } = ["echo", "hold", "talk"];
+
+    /// <summary>Takes every request and answers none.</summary>
+    public bool Hangs { get; set; }
+
+    public static async Task<FaultyServer> StartAsync()
+    {
+        var server = new FaultyServer();
+        await server.StartAgainAsync();
+        return server;
+    }
+
+    /// <summary>Messages of one method that came, over all sessions and restarts.</summary>
+    public List<JsonObject> Received(string method) =>
+        [.. _received.Where(entry => (string?)entry.Message["method"] == method).Select(entry => entry.Message)];
+
+    /// <summary>Calls of one tool that came.</summary>
+    public int Calls(string tool) => Received("tools/call").Count(message => (string?)message["params"]!["name"] == tool);
+
+    /// <summary>Times a client of that name was initialised here.</summary>
+    public int Initialized(string client) => Received("initialize").Count(message => (string?)message["params"]!["clientInfo"]?["name"] == client);
+
+    /// <summary>Lets held calls be answered, also those that come later.</summary>
+    public void Release() => _released.TrySetResult();
+
+    /// <summary>Holds calls again.</summary>
+    public void Hold() => _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Sends a notification on the standalone stream of every session.</summary>
+    public void Announce(string method, JsonObject? parameters = null)
+    {
+        var message = new JsonObject { ["jsonrpc"] = "2.0", ["method"] = method };
+        if (parameters is not null)
+        {
+            message["params"] = parameters;
+        }
+
+        foreach (var session in _sessions.Values)
+        {
+            session.Writer.TryWrite(message.ToJsonString());
+        }
+    }
+
+    public void Log(string text) => Announce("notifications/message", new JsonObject { ["level"] = "debug", ["data"] = text });
+
+    /// <summary>Ends at once, cutting everything and forgetting all sessions, as a killed process does.</summary>
+    public async Task KillAsync()
+    {
+        if (_app is not { } app)
+        {
+            return;
+        }
+
+        _app = null;
+        await _running.CancelAsync();
+        await app.StopAsync(new CancellationToken(canceled: true));
+        await app.DisposeAsync();
+        _sessions.Clear();
+    }
+
+    /// <summary>Comes (back) on the same port.</summary>
+    public async Task StartAgainAsync()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.Services.AddRouting();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, Port));
+        _running = new();
+        var app = builder.Build();
+        app.MapPost("/mcp", PostAsync);
+        app.MapGet("/mcp", GetAsync);
+        app.MapDelete("/mcp", context =>
+        {
+            _sessions.TryRemove(context.Request.Headers["Mcp-Session-Id"].ToString(), out _);
+            return Task.CompletedTask;
+        });
+        await app.StartAsync();
+        _app = app;
+        Port = new Uri(app.Urls.Single()).Port;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Release();
+        await KillAsync();
+        _running.Dispose();
+    }
+
+    private async Task PostAsync(HttpContext context)
+    {
+        using var reader = new StreamReader(context.Request.Body, Encoding.UTF8);
+        var message = JsonNode.Parse(await reader.ReadToEndAsync())!.AsObject();
+        var session = context.Request.Headers["Mcp-Session-Id"].ToString();
+        _received.Enqueue((session, message));
+        if (Hangs)
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.RequestAborted);
+        }
+
+        var method = (string?)message["method"];
+        if (method == "initialize")
+        {
+            session = Guid.NewGuid().ToString("n");
+            _sessions[session] = Channel.CreateUnbounded<string>();
+            context.Response.Headers["Mcp-Session-Id"] = session;
+        }
+        else if (!_sessions.ContainsKey(session))
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        if (message["id"] is null || method is null)
+        {
+            context.Response.StatusCode = StatusCodes.Status202Accepted;
+            return;
+        }
+
+        if (method == "tools/call" && (string?)message["params"]!["name"] is "hold" or "talk")
+        {
+            await HoldAsync(context, message);
+            return;
+        }
+
+        context.Response.ContentType = "application/json";
+        await context.Response.WriteAsync(Answer(message, Result(method, message)));
+    }
+
+    private async Task HoldAsync(HttpContext context, JsonObject message)
+    {
+        var talks = (string?)message["params"]!["name"] == "talk";
+        context.Response.ContentType = talks ? "text/event-stream" : "application/json";
+        if (talks)
+        {
+            await context.Response.WriteAsync(
+                "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"error\",\"data\":\"talking\"}}\n\n");
+            await context.Response.Body.FlushAsync();
+        }
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _running.Token);
+        await _released.Task.WaitAsync(over.Token);
+        var answer = Answer(message, Result("tools/call", message));
+        await context.Response.WriteAsync(talks ? $"event: message\ndata: {answer}\n\n" : answer);
+    }
+
+    private async Task GetAsync(HttpContext context)
+    {
+        if (!_sessions.TryGetValue(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        context.Response.ContentType = "text/event-stream";
+        await context.Response.WriteAsync(":\n\n");
+        await context.Response.Body.FlushAsync();
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _running.Token);
+        await foreach (var line in session.Reader.ReadAllAsync(over.Token))
+        {
+            await context.Response.WriteAsync($"event: message\ndata: {line}\n\n");
+            await context.Response.Body.FlushAsync();
+        }
+    }
+
+    private JsonObject Result(string method, JsonObject message) => method switch
+    {
+        "initialize" => new JsonObject
+        {
+            ["protocolVersion"] = message["params"]!["protocolVersion"]!.DeepClone(),
+            ["capabilities"] = new JsonObject
+            {
+                ["tools"] = new JsonObject { ["listChanged"] = true },
+                ["resources"] = new JsonObject { ["subscribe"] = true, ["listChanged"] = true },
+                ["logging"] = new JsonObject(),
+            },
+            ["serverInfo"] = new JsonObject { ["name"] = "faulty", ["version"] = "1" },
+        },
+        "tools/list" => new JsonObject
+        {
+            ["tools"] = new JsonArray([.. Tools.Select(name => new JsonObject { ["name"] = name, ["inputSchema"] = new JsonObject { ["type"] = "object" } })]),
+        },
+        "resources/list" => new JsonObject { ["resources"] = new JsonArray(new JsonObject { ["uri"] = "note://a", ["name"] = "a" }) },
+        "resources/templates/list" => new JsonObject { ["resourceTemplates"] = new JsonArray() },
+        "tools/call" => new JsonObject
+        {
+            ["content"] = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = (string?)message["params"]!["arguments"]?["text"] ?? "" }),
+        },
+        _ => [],
+    };
+
+    private static string Answer(JsonObject message, JsonObject result) =>
+        new JsonObject { ["jsonrpc"] = "2.0", ["id"] = message["id"]!.DeepClone(), ["result"] = result }.ToJsonString();
+}
