@@ -1,0 +1,83 @@
+using Mooring.Benchmarks.Load;
+
+namespace Mooring.Benchmarks.Suite;
+
+/// <summary>Calls per second and latency to the same fast upstream, four ways, in turn.</summary>
+internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Report report)
+{
+    private sealed record Row(string Name, int Workers, string Tool, bool Merged);
+
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        await using var upstream = await candidates.UpstreamAsync(cancellation);
+        await using var passthrough = await candidates.PassthroughAsync(upstream.Url, cancellation);
+        await using var nginx = await candidates.NginxAsync(upstream.Url, cancellation);
+        await using var gateway = options.Gateway is null
+            ? await candidates.PassthroughAsync(upstream.Url, cancellation)
+            : await candidates.GatewayAsync(upstream.Url, cancellation);
+        var merged = options.Gateway is null ? gateway.Url : new Uri(gateway.Url, "/mcp");
+
+        foreach (var tool in new[] { "echo", "echo_sse" })
+        {
+            foreach (var server in new[] { upstream, passthrough, nginx, gateway })
+            {
+                // Compiled code and connection pools as they are after a while, before anything counts.
+                await MeasureAsync(server, server.Url, tool, 8, Math.Min(4, options.Seconds * 2), cancellation);
+            }
+        }
+
+        Row[] rows =
+        [
+            .. new[] { 1, 8, 32 }.Select(workers => new Row("JSON", workers, "echo", Merged: false)),
+            .. new[] { 1, 8, 32 }.Select(workers => new Row("SSE", workers, "echo_sse", Merged: false)),
+            new Row("JSON, merged `/mcp`", 8, "echo", Merged: true),
+        ];
+        var results = rows.ToDictionary(row => row, _ => new List<LoadResult>[] { [], [], [], [] });
+        for (var repetition = 0; repetition < options.Repetitions; repetition++)
+        {
+            foreach (var row in rows)
+            {
+                var prefix = row.Merged && options.Gateway is not null ? "bench__" : "";
+                var measured = results[row];
+                measured[0].Add(await MeasureAsync(upstream, upstream.Url, row.Tool, row.Workers, options.Seconds, cancellation));
+                measured[1].Add(await MeasureAsync(passthrough, passthrough.Url, row.Tool, row.Workers, options.Seconds, cancellation));
+                measured[2].Add(await MeasureAsync(nginx, nginx.Url, row.Tool, row.Workers, options.Seconds, cancellation));
+                measured[3].Add(await MeasureAsync(gateway, row.Merged ? merged : gateway.Url, prefix + row.Tool, row.Workers, options.Seconds, cancellation));
+                Report.Progress($"{row.Name}, {row.Workers} workers, {repetition + 1} of {options.Repetitions}: " +
+                    string.Join(" | ", measured.Select(results => $"{results[^1].CallsPerSecond:F0}/s {results[^1].P50:F0} µs")));
+            }
+        }
+
+        foreach (var row in rows)
+        {
+            Add(row, results[row]);
+        }
+    }
+
+    private void Add(Row row, List<LoadResult>[] measured)
+    {
+        var (direct, passthrough, nginx, ours) = (measured[0], measured[1], measured[2], measured[3]);
+        var added = Medians.Of(Enumerable.Range(0, ours.Count).Select(at =>
+            (ours[at].P50 - direct[at].P50) / (passthrough[at].P50 - direct[at].P50)));
+        report.AddCalls(
+            row.Name, row.Workers, [.. measured.Select(Cell)],
+            Medians.OfRatios(ours, passthrough, result => result.CallsPerSecond),
+            Medians.OfRatios(ours, nginx, result => result.CallsPerSecond),
+            added,
+            Medians.OfRatios(ours, passthrough, result => result.ProcessorMicrosPerCall ?? double.NaN),
+            Medians.Of(ours.Select(result => result.AllocatedBytesPerCall ?? double.NaN)));
+    }
+
+    private static string Cell(List<LoadResult> results) =>
+        $"{Medians.Of(results.Select(result => result.CallsPerSecond)):F0}/s, " +
+        $"{Medians.Of(results.Select(result => result.P50)):F0} / {Medians.Of(results.Select(result => result.P99)):F0} µs, " +
+        $"{Medians.Of(results.Select(result => result.ProcessorMicrosPerCall ?? double.NaN)):F0} µs cpu";
+
+    private static async Task<LoadResult> MeasureAsync(
+        ServerProcess server, Uri url, string tool, int workers, double seconds, CancellationToken cancellation)
+    {
+        var result = await LoadRun.RunAsync(
+            new LoadOptions(url, workers, seconds, WarmUp: 0.5, tool) { Pid = server.Pid, Metrics = new Uri(url, "/metrics") }, cancellation);
+        return result.Errors == 0 ? result : throw new InvalidDataException($"{result.Errors} wrong answers from {url}, the first: {result.FirstError}");
+    }
+}

@@ -1,0 +1,96 @@
+using System.Text.Json;
+
+namespace Mooring.Benchmarks.Suite;
+
+/// <summary>Starts what is compared, each on a free loopback port, with its files in a folder that goes with the run.</summary>
+internal sealed class Candidates(SuiteOptions options, string folder)
+{
+    private static readonly string Self = Environment.ProcessPath!;
+
+    private int _gateways;
+
+    public Task<ServerProcess> UpstreamAsync(CancellationToken cancellation) => OwnAsync("/mcp", ["upstream"], "echo", cancellation);
+
+    public Task<ServerProcess> PassthroughAsync(Uri upstream, CancellationToken cancellation) =>
+        OwnAsync("/mcp", ["passthrough", "--to", upstream.ToString()], "echo", cancellation);
+
+    public Task<ServerProcess> SseHoldAsync(CancellationToken cancellation) =>
+        OwnAsync("/", ["sse-hold", "--beat", options.Beat.ToString()], null, cancellation);
+
+    public Task<ServerProcess> SocketHoldAsync(CancellationToken cancellation) =>
+        OwnAsync("/", ["socket-hold", "--beat", options.Beat.ToString()], null, cancellation);
+
+    public Task<ServerProcess> NginxAsync(Uri upstream, CancellationToken cancellation)
+    {
+        var port = ServerProcess.FreePort();
+        var prefix = Directory.CreateDirectory(Path.Combine(folder, "nginx")).FullName;
+        var config = Path.Combine(prefix, "nginx.conf");
+        File.WriteAllText(config, NginxConfig.Text(prefix, port, upstream));
+        return ServerProcess.Start(Local(port, "/mcp"), "nginx", ["-p", prefix, "-c", config, "-e", Path.Combine(prefix, "error.log")])
+            .WhenServingAsync("echo", cancellation);
+    }
+
+    /// <summary>The gateway in front of one server called bench; the URL is that server's own route.</summary>
+    public Task<ServerProcess> GatewayAsync(Uri upstream, CancellationToken cancellation) =>
+        GatewayAsync(new { url = upstream.ToString() }, cancellation);
+
+    public Task<ServerProcess> GatewayOverStdioAsync(string scope, CancellationToken cancellation) =>
+        GatewayAsync(new { command = Self, args = new[] { "stdio-upstream" }, scope }, cancellation);
+
+    public Task<ServerProcess> SupergatewayAsync(CancellationToken cancellation)
+    {
+        var port = ServerProcess.FreePort();
+        return ServerProcess.Start(Local(port, "/mcp"), "node",
+            [
+                Npm("supergateway/dist/index.js"), "--stdio", $"{Self} stdio-upstream", "--outputTransport", "streamableHttp", "--stateful",
+                "--port", $"{port}", "--logLevel", "none",
+            ]).WhenServingAsync("echo", cancellation);
+    }
+
+    public Task<ServerProcess> McpProxyAsync(CancellationToken cancellation)
+    {
+        var port = ServerProcess.FreePort();
+        return ServerProcess.Start(Local(port, "/mcp"), "node",
+            [
+                Npm("mcp-proxy/dist/bin/mcp-proxy.mjs"), "--host", "127.0.0.1", "--port", $"{port}", "--server", "stream", "--",
+                Self, "stdio-upstream",
+            ]).WhenServingAsync("echo", cancellation);
+    }
+
+    /// <summary>The gateway as a newcomer starts it: no configuration, in the repository. Not waited for.</summary>
+    public ServerProcess FreshGateway()
+    {
+        var port = ServerProcess.FreePort();
+        return ServerProcess.Start(Local(port, "/mcp"), options.Gateway!, ["run", "--urls", $"http://127.0.0.1:{port}", "--data", NewData()], options.Root);
+    }
+
+    private Task<ServerProcess> GatewayAsync(object server, CancellationToken cancellation)
+    {
+        var port = ServerProcess.FreePort();
+        var data = NewData();
+        var config = Path.Combine(data, "bench.json");
+        File.WriteAllText(config, JsonSerializer.Serialize(new
+        {
+            mcpServers = new { bench = server },
+            keepAlive = new { interval = $"{options.Beat}s" },
+
+            // No balancer to wait for, and the run is over when it stops.
+            drain = new { delay = "1s", grace = "1s" },
+        }));
+        return ServerProcess.Start(Local(port, "/servers/bench/mcp"), options.Gateway!,
+            ["run", "--config", config, "--urls", $"http://127.0.0.1:{port}", "--data", data]).WhenServingAsync("echo", cancellation);
+    }
+
+    private string NewData() => Directory.CreateDirectory(Path.Combine(folder, $"gateway-{_gateways++}")).FullName;
+
+    private static Task<ServerProcess> OwnAsync(string path, string[] arguments, string? tool, CancellationToken cancellation)
+    {
+        var port = ServerProcess.FreePort();
+        var server = ServerProcess.Start(Local(port, path), Self, [.. arguments, "--port", $"{port}"]);
+        return tool is null ? server.WhenListeningAsync(cancellation) : server.WhenServingAsync(tool, cancellation);
+    }
+
+    private string Npm(string path) => Path.Combine(options.Root, "bench/npm/node_modules", path);
+
+    private static Uri Local(int port, string path) => new($"http://127.0.0.1:{port}{path}");
+}
