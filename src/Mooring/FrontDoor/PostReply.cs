@@ -212,8 +212,15 @@ internal sealed class PostReply : Reply, IValueTaskSource
             return;
         }
 
+        _ = PauseAsync(_stream, connection, retry);
+    }
+
+    private async Task PauseAsync(EventStream stream, SseConnection connection, TimeSpan? retry)
+    {
+        // The server may pause before our own stream's row is in the store, and with it the first byte out.
+        await stream.SettleAsync();
         connection.Write(writer => SseFormat.WriteRetry(writer, retry ?? _services.Config.Current.Streams.Retry));
-        _stream.Detach(connection);
+        stream.Detach(connection);
         connection.Complete(StreamReason.UpstreamEnded, ClosedBy.Upstream);
     }
 
