@@ -36,7 +36,7 @@ wanted() {
 # A runner that hangs must not hang the whole run; the longest suite takes a few minutes.
 limited() {
     if command -v timeout > /dev/null 2>&1; then
-        timeout -k 30 "${TEST_TIMEOUT:-2400}" "$@"
+        timeout -k 30 "${TEST_TIMEOUT:-1500}" "$@"
     else
         "$@"
     fi
