@@ -229,15 +229,15 @@ internal sealed partial class Router(
         }
     }
 
-    /// <summary>A server that nothing is known of is asked, for a short while; what is known is never waited for.</summary>
+    /// <summary>A server that nothing certain is known of is asked, for a short while; what is known is never waited for.</summary>
     private async Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind)
     {
         List<Task>? looks = null;
         foreach (var upstream in servers)
         {
-            if (session.Links.Lists(upstream)?[kind] is null && !views.IsKnown(session, upstream, kind))
+            if (!views.IsKnown(session, upstream, kind))
             {
-                (looks ??= []).Add(session.Links.LookAsync(upstream, kind));
+                (looks ??= []).Add(session.Lists.LookAsync(upstream, kind));
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Mooring.Calls;
 using Mooring.Configuration;
+using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Streams;
 using Mooring.Upstreams;
@@ -48,19 +49,7 @@ internal sealed partial class SessionTable : IHeartbeatHandler
         _runner = runner;
         _metrics = metrics;
         services.Shared.Broadcast = Broadcast;
-        services.Catalogue.Changed = (server, key, kind) =>
-        {
-            if (services.Upstreams.Find(server) is { } upstream)
-            {
-                Broadcast(upstream, session =>
-                {
-                    if (session.Links.Key(upstream) == key)
-                    {
-                        session.ServerListChanged(upstream, kind);
-                    }
-                });
-            }
-        };
+        services.Catalogue.Changed = OnCatalogueChanged;
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
     }
 
@@ -253,7 +242,9 @@ internal sealed partial class SessionTable : IHeartbeatHandler
             return null;
         }
 
+        var links = await _services.Store.FindLinksAsync(id, CancellationToken.None);
         session = new Session(record, _services);
+        session.Links.Restore(links);
         Keep(session);
         Log.SessionBack(_services.Logger, id[..6]);
         return session;
@@ -286,6 +277,29 @@ internal sealed partial class SessionTable : IHeartbeatHandler
                 action(session);
             }
         }
+    }
+
+    private void OnCatalogueChanged(CatalogueChange change)
+    {
+        if (_services.Upstreams.Find(change.Server) is not { } upstream)
+        {
+            return;
+        }
+
+        // What is shown to links that declare nothing stands for the server as a whole: whoever has no link of its own asks again.
+        Broadcast(upstream, session =>
+        {
+            var isItsKey = session.Lists.Key(upstream) == change.Key;
+            if (isItsKey)
+            {
+                session.Lists.Share(upstream, change.List);
+            }
+
+            if (!change.WasTold && (isItsKey || change.Key == CatalogueKey.Base))
+            {
+                session.ServerListChanged(upstream, change.List.Kind);
+            }
+        });
     }
 
     private async Task OnServersChangedAsync(IReadOnlyList<Upstream> gone)

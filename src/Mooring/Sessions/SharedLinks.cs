@@ -72,6 +72,12 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         {
             await ApplyAsync(link);
         }
+
+        if (again)
+        {
+            // Its server may have come back as another release.
+            _ = RefreshAllAsync(link);
+        }
     }
 
     public void OnClosed(Link link, string why)
@@ -312,13 +318,14 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
     {
         var before = catalogue.Find(link.Upstream.Name, CatalogueKey.Base)[kind];
         var list = await RefreshAsync(link, kind);
-        if (!link.Upstream.IsPerSession && before is not null && list is not null && before.Hash != list.Hash)
+        if (before is not null && list is not null && before.Hash != list.Hash)
         {
             // The catalogue has told everyone.
             return;
         }
 
         // Sessions with a link of their own hear it on that one.
+        catalogue.DoubtOthers(link.Upstream.Name, kind);
         Broadcast?.Invoke(link.Upstream, session => session.ServerListChanged(link.Upstream, kind));
     }
 

@@ -54,6 +54,9 @@ internal sealed record LinkRecord
 
     /// <summary>A hash of what the link was opened with (address, headers, client parameters); a link with another hash is not reused.</summary>
     public required string Fingerprint { get; init; }
+
+    /// <summary>Lists that this link alone was shown, one JSON object with a list's raw result under each kind; empty: it was shown what everybody is.</summary>
+    public ReadOnlyMemory<byte> OwnLists { get; init; }
 }
 
 internal enum StreamKind

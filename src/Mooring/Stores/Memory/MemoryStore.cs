@@ -91,7 +91,7 @@ internal sealed class MemoryStore(TimeProvider time) : IStore
     }
 
     public Task SaveLinkAsync(LinkRecord link) => With(
-        link.SessionId, session => session.Links[link.Server] = link with { InitializeResult = link.InitializeResult.ToArray() });
+        link.SessionId, session => session.Links[link.Server] = link with { InitializeResult = link.InitializeResult.ToArray(), OwnLists = link.OwnLists.ToArray() });
 
     public Task DeleteLinkAsync(string sessionId, string server) => With(sessionId, session => session.Links.Remove(server));
 

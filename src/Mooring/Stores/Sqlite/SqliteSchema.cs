@@ -88,6 +88,7 @@ internal static class SqliteSchema
                 primary key (kind, name)) without rowid;
             create index names_server on names (server);
             """),
+        new(2, 1, "alter table links add column own_lists blob not null default x''"),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>
