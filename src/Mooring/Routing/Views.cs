@@ -28,26 +28,34 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
     public MergedList Merged(Session session, ListKind kind)
     {
         var sources = new List<(Upstream, ServerList)>();
+        int? settled = null;
         foreach (var upstream in upstreams.All)
         {
             if (Known(session, upstream, kind) is { } list)
             {
                 sources.Add((upstream, list));
             }
+            else if (!upstream.Health.IsAway)
+            {
+                // It may still list what a later one lists too. One that is away must not keep names open for ever.
+                settled ??= sources.Count;
+            }
         }
+
+        var settles = settled ?? sources.Count;
 
         lock (_gate)
         {
             for (var node = _cache.First; node is not null; node = node.Next)
             {
-                if (node.Value.Kind == kind && Same(node.Value.Sources, sources))
+                if (node.Value.Kind == kind && node.Value.Settled == settles && Same(node.Value.Sources, sources))
                 {
                     return node.Value;
                 }
             }
         }
 
-        var built = MergedList.Build(kind, sources, names, logger);
+        var built = MergedList.Build(kind, sources, settles, names, logger);
         lock (_gate)
         {
             _cache.AddFirst(built);
@@ -97,7 +105,7 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
         foreach (var upstream in upstreams.All)
         {
             var prefix = MergedList.UriPrefix(upstream.Name);
-            if (uri.StartsWith(prefix, StringComparison.Ordinal))
+            if (uri.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))
             {
                 return (upstream, uri[prefix.Length..]);
             }
