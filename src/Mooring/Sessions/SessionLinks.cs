@@ -30,6 +30,23 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
+    /// <summary>Subscriptions of a session that is back from the store must not wait for its next call.</summary>
+    public void Resume()
+    {
+        foreach (var upstream in services.Upstreams.All.Where(u => session.Server is null || session.Server == u.Name))
+        {
+            var subscribes = session.SubscriptionsAt(upstream).Any();
+            if (upstream.IsPerSession && subscribes)
+            {
+                _ = OpenAsync(upstream, CancellationToken.None).AsTask();
+            }
+            else if (!upstream.IsPerSession && (subscribes || session.Record.LogLevel is not null))
+            {
+                _ = services.Shared.JoinAsync(upstream, session);
+            }
+        }
+    }
+
     /// <summary>A usable link to the server, for a request of the session.</summary>
     /// <returns>The link, or why there is none in words.</returns>
     public ValueTask<(Link? Link, string Why)> GetAsync(Upstream upstream, CancellationToken cancel)

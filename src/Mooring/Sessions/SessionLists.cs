@@ -262,7 +262,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
 
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), services.Time);
-        var (list, why) = await ListFetcher.FetchAsync(link, kind, limit.Token);
+        var (list, why) = await services.Fetcher.FetchAsync(link, kind, limit.Token);
         if (list is null)
         {
             Log.ListNotRead(services.Logger, link.Upstream.Name, kind.Method(), why);

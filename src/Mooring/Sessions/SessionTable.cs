@@ -246,6 +246,7 @@ internal sealed partial class SessionTable : IHeartbeatHandler
         session = new Session(record, _services);
         session.Links.Restore(links);
         Keep(session);
+        session.Links.Resume();
         Log.SessionBack(_services.Logger, id[..6]);
         return session;
     }
@@ -330,6 +331,7 @@ internal sealed partial class SessionTable : IHeartbeatHandler
                 }
             }
 
+            await _services.Store.ExpireTasksAsync(_services.Time.GetUtcNow());
             await _services.Store.ExpireEventsAsync(_services.Time.GetUtcNow() - _services.Config.Current.EventLog.Age);
         }
         catch (StoreException e)

@@ -126,6 +126,14 @@ internal sealed record EventRecord(
 /// <param name="Fetched">When the upstream last confirmed it.</param>
 internal sealed record CatalogueRecord(string Server, string Key, string Kind, ReadOnlyMemory<byte> Body, string Hash, DateTimeOffset Fetched);
 
+/// <summary>Whose task it is, on a link that serves several people.</summary>
+/// <param name="Server">The upstream.</param>
+/// <param name="TaskId">That upstream's own id of it.</param>
+/// <param name="Issuer">As in <see cref="SessionRecord.Issuer"/>.</param>
+/// <param name="Subject">As in <see cref="SessionRecord.Subject"/>.</param>
+/// <param name="Expires">When the row may go.</param>
+internal sealed record TaskRecord(string Server, string TaskId, string Issuer, string Subject, DateTimeOffset Expires);
+
 /// <summary>Who holds a merged name.</summary>
 /// <param name="Kind"><c>tool</c>, <c>prompt</c> or <c>resource</c>.</param>
 /// <param name="Name">As shown to clients (a resource's URI).</param>
