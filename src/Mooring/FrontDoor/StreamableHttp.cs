@@ -46,7 +46,7 @@ internal sealed partial class StreamableHttp(
             }
             else
             {
-                reply.WriteJson(context.Response);
+                reply.WriteWhole(context.Response);
                 frame.Dispose();
             }
         }
@@ -223,7 +223,7 @@ internal sealed partial class StreamableHttp(
             }
             else
             {
-                reply.WriteJson(context.Response);
+                reply.WriteWhole(context.Response);
             }
         }
         finally

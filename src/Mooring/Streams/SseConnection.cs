@@ -71,10 +71,7 @@ internal sealed class SseConnection
 
             var response = _context.Response;
             response.StatusCode = StatusCodes.Status200OK;
-            response.ContentType = "text/event-stream";
-            // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6).
-            response.Headers.CacheControl = "no-cache, no-transform";
-            response.Headers["X-Accel-Buffering"] = "no";
+            SseFormat.WriteHeaders(response);
             _writer = response.BodyWriter;
             if (first is null)
             {
