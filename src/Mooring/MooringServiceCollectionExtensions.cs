@@ -104,8 +104,9 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<SharedLinks>();
         services.TryAddSingleton<SessionServices>();
         services.TryAddSingleton<SessionTable>();
+        services.TryAddSingleton<SessionSweeper>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SharedLinks>());
-        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SessionTable>());
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SessionSweeper>());
         return services;
     }
 
