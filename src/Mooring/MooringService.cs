@@ -18,7 +18,7 @@ namespace Mooring;
 /// at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, Heartbeat heartbeat,
+    IStore store, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat,
     Readiness readiness, ProcessGuard guard, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -51,7 +51,7 @@ internal sealed partial class MooringService(
         heartbeat.Dispose();
         try
         {
-            await sessions.SaveAsync();
+            await sweeper.SaveAsync();
         }
         catch (StoreException e)
         {

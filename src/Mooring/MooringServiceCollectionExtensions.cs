@@ -78,6 +78,12 @@ public static class MooringServiceCollectionExtensions
     private static IServiceCollection AddMooringRouting(this IServiceCollection services)
     {
         services.TryAddSingleton<Catalogue>();
+        services.TryAddSingleton<TaskOwners>();
+        services.TryAddSingleton<MergedTasks>();
+        services.TryAddSingleton<Destinations>();
+        services.TryAddSingleton<Lists>();
+        services.TryAddSingleton<Wishes>();
+        services.TryAddSingleton<ListFetcher>();
         services.TryAddSingleton<Names>();
         services.TryAddSingleton<Views>();
         services.TryAddSingleton<Router>();
@@ -98,8 +104,9 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<SharedLinks>();
         services.TryAddSingleton<SessionServices>();
         services.TryAddSingleton<SessionTable>();
+        services.TryAddSingleton<SessionSweeper>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SharedLinks>());
-        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SessionTable>());
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SessionSweeper>());
         return services;
     }
 

@@ -79,6 +79,15 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     public Task ReleaseNamesAsync(string server) => Up(() => _inner.ReleaseNamesAsync(server));
 
+    public Task SaveTaskAsync(TaskRecord task) => Up(() => _inner.SaveTaskAsync(task));
+
+    public ValueTask<TaskRecord?> FindTaskAsync(string server, string taskId, CancellationToken cancel) => Up(() => _inner.FindTaskAsync(server, taskId, cancel));
+
+    public Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel) =>
+        Up(() => _inner.FindTasksOfAsync(server, issuer, subject, cancel));
+
+    public Task ExpireTasksAsync(DateTimeOffset now) => Up(() => _inner.ExpireTasksAsync(now));
+
     public ValueTask DisposeAsync() => _inner.DisposeAsync();
 
     private async Task CommitAsync(Func<Task> write)

@@ -47,8 +47,8 @@ internal sealed class Call : PendingRequest, IDisposable
     /// <summary>A value of the request that is another one on the server's side (a tool's own name, a resource's own URI).</summary>
     public (Slice Where, ReadOnlyMemory<byte> With)? Renamed { get; init; }
 
-    /// <summary>Done with a result before the client hears of it: what the gateway itself has to remember (level, subscriptions). May fail the call by an error message.</summary>
-    public Func<Task<string?>>? OnResult { get; init; }
+    /// <summary>Done with a result before the client hears of it: what the gateway itself has to remember (level, subscriptions, whose a task is). May fail the call by an error message.</summary>
+    public Func<Frame, Task<string?>>? OnResult { get; init; }
 
     /// <summary>Place in the session's list; the session's business.</summary>
     public LinkedListNode<Call>? Node { get; set; }

@@ -68,7 +68,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 // :: 4
                 switch (Decide(call, link, attempt, tries))
                 {
-                    case Next.Remember when await call.OnResult!() is { } forgotten:
+                    case Next.Remember when await call.OnResult!(attempt.Answer!) is { } forgotten:
                         Fail(call, CallFailure.OutcomeUnknown, forgotten);
                         return;
                     case Next.Remember or Next.Answer:

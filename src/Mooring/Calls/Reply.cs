@@ -30,5 +30,12 @@ internal abstract class Reply
     {
     }
 
+    /// <summary>The gateway's own answer.</summary>
+    public void Answer(Frame request, ReadOnlySpan<byte> result) => Complete(request.Raw(request.Envelope.Id), JsonRpc.Result(request.Id, result));
+
+    /// <inheritdoc cref="Answer"/>
+    public void Refuse(Frame request, int code, string message, byte[]? data = null) =>
+        Complete(request.Raw(request.Envelope.Id), JsonRpc.Error(request.Id, code, message, data));
+
     public void Complete(ReadOnlyMemory<byte> requestId, byte[] response) => Complete(requestId, new Message(Frame.Parse(response)));
 }

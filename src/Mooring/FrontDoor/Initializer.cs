@@ -109,11 +109,11 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
             return Generic(session, upstream: null);
         }
 
-        var known = catalogue.Find(upstream.Name, session.Links.Key(upstream)).InitializeResult;
+        var known = catalogue.Find(upstream.Name, session.Lists.Key(upstream)).InitializeResult;
         if (known.IsEmpty)
         {
             await LookAsync(session, upstream);
-            known = catalogue.Find(upstream.Name, session.Links.Key(upstream)).InitializeResult;
+            known = catalogue.Find(upstream.Name, session.Lists.Key(upstream)).InitializeResult;
         }
 
         if (known.IsEmpty)
@@ -129,7 +129,7 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
     {
         try
         {
-            await session.Links.GetAsync(upstream, CancellationToken.None).AsTask().WaitAsync(config.Current.Calls.FirstListWait, time);
+            await session.Links.OpenAsync(upstream, CancellationToken.None).AsTask().WaitAsync(config.Current.Calls.FirstListWait, time);
         }
         catch (TimeoutException)
         {
@@ -145,7 +145,7 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         var hasTasks = false;
         foreach (var upstream in upstreams.All)
         {
-            var known = catalogue.Find(upstream.Name, session.Links.Key(upstream));
+            var known = catalogue.Find(upstream.Name, session.Lists.Key(upstream));
             known = known.InitializeResult.IsEmpty ? catalogue.FindAny(upstream.Name) : known;
             hasTasks |= known.Declares("tasks");
             if (!known.InitializeResult.IsEmpty && JsonFields.String(known.InitializeResult.Span, "instructions"u8) is { Length: > 0 } text)

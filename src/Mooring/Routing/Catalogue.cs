@@ -14,9 +14,10 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
 {
     private readonly ConcurrentDictionary<(string Server, string Key), ServerLists> _entries = new();
     private readonly ConcurrentDictionary<string, DateTimeOffset> _confirmed = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(string Server, string Key, ListKind Kind), CatalogueDoubt> _doubts = new();
 
-    /// <summary>A list that sessions without a link of their own may have been shown is now another one.</summary>
-    public Action<string, string, ListKind>? Changed { get; set; }
+    /// <summary>A shared list is now another one.</summary>
+    public Action<CatalogueChange>? Changed { get; set; }
 
     /// <summary>Reads what the process before knew.</summary>
     public async Task LoadAsync(CancellationToken cancel)
@@ -45,6 +46,29 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
     public ServerLists FindAny(string server) =>
         _entries.TryGetValue((server, CatalogueKey.Base), out var lists) ? lists : _entries.FirstOrDefault(e => e.Key.Server == server).Value ?? ServerLists.Nothing;
 
+    /// <summary>Whether there is a list under exactly this key that nothing speaks against: it may be shown without asking.</summary>
+    public bool IsCertain(string server, string key, ListKind kind) => Find(server, key)[kind] is not null && !_doubts.ContainsKey((server, key, kind));
+
+    /// <summary>Whether those who may have been shown this list were told already that it is out of date.</summary>
+    public bool IsToldOutdated(string server, string key, ListKind kind) => _doubts.GetValueOrDefault((server, key, kind)) == CatalogueDoubt.Told;
+
+    /// <summary>
+    /// Something speaks against a shared list, without saying what everybody is shown now: it stays, and whoever needs it next asks first.
+    /// </summary>
+    public void Doubt(string server, string key, ListKind kind) => _doubts.TryAdd((server, key, kind), CatalogueDoubt.Untold);
+
+    /// <summary>The server says, to nobody in particular, that its list is another one: so may be what it shows under other conditions.</summary>
+    public void DoubtOthers(string server, ListKind kind)
+    {
+        foreach (var (entry, lists) in _entries)
+        {
+            if (entry.Server == server && entry.Key != CatalogueKey.Base && lists[kind] is not null)
+            {
+                _doubts[(server, entry.Key, kind)] = CatalogueDoubt.Told;
+            }
+        }
+    }
+
     public bool Knows(string server) => _entries.Keys.Any(k => k.Server == server);
 
     /// <summary>When a list of this server was last confirmed by it.</summary>
@@ -53,8 +77,8 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
     /// <summary>Whether a tool says of itself that executing it twice is the same as once.</summary>
     public bool IsDeclaredSafe(Session session, Upstream upstream, string tool)
     {
-        var lists = session.Links.Lists(upstream) ?? FindAny(upstream.Name);
-        if (lists[ListKind.Tools] is not { } tools || tools.Find(tool) is not { } item)
+        var tools = session.Lists.Of(upstream)?[ListKind.Tools] ?? Find(upstream.Name, session.Lists.Key(upstream))[ListKind.Tools] ?? FindAny(upstream.Name)[ListKind.Tools];
+        if (tools?.Find(tool) is not { } item)
         {
             return false;
         }
@@ -86,11 +110,12 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
         }
     }
 
-    /// <summary>Takes a list as the newest of this server and key.</summary>
+    /// <summary>Takes a list as what the server shows everybody under this key.</summary>
     /// <returns>The list to use: the known one where nothing changed, so that equal lists are one object.</returns>
     public ServerList Save(string server, string key, ServerList list)
     {
         _confirmed[server] = time.GetUtcNow();
+        _doubts.TryRemove((server, key, list.Kind), out var doubt);
         var known = Find(server, key)[list.Kind];
         if (known is not null && known.Hash == list.Hash)
         {
@@ -102,7 +127,12 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
         if (known is not null)
         {
             Log.ListChanged(logger, server, list.Kind.Key(), list.Items.Count);
-            Changed?.Invoke(server, key, list.Kind);
+            if (key == CatalogueKey.Base)
+            {
+                DoubtOthers(server, list.Kind);
+            }
+
+            Changed?.Invoke(new CatalogueChange(server, key, list, WasTold: doubt == CatalogueDoubt.Told));
         }
 
         return list;

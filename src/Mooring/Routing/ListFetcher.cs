@@ -1,15 +1,18 @@
+using System.Collections.Concurrent;
 using Mooring.Protocol;
 using Mooring.Upstreams;
 
 namespace Mooring.Routing;
 
 /// <summary>Reads whole lists from servers: every page, with a cap and a guard against cursors that go in a circle.</summary>
-internal static class ListFetcher
+internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListFetcher> logger)
 {
     private const int MaxPages = 1000;
 
+    private readonly ConcurrentDictionary<(string Server, ListKind Kind), bool> _cut = new();
+
     /// <returns>The list, or why there is none.</returns>
-    public static async Task<(ServerList? List, string Why)> FetchAsync(Link link, ListKind kind, CancellationToken cancel)
+    public async Task<(ServerList? List, string Why)> FetchAsync(Link link, ListKind kind, CancellationToken cancel)
     {
         if (!JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(kind.Capability())).IsPresent)
         {
@@ -20,7 +23,7 @@ internal static class ListFetcher
         var cursors = new HashSet<string>(StringComparer.Ordinal);
         byte[] parameters = [];
         long bytes = 0;
-        while (pages.Count < MaxPages)
+        while (true)
         {
             var attempt = await link.RequestAsync(kind.Method(), parameters, cancel);
             if (attempt.Kind == AttemptKind.SessionLost)
@@ -56,6 +59,13 @@ internal static class ListFetcher
             // An empty one is how some servers write "no more".
             if (JsonFields.String(page, "nextCursor"u8) is not { Length: > 0 } cursor)
             {
+                IsCut(link.Upstream, kind, isCut: false);
+                break;
+            }
+
+            if (pages.Count == MaxPages)
+            {
+                IsCut(link.Upstream, kind, isCut: true);
                 break;
             }
 
@@ -75,10 +85,30 @@ internal static class ListFetcher
         return (ServerList.Join(kind, pages), "");
     }
 
+    /// <summary>Said once, not at each reading; counted as long as it is so.</summary>
+    private void IsCut(Upstream upstream, ListKind kind, bool isCut)
+    {
+        if (isCut && _cut.TryAdd((upstream.Name, kind), true))
+        {
+            metrics.ListIsCut(upstream.Name, kind.Key(), isCut);
+            Log.Cut(logger, upstream.Name, kind.Method(), MaxPages);
+        }
+        else if (!isCut && _cut.TryRemove((upstream.Name, kind), out _))
+        {
+            metrics.ListIsCut(upstream.Name, kind.Key(), isCut);
+        }
+    }
+
     private static string Code(Frame error)
     {
         var body = error.Span(error.Envelope.Error);
         var at = JsonFields.Find(body, "code"u8);
         return at.IsPresent ? JsonText.Read(body.Slice(at.Start, at.Length)) : "";
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(240, LogLevel.Warning, "{Method} of server {Server} has more than {Pages} pages; what comes after them is not shown.", EventName = "ListCut")]
+        public static partial void Cut(ILogger logger, string server, string method, int pages);
     }
 }

@@ -14,10 +14,11 @@ internal sealed partial class MergedList
     private readonly Dictionary<string, Place> _places;
     private readonly Dictionary<(Upstream, string), string> _renamed;
 
-    private MergedList(ListKind kind, IReadOnlyList<(Upstream, ServerList)> sources, List<byte[]> items, Dictionary<string, Place> places, Dictionary<(Upstream, string), string> renamed)
+    private MergedList(ListKind kind, IReadOnlyList<(Upstream, ServerList)> sources, int settled, List<byte[]> items, Dictionary<string, Place> places, Dictionary<(Upstream, string), string> renamed)
     {
         Kind = kind;
         Sources = sources;
+        Settled = settled;
         Items = items;
         _places = places;
         _renamed = renamed;
@@ -29,24 +30,35 @@ internal sealed partial class MergedList
 
     public IReadOnlyList<(Upstream Upstream, ServerList List)> Sources { get; }
 
+    /// <summary>
+    /// How many of the sources, from the first, take names for good. Those after a server that is still starting do not yet: what both
+    /// list is to be that server's, as it comes first in the configuration.
+    /// </summary>
+    public int Settled { get; }
+
     /// <summary>The items, raw, with their shown names.</summary>
     public IReadOnlyList<byte[]> Items { get; }
 
     /// <summary>Of what it was made from; cursors are bound to it.</summary>
     public string Hash { get; }
 
-    public static MergedList Build(ListKind kind, IReadOnlyList<(Upstream Upstream, ServerList List)> sources, Names names, ILogger logger)
+    public static MergedList Build(ListKind kind, IReadOnlyList<(Upstream Upstream, ServerList List)> sources, int settled, Names names, ILogger logger)
     {
+        var passing = new Dictionary<string, string>(StringComparer.Ordinal);
         var items = new List<byte[]>();
         var places = new Dictionary<string, Place>(StringComparer.Ordinal);
         var renamed = new Dictionary<(Upstream, string), string>();
-        foreach (var (upstream, list) in sources)
+        for (var i = 0; i < sources.Count; i++)
         {
+            var (upstream, list) = sources[i];
+            Func<string, string, string> claim = i < settled
+                ? (what, name) => names.Claim(what, name, upstream.Name)
+                : (what, name) => names.Holder(what, name) ?? (passing.TryAdd(name, upstream.Name) ? upstream.Name : passing[name]);
             foreach (var item in list.Items)
             {
                 var shown = kind is ListKind.Tools or ListKind.Prompts
-                    ? ShownName(kind, upstream, item.Name, names, logger)
-                    : ShownUri(upstream, item.Name, names);
+                    ? ShownName(kind, upstream, item.Name, claim, logger)
+                    : ShownUri(upstream, item.Name, claim);
                 if (!places.TryAdd(shown, new Place(upstream, item.Name)))
                 {
                     if (places[shown].Upstream == upstream && places[shown].Name == item.Name)
@@ -74,7 +86,7 @@ internal sealed partial class MergedList
             }
         }
 
-        return new MergedList(kind, sources, items, places, renamed);
+        return new MergedList(kind, sources, settled, items, places, renamed);
     }
 
     public Place? Find(string shown) => _places.TryGetValue(shown, out var place) ? place : null;
@@ -85,9 +97,22 @@ internal sealed partial class MergedList
     public bool HasRenamed(Upstream upstream) => _renamed.Keys.Any(k => ReferenceEquals(k.Item1, upstream));
 
     /// <summary>The prefix that tells whose a resource is where two servers list the same URI.</summary>
-    public static string UriPrefix(string server) => $"mooring+{server}:";
+    /// <remarks>
+    /// A scheme has lower-case letters, digits, <c>+</c>, <c>-</c> and <c>.</c> only (RFC 3986, section 3.1; upper case counts as lower
+    /// case): an underscore becomes a dot, a capital its small letter after a plus. No name has dots or pluses of its own.
+    /// </remarks>
+    public static string UriPrefix(string server)
+    {
+        var prefix = new System.Text.StringBuilder("mooring+", server.Length + 12);
+        foreach (var c in server)
+        {
+            _ = c == '_' ? prefix.Append('.') : char.IsAsciiLetterUpper(c) ? prefix.Append('+').Append(char.ToLowerInvariant(c)) : prefix.Append(c);
+        }
 
-    private static string ShownName(ListKind kind, Upstream upstream, string name, Names names, ILogger logger)
+        return prefix.Append(':').ToString();
+    }
+
+    private static string ShownName(ListKind kind, Upstream upstream, string name, Func<string, string, string> claim, ILogger logger)
     {
         if (upstream.HasPrefix)
         {
@@ -95,7 +120,7 @@ internal sealed partial class MergedList
         }
 
         var plain = Names.Fit(name);
-        var holder = names.Claim(kind == ListKind.Tools ? "tool" : "prompt", plain, upstream.Name);
+        var holder = claim(kind == ListKind.Tools ? "tool" : "prompt", plain);
         if (holder == upstream.Name)
         {
             return plain;
@@ -106,8 +131,8 @@ internal sealed partial class MergedList
         return prefixed;
     }
 
-    private static string ShownUri(Upstream upstream, string uri, Names names) =>
-        names.Claim("resource", uri, upstream.Name) == upstream.Name ? uri : UriPrefix(upstream.Name) + uri;
+    private static string ShownUri(Upstream upstream, string uri, Func<string, string, string> claim) =>
+        claim("resource", uri) == upstream.Name ? uri : UriPrefix(upstream.Name) + uri;
 
     private static partial class Log
     {

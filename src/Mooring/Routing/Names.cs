@@ -43,6 +43,9 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
         return holder;
     }
 
+    /// <summary>The server that holds a name; null while nobody does.</summary>
+    public string? Holder(string kind, string name) => _holders.GetValueOrDefault((kind, name));
+
     /// <summary>Frees what servers that are no longer configured held.</summary>
     public void Release(Func<string, bool> isConfigured)
     {

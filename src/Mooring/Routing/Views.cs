@@ -15,39 +15,47 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
 
     /// <summary>The best list there is for a session without asking anyone; null when nothing was ever known.</summary>
     public ServerList? Known(Session session, Upstream upstream, ListKind kind) =>
-        session.Links.Lists(upstream)?[kind]
-        ?? catalogue.Find(upstream.Name, session.Links.Key(upstream))[kind]
+        session.Lists.Of(upstream)?[kind]
+        ?? catalogue.Find(upstream.Name, session.Lists.Key(upstream))[kind]
         ?? catalogue.FindAny(upstream.Name)[kind];
 
-    /// <summary>Whether a list is known under exactly the session's own conditions, so that nobody has to be asked first.</summary>
+    /// <summary>Whether a list is known under exactly the session's own conditions and nothing speaks against it, so that nobody has to be asked first.</summary>
     public bool IsKnown(Session session, Upstream upstream, ListKind kind) =>
-        catalogue.Find(upstream.Name, session.Links.Key(upstream))[kind] is not null
-        || (upstream.Health.IsAway && catalogue.FindAny(upstream.Name)[kind] is not null);
+        (session.Lists.Of(upstream)?[kind] is null ? catalogue.IsCertain(upstream.Name, session.Lists.Key(upstream), kind) : session.Lists.IsCertain(upstream, kind))
+        || (upstream.Health.IsAway && Known(session, upstream, kind) is not null);
 
     /// <summary>All servers together, from what is known.</summary>
     public MergedList Merged(Session session, ListKind kind)
     {
         var sources = new List<(Upstream, ServerList)>();
+        int? settled = null;
         foreach (var upstream in upstreams.All)
         {
             if (Known(session, upstream, kind) is { } list)
             {
                 sources.Add((upstream, list));
             }
+            else if (!upstream.Health.IsAway)
+            {
+                // It may still list what a later one lists too. One that is away must not keep names open for ever.
+                settled ??= sources.Count;
+            }
         }
+
+        var settles = settled ?? sources.Count;
 
         lock (_gate)
         {
             for (var node = _cache.First; node is not null; node = node.Next)
             {
-                if (node.Value.Kind == kind && Same(node.Value.Sources, sources))
+                if (node.Value.Kind == kind && node.Value.Settled == settles && Same(node.Value.Sources, sources))
                 {
                     return node.Value;
                 }
             }
         }
 
-        var built = MergedList.Build(kind, sources, names, logger);
+        var built = MergedList.Build(kind, sources, settles, names, logger);
         lock (_gate)
         {
             _cache.AddFirst(built);
@@ -97,7 +105,7 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
         foreach (var upstream in upstreams.All)
         {
             var prefix = MergedList.UriPrefix(upstream.Name);
-            if (uri.StartsWith(prefix, StringComparison.Ordinal))
+            if (uri.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))
             {
                 return (upstream, uri[prefix.Length..]);
             }

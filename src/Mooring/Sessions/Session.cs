@@ -34,6 +34,7 @@ internal sealed class Session
         Version = ProtocolVersions.TryParse(record.Version, out var version) ? version : ProtocolVersions.Latest;
         Principal = new Principal(record.Issuer, record.Subject);
         Log = new EventLog(record.Id, services.Store, services.Config, services.Time, services.Logger);
+        Lists = new SessionLists(this, services);
         Links = new SessionLinks(this, services);
         Outbox = new Outbox(this, services);
         Questions = new Questions(isMerged: record.Server is null);
@@ -54,6 +55,9 @@ internal sealed class Session
 
     /// <summary>Event logs of its streams.</summary>
     public EventLog Log { get; }
+
+    /// <summary>What its links have shown.</summary>
+    public SessionLists Lists { get; }
 
     /// <summary>Its links to servers.</summary>
     public SessionLinks Links { get; }
@@ -235,7 +239,7 @@ internal sealed class Session
     /// <summary>A server's list is another one now, as seen on a link that is not this session's own; with a link of its own it hears that there.</summary>
     public void ServerListChanged(Upstream upstream, ListKind kind)
     {
-        if (!upstream.IsPerSession || Links.Lists(upstream) is null)
+        if (!upstream.IsPerSession || !Lists.Hears(upstream, kind))
         {
             Outbox.SendListChanged(kind.Changed());
         }

@@ -82,15 +82,7 @@ internal sealed partial class SessionLinks
 
     private async Task OnListChangedAsync(Link link, ListKind kind, Frame frame)
     {
-        // Read first, told then: a client that asks at once is shown the new list.
-        var before = Lists(link.Upstream)?[kind] ?? services.Catalogue.Find(link.Upstream.Name, Key(link.Upstream))[kind];
-        var list = await RefreshAsync(link, kind, CancellationToken.None);
-        if (kind == ListKind.Resources)
-        {
-            await RefreshAsync(link, ListKind.Templates, CancellationToken.None);
-        }
-
-        if (list is null || before is null || before.Hash == list.Hash)
+        if (!await session.Lists.ChangedAsync(link, kind))
         {
             // Nothing new, or it could not be read: the server's word still counts.
             session.Outbox.Send(new Message(frame).ToLine());

@@ -14,25 +14,54 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 {
     private readonly Lock _gate = new();
     private List<Slot>? _slots;
-    private Task<IReadOnlyList<LinkRecord>>? _known;
+    private IReadOnlyList<LinkRecord> _known = [];
     private bool _disposed;
 
-    /// <summary>The key under which this session shares lists with others.</summary>
-    public string Key(Upstream upstream) =>
-        upstream.IsPerSession ? CatalogueKey.Of(session.Version, session.Record.InitializeParams.Span) : CatalogueKey.Base;
-
-    /// <summary>What this session's own link to the server has shown; null while it has shown nothing.</summary>
-    public ServerLists? Lists(Upstream upstream)
+    /// <summary>Takes over what a process before this one had open for this session. Before anything else.</summary>
+    public void Restore(IReadOnlyList<LinkRecord> links)
     {
-        lock (_gate)
+        _known = links;
+        foreach (var link in links)
         {
-            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream))?.Lists;
+            if (services.Upstreams.Find(link.Server) is { } upstream && upstream.Fingerprint == link.Fingerprint)
+            {
+                session.Lists.Restore(upstream, link);
+            }
         }
     }
 
-    /// <summary>A usable link to the server.</summary>
+    /// <summary>Subscriptions of a session that is back from the store must not wait for its next call.</summary>
+    public void Resume()
+    {
+        foreach (var upstream in services.Upstreams.All.Where(u => session.Server is null || session.Server == u.Name))
+        {
+            var subscribes = session.SubscriptionsAt(upstream).Any();
+            if (upstream.IsPerSession && subscribes)
+            {
+                _ = OpenAsync(upstream, CancellationToken.None).AsTask();
+            }
+            else if (!upstream.IsPerSession && (subscribes || session.Record.LogLevel is not null))
+            {
+                _ = services.Shared.JoinAsync(upstream, session);
+            }
+        }
+    }
+
+    /// <summary>A usable link to the server, for a request of the session.</summary>
     /// <returns>The link, or why there is none in words.</returns>
     public ValueTask<(Link? Link, string Why)> GetAsync(Upstream upstream, CancellationToken cancel)
+    {
+        if (upstream.IsPerSession)
+        {
+            session.Lists.Used(upstream);
+        }
+
+        return OpenAsync(upstream, cancel);
+    }
+
+    /// <summary>A usable link to the server, only to have it.</summary>
+    /// <inheritdoc cref="GetAsync"/>
+    public ValueTask<(Link? Link, string Why)> OpenAsync(Upstream upstream, CancellationToken cancel)
     {
         if (!upstream.IsPerSession)
         {
@@ -71,13 +100,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
-    /// <summary>Asks a server that nothing is known of for a list. Requests at once share the looking; the client that did not wait for it is told when it is done.</summary>
-    public Task LookAsync(Upstream upstream, ListKind kind)
+    public bool IsOpen(Upstream upstream)
     {
         lock (_gate)
         {
-            var looks = SlotLocked(upstream).Looks;
-            return looks[(int)kind] ??= LookOnceAsync(upstream, kind, looks);
+            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream)) is { Link.IsUsable: true };
         }
     }
 
@@ -85,6 +112,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     public async Task DropAsync(IReadOnlyList<Upstream> gone)
     {
         List<Link> links = [];
+        session.Lists.Drop(gone);
         lock (_gate)
         {
             foreach (var slot in _slots?.Where(s => gone.Contains(s.Upstream)).ToList() ?? [])
@@ -105,7 +133,16 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public async Task OnOpenedAsync(Link link, bool again)
     {
-        services.Catalogue.Save(link.Upstream.Name, Key(link.Upstream), link.InitializeResult);
+        services.Catalogue.Save(link.Upstream.Name, session.Lists.Key(link.Upstream), link.InitializeResult);
+        bool isNew;
+        lock (_gate)
+        {
+            var slot = SlotLocked(link.Upstream);
+            isNew = again || !slot.IsResuming;
+            slot.IsResuming = false;
+        }
+
+        session.Lists.Opened(link, isNew);
         if (again)
         {
             services.UpstreamMetrics.Reinitialized(link.Upstream.Name, "session_lost");
@@ -113,7 +150,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
         await ApplyAsync(link);
         await SaveAsync(link);
-        _ = RefreshAllAsync(link);
     }
 
     public void OnClosed(Link link, string why)
@@ -138,7 +174,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         if (session.Outbox.IsConnected || session.Record.Subscriptions.Count > 0)
         {
             // Somebody listens: what the server says of its own accord must not wait for the next call.
-            _ = GetAsync(link.Upstream, CancellationToken.None).AsTask();
+            _ = OpenAsync(link.Upstream, CancellationToken.None).AsTask();
         }
     }
 
@@ -170,33 +206,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
-    private async Task LookOnceAsync(Upstream upstream, ListKind kind, Task?[] looks)
-    {
-        await Task.Yield();
-        var started = services.Time.GetTimestamp();
-        try
-        {
-            var (link, _) = await GetAsync(upstream, CancellationToken.None);
-            if (link is null)
-            {
-                return;
-            }
-
-            var list = upstream.IsPerSession ? await RefreshAsync(link, kind, CancellationToken.None) : await services.Shared.RefreshAsync(link, kind);
-            if (list is not null && services.Time.GetElapsedTime(started) >= services.Config.Current.Calls.FirstListWait)
-            {
-                session.Outbox.SendListChanged(kind.Changed());
-            }
-        }
-        finally
-        {
-            lock (_gate)
-            {
-                looks[(int)kind] = null;
-            }
-        }
-    }
-
     private Slot SlotLocked(Upstream upstream)
     {
         _slots ??= new List<Slot>(1);
@@ -215,8 +224,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         await Task.Yield();
         try
         {
-            var known = (await KnownAsync()).FirstOrDefault(l => l.Server == slot.Upstream.Name && l.Fingerprint == slot.Upstream.Fingerprint);
-            var (link, why) = await slot.Upstream.OpenAsync(Parameters(), this, slot.WasOpened ? null : known, CancellationToken.None);
+            var known = slot.WasOpened ? null : _known.FirstOrDefault(l => l.Server == slot.Upstream.Name && l.Fingerprint == slot.Upstream.Fingerprint);
+            slot.IsResuming = known is not null;
+            var (link, why) = await slot.Upstream.OpenAsync(Parameters(), this, known, CancellationToken.None);
             lock (_gate)
             {
                 slot.Link = link;
@@ -240,21 +250,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             {
                 slot.Opening = null;
             }
-        }
-    }
-
-    /// <summary>What a process before this one had open for this session.</summary>
-    private async Task<IReadOnlyList<LinkRecord>> KnownAsync()
-    {
-        try
-        {
-            return await (_known ??= services.Store.FindLinksAsync(session.Id, CancellationToken.None));
-        }
-        catch (StoreException)
-        {
-            // Without the record the server gets a new session; nothing the client would notice.
-            _known = null;
-            return [];
         }
     }
 
@@ -293,7 +288,8 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
-    private async Task SaveAsync(Link link)
+    /// <summary>Keeps what a process after this one needs to go on with the link.</summary>
+    public async Task SaveAsync(Link link)
     {
         if (link.SessionId is null)
         {
@@ -310,6 +306,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                 Version = link.Version.ToWire(),
                 InitializeResult = link.InitializeResult,
                 Fingerprint = link.Upstream.Fingerprint,
+                OwnLists = session.Lists.Own(link.Upstream),
             });
         }
         catch (StoreException e)
@@ -317,51 +314,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             // After a restart the server gets a new session instead; that is all that is lost.
             Log.LinkNotKept(services.Logger, e, link.Upstream.Name);
         }
-    }
-
-    private async Task RefreshAllAsync(Link link)
-    {
-        foreach (var kind in ListKinds.All)
-        {
-            await RefreshAsync(link, kind, CancellationToken.None);
-        }
-    }
-
-    private async Task<ServerList?> RefreshAsync(Link link, ListKind kind, CancellationToken cancel)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), services.Time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
-        var (list, why) = await ListFetcher.FetchAsync(link, kind, both.Token);
-        if (list is null)
-        {
-            Log.ListNotRead(services.Logger, link.Upstream.Name, kind.Method(), why);
-            return null;
-        }
-
-        var key = Key(link.Upstream);
-        var shared = services.Catalogue.Find(link.Upstream.Name, key)[kind];
-        lock (_gate)
-        {
-            // From here on this session hears of changes below, and not also with those that have no link of their own.
-            var slot = SlotLocked(link.Upstream);
-            slot.Lists ??= ServerLists.Nothing with { InitializeResult = link.InitializeResult };
-        }
-
-        list = services.Catalogue.Save(link.Upstream.Name, key, list);
-        ServerList? shown;
-        lock (_gate)
-        {
-            var slot = SlotLocked(link.Upstream);
-            shown = slot.Lists?[kind] ?? shared;
-            slot.Lists = slot.Lists!.With(list);
-        }
-
-        if (shown is not null && shown.Hash != list.Hash)
-        {
-            session.Outbox.SendListChanged(kind.Changed());
-        }
-
-        return list;
     }
 
     private sealed class Slot(Upstream upstream)
@@ -375,18 +327,14 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         /// <summary>Whether this process ever had a link; what the store knows is then older.</summary>
         public bool WasOpened { get; set; }
 
-        public ServerLists? Lists { get; set; }
-
-        public Task?[] Looks { get; } = new Task?[ListKinds.Count];
+        /// <summary>Whether the link being opened goes on with a session that its server knows from before a restart.</summary>
+        public bool IsResuming { get; set; }
     }
 
     private static partial class Log
     {
         [LoggerMessage(500, LogLevel.Warning, "The link to server {Server} was not kept in the store.", EventName = "LinkNotKept")]
         public static partial void LinkNotKept(ILogger logger, Exception exception, string server);
-
-        [LoggerMessage(501, LogLevel.Warning, "{Method} of server {Server} could not be read: {Why}", EventName = "ListNotRead")]
-        public static partial void ListNotRead(ILogger logger, string server, string method, string why);
 
         [LoggerMessage(502, LogLevel.Warning, "Server {Server} asks the client too much at once; the request was refused.", EventName = "TooManyQuestions")]
         public static partial void TooManyQuestions(ILogger logger, string server);

@@ -8,7 +8,7 @@ namespace Mooring.Sessions;
 
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
-    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, ILoggerFactory loggers)
+    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
 
@@ -19,6 +19,8 @@ internal sealed class SessionServices(
     public UpstreamTable Upstreams => upstreams;
 
     public Catalogue Catalogue => catalogue;
+
+    public ListFetcher Fetcher => fetcher;
 
     public StreamsMetrics Streams => streams;
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using Mooring.Calls;
 using Mooring.Configuration;
+using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Streams;
 using Mooring.Upstreams;
@@ -26,47 +26,29 @@ internal enum SessionMiss
 /// The sessions of this process. Makes them, brings them back from the store with their id (right after a restart, without the client
 /// noticing), ends them. The store's record is the authority; what is here is a cache of it with the live parts.
 /// </summary>
-internal sealed partial class SessionTable : IHeartbeatHandler
+internal sealed partial class SessionTable
 {
-    private static readonly TimeSpan TouchEvery = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan UnloadAfter = TimeSpan.FromMinutes(10);
-
     private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task<Session?>> _loading = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Principal, int> _perUser = new();
     private readonly ConcurrentDictionary<Principal, int> _streamsPerUser = new();
     private readonly SessionServices _services;
-    private readonly CallRunner _runner;
     private readonly SessionMetrics _metrics;
-    private long _nextTouch;
-    private long _nextTick;
-    private int _sweeping;
 
-    public SessionTable(SessionServices services, CallRunner runner, SessionMetrics metrics)
+    public SessionTable(SessionServices services, SessionMetrics metrics)
     {
         _services = services;
-        _runner = runner;
         _metrics = metrics;
         services.Shared.Broadcast = Broadcast;
-        services.Catalogue.Changed = (server, key, kind) =>
-        {
-            if (services.Upstreams.Find(server) is { } upstream)
-            {
-                Broadcast(upstream, session =>
-                {
-                    if (session.Links.Key(upstream) == key)
-                    {
-                        session.ServerListChanged(upstream, kind);
-                    }
-                });
-            }
-        };
+        services.Catalogue.Changed = OnCatalogueChanged;
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
     }
 
     public int Count => _sessions.Count;
 
-    public IEnumerable<Session> All => _sessions.Values;
+    public IEnumerable<Session> All => _sessions.Select(entry => entry.Value);
+
+    public bool Has(string id) => _sessions.ContainsKey(id);
 
     /// <summary>Makes a session and commits its record: only then may its id leave.</summary>
     public async Task<(Session? Session, SessionMiss Miss)> CreateAsync(SessionRecord record)
@@ -176,41 +158,6 @@ internal sealed partial class SessionTable : IHeartbeatHandler
         session.Disconnected();
     }
 
-    public void OnHeartbeat(long now)
-    {
-        if (now < _nextTick)
-        {
-            return;
-        }
-
-        // Deadlines are seconds and minutes; a fifth of a second is fine enough, and ten thousand sessions are walked in well under a millisecond.
-        _nextTick = now + (_services.Time.TimestampFrequency / 5);
-        var idle = _services.Config.Current.Sessions.Idle;
-        foreach (var (_, session) in _sessions)
-        {
-            _runner.Tick(session, now);
-            var quiet = session.IdleFor(now);
-            if (quiet > idle)
-            {
-                _ = EndAsync(session, StreamReason.SessionExpired);
-            }
-            else if (quiet > UnloadAfter && session.RunningCalls == 0 && session.Links.Open.Count == 0 && session.Questions.Count == 0)
-            {
-                // The store has all of it; the next request brings it back.
-                Forget(session);
-            }
-        }
-
-        if (now >= _nextTouch && Interlocked.Exchange(ref _sweeping, 1) == 0)
-        {
-            _nextTouch = now + (long)(TouchEvery.TotalSeconds * _services.Time.TimestampFrequency);
-            _ = SweepAsync();
-        }
-    }
-
-    /// <summary>Writes down what only memory knows; at a stop.</summary>
-    public Task SaveAsync() => TouchAsync();
-
     private static (Session?, SessionMiss) Check(Session session, Principal principal, string? server) =>
         session.IsEnded || session.Principal != principal || !string.Equals(session.Server, server, StringComparison.Ordinal)
             ? (null, SessionMiss.NotFound)
@@ -253,8 +200,11 @@ internal sealed partial class SessionTable : IHeartbeatHandler
             return null;
         }
 
+        var links = await _services.Store.FindLinksAsync(id, CancellationToken.None);
         session = new Session(record, _services);
+        session.Links.Restore(links);
         Keep(session);
+        session.Links.Resume();
         Log.SessionBack(_services.Logger, id[..6]);
         return session;
     }
@@ -268,7 +218,8 @@ internal sealed partial class SessionTable : IHeartbeatHandler
         }
     }
 
-    private void Forget(Session session)
+    /// <summary>Takes the session out of memory; its record stays.</summary>
+    public void Forget(Session session)
     {
         if (_sessions.TryRemove(session.Id, out _))
         {
@@ -288,6 +239,29 @@ internal sealed partial class SessionTable : IHeartbeatHandler
         }
     }
 
+    private void OnCatalogueChanged(CatalogueChange change)
+    {
+        if (_services.Upstreams.Find(change.Server) is not { } upstream)
+        {
+            return;
+        }
+
+        // What is shown to links that declare nothing stands for the server as a whole: whoever has no link of its own asks again.
+        Broadcast(upstream, session =>
+        {
+            var isItsKey = session.Lists.Key(upstream) == change.Key;
+            if (isItsKey)
+            {
+                session.Lists.Share(upstream, change.List);
+            }
+
+            if (!change.WasTold && (isItsKey || change.Key == CatalogueKey.Base))
+            {
+                session.ServerListChanged(upstream, change.List.Kind);
+            }
+        });
+    }
+
     private async Task OnServersChangedAsync(IReadOnlyList<Upstream> gone)
     {
         foreach (var (_, session) in _sessions)
@@ -299,51 +273,6 @@ internal sealed partial class SessionTable : IHeartbeatHandler
                 session.Outbox.SendListChanged("notifications/prompts/list_changed");
                 session.Outbox.SendListChanged("notifications/resources/list_changed");
             }
-        }
-    }
-
-    private async Task SweepAsync()
-    {
-        try
-        {
-            await TouchAsync();
-            var before = _services.Time.GetUtcNow() - _services.Config.Current.Sessions.Idle;
-            foreach (var id in await _services.Store.FindIdleSessionsAsync(before, limit: 1000, CancellationToken.None))
-            {
-                if (!_sessions.ContainsKey(id))
-                {
-                    await _services.Store.DeleteSessionAsync(id);
-                }
-            }
-
-            await _services.Store.ExpireEventsAsync(_services.Time.GetUtcNow() - _services.Config.Current.EventLog.Age);
-        }
-        catch (StoreException e)
-        {
-            Log.StoreFailed(_services.Logger, e);
-        }
-        finally
-        {
-            Volatile.Write(ref _sweeping, 0);
-        }
-    }
-
-    private async Task TouchAsync()
-    {
-        var seen = new List<(string, DateTimeOffset)>();
-        var now = _services.Time.GetTimestamp();
-        var today = _services.Time.GetUtcNow();
-        foreach (var (id, session) in _sessions)
-        {
-            if (session.TakeSeen(now) is { } ago)
-            {
-                seen.Add((id, today - ago));
-            }
-        }
-
-        if (seen.Count > 0)
-        {
-            await _services.Store.TouchSessionsAsync(seen);
         }
     }
 

@@ -10,7 +10,7 @@ namespace Mooring.Sessions;
 /// the first look at a server nobody knows yet, and the probes of servers that are away. They declare no client capabilities, because
 /// nobody could say whose client a server's request is for.
 /// </summary>
-internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue catalogue, TimeProvider time, ILogger<SharedLinks> logger)
+internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, TaskOwners owners, TimeProvider time, ILogger<SharedLinks> logger)
     : ILinkOwner, IHeartbeatHandler, IAsyncDisposable
 {
     private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(10);
@@ -72,6 +72,12 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         {
             await ApplyAsync(link);
         }
+
+        if (again)
+        {
+            // Its server may have come back as another release.
+            _ = RefreshAllAsync(link);
+        }
     }
 
     public void OnClosed(Link link, string why)
@@ -85,53 +91,11 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         }
     }
 
-    public void OnMessage(Link link, Frame frame, PendingRequest? related)
-    {
-        if (frame.Kind == FrameKind.Request)
-        {
-            var answer = frame.Method == McpMethod.Ping
-                ? JsonRpc.Result(frame.Id, "{}"u8)
-                : JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "This link declares no client capabilities.");
-            _ = link.SendAsync(answer, CancellationToken.None).AsTask();
-            return;
-        }
-
-        var shared = !link.Upstream.IsPerSession;
-        switch (frame.Method)
-        {
-            case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
-                _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value);
-                break;
-            case McpMethod.Progress when related is Calls.Call call && call.Request.Envelope.MetaProgressToken.IsPresent:
-                var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
-                call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine());
-                break;
-            case McpMethod.ResourcesUpdated when shared:
-                var uri = frame.Text(frame.Envelope.Uri);
-                var line = new Message(frame).ToLine();
-                Broadcast?.Invoke(link.Upstream, session => session.Updated(link.Upstream, uri, line));
-                break;
-            case McpMethod.Message when related is Calls.Call call:
-                if (LogLevels.Passes(frame, call.Session.Record.LogLevel))
-                {
-                    call.Reply.Send(new Message(frame).ToLine());
-                }
-
-                break;
-            case McpMethod.Message:
-                Log.ServerSaid(logger, link.Upstream.Name, frame.ToString());
-                break;
-            case McpMethod.Other or McpMethod.TasksStatus when related is Calls.Call call:
-                call.Reply.Send(call.Session.ToClient(link.Upstream, new Message(frame).ToLine()));
-                break;
-        }
-    }
-
     /// <summary>Reads a list on a shared link.</summary>
     public async Task<ServerList?> RefreshAsync(Link link, ListKind kind)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), time);
-        var (list, why) = await ListFetcher.FetchAsync(link, kind, limit.Token);
+        var (list, why) = await fetcher.FetchAsync(link, kind, limit.Token);
         if (list is null)
         {
             Log.ListNotRead(logger, link.Upstream.Name, kind.Method(), why);
@@ -139,6 +103,29 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         }
 
         return catalogue.Save(link.Upstream.Name, CatalogueKey.Base, list);
+    }
+
+    /// <summary>A session came back from the store: the link carries its level and subscriptions too, which a link opened meanwhile knows nothing of.</summary>
+    public async Task JoinAsync(Upstream upstream, Session session)
+    {
+        bool opens;
+        lock (_gate)
+        {
+            opens = _slots.GetValueOrDefault(upstream) is not { } slot || (slot.Link is not { IsUsable: true } && slot.Opening is null);
+        }
+
+        try
+        {
+            var (link, _) = await GetAsync(upstream, _stopping.Token);
+            if (link is not null && !opens)
+            {
+                await ApplyAsync(link, session.SubscriptionsAt(upstream));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The gateway stops.
+        }
     }
 
     /// <summary>A session changed its level or subscriptions: the shared link follows.</summary>
@@ -308,20 +295,6 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         }
     }
 
-    private async Task OnListChangedAsync(Link link, ListKind kind)
-    {
-        var before = catalogue.Find(link.Upstream.Name, CatalogueKey.Base)[kind];
-        var list = await RefreshAsync(link, kind);
-        if (!link.Upstream.IsPerSession && before is not null && list is not null && before.Hash != list.Hash)
-        {
-            // The catalogue has told everyone.
-            return;
-        }
-
-        // Sessions with a link of their own hear it on that one.
-        Broadcast?.Invoke(link.Upstream, session => session.ServerListChanged(link.Upstream, kind));
-    }
-
     private async Task RefreshAllAsync(Link link)
     {
         foreach (var kind in ListKinds.All)
@@ -331,15 +304,17 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
     }
 
     /// <summary>The most verbose level and all subscriptions of the sessions that share the link.</summary>
-    private async Task ApplyAsync(Link link)
+    private Task ApplyAsync(Link link)
     {
         var uris = new HashSet<string>(StringComparer.Ordinal);
+        Broadcast?.Invoke(link.Upstream, session => uris.UnionWith(session.SubscriptionsAt(link.Upstream)));
+        return ApplyAsync(link, uris);
+    }
+
+    private async Task ApplyAsync(Link link, IEnumerable<string> uris)
+    {
         string? level = null;
-        Broadcast?.Invoke(link.Upstream, session =>
-        {
-            level = LogLevels.MoreVerbose(level, session.Record.LogLevel);
-            uris.UnionWith(session.SubscriptionsAt(link.Upstream));
-        });
+        Broadcast?.Invoke(link.Upstream, session => level = LogLevels.MoreVerbose(level, session.Record.LogLevel));
         if (level is not null && JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, "logging"u8).IsPresent)
         {
             await link.RequestAsync("logging/setLevel", [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'], _stopping.Token);

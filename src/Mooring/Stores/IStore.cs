@@ -91,6 +91,19 @@ internal interface IStore : IAsyncDisposable
     Task<string> ClaimNameAsync(NameRecord name);
 
     Task ReleaseNamesAsync(string server);
+
+    // Tasks: whose they are, where several people share a link
+
+    /// <summary>Inserts or replaces by (server, task id).</summary>
+    Task SaveTaskAsync(TaskRecord task);
+
+    ValueTask<TaskRecord?> FindTaskAsync(string server, string taskId, CancellationToken cancel);
+
+    /// <summary>Ids of one person's tasks at a server.</summary>
+    Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel);
+
+    /// <summary>Drops rows that expire before <paramref name="now"/>.</summary>
+    Task ExpireTasksAsync(DateTimeOffset now);
 }
 
 /// <summary>The store itself failed (not reachable, full, damaged); what was asked for may be tried again.</summary>

@@ -54,6 +54,9 @@ internal sealed record LinkRecord
 
     /// <summary>A hash of what the link was opened with (address, headers, client parameters); a link with another hash is not reused.</summary>
     public required string Fingerprint { get; init; }
+
+    /// <summary>Lists that this link alone was shown, one JSON object with a list's raw result under each kind; empty: it was shown what everybody is.</summary>
+    public ReadOnlyMemory<byte> OwnLists { get; init; }
 }
 
 internal enum StreamKind
@@ -122,6 +125,14 @@ internal sealed record EventRecord(
 /// <param name="Hash">Of the body, to notice changes.</param>
 /// <param name="Fetched">When the upstream last confirmed it.</param>
 internal sealed record CatalogueRecord(string Server, string Key, string Kind, ReadOnlyMemory<byte> Body, string Hash, DateTimeOffset Fetched);
+
+/// <summary>Whose task it is, on a link that serves several people.</summary>
+/// <param name="Server">The upstream.</param>
+/// <param name="TaskId">That upstream's own id of it.</param>
+/// <param name="Issuer">As in <see cref="SessionRecord.Issuer"/>.</param>
+/// <param name="Subject">As in <see cref="SessionRecord.Subject"/>.</param>
+/// <param name="Expires">When the row may go.</param>
+internal sealed record TaskRecord(string Server, string TaskId, string Issuer, string Subject, DateTimeOffset Expires);
 
 /// <summary>Who holds a merged name.</summary>
 /// <param name="Kind"><c>tool</c>, <c>prompt</c> or <c>resource</c>.</param>

@@ -9,10 +9,12 @@ internal sealed class UpstreamMetrics
 {
     private readonly ConcurrentDictionary<string, UpstreamState> _states = new(StringComparer.Ordinal);
     private readonly Counter<long> _reinitialized;
+    private readonly UpDownCounter<int> _listsCut;
 
     public UpstreamMetrics(MooringMeter meter)
     {
         _reinitialized = meter.Meter.CreateCounter<long>("mooring.upstream.reinitialized", "{session}");
+        _listsCut = meter.Meter.CreateUpDownCounter<int>("mooring.upstream.lists_cut", "{list}");
         meter.Meter.CreateObservableGauge("mooring.upstream.state", Measure, "1");
     }
 
@@ -22,6 +24,9 @@ internal sealed class UpstreamMetrics
 
     public void Reinitialized(string server, string reason) =>
         _reinitialized.Add(1, new("server", server), new("reason", reason));
+
+    /// <summary>A list of the server is longer than is read, or is no more.</summary>
+    public void ListIsCut(string server, string list, bool isCut) => _listsCut.Add(isCut ? 1 : -1, new("server", server), new("list", list));
 
     private IEnumerable<Measurement<int>> Measure()
     {

@@ -18,7 +18,7 @@ public sealed class CatalogueTests
     {
         _store = new MemoryStore(_clock);
         _catalogue = New();
-        _catalogue.Changed = (server, key, kind) => _changed.Add($"{server} {key} {kind}");
+        _catalogue.Changed = change => _changed.Add($"{change.Server} {change.Key} {change.List.Kind}{(change.WasTold ? " told" : "")}");
     }
 
     [Fact]

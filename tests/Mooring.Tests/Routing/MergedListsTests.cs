@@ -371,4 +371,29 @@ public sealed class MergedListsTests
         while (parameters is not null && pages.Count < 10);
         return pages;
     }
+
+    [Fact]
+    public async Task UpstreamPages_MoreThanAreRead_AreCutWithOneWarning()
+    {
+        var a = new ListingServer("a");
+        a.Before = e =>
+        {
+            if ((string?)e.Message?["method"] != "tools/list")
+            {
+                return false;
+            }
+
+            var page = int.Parse((string?)e.Message["params"]?["cursor"] ?? "1", System.Globalization.CultureInfo.InvariantCulture);
+            e.Result($$"""{"tools":[{"name":"t{{page}}"}],"nextCursor":"{{page + 1}}"}""");
+            return true;
+        };
+        await using var gateway = await GatewayAsync(null, a);
+        var client = await gateway.ClientAsync(path: "/servers/a/mcp");
+
+        // Read on the link that watches as well as on the session's.
+        Assert.Equal(1000, (await client.ListAsync("tools")).Count);
+        await gateway.UntilAsync(() => a.Exchanges("tools/list").Count == 2000, "both links were read");
+
+        Assert.Single(gateway.LogLines.Lines, line => line.Contains("more than 1000 pages", StringComparison.Ordinal));
+    }
 }

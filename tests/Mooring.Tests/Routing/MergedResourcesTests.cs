@@ -222,4 +222,32 @@ public sealed class MergedResourcesTests
         await client.ListAsync("resourceTemplates");
         return client;
     }
+
+    [Fact]
+    public async Task FirstStart_TheFirstServerIsSlow_TheUriIsStillTheFirsts()
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _a.Before = e =>
+        {
+            if (release.Task.IsCompleted || (string?)e.Message?["method"] != "resources/list")
+            {
+                return false;
+            }
+
+            _ = release.Task.ContinueWith(_ => e.Result($$"""{"resources":[{{Uris("u:1")[0]}}]}"""), TaskScheduler.Default);
+            return true;
+        };
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync();
+        using var stream = await client.GetAsync();
+        var first = gateway.PassTimeAsync(client.ListAsync("resources"), new Mooring.Configuration.CallsConfig().FirstListWait * 2, "the list came without the first server");
+        Assert.Equal(["u:1", "u:2"], await first);
+        Assert.Equal("b:u:1", (string?)(await client.ReadAsync("u:1"))["result"]!["contents"]![0]!["text"]);
+
+        release.SetResult();
+        Assert.Equal("notifications/resources/list_changed", (string?)(await stream.Events.MessageAsync())["method"]);
+
+        Assert.Equal(["u:1", "mooring+b:u:1", "u:2"], await client.ListAsync("resources"));
+        Assert.Equal("a:u:1", (string?)(await client.ReadAsync("u:1"))["result"]!["contents"]![0]!["text"]);
+    }
 }

@@ -1,3 +1,4 @@
+using Mooring.Configuration;
 using Xunit;
 using static Mooring.Tests.Routing.Asking;
 
@@ -106,6 +107,76 @@ public sealed class MergedTasksTests
         Assert.Equal("t", (string?)(await client.ResultAsync("x"))["result"]!["task"]!["taskId"]);
         Assert.Equal("t", (string?)(await client.AskAsync("tasks/get", """{"taskId":"t"}"""))["result"]!["taskId"]);
     }
+
+    [Theory]
+    [InlineData("/mcp", "a.")]
+    [InlineData("/servers/a/mcp", "")]
+    public async Task SharedLink_ATaskIsThereOnlyForItsMaker(string path, string prefix)
+    {
+        await using var gateway = await GatewayAsync(Shared, _a);
+        var ada = await gateway.ClientAsync(path: path, user: "ada");
+        var eve = await gateway.ClientAsync(path: path, user: "eve");
+        Assert.Equal(prefix + "t", await MakeAsync(ada, "t"));
+        Assert.Equal(prefix + "u", await MakeAsync(eve, "u"));
+        var adaLater = await gateway.ClientAsync(path: path, user: "ada");
+        var task = $$"""{"taskId":"{{prefix}}t"}""";
+
+        foreach (var method in new[] { "tasks/get", "tasks/result", "tasks/cancel" })
+        {
+            Assert.Equal(-32602, (int?)(await eve.AskAsync(method, task))["error"]?["code"]);
+            Assert.Equal(-32602, (int?)(await ada.AskAsync(method, $$"""{"taskId":"{{prefix}}none"}"""))["error"]?["code"]);
+            Assert.Empty(_a.Exchanges(method));
+            Assert.NotNull((await ada.AskAsync(method, task))["result"]);
+            Assert.NotNull((await adaLater.AskAsync(method, task))["result"]);
+        }
+
+        Assert.Equal([prefix + "t"], await TasksAsync(adaLater));
+        Assert.Equal([prefix + "u"], await TasksAsync(eve));
+        Assert.Empty(await TasksAsync(await gateway.ClientAsync(path: path)));
+    }
+
+    [Fact]
+    public async Task SharedLink_HowATaskIsDoing_IsToldToItsMakerOnly()
+    {
+        await using var gateway = await GatewayAsync(Shared, _a);
+        var ada = await gateway.ClientAsync(path: "/mcp", user: "ada");
+        var eve = await gateway.ClientAsync(path: "/mcp", user: "eve");
+        await MakeAsync(ada, "t");
+        using var adas = await ada.GetAsync();
+        using var eves = await eve.GetAsync();
+
+        await (await _a.StreamOfLatestAsync("tools/call")).SendAsync("""{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"t","status":"completed"}}""");
+
+        Assert.Equal("a.t", (string?)(await adas.Events.MessageAsync())["params"]!["taskId"]);
+        gateway.Tell(eve, "marker");
+        Assert.Equal("marker", (string?)(await eves.Events.MessageAsync())["params"]!["data"]);
+    }
+
+    [Fact]
+    public async Task SharedLink_StoreAway_TheTasksIdDoesNotLeave()
+    {
+        FaultyStore? store = null;
+        await using var gateway = await GatewayAsync(Shared with { Store = time => store = new FaultyStore(time) }, _a);
+        var ada = await gateway.ClientAsync(path: "/servers/a/mcp", user: "ada");
+        await ada.ListAsync("tools");
+        store!.IsAway = true;
+
+        using var reply = await ada.RequestAsync("tools/call", """{"name":"x","arguments":{},"task":{}}""");
+
+        Assert.Equal("outcome_unknown", (string?)(await reply.MessageAsync())["error"]!["data"]!["mooring"]!["reason"]);
+    }
+
+    private static FixtureOptions Shared => new() { Server = server => server with { Scope = LinkScope.Shared } };
+
+    private async Task<string?> MakeAsync(McpTestClient client, string id)
+    {
+        _a.CallResult = $$$"""{"task":{"taskId":"{{{id}}}","status":"working","ttl":60000}}""";
+        var name = client.Path == "/mcp" ? "a__x" : "x";
+        return (string?)(await client.AskAsync("tools/call", $$$"""{"name":"{{{name}}}","arguments":{},"task":{"ttl":60000}}"""))["result"]!["task"]!["taskId"];
+    }
+
+    private static async Task<List<string>> TasksAsync(McpTestClient client) =>
+        [.. (await client.AskAsync("tasks/list"))["result"]!["tasks"]!.AsArray().Select(task => (string)task!["taskId"]!)];
 
     private static ListingServer WithTasks(string name) => new(name)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using Mooring.Tests.Routing;
 using Xunit;
 
 namespace Mooring.Tests.Sessions;
@@ -161,4 +162,72 @@ public sealed class RestartTests : IDisposable
 
     private Task<GatewayFixture> StartAsync(FakeClock clock, FakeUpstream server) =>
         GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Directory = _directory }, server);
+
+    [Fact]
+    public async Task Restart_SubscribedOnASharedLink_HearsOfUpdatesWithoutACall()
+    {
+        var clock = new FakeClock();
+        var server = new ListingServer("one") { Resources = ListingServer.Uris("u:1") };
+        string? id;
+        await using (var before = await SharedAsync(clock, server))
+        {
+            var client = await before.ClientAsync();
+            id = client.SessionId;
+            (await client.RequestAsync("resources/subscribe", """{"uri":"u:1"}""")).Dispose();
+        }
+
+        await using var after = await SharedAsync(clock, server);
+        var again = after.NewClient();
+        again.SessionId = id;
+        using var stream = await after.ListenAsync(again);
+        await after.UntilAsync(() => server.Exchanges("resources/subscribe").Count == 2, "the new link subscribed");
+
+        await (await server.StreamOfLatestAsync("resources/subscribe")).SendAsync("""{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"u:1"}}""");
+        Assert.Equal("u:1", (string?)(await stream.Events.MessageAsync())["params"]!["uri"]);
+    }
+
+    [Fact]
+    public async Task SharedLinkLost_WhileASubscribedSessionIsOutOfMemory_HearsOfUpdatesWhenItIsBack()
+    {
+        var server = new ListingServer("one") { Resources = ListingServer.Uris("u:1") };
+        await using var gateway = await SharedAsync(new FakeClock(), server);
+        var client = await gateway.ClientAsync();
+        (await client.RequestAsync("resources/subscribe", """{"uri":"u:1"}""")).Dispose();
+        await gateway.UntilAsync(() => gateway.Sessions.Count == 0, "the session was put away", TimeSpan.FromMinutes(15));
+        server.Fake.ForgetSessions();
+        var other = await gateway.ClientAsync();
+        await other.ResultAsync("x");
+        Assert.Single(server.Exchanges("resources/subscribe"));
+
+        using var stream = await gateway.ListenAsync(client);
+        await gateway.UntilAsync(() => server.Exchanges("resources/subscribe").Count == 2, "the link subscribed again");
+
+        await (await server.StreamOfLatestAsync("resources/subscribe")).SendAsync("""{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"u:1"}}""");
+        Assert.Equal("u:1", (string?)(await stream.Events.MessageAsync())["params"]!["uri"]);
+    }
+
+    [Fact]
+    public async Task Restart_SubscribedOnItsOwnLink_HearsOfUpdatesWithoutACall()
+    {
+        var clock = new FakeClock();
+        var server = new ListingServer("one") { Resources = ListingServer.Uris("u:1") };
+        string? id;
+        await using (var before = await GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Directory = _directory }, server.Fake))
+        {
+            var client = await before.ClientAsync();
+            id = client.SessionId;
+            (await client.RequestAsync("resources/subscribe", """{"uri":"u:1"}""")).Dispose();
+        }
+
+        await using var after = await GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Directory = _directory }, server.Fake);
+        var again = after.NewClient();
+        again.SessionId = id;
+        using var stream = await after.ListenAsync(again);
+
+        await after.UntilAsync(() => server.Exchanges("resources/subscribe").Count == 2, "the link subscribed again");
+        Assert.Equal(server.Exchanges("resources/subscribe")[0].Session, server.Exchanges("resources/subscribe")[1].Session);
+    }
+
+    private Task<GatewayFixture> SharedAsync(FakeClock clock, ListingServer server) => GatewayFixture.StartAsync(
+        new FixtureOptions { Clock = clock, Directory = _directory, Server = s => s with { Scope = Mooring.Configuration.LinkScope.Shared } }, server.Fake);
 }

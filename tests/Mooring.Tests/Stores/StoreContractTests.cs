@@ -252,4 +252,24 @@ public abstract partial class StoreContractTests : IAsyncLifetime
             [new NameRecord("prompt", "search", "b"), new NameRecord("tool", "search", "b")],
             (await _store.LoadNamesAsync(Cancel)).OrderBy(name => name.Kind, StringComparer.Ordinal));
     }
+
+    [Fact]
+    public async Task Tasks_AreFoundByIdAndByPersonUntilTheyExpire()
+    {
+        var task = new TaskRecord("a", "t", "issuer", "ada", FakeClock.Start.AddMinutes(1));
+        await _store.SaveTaskAsync(task with { Subject = "eve" });
+        await _store.SaveTaskAsync(task);
+        await _store.SaveTaskAsync(task with { Server = "b", Subject = "bob", Expires = FakeClock.Start.AddMinutes(3) });
+
+        Assert.Equal(task, await _store.FindTaskAsync("a", "t", Cancel));
+        Assert.Null(await _store.FindTaskAsync("a", "u", Cancel));
+        Assert.Equal(["t"], await _store.FindTasksOfAsync("a", "issuer", "ada", Cancel));
+        Assert.Empty(await _store.FindTasksOfAsync("a", "issuer", "eve", Cancel));
+        Assert.Empty(await _store.FindTasksOfAsync("b", "issuer", "ada", Cancel));
+
+        await _store.ExpireTasksAsync(FakeClock.Start.AddMinutes(2));
+
+        Assert.Null(await _store.FindTaskAsync("a", "t", Cancel));
+        Assert.NotNull(await _store.FindTaskAsync("b", "t", Cancel));
+    }
 }

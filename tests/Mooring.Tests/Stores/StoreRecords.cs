@@ -30,6 +30,7 @@ internal static class StoreRecords
         Version = "2025-06-18",
         InitializeResult = Utf8("""{"capabilities":{}}"""),
         Fingerprint = "f00",
+        OwnLists = Utf8("""{"tools":{"tools":[]}}"""),
     };
 
     public static StreamRecord Call(string stream = "stream", string session = "session") => new()
@@ -62,7 +63,7 @@ internal static class StoreRecords
             + Text(session.InitializeParams) + Line(session.Subscriptions);
 
     public static string Describe(LinkRecord link) =>
-        Line(link with { InitializeResult = default }) + Text(link.InitializeResult);
+        Line(link with { InitializeResult = default, OwnLists = default }) + Text(link.InitializeResult) + Text(link.OwnLists);
 
     public static string Describe(StreamRecord? stream) =>
         stream is null ? "none" : Line(stream with { RequestIds = [] }) + Line(stream.RequestIds);

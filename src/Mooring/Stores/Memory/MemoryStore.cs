@@ -7,6 +7,7 @@ internal sealed class MemoryStore(TimeProvider time) : IStore
     private readonly Dictionary<string, MemorySession> _sessions = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Server, string Key, string Kind), CatalogueRecord> _catalogue = [];
     private readonly Dictionary<(string Kind, string Name), NameRecord> _names = [];
+    private readonly Dictionary<(string Server, string TaskId), TaskRecord> _tasks = [];
 
     public Task OpenAsync(CancellationToken cancel) => Task.CompletedTask;
 
@@ -91,7 +92,7 @@ internal sealed class MemoryStore(TimeProvider time) : IStore
     }
 
     public Task SaveLinkAsync(LinkRecord link) => With(
-        link.SessionId, session => session.Links[link.Server] = link with { InitializeResult = link.InitializeResult.ToArray() });
+        link.SessionId, session => session.Links[link.Server] = link with { InitializeResult = link.InitializeResult.ToArray(), OwnLists = link.OwnLists.ToArray() });
 
     public Task DeleteLinkAsync(string sessionId, string server) => With(sessionId, session => session.Links.Remove(server));
 
@@ -216,6 +217,46 @@ internal sealed class MemoryStore(TimeProvider time) : IStore
             foreach (var held in _names.Where(held => held.Value.Server == server).ToList())
             {
                 _names.Remove(held.Key);
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task SaveTaskAsync(TaskRecord task)
+    {
+        lock (_gate)
+        {
+            _tasks[(task.Server, task.TaskId)] = task;
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public ValueTask<TaskRecord?> FindTaskAsync(string server, string taskId, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return new(_tasks.GetValueOrDefault((server, taskId)));
+        }
+    }
+
+    public Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<string>>(
+                [.. _tasks.Values.Where(t => t.Server == server && t.Issuer == issuer && t.Subject == subject).Select(t => t.TaskId)]);
+        }
+    }
+
+    public Task ExpireTasksAsync(DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            foreach (var (key, _) in _tasks.Where(t => t.Value.Expires < now).ToList())
+            {
+                _tasks.Remove(key);
             }
         }
 

@@ -122,7 +122,7 @@ internal static class SessionRows
     public static IReadOnlyList<LinkRecord> FindLinks(SqliteDatabase database, string sessionId)
     {
         using var find = database.Use("""
-            select server, upstream_session_id, version, initialize_result, fingerprint from links
+            select server, upstream_session_id, version, initialize_result, fingerprint, own_lists from links
             where session = (select n from sessions where id = ?) order by server
             """);
         find.Bind(sessionId);
@@ -137,6 +137,7 @@ internal static class SessionRows
                 Version = find.Text(2),
                 InitializeResult = find.Bytes(3),
                 Fingerprint = find.Text(4),
+                OwnLists = find.Bytes(5),
             });
         }
 
@@ -151,11 +152,11 @@ internal static class SessionRows
         }
 
         using var save = database.Use("""
-            insert or replace into links (session, server, upstream_session_id, version, initialize_result, fingerprint)
-            values (?, ?, ?, ?, ?, ?)
+            insert or replace into links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists)
+            values (?, ?, ?, ?, ?, ?, ?)
             """);
         save.Bind(session).Bind(link.Server).Bind(link.UpstreamSessionId).Bind(link.Version)
-            .Bind(link.InitializeResult.Span).Bind(link.Fingerprint);
+            .Bind(link.InitializeResult.Span).Bind(link.Fingerprint).Bind(link.OwnLists.Span);
         return save.Run() > 0;
     }
 

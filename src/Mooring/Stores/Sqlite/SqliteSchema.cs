@@ -88,6 +88,18 @@ internal static class SqliteSchema
                 primary key (kind, name)) without rowid;
             create index names_server on names (server);
             """),
+        new(2, 1, "alter table links add column own_lists blob not null default x''"),
+        new(3, 1, """
+            create table tasks (
+                server text not null,
+                task_id text not null,
+                issuer text not null,
+                subject text not null,
+                expires integer not null,
+                primary key (server, task_id)) without rowid;
+            create index tasks_owner on tasks (server, issuer, subject);
+            create index tasks_expires on tasks (expires);
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -131,6 +131,16 @@ internal sealed class SqliteStore(SqliteStoreOptions options, TimeProvider time,
 
     public Task ReleaseNamesAsync(string server) => Write(CatalogueRows.Release, server);
 
+    public Task SaveTaskAsync(TaskRecord task) => Write(TaskRows.Save, task);
+
+    public async ValueTask<TaskRecord?> FindTaskAsync(string server, string taskId, CancellationToken cancel) =>
+        await Read(TaskRows.Find, (server, taskId), cancel);
+
+    public Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel) =>
+        Read(TaskRows.FindOf, (server, issuer, subject), cancel);
+
+    public Task ExpireTasksAsync(DateTimeOffset now) => Write(TaskRows.Expire, now);
+
     /// <summary>Commits what is queued, then closes the file and gives up the directory.</summary>
     public async ValueTask DisposeAsync()
     {

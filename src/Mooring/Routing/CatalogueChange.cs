@@ -1,0 +1,20 @@
+namespace Mooring.Routing;
+
+/// <summary>A shared list that is now another one.</summary>
+/// <param name="Server">Whose.</param>
+/// <param name="Key">Under which conditions it is shown.</param>
+/// <param name="List">The new one.</param>
+/// <param name="WasTold">Whether those who may have been shown the one before were told already to ask again.</param>
+internal readonly record struct CatalogueChange(string Server, string Key, ServerList List, bool WasTold);
+
+/// <summary>What speaks against a shared list. Not kept over a restart: a list is then as good as the last one proven.</summary>
+internal enum CatalogueDoubt
+{
+    None,
+
+    /// <summary>One session's own link was shown another list; those without a link of their own know nothing of it.</summary>
+    Untold,
+
+    /// <summary>The server said that its list is another one, and everybody was told.</summary>
+    Told,
+}

@@ -1,0 +1,130 @@
+using System.Text;
+using Mooring.Calls;
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Upstreams;
+
+namespace Mooring.Routing;
+
+/// <summary>Answers lists from what is known, page by page; only a server that nothing certain is known of is waited for, and not for long.</summary>
+internal sealed partial class Lists(ConfigStore config, TimeProvider time, UpstreamTable upstreams, Views views, ILogger<Lists> logger)
+{
+    /// <summary>Items of one page of a list; most clients read only the first page well.</summary>
+    private const int PageSize = 1000;
+
+    /// <summary>Has a list request answered. Never throws.</summary>
+    public async Task AnswerAsync(Session session, Frame request, Reply reply, ListKind kind)
+    {
+        try
+        {
+            var servers = session.Server is { } name ? upstreams.Find(name) is { } only ? [only] : [] : upstreams.All;
+            await FirstLooksAsync(session, servers, kind);
+            if (session.Server is null)
+            {
+                var merged = views.Merged(session, kind);
+                Page(request, reply, kind, merged.Items, merged.Hash);
+                return;
+            }
+
+            if (servers.Count == 0)
+            {
+                reply.Refuse(request, JsonRpc.ServerError, $"Server \"{session.Server}\" is no longer configured.");
+            }
+            else if (views.Known(session, servers[0], kind) is not { } list)
+            {
+                reply.Refuse(request, JsonRpc.InternalError,
+                    $"Server \"{session.Server}\" has not answered {kind.Method()} yet ({servers[0].Health.LastFailure ?? "it is still starting"}), and nothing is known from before. A list-changed notification follows when it does.");
+            }
+            else if (list.Items.Count <= PageSize && !HasCursor(request))
+            {
+                reply.Answer(request, list.Result);
+            }
+            else
+            {
+                Page(request, reply, kind, [.. list.Items.Select(item => list.Raw(item).ToArray())], list.Hash[..12]);
+            }
+        }
+        catch (Exception e)
+        {
+            Log.ListFailed(logger, e, kind);
+            reply.Refuse(request, JsonRpc.InternalError, "The gateway failed to build the list.");
+        }
+    }
+
+    /// <summary>A server that nothing certain is known of is asked, for a short while; what is known is never waited for.</summary>
+    public async Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind)
+    {
+        List<Task>? looks = null;
+        foreach (var upstream in servers)
+        {
+            if (!views.IsKnown(session, upstream, kind))
+            {
+                (looks ??= []).Add(session.Lists.LookAsync(upstream, kind));
+            }
+        }
+
+        if (looks is null)
+        {
+            return;
+        }
+
+        try
+        {
+            await Task.WhenAll(looks).WaitAsync(config.Current.Calls.FirstListWait, time);
+        }
+        catch (TimeoutException)
+        {
+            // The look goes on; when it is done the client is told that its list changed.
+        }
+    }
+
+    /// <summary>Some clients write <c>"cursor":null</c> where they have none.</summary>
+    private static bool HasCursor(Frame request) =>
+        request.Envelope.Cursor.IsPresent && !request.Span(request.Envelope.Cursor).SequenceEqual("null"u8);
+
+    /// <summary>One page. Cursors are the gateway's own, bound to what they page through.</summary>
+    private static void Page(Frame request, Reply reply, ListKind kind, IReadOnlyList<byte[]> items, string hash)
+    {
+        var from = 0;
+        if (HasCursor(request))
+        {
+            var cursor = request.Text(request.Envelope.Cursor);
+            if (!cursor.StartsWith(hash + ".", StringComparison.Ordinal) || !int.TryParse(cursor.AsSpan(hash.Length + 1), out from) || from < 0 || from > items.Count)
+            {
+                reply.Refuse(request, JsonRpc.InvalidParams, "Unknown cursor: the list changed, or it is not from here. Begin again without one.");
+                return;
+            }
+        }
+
+        var body = new List<byte>(items.Skip(from).Take(PageSize).Sum(i => i.Length + 1) + 64);
+        body.AddRange("{\""u8);
+        body.AddRange(kind.KeyBytes());
+        body.AddRange("\":["u8);
+        var to = Math.Min(items.Count, from + PageSize);
+        for (var i = from; i < to; i++)
+        {
+            if (i > from)
+            {
+                body.Add((byte)',');
+            }
+
+            body.AddRange(items[i]);
+        }
+
+        body.Add((byte)']');
+        if (to < items.Count)
+        {
+            body.AddRange(Encoding.ASCII.GetBytes($",\"nextCursor\":\"{hash}.{to}\""));
+        }
+
+        body.Add((byte)'}');
+        reply.Answer(request, body.ToArray());
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(220, LogLevel.Error, "Building the list of {Kind} failed.", EventName = "ListFailed")]
+        public static partial void ListFailed(ILogger logger, Exception exception, ListKind kind);
+    }
+}

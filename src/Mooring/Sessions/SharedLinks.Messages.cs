@@ -1,0 +1,93 @@
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Stores;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <content>What servers say on links that belong to no single session, on its way to whom it concerns.</content>
+internal sealed partial class SharedLinks
+{
+    public void OnMessage(Link link, Frame frame, PendingRequest? related)
+    {
+        if (frame.Kind == FrameKind.Request)
+        {
+            var answer = frame.Method == McpMethod.Ping
+                ? JsonRpc.Result(frame.Id, "{}"u8)
+                : JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "This link declares no client capabilities.");
+            _ = link.SendAsync(answer, CancellationToken.None).AsTask();
+            return;
+        }
+
+        var shared = !link.Upstream.IsPerSession;
+        switch (frame.Method)
+        {
+            case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
+                _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value);
+                break;
+            case McpMethod.Progress when related is Calls.Call call && call.Request.Envelope.MetaProgressToken.IsPresent:
+                var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
+                call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine());
+                break;
+            case McpMethod.ResourcesUpdated when shared:
+                var uri = frame.Text(frame.Envelope.Uri);
+                var line = new Message(frame).ToLine();
+                Broadcast?.Invoke(link.Upstream, session => session.Updated(link.Upstream, uri, line));
+                break;
+            case McpMethod.TasksStatus when shared && related is not Calls.Call:
+                _ = TellOwnerAsync(link, frame);
+                break;
+            case McpMethod.Message when related is Calls.Call call:
+                if (LogLevels.Passes(frame, call.Session.Record.LogLevel))
+                {
+                    call.Reply.Send(new Message(frame).ToLine());
+                }
+
+                break;
+            case McpMethod.Message:
+                Log.ServerSaid(logger, link.Upstream.Name, frame.ToString());
+                break;
+            case McpMethod.Other or McpMethod.TasksStatus when related is Calls.Call call:
+                call.Reply.Send(call.Session.ToClient(link.Upstream, new Message(frame).ToLine()));
+                break;
+        }
+    }
+
+    /// <summary>How a task is doing is its owner's to know, in whichever session.</summary>
+    private async Task TellOwnerAsync(Link link, Frame frame)
+    {
+        try
+        {
+            if (await owners.OwnerAsync(link.Upstream, frame.Text(frame.Envelope.TaskId)) is { } owner)
+            {
+                var line = new Message(frame).ToLine();
+                Broadcast?.Invoke(link.Upstream, session =>
+                {
+                    if (session.Principal == owner)
+                    {
+                        session.Outbox.Send(session.ToClient(link.Upstream, line));
+                    }
+                });
+            }
+        }
+        catch (StoreException)
+        {
+            // Nobody is told; the protocol has clients ask for the state as well.
+        }
+    }
+
+    private async Task OnListChangedAsync(Link link, ListKind kind)
+    {
+        var before = catalogue.Find(link.Upstream.Name, CatalogueKey.Base)[kind];
+        var list = await RefreshAsync(link, kind);
+        if (before is not null && list is not null && before.Hash != list.Hash)
+        {
+            // The catalogue has told everyone.
+            return;
+        }
+
+        // Sessions with a link of their own hear it on that one.
+        catalogue.DoubtOthers(link.Upstream.Name, kind);
+        Broadcast?.Invoke(link.Upstream, session => session.ServerListChanged(link.Upstream, kind));
+    }
+}
