@@ -72,8 +72,9 @@ internal sealed class SseConnection
             var response = _context.Response;
             response.StatusCode = StatusCodes.Status200OK;
             response.ContentType = "text/event-stream";
-            // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6).
-            response.Headers.CacheControl = "no-cache, no-transform";
+            // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6). no-store: what passes here is nobody's to
+            // keep, and a browser that stores a stream repeats a DELETE to the same address once the first one is answered.
+            response.Headers.CacheControl = "no-cache, no-store, no-transform";
             response.Headers["X-Accel-Buffering"] = "no";
             _writer = response.BodyWriter;
             if (first is null)
