@@ -108,6 +108,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Gate>();
         services.TryAddSingleton<GraceQueue>();
         services.TryAddSingleton<CallRate>();
+        services.TryAddSingleton<Intake>();
         services.TryAddSingleton<FrontDoorServices>();
         services.TryAddSingleton<Initializer>();
         services.TryAddSingleton<ClientMessages>();

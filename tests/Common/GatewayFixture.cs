@@ -145,6 +145,10 @@ internal sealed class GatewayFixture : IAsyncDisposable
 
     public Session Session(McpTestClient client) => Sessions.All.Single(s => s.Id == client.SessionId);
 
+    /// <summary>The lines of /metrics that begin with a name; a number of a counter is the last word of its line.</summary>
+    public async Task<IReadOnlyList<string>> MetricsAsync(string name) =>
+        [.. (await Limit.Of(Http.GetStringAsync("/metrics"), "the metrics")).Split('\n').Where(line => line.StartsWith(name, StringComparison.Ordinal))];
+
     /// <summary>Moves the clock, beat by beat.</summary>
     public void Advance(TimeSpan by) => Clock.Advance(by);
 
