@@ -250,7 +250,7 @@ public sealed class ResumeTests
             told = await again.Events.EventAsync();
             Assert.True(EventId.TryParse(told.Id, out var id) && id.Sequence is > 0 and < 10, told.Id);
         }
-        while (Data(told) != "new");
+        while ((string?)told.Message["method"] != "notifications/message");
     }
 
     [Fact]
