@@ -3,7 +3,7 @@
 #
 #   eng/bench.sh                 everything, about half an hour
 #   eng/bench.sh --quick         one short round, to see that everything runs
-#   eng/bench.sh --only streams  calls, streams, start or stdio
+#   eng/bench.sh --only streams  calls, streams, start, stdio or profile
 #   eng/bench.sh --write         also puts the result into docs/benchmarks.md
 #   eng/bench.sh --stand-in      without the gateway: a second pass-through takes its place and shows the noise
 #   eng/bench.sh --steered       loopback hands received packets to the first processor (needs root); see docs/benchmarks.md
@@ -28,10 +28,10 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-for program in nginx node npm; do
+for program in nginx node npm perf; do
   if ! command -v "$program" >/dev/null; then
     echo "installing $program" >&2
-    apt-get install -y -q "$program" >&2
+    apt-get install -y -q "${program/#perf/linux-perf}" >&2
   fi
 done
 if [ ! -e "$root/bench/npm/node_modules/.package-lock.json" ] || [ "$root/bench/npm/package-lock.json" -nt "$root/bench/npm/node_modules/.package-lock.json" ]; then

@@ -3,12 +3,14 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using BenchmarkDotNet.Attributes;
+using Mooring.Protocol;
 
 namespace Mooring.Benchmarks.Micro;
 
 /// <summary>
-/// What it takes to turn a client's tools/call into the upstream's: another id, the tool's name without its prefix, all else untouched.
-/// The two ways a gateway can go, as marks to hold its own frames against: everything as objects, and bytes cut and joined.
+/// What it takes to turn a client's tools/call into the upstream's (another id, the tool's name without its prefix, all else untouched)
+/// and the upstream's result into the client's: by the gateway's own frames, and two marks to hold them against, everything as objects,
+/// and bytes cut and joined without any check.
 /// </summary>
 [MemoryDiagnoser]
 public class ForwardedCallBenchmark
@@ -16,16 +18,45 @@ public class ForwardedCallBenchmark
     private const string UpstreamName = "echo";
     private const long UpstreamId = 4711;
 
+    private static readonly byte[] s_name = "\"echo\""u8.ToArray();
+    private static readonly byte[] s_clientId = "\"a-1\""u8.ToArray();
+
     private readonly ArrayBufferWriter<byte> _output = new(64 << 10);
     private byte[] _call = [];
+    private byte[] _result = [];
 
     /// <summary>Bytes of padding in the arguments.</summary>
     [Params(80, 8_000)]
     public int Padding { get; set; }
 
     [GlobalSetup]
-    public void Setup() => _call = Encoding.UTF8.GetBytes(
+    public void Setup()
+    {
+        _call = Encoding.UTF8.GetBytes(
         $$$$"""{"jsonrpc":"2.0","id":"a-1","method":"tools/call","params":{"name":"bench__echo","arguments":{"text":"hello","padding":"{{{{new string('p', Padding)}}}}"},"_meta":{"progressToken":7}}}""");
+        _result = Encoding.UTF8.GetBytes(
+            $$$$"""{"jsonrpc":"2.0","id":{{{{UpstreamId}}}},"result":{"content":[{"type":"text","text":"{{{{new string('p', Padding)}}}}"}]}}""");
+    }
+
+    /// <summary>The call through the gateway's frames: read and checked, written with two edits, the buffers from the pool and back.</summary>
+    [Benchmark]
+    public int MooringCall()
+    {
+        _output.ResetWrittenCount();
+        using var frame = Receive(_call);
+        new Message(frame).Replace(frame.Envelope.Id, UpstreamId).Replace(frame.Envelope.Name, s_name).WriteTo(_output);
+        return _output.WrittenCount;
+    }
+
+    /// <summary>Its result the other way.</summary>
+    [Benchmark]
+    public int MooringResult()
+    {
+        _output.ResetWrittenCount();
+        using var frame = Receive(_result);
+        new Message(frame).Replace(frame.Envelope.Id, s_clientId).WriteTo(_output);
+        return _output.WrittenCount;
+    }
 
     /// <summary>Parse, change, write.</summary>
     [Benchmark(Baseline = true)]
@@ -79,5 +110,13 @@ public class ForwardedCallBenchmark
 
         _output.Write(call[copied..]);
         return _output.WrittenCount;
+    }
+
+    /// <summary>As a body arrives: copied from the connection into a buffer of the pool.</summary>
+    private static Frame Receive(byte[] message)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(message.Length);
+        message.CopyTo(buffer, 0);
+        return FrameReader.Take(buffer, message.Length, pooled: true, FrameLimits.Default, out _)!;
     }
 }

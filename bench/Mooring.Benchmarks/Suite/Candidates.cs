@@ -31,8 +31,8 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     }
 
     /// <summary>The gateway in front of one server called bench; the URL is that server's own route.</summary>
-    public Task<ServerProcess> GatewayAsync(Uri upstream, CancellationToken cancellation) =>
-        GatewayAsync(new { url = upstream.ToString() }, cancellation);
+    public Task<ServerProcess> GatewayAsync(Uri upstream, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null) =>
+        GatewayAsync(new { url = upstream.ToString() }, cancellation, environment);
 
     public Task<ServerProcess> GatewayOverStdioAsync(string scope, CancellationToken cancellation) =>
         GatewayAsync(new { command = Self, args = new[] { "stdio-upstream" }, scope }, cancellation);
@@ -64,7 +64,7 @@ internal sealed class Candidates(SuiteOptions options, string folder)
         return ServerProcess.Start(Local(port, "/mcp"), options.Gateway!, ["run", "--urls", $"http://127.0.0.1:{port}", "--data", NewData()], options.Root);
     }
 
-    private Task<ServerProcess> GatewayAsync(object server, CancellationToken cancellation)
+    private Task<ServerProcess> GatewayAsync(object server, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null)
     {
         var port = ServerProcess.FreePort();
         var data = NewData();
@@ -78,7 +78,7 @@ internal sealed class Candidates(SuiteOptions options, string folder)
             drain = new { delay = "1s", grace = "1s" },
         }));
         return ServerProcess.Start(Local(port, "/servers/bench/mcp"), options.Gateway!,
-            ["run", "--config", config, "--urls", $"http://127.0.0.1:{port}", "--data", data]).WhenServingAsync("echo", cancellation);
+            ["run", "--config", config, "--urls", $"http://127.0.0.1:{port}", "--data", data], environment: environment).WhenServingAsync("echo", cancellation);
     }
 
     private string NewData() => Directory.CreateDirectory(Path.Combine(folder, $"gateway-{_gateways++}")).FullName;

@@ -10,6 +10,7 @@ internal sealed class Report
 
     private readonly List<string> _calls = [];
     private readonly List<string> _figures = [];
+    private readonly List<string> _parts = [];
 
     public static void Progress(string line) => Console.Error.WriteLine(line);
 
@@ -21,6 +22,10 @@ internal sealed class Report
 
     public void AddFigure(string what, string ours, string others, string ratio, string target) =>
         _figures.Add($"| {what} | {ours} | {others} | {ratio} | {target} |");
+
+    /// <summary>One line of where a call's processor time or its bytes go.</summary>
+    public void AddPart(string unit, string part, double share, double amount) =>
+        _parts.Add($"| {unit} | {part} | {share:P0} | {amount:F1} |");
 
     public string ToMarkdown(string conditions)
     {
@@ -41,6 +46,16 @@ internal sealed class Report
             text.AppendLine("| what | Mooring | others | ratio | target |");
             text.AppendLine("|---|---|---|---|---|");
             _figures.ForEach(row => text.AppendLine(row));
+            text.AppendLine();
+        }
+
+        if (_parts.Count > 0)
+        {
+            text.AppendLine("Where the gateway's processor time (µs) and its allocated bytes (B) of one JSON call at 8 workers go:");
+            text.AppendLine();
+            text.AppendLine("| of | part | share | per call |");
+            text.AppendLine("|---|---|---|---|");
+            _parts.ForEach(row => text.AppendLine(row));
             text.AppendLine();
         }
 

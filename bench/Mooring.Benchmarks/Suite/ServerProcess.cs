@@ -38,7 +38,8 @@ internal sealed partial class ServerProcess : IAsyncDisposable
         return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 
-    public static ServerProcess Start(Uri url, string program, IEnumerable<string> arguments, string? directory = null)
+    public static ServerProcess Start(
+        Uri url, string program, IEnumerable<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -48,6 +49,11 @@ internal sealed partial class ServerProcess : IAsyncDisposable
             RedirectStandardError = true,
             WorkingDirectory = directory ?? "",
         };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
         var server = new ServerProcess(Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start."), url);
         server._process.BeginOutputReadLine();
         server._process.BeginErrorReadLine();

@@ -20,6 +20,7 @@ internal static class SuiteRun
                 ("streams", new StreamsCase(options, candidates, report).RunAsync),
                 ("start", new StartCase(options, candidates, report).RunAsync),
                 ("stdio", new StdioCase(options, candidates, report).RunAsync),
+                ("profile", new ProfileCase(options, candidates, report).RunAsync),
             ];
             foreach (var (name, run) in cases.Where(one => options.Wants(one.Name)))
             {

@@ -86,11 +86,11 @@ internal sealed class Call : PendingRequest, IDisposable
     /// <summary>Tokens of different clients could meet on a link that they share; on a link of its own the client's token passes as it is.</summary>
     private bool ExchangesToken => !Upstream.IsPerSession && Request.Envelope.MetaProgressToken.IsPresent;
 
-    public override void OnStreamed()
+    public override void OnStreamed(bool isWhole)
     {
         if (Session.Server is not null)
         {
-            Reply.Streamed();
+            Reply.Streamed(isWhole);
         }
     }
 

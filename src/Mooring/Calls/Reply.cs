@@ -20,7 +20,8 @@ internal abstract class Reply
     public abstract void Abandon(ReadOnlyMemory<byte> requestId);
 
     /// <summary>The server answers with an event stream; a single-server route shows the same.</summary>
-    public virtual void Streamed()
+    /// <param name="isWhole">Whether the answer is here already and follows at once.</param>
+    public virtual void Streamed(bool isWhole)
     {
     }
 

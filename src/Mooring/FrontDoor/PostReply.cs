@@ -11,7 +11,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>
 /// The answer of one POST with one request, or a batch of them. Undecided until something is known: all responses within the grace make
-/// one JSON body; anything else (a notification, a server's request, the end of the grace) makes it an event stream.
+/// one body; anything else (a notification, a server's request, the end of the grace) makes it an event stream that can be resumed.
 /// Made by the request handler, which awaits <see cref="WaitAsync"/>; calls write to it from anywhere, also after the client has left.
 /// </summary>
 internal sealed class PostReply : Reply, IValueTaskSource
@@ -32,6 +32,7 @@ internal sealed class PostReply : Reply, IValueTaskSource
     private readonly ReadOnlyMemory<byte> _only;
     private int _left;
     private bool _isDecided;
+    private bool _asEvent;
 
     /// <summary>The client was gone before the stream began, so it has no event id to come back with.</summary>
     private bool _hadLeft;
@@ -80,8 +81,8 @@ internal sealed class PostReply : Reply, IValueTaskSource
     /// <summary>Completes when it is known what the answer is.</summary>
     public ValueTask WaitAsync() => new(this, _decided.Version);
 
-    /// <summary>Writes the JSON body.</summary>
-    public void WriteJson(HttpResponse response)
+    /// <summary>Writes the answer that is complete: JSON, or one event where the server answered so.</summary>
+    public void WriteWhole(HttpResponse response)
     {
         if (!_hasResponse && _responses is null)
         {
@@ -97,6 +98,12 @@ internal sealed class PostReply : Reply, IValueTaskSource
         }
 
         response.StatusCode = StatusCodes.Status200OK;
+        if (_asEvent)
+        {
+            WriteEvent(response);
+            return;
+        }
+
         response.ContentType = "application/json";
         if (_responses is null)
         {
@@ -115,6 +122,14 @@ internal sealed class PostReply : Reply, IValueTaskSource
         }
 
         response.BodyWriter.Write("]"u8);
+    }
+
+    /// <summary>One event and the end. It has no id: with the answer complete there is nothing to come back for, as with a JSON body.</summary>
+    private void WriteEvent(HttpResponse response)
+    {
+        SseFormat.WriteHeaders(response);
+        SseFormat.WriteMessage(response.BodyWriter, id: null, _response.ToLine());
+        _response.Frame.Dispose();
     }
 
     /// <summary>Holds the event stream until it is over or the client has left.</summary>
@@ -205,7 +220,18 @@ internal sealed class PostReply : Reply, IValueTaskSource
         _stream.Finish(_isBatch ? StreamState.Finished : StreamState.Cancelled);
     }
 
-    public override void Streamed() => OnGraceOver();
+    public override void Streamed(bool isWhole)
+    {
+        if (isWhole && !_isBatch && !_onlyJson)
+        {
+            // The answer follows within this very call: as one event, without a row in the store first.
+            _asEvent = true;
+        }
+        else
+        {
+            OnGraceOver();
+        }
+    }
 
     public override void Pause(TimeSpan? retry)
     {

@@ -45,7 +45,7 @@ internal sealed partial class StreamableHttp(
             }
             else
             {
-                reply.WriteJson(context.Response);
+                reply.WriteWhole(context.Response);
                 frame.Dispose();
             }
         }
@@ -183,7 +183,7 @@ internal sealed partial class StreamableHttp(
             }
             else
             {
-                reply.WriteJson(context.Response);
+                reply.WriteWhole(context.Response);
             }
         }
         finally

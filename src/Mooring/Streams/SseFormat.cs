@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Microsoft.AspNetCore.Http;
 
 namespace Mooring.Streams;
 
@@ -8,6 +9,16 @@ internal static class SseFormat
 {
     /// <summary>A comment: the smallest thing that is a byte on the path and nothing to a client.</summary>
     public static ReadOnlySpan<byte> Comment => ":\n\n"u8;
+
+    /// <summary>Sets the headers of every event stream.</summary>
+    public static void WriteHeaders(HttpResponse response)
+    {
+        response.ContentType = "text/event-stream";
+        // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6). no-store: what passes here is nobody's to
+        // keep, and a browser that stores a stream repeats a DELETE to the same address once the first one is answered.
+        response.Headers.CacheControl = "no-cache, no-store, no-transform";
+        response.Headers["X-Accel-Buffering"] = "no";
+    }
 
     /// <summary>Writes one event around a message that stands on one line.</summary>
     public static void WriteMessage(IBufferWriter<byte> writer, string? id, ReadOnlySpan<byte> line)

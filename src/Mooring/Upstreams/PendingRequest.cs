@@ -66,7 +66,8 @@ internal abstract class PendingRequest
     public virtual ReadOnlySpan<byte> ProgressToken => default;
 
     /// <summary>The server answers with an event stream.</summary>
-    public virtual void OnStreamed()
+    /// <param name="isWhole">Whether all of it has arrived already: there is nothing to wait for between its head and the answer.</param>
+    public virtual void OnStreamed(bool isWhole)
     {
     }
 

@@ -6,7 +6,7 @@ using Xunit;
 namespace Mooring.EndToEndTests.Clients;
 
 /// <summary>@modelcontextprotocol/server-everything behind the gateway over each of its transports, compared with itself alone.</summary>
-[Collection(NodeTests.Name)]
+[Collection(NodeClients.Name)]
 public sealed class EverythingServerTests
 {
     private const string Name = "everything";

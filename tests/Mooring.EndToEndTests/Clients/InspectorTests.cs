@@ -5,7 +5,7 @@ using Xunit;
 namespace Mooring.EndToEndTests.Clients;
 
 /// <summary>The Inspector's command line in front of the gateway, over both transports.</summary>
-[Collection(NodeTests.Name)]
+[Collection(NodeClients.Name)]
 public sealed class InspectorTests
 {
     [Theory]

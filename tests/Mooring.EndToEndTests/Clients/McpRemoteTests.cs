@@ -4,7 +4,7 @@ using Xunit;
 namespace Mooring.EndToEndTests.Clients;
 
 /// <summary>mcp-remote, which lends a remote server to clients that only know stdio, in front of the gateway.</summary>
-[Collection(NodeTests.Name)]
+[Collection(NodeClients.Name)]
 public sealed class McpRemoteTests
 {
     [Theory]

@@ -7,7 +7,7 @@ namespace Mooring.EndToEndTests.Clients;
 /// The official client libraries in front of the gateway, with a working day's steps (clients/steps.mjs), and every message on
 /// both legs judged by the validators that the official packages carry.
 /// </summary>
-[Collection(NodeTests.Name)]
+[Collection(NodeClients.Name)]
 public sealed class OfficialClientTests
 {
     private const int CommonSteps = 13;

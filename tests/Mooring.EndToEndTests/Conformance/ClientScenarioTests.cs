@@ -4,7 +4,7 @@ using Xunit;
 namespace Mooring.EndToEndTests.Conformance;
 
 /// <summary>The suite's client scenarios: it plays the server and judges the gateway's upstream side.</summary>
-[Collection(NodeTests.Name)]
+[Collection(NodeSuites.Name)]
 public sealed class ClientScenarioTests
 {
     [Theory]

@@ -7,7 +7,7 @@ namespace Mooring.EndToEndTests.Conformance;
 /// <summary>
 /// The official suites against the fixture server, directly and through the gateway: each check must come out the same.
 /// </summary>
-[Collection(NodeTests.Name)]
+[Collection(NodeSuites.Name)]
 public sealed class ConformanceTests
 {
     /// <summary>A check that may differ, because the gateway is plainly better there.</summary>

@@ -8,7 +8,7 @@ namespace Mooring.EndToEndTests.Conformance;
 /// Every list, tool, prompt and resource of the fixture, asked with the same text directly and through the gateway: the same
 /// text comes back. The suites do not see this; they take an error text for an answer.
 /// </summary>
-[Collection(NodeTests.Name)]
+[Collection(NodeClients.Name)]
 public sealed class ExactAnswerTests
 {
     /// <summary>What may differ, by step, because it belongs to the gateway; each with its reason.</summary>

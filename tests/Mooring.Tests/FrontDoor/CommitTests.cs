@@ -105,6 +105,42 @@ public sealed class CommitTests
         Assert.Equal("done", (await reply.MessageAsync()).Text());
     }
 
+    [Theory]
+    [InlineData("/servers/one/mcp", "quick", "text/event-stream")]
+    [InlineData("/mcp", "one__quick", "application/json")]
+    public async Task Post_ServersStreamIsThereAtOnce_AnswerIsWholeAndWaitsForNoStore(string path, string tool, string type)
+    {
+        FaultyStore store = null!;
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Store = time => store = new FaultyStore(time) }, new FakeUpstream().Hold("quick"));
+        var client = await gateway.ClientAsync(path: path);
+        using var list = await client.RequestAsync("tools/list");
+
+        store.Hold();
+        var posting = client.CallAsync(tool);
+        var call = await gateway.Upstream.CallAsync();
+        call.Status(
+            HttpStatusCode.OK,
+            "id: 1\ndata:\n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\ndata: \"id\":" + call.Id + ",\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}}\n\n",
+            "text/event-stream");
+
+        using var reply = await Limit.Of(posting, "the answer");
+        Assert.Equal(type, reply.Header("Content-Type"));
+        if (reply.IsStream)
+        {
+            var only = await reply.Events.EventAsync();
+            Assert.Null(only.Id);
+            Assert.Equal("hi", only.Message.Text());
+            Assert.Null(await reply.Events.NextAsync());
+        }
+        else
+        {
+            Assert.Equal("hi", (await reply.MessageAsync()).Text());
+        }
+
+        store.Release();
+    }
+
     [Fact]
     public async Task Post_AcceptsOnlyJson_StaysJsonHoweverLongItTakes()
     {

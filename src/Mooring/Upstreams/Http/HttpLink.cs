@@ -216,8 +216,9 @@ internal sealed partial class HttpLink : Link
                     var (frame, fault) = await _http.ReadFrameAsync(response.Content, cancel);
                     return frame is null ? Attempt.Unknown($"it answered with something that is not a message: {fault}") : Check(frame, pending);
                 case "text/event-stream":
-                    pending.OnStreamed();
-                    return await ReadStreamAsync(pending, response, cancel);
+                    var reading = ReadStreamAsync(pending, response, cancel);
+                    pending.OnStreamed(isWhole: reading.IsCompleted);
+                    return await reading;
                 case var other:
                     return Attempt.Unknown($"it answered 200 with content type \"{other}\" instead of JSON or an event stream");
             }
