@@ -46,6 +46,8 @@ public static class MooringServiceCollectionExtensions
     {
         endpoints.ServiceProvider.GetRequiredService<Endpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<HealthEndpoints>().Map(endpoints);
+        // Asked by whoever collects metrics; nobody else needs it.
+        endpoints.ServiceProvider.GetRequiredService<CatalogueMetrics>();
         return endpoints;
     }
 
@@ -78,6 +80,7 @@ public static class MooringServiceCollectionExtensions
     private static IServiceCollection AddMooringRouting(this IServiceCollection services)
     {
         services.TryAddSingleton<Catalogue>();
+        services.TryAddSingleton<CatalogueMetrics>();
         services.TryAddSingleton<Names>();
         services.TryAddSingleton<Views>();
         services.TryAddSingleton<Router>();

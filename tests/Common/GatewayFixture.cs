@@ -84,7 +84,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
         builder.Services.AddSingleton<TimeProvider>(clock);
         if (options.Store is { } wrap)
         {
-            builder.Services.AddSingleton(wrap(clock));
+            builder.Services.AddSingleton<IStore>(services => new MeasuredStore(wrap(clock), "faulty", services.GetRequiredService<StoreMetrics>(), clock));
         }
 
         builder.Services.AddSingleton(services => new UpstreamServices(

@@ -37,6 +37,11 @@ internal sealed class PrometheusExporter : IDisposable
         // One at a time: observable instruments are read during the scrape.
         lock (_scraping)
         {
+            foreach (var series in _series.Values)
+            {
+                series.BeginLook();
+            }
+
             _listener.RecordObservableInstruments();
             var text = new StringBuilder(16 * 1024);
             foreach (var series in _series.Values.OrderBy(s => s.Name, StringComparer.Ordinal))
