@@ -39,10 +39,11 @@ internal static class GatewayHost
         UseTrustedProxies(app, result.Config!);
         app.Use((context, next) =>
         {
-            // Per request, so that a reload counts; Kestrel's own limit is fixed at start.
+            // Kestrel's own limit is fixed at start, and counts the framing of a chunked body too. limits.bodySize is held by the front door,
+            // which reads the setting anew for each request and answers in JSON-RPC.
             if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
             {
-                body.MaxRequestBodySize = store.Current.Limits.BodySize;
+                body.MaxRequestBodySize = null;
             }
 
             return next(context);

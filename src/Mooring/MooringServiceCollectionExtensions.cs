@@ -46,6 +46,8 @@ public static class MooringServiceCollectionExtensions
     {
         endpoints.ServiceProvider.GetRequiredService<Endpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<HealthEndpoints>().Map(endpoints);
+        // Asked by whoever collects metrics; nobody else needs it.
+        endpoints.ServiceProvider.GetRequiredService<CatalogueMetrics>();
         return endpoints;
     }
 
@@ -84,6 +86,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Lists>();
         services.TryAddSingleton<Wishes>();
         services.TryAddSingleton<ListFetcher>();
+        services.TryAddSingleton<CatalogueMetrics>();
         services.TryAddSingleton<Names>();
         services.TryAddSingleton<Views>();
         services.TryAddSingleton<Router>();
@@ -115,6 +118,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Gate>();
         services.TryAddSingleton<GraceQueue>();
         services.TryAddSingleton<CallRate>();
+        services.TryAddSingleton<Intake>();
         services.TryAddSingleton<FrontDoorServices>();
         services.TryAddSingleton<Initializer>();
         services.TryAddSingleton<ClientMessages>();

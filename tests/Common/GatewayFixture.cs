@@ -84,7 +84,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
         builder.Services.AddSingleton<TimeProvider>(clock);
         if (options.Store is { } wrap)
         {
-            builder.Services.AddSingleton(wrap(clock));
+            builder.Services.AddSingleton<IStore>(services => new MeasuredStore(wrap(clock), "faulty", services.GetRequiredService<StoreMetrics>(), clock));
         }
 
         builder.Services.AddSingleton(services => new UpstreamServices(
@@ -144,6 +144,10 @@ internal sealed class GatewayFixture : IAsyncDisposable
         Session(client).Outbox.Send(System.Text.Encoding.UTF8.GetBytes($$$"""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"{{{data}}}"}}"""));
 
     public Session Session(McpTestClient client) => Sessions.All.Single(s => s.Id == client.SessionId);
+
+    /// <summary>The lines of /metrics that begin with a name; a number of a counter is the last word of its line.</summary>
+    public async Task<IReadOnlyList<string>> MetricsAsync(string name) =>
+        [.. (await Limit.Of(Http.GetStringAsync("/metrics"), "the metrics")).Split('\n').Where(line => line.StartsWith(name, StringComparison.Ordinal))];
 
     /// <summary>Moves the clock, beat by beat.</summary>
     public void Advance(TimeSpan by) => Clock.Advance(by);

@@ -31,10 +31,10 @@ internal sealed class McpTestClient(HttpClient http, string path, string version
     }
 
     /// <summary>Sends any body; returns when the head of the answer is there.</summary>
-    public async Task<TestReply> PostAsync(string json, string accept = "application/json, text/event-stream", string contentType = "application/json", params (string Name, string Value)[] headers)
+    public async Task<TestReply> PostAsync(string json, string accept = "application/json, text/event-stream", string contentType = "application/json", CancellationToken cancel = default, params (string Name, string Value)[] headers)
     {
         using var content = new StringContent(json, Encoding.UTF8, contentType);
-        return await SendAsync(HttpMethod.Post, content, accept, headers);
+        return await SendAsync(HttpMethod.Post, content, accept, headers, cancel);
     }
 
     public async Task<TestReply> GetAsync(string? lastEventId = null, params (string Name, string Value)[] headers) =>
@@ -50,15 +50,15 @@ internal sealed class McpTestClient(HttpClient http, string path, string version
     }
 
     /// <summary>Sends a request and returns when the head of the answer is there.</summary>
-    public Task<TestReply> RequestAsync(string method, string? parameters = null, string? id = null, string accept = "application/json, text/event-stream")
+    public Task<TestReply> RequestAsync(string method, string? parameters = null, string? id = null, string accept = "application/json, text/event-stream", CancellationToken cancel = default)
     {
         id ??= Interlocked.Increment(ref _lastId).ToString(CultureInfo.InvariantCulture);
-        return PostAsync($$"""{"jsonrpc":"2.0","id":{{id}},"method":"{{method}}"{{(parameters is null ? "" : $",\"params\":{parameters}")}}}""", accept);
+        return PostAsync($$"""{"jsonrpc":"2.0","id":{{id}},"method":"{{method}}"{{(parameters is null ? "" : $",\"params\":{parameters}")}}}""", accept, cancel: cancel);
     }
 
     /// <summary>Calls a tool and returns when the head of the answer is there.</summary>
-    public Task<TestReply> CallAsync(string tool, string arguments = "{}", string? id = null, string? meta = null, string accept = "application/json, text/event-stream") =>
-        RequestAsync("tools/call", $$"""{"name":"{{tool}}","arguments":{{arguments}}{{(meta is null ? "" : $",\"_meta\":{meta}")}}}""", id, accept);
+    public Task<TestReply> CallAsync(string tool, string arguments = "{}", string? id = null, string? meta = null, string accept = "application/json, text/event-stream", CancellationToken cancel = default) =>
+        RequestAsync("tools/call", $$"""{"name":"{{tool}}","arguments":{{arguments}}{{(meta is null ? "" : $",\"_meta\":{meta}")}}}""", id, accept, cancel);
 
     /// <summary>Calls a tool whose server answers by itself, and returns the message.</summary>
     public async Task<JsonObject> ResultAsync(string tool, string arguments = "{}")
@@ -67,7 +67,7 @@ internal sealed class McpTestClient(HttpClient http, string path, string version
         return await reply.MessageAsync();
     }
 
-    private async Task<TestReply> SendAsync(HttpMethod method, HttpContent? content, string accept, (string Name, string Value)[] headers)
+    private async Task<TestReply> SendAsync(HttpMethod method, HttpContent? content, string accept, (string Name, string Value)[] headers, CancellationToken cancel = default)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };
         request.Headers.TryAddWithoutValidation("Accept", accept);
@@ -90,7 +90,7 @@ internal sealed class McpTestClient(HttpClient http, string path, string version
             request.Headers.TryAddWithoutValidation(name, value);
         }
 
-        return new TestReply(await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead));
+        return new TestReply(await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel));
     }
 }
 

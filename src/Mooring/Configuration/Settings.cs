@@ -56,7 +56,7 @@ internal static class Settings
         .Add("sessions", new IntegerShape(1, 100_000_000), c => c.Sessions, (c, v) => c with { Sessions = v },
             "Sessions of all users.")
         .Add("bodySize", new SizeShape("1kB", "1GB"), c => c.BodySize, (c, v) => c with { BodySize = v },
-            "Largest request body, and largest message of an upstream. 1 kB is 1,024 bytes.")
+            "Largest request body, and largest message of an upstream (of a stdio server from its next start). 1 kB is 1,024 bytes.")
         .Add("headerSize", new SizeShape("1kB", "1MB"), c => c.HeaderSize, (c, v) => c with { HeaderSize = (int)v },
             "All request headers together.", restart: true)
         .Add("jsonDepth", new IntegerShape(8, 1000), c => c.JsonDepth, (c, v) => c with { JsonDepth = v },

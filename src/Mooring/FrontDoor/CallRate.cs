@@ -9,19 +9,21 @@ internal sealed class CallRate(TimeProvider time, ConfigStore config)
 {
     private readonly ConcurrentDictionary<Principal, Window> _windows = new();
 
-    /// <returns>Null when the request may pass, else the seconds until the user's next window.</returns>
-    public int? TryTake(Principal principal)
+    /// <param name="principal">Whose requests.</param>
+    /// <param name="count">How many; a batch passes as a whole or not at all.</param>
+    /// <returns>Null when they may pass, else the seconds until the user's next window.</returns>
+    public int? TryTake(Principal principal, int count)
     {
         var limit = config.Current.Limits.CallsPerUserPerMinute;
-        if (limit == 0)
+        if (limit == 0 || count == 0)
         {
             return null;
         }
 
         var now = time.GetTimestamp();
         var window = _windows.AddOrUpdate(principal,
-            static (_, now) => new Window(now, 1),
-            (_, window, now) => time.GetElapsedTime(window.Start, now).TotalMinutes >= 1 ? new Window(now, 1) : window with { Count = window.Count + 1 },
+            (_, now) => new Window(now, count),
+            (_, window, now) => time.GetElapsedTime(window.Start, now).TotalMinutes >= 1 ? new Window(now, count) : window with { Count = window.Count + count },
             now);
         return window.Count <= limit ? null : Math.Max(1, (int)Math.Ceiling(60 - time.GetElapsedTime(window.Start, now).TotalSeconds));
     }

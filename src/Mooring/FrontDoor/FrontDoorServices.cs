@@ -9,17 +9,8 @@ using Mooring.Streams;
 
 namespace Mooring.FrontDoor;
 
-/// <summary>What a client can read of an answer (RFC 9110, 12.5.1).</summary>
-[Flags]
-internal enum Accepts
-{
-    None = 0,
-    Json = 1,
-    EventStream = 2,
-}
-
 /// <summary>What the endpoints share.</summary>
-internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, CallRate rate)
+internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, Intake intake)
 {
     public ConfigStore Config => config;
 
@@ -33,7 +24,7 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
 
     public CallsMetrics Calls => calls;
 
-    public CallRate Rate => rate;
+    public Intake Intake => intake;
 
     /// <summary>This process, in the records of the calls it runs.</summary>
     public string Replica { get; } = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6));

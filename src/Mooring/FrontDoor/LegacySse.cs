@@ -74,6 +74,12 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
     /// <summary>POST to the address of the endpoint event: taken with 202, answered on the stream.</summary>
     public async Task PostAsync(HttpContext context, string? server)
     {
+        if (!Media.IsJson(context.Request))
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, Media.NotJson);
+            return;
+        }
+
         if (context.Request.Query["sessionId"] is not [{ Length: > 0 } id])
         {
             await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, "sessionId is missing; it is in the endpoint event of the event stream.");
@@ -95,16 +101,39 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             return;
         }
 
-        if (FrameReader.Take(buffer, length, pooled: false, new FrameLimits(limits.JsonDepth), out var fault) is not { } frame)
+        if (await ReadAsync(context, session, buffer, length) is not { } frames)
         {
-            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, fault!.Value.Code, fault.Value.Message);
             return;
         }
 
         session.Seen();
-        await TakeAsync(session, frame, context.RequestAborted);
+        foreach (var frame in frames)
+        {
+            await TakeAsync(session, frame, context.RequestAborted);
+        }
+
         context.Response.StatusCode = StatusCodes.Status202Accepted;
         await context.Response.WriteAsync("Accepted");
+    }
+
+    /// <summary>The message, or those of a batch (where the session negotiated 2025-03-26); null after answering why not.</summary>
+    private async ValueTask<List<Frame>?> ReadAsync(HttpContext context, Session session, byte[] buffer, int length)
+    {
+        if (FrameReader.IsBatch(buffer.AsSpan(0, length)))
+        {
+            return await services.Intake.ReadBatchAsync(context, session, buffer.AsMemory(0, length));
+        }
+
+        var limits = new FrameLimits(services.Config.Current.Limits.JsonDepth);
+        if (FrameReader.Take(buffer, length, pooled: false, limits, out var fault) is not { } frame)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, fault!.Value.Code, fault.Value.Message, buffer.AsSpan(fault.Value.Id.Start, fault.Value.Id.Length));
+            return null;
+        }
+
+        return frame.Kind == FrameKind.Request && frame.Method != McpMethod.Initialize && !await services.Intake.TakesAsync(context, session, 1, frame)
+            ? null
+            : [frame];
     }
 
     private async Task TakeAsync(Session session, Frame frame, CancellationToken cancel)

@@ -23,7 +23,7 @@ internal sealed class PostReply : Reply, IValueTaskSource
     private readonly bool _onlyJson;
     private ManualResetValueTaskSourceCore<bool> _decided;
     private HttpContext? _context;
-    private List<Message>? _responses;
+    private List<(ReadOnlyMemory<byte> Id, Message Body)>? _responses;
     private Message _response;
     private bool _hasResponse;
     private EventStream? _stream;
@@ -33,6 +33,9 @@ internal sealed class PostReply : Reply, IValueTaskSource
     private int _left;
     private bool _isDecided;
     private bool _asEvent;
+
+    /// <summary>The client was gone before the stream began, so it has no event id to come back with.</summary>
+    private bool _hadLeft;
 
     /// <param name="context">The POST.</param>
     /// <param name="session">Whose it is.</param>
@@ -110,12 +113,12 @@ internal sealed class PostReply : Reply, IValueTaskSource
             return;
         }
 
-        response.ContentLength = 2 + _responses.Sum(r => r.Length) + _responses.Count - 1;
+        response.ContentLength = 2 + _responses.Sum(r => r.Body.Length) + _responses.Count - 1;
         response.BodyWriter.Write("["u8);
         for (var i = 0; i < _responses.Count; i++)
         {
             response.BodyWriter.Write(i == 0 ? default : ","u8);
-            _responses[i].WriteTo(response.BodyWriter);
+            _responses[i].Body.WriteTo(response.BodyWriter);
         }
 
         response.BodyWriter.Write("]"u8);
@@ -162,7 +165,7 @@ internal sealed class PostReply : Reply, IValueTaskSource
         {
             if (_stream is null)
             {
-                KeepLocked(response);
+                KeepLocked(requestId, response);
                 if (--_left > 0)
                 {
                     Answered(requestId);
@@ -245,6 +248,11 @@ internal sealed class PostReply : Reply, IValueTaskSource
     {
         // The server may pause before our own stream's row is in the store, and with it the first byte out.
         await stream.SettleAsync();
+        if (!stream.WasGivenId)
+        {
+            return;
+        }
+
         connection.Write(writer => SseFormat.WriteRetry(writer, retry ?? _services.Config.Current.Streams.Retry));
         stream.Detach(connection);
         connection.Complete(StreamReason.UpstreamEnded, ClosedBy.Upstream);
@@ -268,7 +276,6 @@ internal sealed class PostReply : Reply, IValueTaskSource
 
     private void CommitToStream()
     {
-        List<Message>? early;
         lock (_gate)
         {
             if (_stream is not null || _isDecided || _context is null)
@@ -281,14 +288,14 @@ internal sealed class PostReply : Reply, IValueTaskSource
             _stream = _services.NewStream(_session, StreamKind.Post);
             _stream.Open(Record(), _session.Version.HasPrimer(), OnOpened);
             _stream.Attach(_connection, after: null);
-            early = _responses ?? (_hasResponse ? [_response] : null);
             _session.Outbox.AddCall(_stream);
-            _connection.OnEnded = OnConnectionEnded;
-        }
-
-        foreach (var response in early ?? [])
-        {
-            _stream.Append(response.ToLine(), Text(response.Frame.Id));
+            _connection.OnEnded = _stream.Detach;
+            _hadLeft = _services.HasLeft(_context);
+            // A batch's answers of before, and still under the lock: the last answer of all ends the stream, and must not overtake them.
+            foreach (var (id, response) in _responses ?? [])
+            {
+                _stream.Append(response.ToLine(), Text(id.Span));
+            }
         }
 
         _services.Grace.Remove(this);
@@ -316,34 +323,29 @@ internal sealed class PostReply : Reply, IValueTaskSource
         _decided.SetResult(true);
     }
 
-    private void OnConnectionEnded(SseConnection connection)
+    private void Append(ReadOnlyMemory<byte> requestId, Message response)
     {
-        _stream!.Detach(connection);
-        if (!_stream.IsFinished && !_stream.IsResumable)
+        var line = response.ToLine();
+        lock (_gate)
+        {
+            Answered(requestId);
+            // Under the lock, so that the answer that ends the stream is the last to go in.
+            _stream!.Append(line, Text(requestId.Span), finishes: --_left <= 0);
+        }
+
+        if (!IsConnected && (_hadLeft || !_stream.WasGivenId))
         {
             _services.Calls.Undeliverable();
         }
     }
 
-    private void Append(ReadOnlyMemory<byte> requestId, Message response)
-    {
-        bool last;
-        lock (_gate)
-        {
-            last = --_left <= 0;
-            Answered(requestId);
-        }
-
-        _stream!.Append(response.ToLine(), Text(requestId.Span), finishes: last);
-    }
-
     private void Answered(ReadOnlyMemory<byte> requestId) => _open?.RemoveAll(id => id.Span.SequenceEqual(requestId.Span));
 
-    private void KeepLocked(Message response)
+    private void KeepLocked(ReadOnlyMemory<byte> requestId, Message response)
     {
         if (_isBatch)
         {
-            (_responses ??= []).Add(response);
+            (_responses ??= []).Add((requestId, response));
             return;
         }
 

@@ -18,7 +18,7 @@ internal sealed partial class StreamableHttp
             return;
         }
 
-        if (!AcceptsOf(context.Request).HasFlag(Accepts.EventStream))
+        if (!Media.AcceptsOf(context.Request).HasFlag(Accepts.EventStream))
         {
             await Answers.RefuseAsync(context, StatusCodes.Status406NotAcceptable, "Accept must name text/event-stream.");
             return;
@@ -65,6 +65,13 @@ internal sealed partial class StreamableHttp
     /// <summary>The rest of a stream, from after the event the client names (invariant 8).</summary>
     private async Task ResumeAsync(HttpContext context, Session session, EventId from)
     {
+        if (from.Sequence > EventId.LastSequence)
+        {
+            // Of our form, but never ours: as little is known of it as of a stream of long ago.
+            await (from.IsGet ? OpenWithGapAsync(context, session) : MethodNotAllowedAsync(context, "That stream has nothing more to say."));
+            return;
+        }
+
         var live = session.Outbox.Find(from.Stream);
         if (live is { IsFinished: true })
         {

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http;
-using Microsoft.Net.Http.Headers;
 using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Routing;
@@ -61,13 +60,13 @@ internal sealed partial class StreamableHttp(
     {
         // :: 1 what the headers say
         var request = context.Request;
-        if (!IsJson(request.ContentType))
+        if (!Media.IsJson(request))
         {
-            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, "Content-Type must be application/json, in UTF-8.");
+            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, Media.NotJson);
             return default;
         }
 
-        var accept = AcceptsOf(request);
+        var accept = Media.AcceptsOf(request);
         if (accept == Accepts.None)
         {
             await Answers.RefuseAsync(context, StatusCodes.Status406NotAcceptable, "Accept must name application/json and text/event-stream.");
@@ -114,15 +113,9 @@ internal sealed partial class StreamableHttp(
 
         // :: 4 the session, and whether its user may do more just now
         var session = await SessionOfAsync(context, server, frame);
-        if (session is not null && frame.Kind == FrameKind.Request && services.Rate.TryTake(session.Principal) is { } seconds)
-        {
-            context.Response.Headers.RetryAfter = seconds.ToString();
-            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, JsonRpc.ServerError,
-                $"This user has started {limits.CallsPerUserPerMinute} requests within a minute (limits.callsPerUserPerMinute).", frame.Id);
-            return default;
-        }
-
-        return (frame, session, accept);
+        return session is null || (frame.Kind == FrameKind.Request && !await services.Intake.TakesAsync(context, session, 1, frame))
+            ? default
+            : (frame, session, accept);
     }
 
     public async Task DeleteAsync(HttpContext context, string? server)
@@ -156,43 +149,10 @@ internal sealed partial class StreamableHttp(
     /// <summary>A batch (2025-03-26 only): taken apart, each message on its own way, all responses in one answer.</summary>
     private async Task PostBatchAsync(HttpContext context, string? server, byte[] buffer, int length, Accepts accept)
     {
-        var limits = new FrameLimits(services.Config.Current.Limits.JsonDepth);
-        var slices = FrameReader.SplitBatch(buffer.AsSpan(0, length), limits, services.Config.Current.Limits.Batch, out var fault);
-        if (slices is null)
-        {
-            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, fault!.Value.Code, fault.Value.Message);
-            return;
-        }
-
-        var session = await SessionOfAsync(context, server, frame: null);
-        if (session is null)
+        if (await SessionOfAsync(context, server, frame: null) is not { } session
+            || await services.Intake.ReadBatchAsync(context, session, buffer.AsMemory(0, length)) is not { } frames)
         {
             return;
-        }
-
-        if (!session.Version.HasBatches())
-        {
-            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, $"Protocol version {session.Version.ToWire()} has no batches.");
-            return;
-        }
-
-        var frames = new List<Frame>();
-        foreach (var slice in slices)
-        {
-            var bytes = buffer.AsSpan(slice.Start, slice.Length).ToArray();
-            if (FrameReader.Take(bytes, bytes.Length, pooled: false, limits, out var bad) is not { } frame)
-            {
-                await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, bad!.Value.Code, $"Message {frames.Count + 1} of the batch: {bad.Value.Message}");
-                return;
-            }
-
-            if (frame.Method == McpMethod.Initialize)
-            {
-                await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, "initialize must not be part of a batch.");
-                return;
-            }
-
-            frames.Add(frame);
         }
 
         foreach (var frame in frames.Where(f => f.Kind != FrameKind.Request))
@@ -260,40 +220,5 @@ internal sealed partial class StreamableHttp(
 
         session.Seen();
         return session;
-    }
-
-    private static bool IsJson(string? contentType) =>
-        // What nearly everybody sends needs no parsing.
-        string.Equals(contentType, "application/json", StringComparison.OrdinalIgnoreCase)
-        || (MediaTypeHeaderValue.TryParse(contentType, out var type)
-        && type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
-        && (!type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase)));
-
-    private static Accepts AcceptsOf(HttpRequest request)
-    {
-        var accept = request.Headers.Accept;
-        if (accept.Count == 0)
-        {
-            return Accepts.Json | Accepts.EventStream;
-        }
-
-        var found = Accepts.None;
-        foreach (var value in accept)
-        {
-            if (value is null)
-            {
-                continue;
-            }
-
-            if (value.Contains("*/*", StringComparison.Ordinal))
-            {
-                return Accepts.Json | Accepts.EventStream;
-            }
-
-            found |= value.Contains("application/json", StringComparison.OrdinalIgnoreCase) || value.Contains("application/*", StringComparison.OrdinalIgnoreCase) ? Accepts.Json : Accepts.None;
-            found |= value.Contains("text/event-stream", StringComparison.OrdinalIgnoreCase) || value.Contains("text/*", StringComparison.OrdinalIgnoreCase) ? Accepts.EventStream : Accepts.None;
-        }
-
-        return found;
     }
 }

@@ -103,7 +103,7 @@ internal sealed class Outbox(Session session, SessionServices services)
 
         foreach (var old in replaced)
         {
-            old.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
+            old.Connection?.Complete(StreamReason.Limit, ClosedBy.Gateway);
         }
 
         if (silent is { IsResumable: true } && !ReferenceEquals(silent, stream))

@@ -16,11 +16,12 @@ internal static class StoresServiceCollectionExtensions
         this IServiceCollection services, Func<IServiceProvider, (StoreConfig Config, string DataDirectory)> settings)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<StoreMetrics>();
         services.TryAddSingleton<IStore>(provider =>
         {
             var (config, dataDirectory) = settings(provider);
             var time = provider.GetRequiredService<TimeProvider>();
-            return config.Kind switch
+            IStore store = config.Kind switch
             {
                 StoreKind.Memory => new MemoryStore(time),
                 StoreKind.Sqlite => new SqliteStore(
@@ -29,6 +30,7 @@ internal static class StoresServiceCollectionExtensions
                     provider.GetRequiredService<ILogger<SqliteStore>>()),
                 _ => throw new InvalidOperationException($"There is no store of kind {config.Kind}."),
             };
+            return new MeasuredStore(store, config.Kind.ToString().ToLowerInvariant(), provider.GetRequiredService<StoreMetrics>(), time);
         });
         return services;
     }

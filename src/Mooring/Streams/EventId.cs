@@ -5,6 +5,9 @@ namespace Mooring.Streams;
 /// <summary>A cursor into one stream of a session, on the wire <c>{stream}-{sequence}</c>. The first letter of the stream tells its kind, so that a cursor outlives the stream's row.</summary>
 internal readonly record struct EventId(string Stream, long Sequence)
 {
+    /// <summary>No stream gets here: a million events a second would take it 285 years. What a client names beyond would overflow in time.</summary>
+    public const long LastSequence = 1L << 53;
+
     private const string Alphabet = "0123456789abcdefghijklmnopqrstuv";
 
     /// <summary>Whether the stream is a standalone GET stream, as opposed to the answer of a POST.</summary>

@@ -55,11 +55,14 @@ internal sealed class EventStream
 
     public SseConnection? Connection => _connection;
 
-    /// <summary>Whether the client was, or will be, given an event id for this stream.</summary>
+    /// <summary>Whether events get an id that a client can come back with.</summary>
     public bool IsResumable => _resumable;
 
     /// <summary>Highest sequence that was written to a connection.</summary>
     public long Shown => Volatile.Read(ref _shown);
+
+    /// <summary>Whether an event id was written to a connection: only then can a client come back for the rest.</summary>
+    public bool WasGivenId => Shown > 0;
 
     /// <summary>Writes the stream's row, with a primer where the version knows one, and then lets <paramref name="opened"/> show the first bytes.</summary>
     public void Open(StreamRecord record, bool primer, Action<string?> opened) => Enqueue(new OpenStep(record, primer, opened));

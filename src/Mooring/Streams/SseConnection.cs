@@ -220,7 +220,17 @@ internal sealed class SseConnection
     private void Flush()
     {
         _due = _table.NextKeepAlive();
-        var flush = _writer!.FlushAsync();
+        ValueTask<FlushResult> flush;
+        try
+        {
+            flush = _writer!.FlushAsync();
+        }
+        catch (Exception e)
+        {
+            // Whoever writes has others to write to; the end is told as where the failure comes later.
+            flush = ValueTask.FromException<FlushResult>(e);
+        }
+
         if (flush.IsCompletedSuccessfully)
         {
             _ = flush.Result;
@@ -230,7 +240,8 @@ internal sealed class SseConnection
         _flushing = true;
         _flushStarted = _table.Now;
         _due = _flushStarted + _table.WriteTimeout;
-        _ = AwaitFlushAsync(flush);
+        // Not on this stack, which holds the lock: a flush that has failed already ends the connection.
+        _ = Task.Run(() => AwaitFlushAsync(flush));
     }
 
     private async Task AwaitFlushAsync(ValueTask<FlushResult> flush)
@@ -273,8 +284,8 @@ internal sealed class SseConnection
         }
         catch (Exception)
         {
-            // The connection is gone; the request's abort says so too, and may have been first.
-            End(StreamReason.ClientClosed, ClosedBy.Client);
+            // A write failed before anyone said that the connection is over; where the request's abort was first, that is the reason.
+            End(StreamReason.ClientVanished, ClosedBy.Client);
             return;
         }
 
@@ -288,19 +299,21 @@ internal sealed class SseConnection
 
     private bool End(StreamReason reason, ClosedBy by)
     {
-        if (Interlocked.Exchange(ref _ended, 1) != 0)
+        // Under the lock: once it has ended nobody writes any more, for the server may use the response's memory for another request.
+        lock (_gate)
         {
-            return false;
+            if (_ended != 0)
+            {
+                return false;
+            }
+
+            _ended = 1;
+            _taken?.TrySetResult();
         }
 
         Reason = reason;
         By = by;
         _table.Remove(this);
-        lock (_gate)
-        {
-            _taken?.TrySetResult();
-        }
-
         OnEnded?.Invoke(this);
         _done.TrySetResult();
         return true;

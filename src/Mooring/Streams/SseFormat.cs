@@ -14,8 +14,9 @@ internal static class SseFormat
     public static void WriteHeaders(HttpResponse response)
     {
         response.ContentType = "text/event-stream";
-        // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6).
-        response.Headers.CacheControl = "no-cache, no-transform";
+        // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6). no-store: what passes here is nobody's to
+        // keep, and a browser that stores a stream repeats a DELETE to the same address once the first one is answered.
+        response.Headers.CacheControl = "no-cache, no-store, no-transform";
         response.Headers["X-Accel-Buffering"] = "no";
     }
 

@@ -56,6 +56,21 @@ internal sealed class MetricSeries(Instrument instrument)
         }
     }
 
+    /// <summary>Forgets what the last look showed, so that a server that is gone is not shown for ever; for instruments that are asked at each look.</summary>
+    public void BeginLook()
+    {
+        if (!instrument.IsObservable)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            _values.Clear();
+            Array.Clear(_recent);
+        }
+    }
+
     /// <summary>The values of a tag set that was seen a moment ago, found without building its text: tag values are the same few string objects.</summary>
     private Value? Recent(ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {

@@ -16,11 +16,12 @@ internal sealed class PrometheusExporter : IDisposable
     private readonly MeterListener _listener = new();
     private readonly Lock _scraping = new();
 
-    public PrometheusExporter()
+    public PrometheusExporter(IMeterFactory factory)
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (Array.IndexOf(Meters, instrument.Meter.Name) >= 0)
+            // A listener hears the whole process, where there may be a second gateway; meters of nobody are the runtime's.
+            if (Array.IndexOf(Meters, instrument.Meter.Name) >= 0 && (instrument.Meter.Scope is null || ReferenceEquals(instrument.Meter.Scope, factory)))
             {
                 listener.EnableMeasurementEvents(instrument, _series.GetOrAdd(instrument, static i => new MetricSeries(i)));
             }
@@ -36,6 +37,11 @@ internal sealed class PrometheusExporter : IDisposable
         // One at a time: observable instruments are read during the scrape.
         lock (_scraping)
         {
+            foreach (var series in _series.Values)
+            {
+                series.BeginLook();
+            }
+
             _listener.RecordObservableInstruments();
             var text = new StringBuilder(16 * 1024);
             foreach (var series in _series.Values.OrderBy(s => s.Name, StringComparer.Ordinal))

@@ -82,6 +82,54 @@ public sealed class CrossOriginTests
             await page.EvaluateAsync<string>("url => fetch(url, { headers: { 'Accept': 'text/event-stream' } }).then(r => 'read ' + r.status, e => 'blocked')", world.Url.AbsoluteUri));
     }
 
+    /// <summary>Initialises, calls a tool, opens a stream and leaves it (or not), ends the session and tries to go on; again and again.</summary>
+    private const string Leaver = """
+        async ({ url, rounds, leaves }) => {
+          const send = (method, id, rpc, params, session) => fetch(url, {
+            method,
+            headers: {
+              'Content-Type': 'application/json',
+              'Accept': 'application/json, text/event-stream',
+              'MCP-Protocol-Version': '2025-11-25',
+              ...(session ? { 'Mcp-Session-Id': session } : {}),
+            },
+            ...(rpc ? { body: JSON.stringify({ jsonrpc: '2.0', ...(id ? { id } : {}), method: rpc, params }) } : {}),
+          });
+          const seen = [];
+          for (let i = 0; i < rounds; i++) {
+            const hello = await send('POST', 1, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'page', version: '1' } });
+            const session = hello.headers.get('Mcp-Session-Id');
+            await hello.json();
+            await (await send('POST', 2, 'tools/call', { name: 'echo', arguments: { text: 'from a page' } }, session)).json();
+            const leaving = new AbortController();
+            const stream = await fetch(url, { headers: { 'Accept': 'text/event-stream', 'Mcp-Session-Id': session, 'MCP-Protocol-Version': '2025-11-25' }, signal: leaving.signal });
+            await stream.body.getReader().read();
+            if (leaves) leaving.abort();
+            const ended = await send('DELETE', 0, null, null, session);
+            const after = await send('POST', 3, 'ping', {}, session);
+            seen.push(`${ended.status} ${after.status}`);
+          }
+          return seen;
+        }
+        """;
+
+    /// <summary>
+    /// A browser that may store the stream repeats a DELETE on the same address once it has its answer, and the page sees the 404 of the
+    /// second: the session it ended is gone.
+    /// </summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task PageWithAStream_EndsItsSession_OnceAndForAll(bool leaves)
+    {
+        await using var world = await World.StartAsync();
+        var page = await world.OpenPageAsync(allowed: true);
+
+        var statuses = await page.EvaluateAsync<string[]>(Leaver, new { url = world.Url.AbsoluteUri, rounds = 20, leaves });
+
+        Assert.Equal(Enumerable.Repeat("200 404", 20), statuses);
+    }
+
     /// <summary>A gateway, its server, two sites that serve an empty page, and a browser. The test disposes it.</summary>
     private sealed class World : IAsyncDisposable
     {

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
@@ -54,6 +55,37 @@ public sealed class ReloadTests
         Assert.Equal("still served", await client.CallAsync("one__echo", "still served"));
         server.Log("stream still open");
         Assert.Equal("stream still open", (string?)(await stream.NotificationAsync("notifications/message"))["params"]!["data"]);
+    }
+
+    [Fact]
+    public async Task BodySize_RaisedAndLowered_HoldsForTheNextRequestOfAnOpenConnection()
+    {
+        await using var server = await FaultyServer.StartAsync();
+        await using var gateway = await GatewayProcess.StartAsync(Limited("64kB"));
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("one"));
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.RequestEntityTooLarge), (await SendAsync(60_000), await SendAsync(100_000)));
+
+        await RewriteAsync(gateway, Limited("128kB"));
+        await Wait.UntilAsync(async () => await SendAsync(100_000) == HttpStatusCode.OK, () => gateway.Process.Describe("the higher limit does not hold"));
+
+        await RewriteAsync(gateway, Limited("32kB"));
+        await Wait.UntilAsync(async () => await SendAsync(60_000) == HttpStatusCode.RequestEntityTooLarge, () => gateway.Process.Describe("the lower limit does not hold"));
+
+        JsonObject Limited(string size)
+        {
+            var config = Config(("one", server));
+            config["limits"] = new JsonObject { ["bodySize"] = size };
+            return config;
+        }
+
+        // Chunked, as one whose length is not told beforehand.
+        async Task<HttpStatusCode> SendAsync(int size)
+        {
+            using var response = await client.PostAsync(client.ToolCall("echo", new string('x', size)), chunked: true);
+            var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!;
+            Assert.Equal(response.StatusCode == HttpStatusCode.OK ? null : -32000, (int?)answer["error"]?["code"]);
+            return response.StatusCode;
+        }
     }
 
     private static JsonObject Config(params (string Name, FaultyServer Server)[] servers) =>

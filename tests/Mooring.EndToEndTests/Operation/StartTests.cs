@@ -55,6 +55,21 @@ public sealed class StartTests
     }
 
     [Fact]
+    public async Task TimeoutsOutOfTheirChain_AreShownWithTheirSource_AndWarnedOf()
+    {
+        var config = GatewayProcess.Config();
+        config["keepAlive"] = new JsonObject { ["interval"] = "55s" };
+        await using var gateway = await GatewayProcess.StartAsync(config, environment: new Dictionary<string, string> { ["MOORING_Http__KeepAlive"] = "590s" });
+
+        await Wait.UntilAsync(() => gateway.Process.Output.Contains("warning: http.keepAlive", StringComparison.Ordinal), () => gateway.Process.Describe("no warning"));
+        var lines = gateway.Process.Output.Split('\n');
+        Assert.Contains(lines, l => l.Contains("keepAlive.interval ", StringComparison.Ordinal) && l.Contains(" 55s ", StringComparison.Ordinal) && l.Contains("mooring.json", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.Contains("http.keepAlive ", StringComparison.Ordinal) && l.Contains(" 9m50s ", StringComparison.Ordinal) && l.Contains("MOORING_Http__KeepAlive", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.Contains("calls.deadline ", StringComparison.Ordinal) && l.Contains(" 5m ", StringComparison.Ordinal) && l.Contains("default", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.Contains("warning: keepAlive.interval: up to 1m6s of silence", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task OpenAddressWithoutAuthentication_IsRefused_NamingTheSetting()
     {
         using var folder = new TempFolder();

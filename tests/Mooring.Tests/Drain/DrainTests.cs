@@ -88,6 +88,53 @@ public sealed class DrainTests
     }
 
     [Fact]
+    public async Task Drain_FromItsFirstStage_AnswersTellTheConnectionToClose()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        using var listening = await gateway.ListenAsync(client);
+        Assert.Null(listening.Header("Connection"));
+
+        var draining = gateway.Drain.RunAsync(CancellationToken.None);
+
+        using (var call = await client.CallAsync("echo"))
+        using (var stream = await client.GetAsync())
+        using (var unknown = await gateway.NewClient().DeleteAsync(("Mcp-Session-Id", "nobody")))
+        {
+            Assert.Equal((DrainStage.Unready, HttpStatusCode.OK), (gateway.Drain.Stage, call.Status));
+            Assert.All([call, stream, unknown], reply => Assert.Equal("close", reply.Header("Connection")));
+        }
+
+        await gateway.PassTimeAsync(draining, TimeSpan.FromSeconds(40), "the drain is over");
+    }
+
+    [Theory]
+    [InlineData("POST", "/mcp")]
+    [InlineData("GET", "/servers/one/mcp")]
+    [InlineData("GET", "/sse")]
+    [InlineData("POST", "/messages?sessionId=x")]
+    public async Task Drain_LastStage_WhatComesNowIs503WithRetryAfter(string method, string path)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("stuck"));
+        var older = await gateway.ClientAsync("2025-06-18");
+        var (held, _) = await gateway.StreamedAsync(older, "stuck");
+        using var reply = held;
+        var draining = gateway.Drain.RunAsync(CancellationToken.None);
+        await gateway.UntilAsync(() => gateway.Drain.Stage == DrainStage.FinishCalls, "calls may finish", TimeSpan.FromSeconds(6));
+        // New sessions too, up to here.
+        await gateway.ClientAsync();
+        await gateway.PassTimeAsync(draining, TimeSpan.FromSeconds(40), "the drain is over");
+        Assert.Equal(DrainStage.AbortRest, gateway.Drain.Stage);
+
+        var client = gateway.NewClient(path: path);
+        using var late = method == "GET" ? await client.GetAsync() : await client.PostAsync("""{"jsonrpc":"2.0","id":1,"method":"ping"}""");
+
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "1"), (late.Status, late.Header("Retry-After")));
+        Assert.Equal(-32000, (await late.MessageAsync()).ErrorCode());
+        Assert.Equal("close", late.Header("Connection"));
+    }
+
+    [Fact]
     public async Task Drain_ManyStreams_AreSpreadOverTheWindow()
     {
         await using var gateway = await GatewayFixture.StartAsync();

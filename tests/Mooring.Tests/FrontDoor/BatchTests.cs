@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Mooring.Stores;
+using Mooring.Streams;
 using Xunit;
 
 namespace Mooring.Tests.FrontDoor;
@@ -69,6 +71,43 @@ public sealed class BatchTests
 
         using var reply = await Limit.Of(posting, "the answer");
         Assert.Equal("1", Assert.Single(JsonNode.Parse(await reply.BodyAsync())!.AsArray())!["id"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Batch_LastOpenOneCancelled_TheAnswersCollectedBeforeAreSent()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync("2025-03-26");
+        var posting = client.PostAsync($"[{Echo},{Ping},{Slow}]");
+        await gateway.Upstream.CallAsync();
+        await gateway.UntilAsync(() => gateway.Runner.Running == 1, "all but one are answered");
+
+        await client.NotifyAsync("notifications/cancelled", """{"requestId":2}""");
+
+        using var reply = await Limit.Of(posting, "the answer");
+        var answers = JsonNode.Parse(await reply.BodyAsync())!.AsArray();
+        Assert.Equal(["\"p\"", "1"], answers.Select(a => a!["id"]!.ToJsonString()).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Batch_LastOpenOneOfAStreamCancelled_TheStreamEndsAfterTheOthersAnswers()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync("2025-03-26");
+        var posting = client.PostAsync($"[{Echo},{Slow}]");
+        await gateway.Upstream.CallAsync();
+        await gateway.UntilAsync(() => gateway.Runner.Running == 1, "all but one are answered");
+        gateway.Advance(GatewayFixture.Grace);
+        using var reply = await Limit.Of(posting, "the head");
+
+        await client.NotifyAsync("notifications/cancelled", """{"requestId":2}""");
+
+        var answer = Assert.Single(await reply.Events.RestAsync(), e => e.IsMessage);
+        Assert.Equal("1", answer.Message.RawId());
+        // The log knows whose answer it is, also where it came before the stream.
+        var stream = EventId.TryParse(answer.Id, out var id) ? id.Stream : "";
+        var kept = Assert.Single(await gateway.Get<IStore>().ReadEventsAsync(client.SessionId!, stream, 0, 10, CancellationToken.None));
+        Assert.Equal("1", kept.RequestId);
     }
 
     [Theory]

@@ -51,7 +51,7 @@ public sealed class CommitTests
 
         Assert.True(reply.IsStream);
         Assert.Equal("no", reply.Header("X-Accel-Buffering"));
-        Assert.Equal(["no-cache", "no-transform"], reply.Header("Cache-Control")!.Split(',', StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal));
+        Assert.Equal(["no-cache", "no-store", "no-transform"], reply.Header("Cache-Control")!.Split(',', StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal));
         Assert.Equal(1000, (await reply.Events.NextAsync())!.Retry);
         var first = await reply.Events.NextAsync();
         Assert.Equal(primer, first!.IsPrimer);
@@ -197,5 +197,94 @@ public sealed class CommitTests
         Assert.False(reply.Events.HasNext);
         store.Release();
         Assert.NotNull((await reply.Events.EventAsync()).Id);
+    }
+
+    [Fact]
+    public async Task Post_AnsweredBeforeItsStreamCouldOpen_AnswerIsStillWritten()
+    {
+        FaultyStore store = null!;
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Store = time => store = new FaultyStore(time) }, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync();
+        var posting = client.CallAsync("slow");
+        var call = await gateway.Upstream.CallAsync();
+        store.Hold();
+        gateway.Advance(GatewayFixture.Grace);
+        await gateway.UntilAsync(() => store.Waiting == 1, "the stream's row is on its way");
+
+        // Its last message is in, but not written: whoever is attached now must see it first.
+        call.Text("done");
+        await gateway.UntilAsync(() => gateway.Runner.Running == 0, "the call is over");
+        store.Release();
+
+        using var reply = await Limit.Of(posting, "the head");
+        Assert.Equal("done", Assert.Single(await reply.Events.RestAsync(), e => e.IsMessage).Message.Text());
+    }
+
+    [Theory]
+    [InlineData("2025-11-25", true)]
+    [InlineData("2025-06-18", false)]
+    public async Task Post_ServerPausesBeforeTheStreamIsOpen_ClientIsSentAwayOnlyWithAnEventId(string version, bool paused)
+    {
+        FaultyStore store = null!;
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Store = time => store = new FaultyStore(time) }, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync(version);
+        var posting = client.CallAsync("slow");
+        var call = await gateway.Upstream.CallAsync();
+        store.Hold();
+        await call.RawAsync("id: 5\nretry: 200\ndata:\n\n");
+        await gateway.UntilAsync(() => store.Waiting == 1, "the stream's row is on its way");
+
+        call.End();
+        await gateway.UntilAsync(() => gateway.Upstream.Requests.Any(r => r.LastEventId == "5"), "the server was asked for the rest", TimeSpan.FromSeconds(2));
+        store.Release();
+
+        using var reply = await Limit.Of(posting, "the head");
+        var rest = await gateway.Upstream.GetAsync();
+        if (!paused)
+        {
+            await rest.SendAsync($$$"""{"jsonrpc":"2.0","id":{{{call.Id}}},"result":{"content":[{"type":"text","text":"done"}]}}""");
+            Assert.Equal("done", Assert.Single(await reply.Events.RestAsync(), e => e.IsMessage).Message.Text());
+            return;
+        }
+
+        var seen = await reply.Events.RestAsync();
+        Assert.Equal(200, seen[^1].Retry);
+        using var again = await client.GetAsync(Assert.Single(seen, e => e.IsPrimer).Id);
+        await rest.SendAsync($$$"""{"jsonrpc":"2.0","id":{{{call.Id}}},"result":{"content":[{"type":"text","text":"done"}]}}""");
+        Assert.Equal("done", (await again.MessageAsync()).Text());
+    }
+
+    [Theory]
+    [InlineData("2025-11-25", true, 0)]
+    [InlineData("2025-11-25", false, 1)]
+    [InlineData("2025-06-18", true, 1)]
+    public async Task Post_ClientLeaves_AnswerIsUndeliverableWhereItHasNoEventId(string version, bool afterTheHead, int expected)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync(version);
+        UpstreamExchange call;
+        if (afterTheHead)
+        {
+            (var reply, call) = await gateway.StreamedAsync(client);
+            reply.Dispose();
+            await gateway.UntilAsync(() => gateway.Streams.Count == 0, "the client is gone");
+        }
+        else
+        {
+            using var leaving = new CancellationTokenSource();
+            var posting = client.CallAsync("slow", cancel: leaving.Token);
+            call = await gateway.Upstream.CallAsync();
+            await leaving.CancelAsync();
+            gateway.Advance(GatewayFixture.Grace);
+            await Limit.Of(Task.WhenAny(posting), "the end of the request");
+            await gateway.UntilAsync(() => gateway.Session(client).Connections == 0, "the request is over");
+        }
+
+        call.Text("for nobody");
+        await gateway.UntilAsync(() => gateway.Runner.Running == 0, "the call is over");
+
+        Assert.Equal(expected == 0 ? [] : [$"mooring_calls_undeliverable_total {expected}"], await gateway.MetricsAsync("mooring_calls_undeliverable_total"));
     }
 }

@@ -97,6 +97,69 @@ public sealed class LegacySseTests
         Assert.NotEqual(endpoint.Data, (await other.Events.NextAsync())!.Data);
     }
 
+    [Fact]
+    public async Task Post_BatchAfterItsVersionWasNegotiated_EveryRequestIsAnsweredOnTheStream()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var (stream, address) = await OpenAsync(gateway, "2025-03-26");
+        using var open = stream;
+
+        using var reply = await Post(gateway, address,
+            """[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}},{"jsonrpc":"2.0","method":"notifications/roots/list_changed"},{"jsonrpc":"2.0","id":"p","method":"ping"}]""");
+
+        Assert.Equal(HttpStatusCode.Accepted, reply.Status);
+        string?[] ids = [(await stream.MessageAsync()).RawId(), (await stream.MessageAsync()).RawId()];
+        Assert.Equal(["\"p\"", "1"], ids.Order(StringComparer.Ordinal));
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("notifications/roots/list_changed").Count == 1, "the server was told");
+    }
+
+    [Theory]
+    [InlineData("2024-11-05", """[{"jsonrpc":"2.0","id":1,"method":"ping"}]""", -32600, null, "has no batches")]
+    [InlineData("2025-03-26", "[]", -32600, null, "The batch is empty")]
+    [InlineData("2025-03-26", """[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}},7]""", -32600, null, "Message 2 of the batch")]
+    [InlineData("2024-11-05", """{"jsonrpc":"2.0","id":"a","method":{}}""", -32600, "\"a\"", "\"method\" must be")]
+    [InlineData("2024-11-05", """{"jsonrpc":"1.0","id":5,"method":"ping"}""", -32600, "5", "\"jsonrpc\" must be")]
+    [InlineData("2024-11-05", "{", -32700, null, "Not valid JSON")]
+    public async Task Post_NoMessage_Is400WithTheIdWhereItCanBeRead(string version, string body, int code, string? id, string names)
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var (stream, address) = await OpenAsync(gateway, version);
+        using var open = stream;
+
+        using var reply = await Post(gateway, address, body);
+
+        Assert.Equal(HttpStatusCode.BadRequest, reply.Status);
+        var message = await reply.MessageAsync();
+        Assert.Equal((code, id), (message.ErrorCode(), message.RawId()));
+        Assert.Contains(names, (string?)message["error"]!["message"], StringComparison.Ordinal);
+        Assert.Equal(0, gateway.Upstream.Executions("echo"));
+    }
+
+    [Theory]
+    [InlineData("text/plain", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("application/json-patch+json", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("application/json", HttpStatusCode.Accepted)]
+    public async Task Post_ContentType_MustBeJson(string type, HttpStatusCode expected)
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var (stream, address) = await OpenAsync(gateway, "2024-11-05");
+        using var open = stream;
+
+        using var reply = await gateway.NewClient(path: address).PostAsync("""{"jsonrpc":"2.0","id":1,"method":"ping"}""", contentType: type);
+
+        Assert.Equal(expected, reply.Status);
+    }
+
+    private static async Task<(TestReply Stream, string Address)> OpenAsync(GatewayFixture gateway, string version)
+    {
+        var stream = await gateway.NewClient(path: "/servers/one/sse").GetAsync();
+        await stream.Events.NextAsync();
+        var address = "/servers/one/" + (await stream.Events.NextAsync())!.Data;
+        (await Post(gateway, address, Hello.Replace("2024-11-05", version, StringComparison.Ordinal))).Dispose();
+        Assert.Equal(version, (string?)(await stream.MessageAsync())["result"]!["protocolVersion"]);
+        return (stream, address);
+    }
+
     private const string Hello =
         """{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}""";
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Mooring.Configuration;
+using Mooring.Stores;
 using Xunit;
 
 namespace Mooring.Tests.FrontDoor;
@@ -79,6 +80,77 @@ public sealed class LimitTests
         Assert.Equal(0, gateway.Upstream.Executions("echo"));
         call.Text("done");
         (await posting).Dispose();
+    }
+
+    [Fact]
+    public async Task Call_MoreThanOneUserMayStartInAMinute_Is429UntilTheMinuteIsOver()
+    {
+        await using var gateway = await StartAsync(l => l with { CallsPerUserPerMinute = 2 });
+        var ann = await gateway.ClientAsync(user: "ann");
+        var bob = await gateway.ClientAsync(user: "bob");
+        await ann.ResultAsync("echo");
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        await ann.ResultAsync("echo");
+
+        using (var third = await ann.CallAsync("echo", id: "\"third\""))
+        {
+            Assert.Equal((HttpStatusCode.TooManyRequests, "50"), (third.Status, third.Header("Retry-After")));
+            var error = await third.MessageAsync();
+            Assert.Equal(("\"third\"", -32000), (error.RawId(), error.ErrorCode()));
+            Assert.Contains("limits.callsPerUserPerMinute", (string?)error["error"]!["message"], StringComparison.Ordinal);
+        }
+
+        Assert.Equal(2, gateway.Upstream.Executions("echo"));
+        await ann.NotifyAsync("notifications/roots/list_changed");
+        Assert.Equal("nothing", (await bob.ResultAsync("echo")).Text());
+        gateway.Advance(TimeSpan.FromSeconds(50));
+        Assert.Equal("nothing", (await ann.ResultAsync("echo")).Text());
+    }
+
+    [Fact]
+    public async Task Batch_MoreRequestsThanOneUserMayStartInAMinute_Is429AsAWhole()
+    {
+        await using var gateway = await StartAsync(l => l with { CallsPerUserPerMinute = 2 });
+        var client = await gateway.ClientAsync("2025-03-26");
+        const string Echo = """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}""";
+
+        using var reply = await client.PostAsync($"[{Echo},{Echo},{Echo}]");
+
+        Assert.Equal((HttpStatusCode.TooManyRequests, "60"), (reply.Status, reply.Header("Retry-After")));
+        Assert.Equal(-32000, (await reply.MessageAsync()).ErrorCode());
+        Assert.Equal(0, gateway.Upstream.Executions("echo"));
+    }
+
+    [Fact]
+    public async Task LegacyCall_MoreThanOneUserMayStartInAMinute_Is429()
+    {
+        await using var gateway = await StartAsync(l => l with { CallsPerUserPerMinute = 1 });
+        using var stream = await gateway.NewClient(path: "/servers/one/sse").GetAsync();
+        await stream.Events.NextAsync();
+        var address = "/servers/one/" + (await stream.Events.NextAsync())!.Data;
+        const string Ping = """{"jsonrpc":"2.0","id":7,"method":"ping"}""";
+
+        using var first = await gateway.NewClient(path: address).PostAsync(Ping);
+        using var second = await gateway.NewClient(path: address).PostAsync(Ping);
+
+        Assert.Equal(HttpStatusCode.Accepted, first.Status);
+        Assert.Equal((HttpStatusCode.TooManyRequests, "60"), (second.Status, second.Header("Retry-After")));
+        Assert.Equal("7", (await second.MessageAsync()).RawId());
+    }
+
+    [Fact]
+    public async Task LegacyGet_MoreStreamsThanOneUserMayHold_Is429AndLeavesNoSession()
+    {
+        await using var gateway = await StartAsync(l => l with { StreamsPerUser = 1 });
+        using var first = await gateway.NewClient(path: "/servers/one/sse", user: "ann").GetAsync();
+        var store = gateway.Get<IStore>();
+        Assert.Equal(1, await store.CountSessionsAsync(CancellationToken.None));
+
+        using var second = await gateway.NewClient(path: "/servers/one/sse", user: "ann").GetAsync();
+
+        Assert.Equal((HttpStatusCode.TooManyRequests, "30"), (second.Status, second.Header("Retry-After")));
+        Assert.Equal(1, await store.CountSessionsAsync(CancellationToken.None));
+        Assert.Equal(1, gateway.Sessions.Count);
     }
 
     [Fact]

@@ -1,8 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Mooring.Configuration;
 using Mooring.Stores;
-using Mooring.Stores.Memory;
-using Mooring.Stores.Sqlite;
+using Mooring.Telemetry;
 using Xunit;
 
 namespace Mooring.Tests.Stores;
@@ -10,12 +9,12 @@ namespace Mooring.Tests.Stores;
 public sealed class AddStoresTests
 {
     [Fact]
-    public async Task AddStores_Memory_GivesOneMemoryStore()
+    public async Task AddStores_Memory_GivesOneStoreThatIsMeasured()
     {
-        await using var provider = new ServiceCollection().AddLogging()
+        await using var provider = new ServiceCollection().AddLogging().AddMetrics().AddSingleton<MooringMeter>()
             .AddStores(_ => (new StoreConfig { Kind = StoreKind.Memory }, "unused")).BuildServiceProvider();
 
-        Assert.IsType<MemoryStore>(provider.GetRequiredService<IStore>());
+        Assert.IsType<MeasuredStore>(provider.GetRequiredService<IStore>());
         Assert.Same(provider.GetRequiredService<IStore>(), provider.GetRequiredService<IStore>());
     }
 
@@ -26,10 +25,10 @@ public sealed class AddStoresTests
     {
         await using var fixture = new SqliteFixture();
         var config = new StoreConfig { Directory = configured is null ? null : Path.Combine(fixture.Directory, configured) };
-        await using (var provider = new ServiceCollection().AddLogging()
+        await using (var provider = new ServiceCollection().AddLogging().AddMetrics().AddSingleton<MooringMeter>()
             .AddStores(_ => (config, Path.Combine(fixture.Directory, "data"))).BuildServiceProvider())
         {
-            var store = Assert.IsType<SqliteStore>(provider.GetRequiredService<IStore>());
+            var store = provider.GetRequiredService<IStore>();
             await store.OpenAsync(TestContext.Current.CancellationToken);
         }
 

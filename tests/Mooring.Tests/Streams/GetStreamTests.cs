@@ -26,6 +26,7 @@ public sealed class GetStreamTests
         }
 
         Assert.Equal(4, gateway.Streams.Count);
+        Assert.Contains("""mooring_stream_duration_seconds_count{transport="get",reason="limit",closed_by="gateway"} 1""", await gateway.MetricsAsync("mooring_stream_duration_seconds_count"));
         streams.ForEach(s => s.Dispose());
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.AspNetCore.Http;
 using Mooring.Streams;
 using Xunit;
 
@@ -94,6 +95,28 @@ public sealed class KeepAliveTests
         }
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task Write_Fails_ClientHasVanishedAndTheOthersAreKeptAlive(int good)
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var context = new DefaultHttpContext();
+        context.Response.Body = new BreakingStream(good);
+        var connection = new SseConnection(context, gateway.Streams, "get");
+        var running = connection.RunAsync();
+        using var other = await gateway.ListenAsync(await gateway.ClientAsync());
+        await other.Events.NextAsync();
+        await other.Events.NextAsync();
+
+        gateway.Advance(TimeSpan.FromSeconds(18.1));
+
+        await Limit.Of(running, "the end of the stream");
+        Assert.Equal((StreamReason.ClientVanished, ClosedBy.Client), (connection.Reason, connection.By));
+        Assert.True((await other.Events.NextAsync())!.Comment);
+        Assert.Contains("""mooring_stream_duration_seconds_count{transport="get",reason="client_vanished",closed_by="client"} 1""", await gateway.MetricsAsync("mooring_stream_duration_seconds_count"));
+    }
+
     [Fact]
     public async Task Reader_TakesNothingForTheWriteTimeout_EndsAsSlowReader()
     {
@@ -143,5 +166,14 @@ public sealed class KeepAliveTests
         Assert.StartsWith("1", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
         Assert.Equal("2", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
         Assert.DoesNotContain(stream.Events.Seen, e => e is { Comment: true, Data: not null });
+    }
+
+    /// <summary>Takes so many writes, then fails as a socket does whose other end is gone.</summary>
+    private sealed class BreakingStream(int good) : MemoryStream
+    {
+        private int _left = good;
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+            _left-- > 0 ? ValueTask.CompletedTask : ValueTask.FromException(new IOException("scripted failure"));
     }
 }

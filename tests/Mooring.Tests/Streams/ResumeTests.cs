@@ -1,5 +1,6 @@
 using System.Net;
 using Mooring.Stores;
+using Mooring.Streams;
 using Xunit;
 
 namespace Mooring.Tests.Streams;
@@ -221,6 +222,50 @@ public sealed class ResumeTests
         {
             Assert.Equal($"{i:00}", Data(await again.Events.EventAsync())![..2]);
         }
+    }
+
+    [Theory]
+    [InlineData(long.MaxValue)]
+    [InlineData(long.MaxValue - 1)]
+    [InlineData(EventId.LastSequence + 1)]
+    public async Task ResumeGet_OwnStreamWithASequenceThatNoStreamReaches_IsToldAGapAndGoesOn(long sequence)
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        string stream;
+        using (var first = await gateway.ListenAsync(client))
+        {
+            gateway.Tell(client, "seen");
+            stream = EventStreamOf((await first.Events.EventAsync()).Id!);
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 0, "the stream is lost");
+        using var again = await gateway.ListenAsync(client, $"{stream}-{sequence}");
+
+        Assert.Equal("notifications/tools/list_changed", (string?)(await again.Events.MessageAsync())["method"]);
+        gateway.Tell(client, "new");
+        TestEvent told;
+        do
+        {
+            told = await again.Events.EventAsync();
+            Assert.True(EventId.TryParse(told.Id, out var id) && id.Sequence is > 0 and < 10, told.Id);
+        }
+        while ((string?)told.Message["method"] != "notifications/message");
+    }
+
+    [Fact]
+    public async Task ResumePost_OwnStreamWithASequenceThatNoStreamReaches_Is405()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        var (id, call) = await LoseAsync(gateway, client);
+
+        using var never = await client.GetAsync($"{EventStreamOf(id)}-{long.MaxValue}");
+        call.Text("kept");
+        using var rest = await client.GetAsync(id);
+
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, never.Status);
+        Assert.Equal("kept", (await rest.MessageAsync()).Text());
     }
 
     [Fact]

@@ -16,12 +16,14 @@ internal sealed class HttpExchange : IDisposable
     private readonly HttpMessageInvoker _invoker;
     private readonly Uri _endpoint;
     private readonly KeyValuePair<string, string>[] _headers;
+    private readonly Func<long> _maxBytes;
 
-    public HttpExchange(Uri endpoint, IReadOnlyDictionary<string, string> headers, long maxBytes, Func<HttpMessageHandler>? handler = null)
+    /// <param name="maxBytes">Asked for each answer: a reload may change it.</param>
+    public HttpExchange(Uri endpoint, IReadOnlyDictionary<string, string> headers, Func<long> maxBytes, Func<HttpMessageHandler>? handler = null)
     {
         _endpoint = endpoint;
         _headers = [.. headers];
-        MaxBytes = maxBytes;
+        _maxBytes = maxBytes;
         _invoker = new HttpMessageInvoker(handler?.Invoke() ?? new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
@@ -38,7 +40,7 @@ internal sealed class HttpExchange : IDisposable
     }
 
     /// <summary>Largest message accepted from the server.</summary>
-    public long MaxBytes { get; }
+    public long MaxBytes => _maxBytes();
 
     public Uri Endpoint => _endpoint;
 

@@ -108,9 +108,13 @@ internal sealed class McpClient : IDisposable
     }
 
     /// <summary>POSTs a message; returns as soon as the head of the response is there.</summary>
-    public Task<HttpResponseMessage> PostAsync(JsonObject message, string? body = null)
+    /// <param name="message">What is sent.</param>
+    /// <param name="body">Instead of the message's own text.</param>
+    /// <param name="chunked">In chunks, its length not told beforehand.</param>
+    public Task<HttpResponseMessage> PostAsync(JsonObject message, string? body = null, bool chunked = false)
     {
         var request = Head(HttpMethod.Post, "application/json, text/event-stream");
+        request.Headers.TransferEncodingChunked = chunked ? true : null;
         request.Content = new StringContent(body ?? message.ToJsonString(), Encoding.UTF8, "application/json");
         return SendAsync(request);
     }

@@ -1,0 +1,62 @@
+using Microsoft.AspNetCore.Http;
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Sessions;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>What both transports check of messages before anything is done with them. Whoever gets no from here has nothing left to answer.</summary>
+internal sealed class Intake(ConfigStore config, CallRate rate)
+{
+    /// <summary>The messages of a batch, none of which was looked at by anyone yet; null after answering why not.</summary>
+    public async ValueTask<List<Frame>?> ReadBatchAsync(HttpContext context, Session session, ReadOnlyMemory<byte> json)
+    {
+        var limits = new FrameLimits(config.Current.Limits.JsonDepth);
+        if (FrameReader.SplitBatch(json.Span, limits, config.Current.Limits.Batch, out var fault) is not { } slices)
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, fault!.Value.Code, fault.Value.Message);
+            return null;
+        }
+
+        if (!session.Version.HasBatches())
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, $"Protocol version {session.Version.ToWire()} has no batches.");
+            return null;
+        }
+
+        var frames = new List<Frame>(slices.Count);
+        foreach (var slice in slices)
+        {
+            var bytes = json.Span.Slice(slice.Start, slice.Length).ToArray();
+            if (FrameReader.Take(bytes, bytes.Length, pooled: false, limits, out var bad) is not { } frame)
+            {
+                await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, bad!.Value.Code, $"Message {frames.Count + 1} of the batch: {bad.Value.Message}");
+                return null;
+            }
+
+            if (frame.Method == McpMethod.Initialize)
+            {
+                await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, "initialize must not be part of a batch.");
+                return null;
+            }
+
+            frames.Add(frame);
+        }
+
+        return await TakesAsync(context, session, frames.Count(f => f.Kind == FrameKind.Request)) ? frames : null;
+    }
+
+    /// <summary>Whether a session's user may start so many more requests just now; false after answering that it may not.</summary>
+    public async ValueTask<bool> TakesAsync(HttpContext context, Session session, int requests, Frame? only = null)
+    {
+        if (rate.TryTake(session.Principal, requests) is not { } seconds)
+        {
+            return true;
+        }
+
+        context.Response.Headers.RetryAfter = seconds.ToString();
+        await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, JsonRpc.ServerError,
+            $"This user has started {config.Current.Limits.CallsPerUserPerMinute} requests within a minute (limits.callsPerUserPerMinute).", only is null ? default : only.Id);
+        return false;
+    }
+}
