@@ -105,8 +105,8 @@ public sealed class UpstreamSessionTests
         Assert.All(answers, a => Assert.Equal("nothing", a.Text()));
         Assert.Null(gateway.Session(client).Links.Open[0].SessionId);
 
-        // One try with the id that was lost, none afterwards.
-        Assert.Single(gateway.Upstream.Requests, r => r.Session == lost && (string?)r.Message?["method"] == "tools/call");
+        // At most one try with the id that was lost (another request may have found out before), none afterwards.
+        Assert.InRange(gateway.Upstream.Requests.Count(r => r.Session == lost && (string?)r.Message?["method"] == "tools/call"), 0, 1);
     }
 
     [Fact]
