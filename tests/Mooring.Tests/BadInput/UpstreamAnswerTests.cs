@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
+using Mooring.Configuration;
 using Mooring.Routing;
 using Mooring.Upstreams;
 using Xunit;
@@ -246,6 +247,32 @@ public sealed class UpstreamAnswerTests
         Assert.Equal(shown, names.Count(n => n.StartsWith("bad__", StringComparison.Ordinal)));
         Assert.Equal(names.Count, names.Distinct(StringComparer.Ordinal).Count());
         FrontDoorTests.Unharmed(gateway);
+    }
+
+    [Fact]
+    public async Task ToolsList_ThatCannotBeReadAnyMore_LeavesTheKnownOne()
+    {
+        var upstream = new FakeUpstream { HasGetStream = true };
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Server = s => s with { Scope = LinkScope.Shared } }, upstream);
+        var stream = await upstream.GetAsync();
+        await gateway.UntilAsync(() => gateway.Get<Catalogue>().FindAny("one")[ListKind.Templates] is not null, "all lists are known");
+        var client = await gateway.ClientAsync();
+
+        upstream.Intercept = e =>
+        {
+            if ((string?)e.Message?["method"] != "tools/list")
+            {
+                return false;
+            }
+
+            e.Status(HttpStatusCode.InternalServerError);
+            return true;
+        };
+        await stream.SendAsync("""{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}""");
+        await gateway.UntilAsync(() => gateway.LogLines.Lines.Any(l => l.Contains("tools/list of server one could not be read", StringComparison.Ordinal)), "the list was asked for in vain");
+
+        using var reply = await Limit.Of(client.RequestAsync("tools/list"), "the list");
+        Assert.NotEmpty((await reply.MessageAsync())["result"]!["tools"]!.AsArray());
     }
 
     [Fact]
