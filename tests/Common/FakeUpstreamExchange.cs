@@ -26,6 +26,9 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
 
     public string? ProtocolVersion { get; } = Header(request, "MCP-Protocol-Version");
 
+    /// <summary>Any header it came with; null where it has none of that name.</summary>
+    public string? Header(string name) => Header(request, name);
+
     /// <summary>Cancelled when the gateway gives the request up before its answer began.</summary>
     public CancellationToken Aborted => aborted;
 
@@ -57,6 +60,29 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
     public void Status(HttpStatusCode status, string content = "", string type = "application/json") =>
         _response.SetResult(new HttpResponseMessage(status) { Content = Typed(new StringContent(content), type) });
 
+    /// <summary>Answers 200 with a body as it stands on the wire; one of unknown length comes in chunks.</summary>
+    public void Raw(HttpContent content, string type, string? encoding = null)
+    {
+        if (encoding is not null)
+        {
+            content.Headers.ContentEncoding.Add(encoding);
+        }
+
+        _response.SetResult(Response200(content, type));
+    }
+
+    /// <summary>Answers with a redirect.</summary>
+    public void Redirect(HttpStatusCode status, string? location)
+    {
+        var response = new HttpResponseMessage(status);
+        if (location is not null)
+        {
+            response.Headers.TryAddWithoutValidation("Location", location);
+        }
+
+        _response.SetResult(response);
+    }
+
     /// <summary>The request fails as the network fails.</summary>
     public void Fail(HttpRequestError error) => _response.SetException(new HttpRequestException(error, "scripted failure"));
 
@@ -80,15 +106,18 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
 
     public Task SendTextAsync(string text, string? id = null) => SendAsync(ResultMessage(TextResult(text)), id);
 
+    /// <summary>Sends any text on the stream.</summary>
+    public Task RawAsync(string text) => RawAsync(Encoding.UTF8.GetBytes(text));
+
     /// <summary>Sends any bytes on the stream.</summary>
-    public async Task RawAsync(string text)
+    public async Task RawAsync(byte[] bytes)
     {
         if (_stream is null)
         {
             Stream();
         }
 
-        await _stream!.WriteAsync(Encoding.UTF8.GetBytes(text), CancellationToken.None);
+        await _stream!.WriteAsync(bytes, CancellationToken.None);
     }
 
     /// <summary>Ends the stream as a server does.</summary>

@@ -105,7 +105,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
             return next(context);
         });
         app.MapMooring();
-        await app.StartAsync();
+        await Limit.Of(app.StartAsync(), "the gateway to start");
         return new GatewayFixture(app, clock, upstreams, store, log);
     }
 

@@ -109,6 +109,9 @@ internal sealed class TestReply(HttpResponseMessage response) : IDisposable
     public string? Header(string name) =>
         response.Headers.TryGetValues(name, out var values) || response.Content.Headers.TryGetValues(name, out values) ? string.Join(',', values) : null;
 
+    /// <summary>The body as it comes, for a test that reads it by itself.</summary>
+    public Stream Stream => response.Content.ReadAsStream();
+
     public Task<string> BodyAsync() => Limit.Of(response.Content.ReadAsStringAsync(), "the body");
 
     /// <summary>The message: the JSON body, or the next message on the stream.</summary>

@@ -16,6 +16,7 @@ internal sealed class Call : PendingRequest, IDisposable
     private long _lastSign;
     private int _askingClient;
     private int _ended;
+    private bool _timedOut;
 
     public Call(Session session, Upstream upstream, Frame request, Reply reply, TimeProvider time)
     {
@@ -60,7 +61,7 @@ internal sealed class Call : PendingRequest, IDisposable
 
     public bool WasCancelledByClient { get; private set; }
 
-    public bool TimedOut { get; private set; }
+    public override bool TimedOut => _timedOut;
 
     public override Message ToMessage()
     {
@@ -78,6 +79,8 @@ internal sealed class Call : PendingRequest, IDisposable
         Sign();
         link.Owner.OnMessage(link, frame, this);
     }
+
+    public override Task ReadyAsync() => Reply.ReadyAsync();
 
     public override ReadOnlySpan<byte> ProgressToken => ExchangesToken
         ? System.Text.Encoding.ASCII.GetBytes(Id.ToString())
@@ -117,7 +120,7 @@ internal sealed class Call : PendingRequest, IDisposable
         }
 
         WasCancelledByClient = byClient;
-        TimedOut = timedOut;
+        _timedOut = timedOut;
         _abandon.Cancel();
     }
 

@@ -11,6 +11,9 @@ internal abstract class Reply
     /// <summary>A notification or server request that belongs to a call, on one line.</summary>
     public abstract void Send(byte[] line);
 
+    /// <summary>Completes when what was sent before is far enough on its way.</summary>
+    public virtual Task ReadyAsync() => Task.CompletedTask;
+
     /// <summary>The response to one request; each call of the reply gets exactly one of this and <see cref="Abandon"/>.</summary>
     /// <param name="requestId">The client's id, a raw JSON token.</param>
     /// <param name="response">The response with that id in it; the reply owns its frame from here on.</param>

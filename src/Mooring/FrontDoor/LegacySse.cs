@@ -177,6 +177,8 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
 
         public override void Send(byte[] line) => session.Outbox.Send(line);
 
+        public override Task ReadyAsync() => session.Outbox.ReadyAsync();
+
         public override void Complete(ReadOnlyMemory<byte> requestId, Message response) => session.Outbox.Send(response.ToLine());
 
         public override void Abandon(ReadOnlyMemory<byte> requestId)

@@ -159,6 +159,8 @@ internal sealed class PostReply : Reply, IValueTaskSource
         }
     }
 
+    public override Task ReadyAsync() => _stream?.ReadyAsync() ?? _session.Outbox.ReadyAsync();
+
     public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
     {
         lock (_gate)

@@ -4,7 +4,11 @@ namespace Mooring.Protocol;
 /// <param name="Code">-32700 or -32600 (JSON-RPC 2.0, section 5.1).</param>
 /// <param name="Message">Names what is wrong and where.</param>
 /// <param name="Id">The request's id where it could still be read.</param>
-internal readonly record struct FrameFault(int Code, string Message, Slice Id = default);
+internal readonly record struct FrameFault(int Code, string Message, Slice Id = default)
+{
+    /// <summary>Whether it was to be a request or notification: its id is then the sender's own, and answers nobody.</summary>
+    public bool HasMethod { get; init; }
+}
 
 /// <summary>Limits of one message.</summary>
 /// <param name="Depth">Nested objects and arrays.</param>

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Mooring.Protocol;
@@ -5,6 +6,13 @@ namespace Mooring.Protocol;
 /// <content>The params of a message: where the fields lie that the gateway routes by.</content>
 internal static partial class FrameReader
 {
+    /// <summary>What the gateway routes by, the most frequent first; each has its <see cref="Slot"/>.</summary>
+    private static readonly (string Name, byte[] Utf8)[] Routed =
+    [
+        .. new[] { "name", "uri", "ref", "progressToken", "requestId", "taskId", "cursor", "level", "protocolVersion" }
+            .Select(name => (name, Encoding.ASCII.GetBytes(name))),
+    ];
+
     /// <returns>The name of a key that stands twice, or null.</returns>
     private static string? ReadParams(ref Utf8JsonReader reader, ref Envelope envelope)
     {
@@ -20,8 +28,7 @@ internal static partial class FrameReader
         string? twice = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            var key = ParamOf(ref reader, ref envelope, out var name);
-            if (key == ParamKind.Meta)
+            if (JsonText.IsKey(ref reader, "_meta"u8))
             {
                 if (envelope.Meta.IsPresent || !ReadMeta(ref reader, ref envelope))
                 {
@@ -29,10 +36,9 @@ internal static partial class FrameReader
                     reader.Skip();
                 }
             }
-            else if (key == ParamKind.Known)
+            else if (RoutedBy(ref reader) is { } name)
             {
-                ref var slot = ref Slot(ref envelope, name);
-                if (!Once(ref reader, ref slot))
+                if (!Once(ref reader, ref Slot(ref envelope, name)))
                 {
                     twice ??= name;
                 }
@@ -48,62 +54,24 @@ internal static partial class FrameReader
         return twice;
     }
 
-    private enum ParamKind
+    /// <summary>The name of the param the reader stands on, where the gateway routes by it; null for all others.</summary>
+    private static string? RoutedBy(ref Utf8JsonReader reader)
     {
-        Unknown,
-        Known,
-        Meta,
-    }
-
-    private static ParamKind ParamOf(ref Utf8JsonReader reader, ref Envelope envelope, out string name)
-    {
-        name = "";
-        if (JsonText.IsKey(ref reader, "name"u8))
+        // Nearly every call has them, and they are none.
+        if (JsonText.IsKey(ref reader, "arguments"u8))
         {
-            name = "name";
-        }
-        else if (JsonText.IsKey(ref reader, "arguments"u8))
-        {
-            return ParamKind.Unknown;
-        }
-        else if (JsonText.IsKey(ref reader, "_meta"u8))
-        {
-            return ParamKind.Meta;
-        }
-        else if (JsonText.IsKey(ref reader, "uri"u8))
-        {
-            name = "uri";
-        }
-        else if (JsonText.IsKey(ref reader, "ref"u8))
-        {
-            name = "ref";
-        }
-        else if (JsonText.IsKey(ref reader, "progressToken"u8))
-        {
-            name = "progressToken";
-        }
-        else if (JsonText.IsKey(ref reader, "requestId"u8))
-        {
-            name = "requestId";
-        }
-        else if (JsonText.IsKey(ref reader, "taskId"u8))
-        {
-            name = "taskId";
-        }
-        else if (JsonText.IsKey(ref reader, "cursor"u8))
-        {
-            name = "cursor";
-        }
-        else if (JsonText.IsKey(ref reader, "level"u8))
-        {
-            name = "level";
-        }
-        else if (JsonText.IsKey(ref reader, "protocolVersion"u8))
-        {
-            name = "protocolVersion";
+            return null;
         }
 
-        return name.Length == 0 ? ParamKind.Unknown : ParamKind.Known;
+        foreach (var (name, utf8) in Routed)
+        {
+            if (JsonText.IsKey(ref reader, utf8))
+            {
+                return name;
+            }
+        }
+
+        return null;
     }
 
     private static ref Slice Slot(ref Envelope envelope, string name)

@@ -77,12 +77,15 @@ internal static partial class FrameReader
 
     /// <summary>Locates the parts of one message.</summary>
     /// <returns>Null when it is a message, else what is wrong.</returns>
-    public static FrameFault? Read(ReadOnlySpan<byte> json, FrameLimits limits, out Envelope envelope)
+    public static FrameFault? Read(ReadOnlySpan<byte> json, FrameLimits limits, out Envelope envelope) =>
+        Check(json, limits, out envelope) is { } fault ? fault with { HasMethod = envelope.MethodText.IsPresent } : null;
+
+    private static FrameFault? Check(ReadOnlySpan<byte> json, FrameLimits limits, out Envelope envelope)
     {
         envelope = default;
         if (!Utf8.IsValid(json))
         {
-            return new FrameFault(ParseError, "The message is not valid UTF-8.");
+            return new FrameFault(ParseError, "The message is not valid UTF-8.", IdOfBroken(json, limits, ref envelope));
         }
 
         var reader = new Utf8JsonReader(json, Options(limits));
@@ -96,6 +99,22 @@ internal static partial class FrameReader
                 ? new FrameFault(InvalidRequest, $"The message is nested deeper than {limits.Depth} levels.", ValidId(json, envelope.Id) ? envelope.Id : default)
                 : new FrameFault(ParseError, "Not valid JSON: " + Where(e));
         }
+    }
+
+    /// <summary>The id of a message whose text is broken somewhere: whoever waits for it is told at once instead of never.</summary>
+    private static Slice IdOfBroken(ReadOnlySpan<byte> json, FrameLimits limits, ref Envelope envelope)
+    {
+        var reader = new Utf8JsonReader(json, Options(limits));
+        try
+        {
+            ReadMessage(ref reader, ref envelope, json);
+        }
+        catch (JsonException)
+        {
+            // What was read before it counts.
+        }
+
+        return ValidId(json, envelope.Id) && Utf8.IsValid(json.Slice(envelope.Id.Start, envelope.Id.Length)) ? envelope.Id : default;
     }
 
     private static JsonReaderOptions Options(FrameLimits limits, int extra = 0) =>

@@ -152,6 +152,18 @@ internal sealed class Outbox(Session session, SessionServices services)
         }
     }
 
+    /// <summary>Completes when what was said before is far enough on its way.</summary>
+    public Task ReadyAsync()
+    {
+        EventStream? slowest;
+        lock (_gate)
+        {
+            slowest = _streams.Find(s => !s.IsReady);
+        }
+
+        return slowest?.ReadyAsync() ?? Task.CompletedTask;
+    }
+
     /// <summary>Completes when everything said so far is in the log and with its connection.</summary>
     public Task SettleAsync()
     {

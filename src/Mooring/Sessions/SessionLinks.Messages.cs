@@ -41,6 +41,8 @@ internal sealed partial class SessionLinks
         }
     }
 
+    public Task ReadyAsync() => session.Outbox.ReadyAsync();
+
     private void OnRequest(Link link, Frame frame, Call? call)
     {
         if (frame.Method == McpMethod.Ping && call is not { Reply.IsConnected: true })

@@ -16,6 +16,7 @@ internal sealed class EventStream
     private const int ReplayPage = 100;
 
     private readonly Lock _gate = new();
+    private readonly StepRoom _room = new();
     private readonly EventLog _log;
     private readonly StreamsMetrics _metrics;
     private readonly long _backlogLimit;
@@ -81,6 +82,12 @@ internal sealed class EventStream
         Enqueue(new MessageStep(line, requestId, finishes));
     }
 
+    /// <inheritdoc cref="StepRoom.IsFree"/>
+    public bool IsReady => _room.IsFree;
+
+    /// <inheritdoc cref="StepRoom.FreeAsync"/>
+    public Task ReadyAsync() => _room.FreeAsync();
+
     /// <summary>Shows a message that is not part of the log.</summary>
     public void ShowOnly(byte[] line) => Enqueue(new ShowStep(line));
 
@@ -118,6 +125,7 @@ internal sealed class EventStream
         lock (_gate)
         {
             (_steps ??= new Queue<Step>(1)).Enqueue(step);
+            _room.Take(step.Bytes);
             if (_pumping)
             {
                 return;
@@ -155,6 +163,8 @@ internal sealed class EventStream
                 _log.StepFailed(e, Id);
                 _connection?.Abort(StreamReason.Error, ClosedBy.Gateway);
             }
+
+            _room.GiveBack(step.Bytes);
         }
     }
 
@@ -320,7 +330,11 @@ internal sealed class EventStream
         _backlogBytes += line.Length;
     }
 
-    private abstract class Step;
+    private abstract class Step
+    {
+        /// <summary>Bytes of the message it holds while it waits.</summary>
+        public virtual int Bytes => 0;
+    }
 
     private sealed class OpenStep(StreamRecord record, bool primer, Action<string?> opened) : Step
     {
@@ -338,6 +352,8 @@ internal sealed class EventStream
         public string? RequestId => requestId;
 
         public bool Finishes => finishes;
+
+        public override int Bytes => line.Length;
     }
 
     private sealed class AttachStep(SseConnection connection, long? after) : Step

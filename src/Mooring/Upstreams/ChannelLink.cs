@@ -64,10 +64,11 @@ internal sealed partial class ChannelLink : Link
 
         await using var registration = request.Abandoned.UnsafeRegister(
             static state => ((Waiter)state!).Done.TrySetResult(Attempt.Abandoned("")), waiter);
+        Task<bool>? sending = null;
         try
         {
             // A server that does not read can hold a line up for ever. It must not hold up whoever sent it: the line goes on alone.
-            var sending = SendLineAsync(request.ToMessage().ToLine(), request.Abandoned).AsTask();
+            sending = SendLineAsync(request.ToMessage().ToLine(), waiter, request.Abandoned).AsTask();
             if (await Task.WhenAny(sending, waiter.Done.Task) == sending && !await sending)
             {
                 Remove(request.Id);
@@ -76,14 +77,20 @@ internal sealed partial class ChannelLink : Link
         }
         catch (OperationCanceledException) when (request.Abandoned.IsCancellationRequested)
         {
-            Remove(request.Id);
-            return Attempt.Abandoned("");
+            waiter.Done.TrySetResult(Attempt.Abandoned(""));
         }
 
         var attempt = await waiter.Done.Task;
         if (attempt.Kind == AttemptKind.Abandoned)
         {
             Remove(request.Id);
+            if (request.TimedOut && sending is not { IsCompletedSuccessfully: true })
+            {
+                // Whoever did not take one line for as long as that takes no other either: its owner opens another link.
+                Log.NotReading(_logger, Upstream.Name);
+                Close("it did not read what it was sent");
+                await _closing.CancelAsync();
+            }
         }
 
         return attempt;
@@ -93,7 +100,7 @@ internal sealed partial class ChannelLink : Link
     {
         var line = json.ToArray();
         Message.Flatten(line);
-        return await SendLineAsync(line, cancel).AsTask().WaitAsync(cancel);
+        return await SendLineAsync(line, waiter: null, cancel).AsTask().WaitAsync(cancel);
     }
 
     public override Task<Attempt> ReinitializeAsync(string? lost, CancellationToken cancel) =>
@@ -108,12 +115,22 @@ internal sealed partial class ChannelLink : Link
         await _reading;
     }
 
-    private async ValueTask<bool> SendLineAsync(byte[] line, CancellationToken cancel)
+    private async ValueTask<bool> SendLineAsync(byte[] line, Waiter? waiter, CancellationToken cancel)
     {
         await _sending.WaitAsync(cancel);
         try
         {
-            return IsUsable && await _channel.SendAsync(line, cancel);
+            if (!IsUsable)
+            {
+                return false;
+            }
+
+            if (waiter is not null)
+            {
+                waiter.IsLeaving = true;
+            }
+
+            return await _channel.SendAsync(line, cancel);
         }
         finally
         {
@@ -146,12 +163,13 @@ internal sealed partial class ChannelLink : Link
                     continue;
                 }
 
-                Receive(read.Frame);
+                await Receive(read.Frame).WaitAsync(_closing.Token);
             }
         }
         catch (OperationCanceledException)
         {
-            why = "the gateway closed the link";
+            // Whoever cancelled has said why.
+            why = _closed!;
         }
         catch (Exception e) when (e is IOException or HttpRequestException)
         {
@@ -171,7 +189,8 @@ internal sealed partial class ChannelLink : Link
         _ = _channelClosed.Value;
     }
 
-    private void Receive(Frame frame)
+    /// <returns>Done when the next may be read.</returns>
+    private Task Receive(Frame frame)
     {
         if (frame.Kind is FrameKind.Result or FrameKind.Error)
         {
@@ -184,17 +203,17 @@ internal sealed partial class ChannelLink : Link
                 Log.UnexpectedAnswer(_logger, Upstream.Name);
             }
 
-            return;
+            return Task.CompletedTask;
         }
 
         if (Related(frame) is { } related)
         {
             related.OnRelated(this, frame);
+            return related.ReadyAsync();
         }
-        else
-        {
-            Owner.OnMessage(this, frame, related: null);
-        }
+
+        Owner.OnMessage(this, frame, related: null);
+        return Owner.ReadyAsync();
     }
 
     private PendingRequest? Related(Frame frame)
@@ -239,13 +258,16 @@ internal sealed partial class ChannelLink : Link
 
         foreach (var waiter in left)
         {
-            waiter.Done.TrySetResult(Attempt.Unknown(why));
+            waiter.Done.TrySetResult(waiter.IsLeaving ? Attempt.Unknown(why) : Attempt.NotExecuted(why));
         }
     }
 
     private sealed class Waiter(PendingRequest request)
     {
         public PendingRequest Request => request;
+
+        /// <summary>Whether any of it may have reached the server.</summary>
+        public volatile bool IsLeaving;
 
         public TaskCompletionSource<Attempt> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
@@ -257,6 +279,9 @@ internal sealed partial class ChannelLink : Link
 
         [LoggerMessage(301, LogLevel.Warning, "Server {Server} sent an answer that nobody waits for.", EventName = "UpstreamUnexpectedAnswer")]
         public static partial void UnexpectedAnswer(ILogger logger, string server);
+
+        [LoggerMessage(303, LogLevel.Warning, "Server {Server} does not read what it is sent; its link is closed and opened anew.", EventName = "UpstreamNotReading")]
+        public static partial void NotReading(ILogger logger, string server);
 
         [LoggerMessage(302, LogLevel.Error, "Reading from server {Server} failed.", EventName = "UpstreamReadingFailed")]
         public static partial void ReadingFailed(ILogger logger, Exception exception, string server);

@@ -25,7 +25,7 @@ internal readonly record struct ChannelRead(Frame? Frame, string? Fault, long? S
     public static ChannelRead Parse(byte[] bytes, int length, bool pooled) =>
         FrameReader.Take(bytes, length, pooled, FrameLimits.Default, out var fault) is { } frame
             ? new ChannelRead(frame, null)
-            : new ChannelRead(null, fault!.Value.Message, JsonRpc.TryReadId(bytes.AsSpan(fault.Value.Id.Start, fault.Value.Id.Length), out var id) ? id : null);
+            : new ChannelRead(null, fault!.Value.Message, !fault.Value.HasMethod && JsonRpc.TryReadId(bytes.AsSpan(fault.Value.Id.Start, fault.Value.Id.Length), out var id) ? id : null);
 
     public bool IsEnd => Frame is null && Fault is null;
 }

@@ -14,6 +14,7 @@ internal sealed class LineChannel : IMessageChannel
     private readonly long _maxBytes;
     private readonly Func<ValueTask> _close;
     private readonly Func<string> _endReason;
+    private readonly LineEnds _long = new();
     private bool _skipping;
     private long _scanned;
 
@@ -69,7 +70,13 @@ internal sealed class LineChannel : IMessageChannel
                 if (_skipping)
                 {
                     _skipping = false;
+                    _long.Skip(line);
                     _reader.AdvanceTo(next);
+                    if (_long.AnswersAtTheEnd() is { } answered)
+                    {
+                        return TooLong(answered);
+                    }
+
                     continue;
                 }
 
@@ -86,11 +93,14 @@ internal sealed class LineChannel : IMessageChannel
             if (buffer.Length > _maxBytes)
             {
                 // The rest of that line is skipped; what follows it may be good again.
+                var starts = !_skipping;
+                var answered = starts ? _long.Begin(buffer) : null;
+                _skipping = true;
+                _long.Skip(buffer);
                 _reader.AdvanceTo(buffer.End);
-                if (!_skipping)
+                if (starts)
                 {
-                    _skipping = true;
-                    return new ChannelRead(null, $"a line longer than the limit of {_maxBytes} bytes");
+                    return TooLong(answered);
                 }
 
                 continue;
@@ -100,6 +110,11 @@ internal sealed class LineChannel : IMessageChannel
             {
                 HasEnded = true;
                 return default;
+            }
+
+            if (_skipping)
+            {
+                _long.Skip(buffer);
             }
 
             _scanned = _skipping ? 0 : buffer.Length;
@@ -112,6 +127,8 @@ internal sealed class LineChannel : IMessageChannel
         await _close();
         await _reader.CompleteAsync();
     }
+
+    private ChannelRead TooLong(long? answered) => new(null, $"a line longer than the limit of {_maxBytes} bytes", answered);
 
     private static ChannelRead Parse(ReadOnlySequence<byte> line)
     {

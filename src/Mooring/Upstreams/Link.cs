@@ -11,6 +11,9 @@ internal interface ILinkOwner
     /// <param name="related">The request on whose stream it came; null when the channel cannot tell.</param>
     void OnMessage(Link link, Frame frame, PendingRequest? related);
 
+    /// <summary>Completes when what the owner heard so far is far enough on its way to its clients.</summary>
+    Task ReadyAsync() => Task.CompletedTask;
+
     /// <summary>The link was opened, or opened anew after its server forgot it: level and subscriptions are to be applied.</summary>
     Task OnOpenedAsync(Link link, bool again);
 

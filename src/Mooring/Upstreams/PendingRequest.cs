@@ -29,8 +29,8 @@ internal enum AttemptKind
 /// <param name="Detail">What happened, in words for a person who runs the server; no secrets.</param>
 internal readonly record struct Attempt(AttemptKind Kind, Frame? Answer, string Detail)
 {
-    /// <summary>The server's session it was sent in; only when that is lost.</summary>
-    public string? Session { get; private init; }
+    /// <summary>The server's session: the one that is lost, or the one an answer came in or gave; null where there is none.</summary>
+    public string? Session { get; init; }
 
     public static Attempt Answered(Frame answer) => new(AttemptKind.Answered, answer, "");
 
@@ -56,11 +56,17 @@ internal abstract class PendingRequest
     /// <summary>Cancelled when nobody wants the answer any more.</summary>
     public abstract CancellationToken Abandoned { get; }
 
+    /// <summary>Whether it was abandoned because the server took too long.</summary>
+    public virtual bool TimedOut => false;
+
     /// <summary>The request as it goes to the server, with <see cref="Id"/> in it.</summary>
     public abstract Message ToMessage();
 
     /// <summary>A notification or a request of the server that came on this request's own stream, or names its progress token.</summary>
     public abstract void OnRelated(Link link, Frame frame);
+
+    /// <summary>Completes when what came so far is far enough on its way to the client; a link asks before it reads on, so that a flood stays with the server.</summary>
+    public virtual Task ReadyAsync() => Task.CompletedTask;
 
     /// <summary>The progress token it was sent with, as on the wire; empty where it has none.</summary>
     public virtual ReadOnlySpan<byte> ProgressToken => default;

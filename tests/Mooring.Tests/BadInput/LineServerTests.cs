@@ -92,6 +92,64 @@ public sealed class LineServerTests
         Assert.Equal(AttemptKind.Answered, (await Limit.Of(stand.CallAsync(method: "other"), "the next call")).Kind);
     }
 
+    [Theory]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":ID,\"result\":{\"text\":\"LONG\"}}")]
+    [InlineData("{\"id\":ID,\"error\":{\"code\":1,\"message\":\"LONG\"},\"jsonrpc\":\"2.0\"}")]
+    [InlineData("{\"result\":{\"text\":\"LONG\"},\"jsonrpc\":\"2.0\",\"id\":ID}")]
+    [InlineData("{\"jsonrpc\": \"2.0\", \"result\": {\"text\": \"LONG\"}, \"id\": ID}")]
+    [InlineData("{\"result\":{\"text\":\"LONG\",\"id\":7},\"id\":ID,\"jsonrpc\":\"2.0\"} ")]
+    public async Task Answer_LongerThanTheLimit_EndsItsCallAtOnceAndTheLinkGoesOn(string answer)
+    {
+        await using var stand = await Stand.OpenAsync(async (message, output) =>
+            await output((string?)message["method"] == "tools/call"
+                ? answer.Replace("ID", message["id"]!.ToJsonString(), StringComparison.Ordinal).Replace("LONG", new string('x', 300_000), StringComparison.Ordinal) + "\n"
+                : Answer(message, Hello)));
+
+        var attempt = await Limit.Of(stand.CallAsync(), "the end of the call");
+
+        Assert.Equal(AttemptKind.Unknown, attempt.Kind);
+        Assert.Contains("a line longer than the limit of 65536 bytes", attempt.Detail, StringComparison.Ordinal);
+        Assert.Equal(AttemptKind.Answered, (await Limit.Of(stand.CallAsync(method: "other"), "the next call")).Kind);
+    }
+
+    [Theory]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":ID,\"method\":\"sampling/createMessage\",\"params\":{\"text\":\"LONG\"}}")]
+    [InlineData("{\"method\":\"sampling/createMessage\",\"params\":{\"text\":\"LONG\"},\"jsonrpc\":\"2.0\",\"id\":ID}")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":ID,\"method\":\"\"}")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"result\":{\"LONG\":[{\"id\":ID}]}}")]
+    [InlineData("LONG\"id\":ID}")]
+    public async Task BrokenMessage_WithAnIdThatIsTheServersOwn_EndsNobodysCall(string noise)
+    {
+        await using var stand = await Stand.OpenAsync(async (message, output) =>
+        {
+            if (message["id"] is { } id)
+            {
+                await output(noise.Replace("ID", id.ToJsonString(), StringComparison.Ordinal).Replace("LONG", new string('x', 300_000), StringComparison.Ordinal) + "\n");
+            }
+
+            await output(Answer(message, Hello));
+        });
+
+        Assert.Equal(AttemptKind.Answered, (await Limit.Of(stand.CallAsync(), "the answer")).Kind);
+    }
+
+    [Theory]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":ID,\"result\":{\"text\":\"?\"}}")]
+    [InlineData("{\"result\":{\"text\":\"?\"},\"jsonrpc\":\"2.0\",\"id\":ID}")]
+    public async Task Answer_ThatIsNoUtf8_EndsItsCallAtOnceAndTheLinkGoesOn(string answer)
+    {
+        await using var stand = await Stand.OpenAsync(async (message, output) =>
+            await output((string?)message["method"] == "tools/call"
+                ? answer.Replace("ID", message["id"]!.ToJsonString(), StringComparison.Ordinal).Replace('?', Stand.Spoiled) + "\n"
+                : Answer(message, Hello)));
+
+        var attempt = await Limit.Of(stand.CallAsync(), "the end of the call");
+
+        Assert.Equal(AttemptKind.Unknown, attempt.Kind);
+        Assert.Contains("not valid UTF-8", attempt.Detail, StringComparison.Ordinal);
+        Assert.Equal(AttemptKind.Answered, (await Limit.Of(stand.CallAsync(method: "other"), "the next call")).Kind);
+    }
+
     [Fact]
     public async Task Line_LongerThanTheLimit_IsSkippedAndTheNextIsRead()
     {
@@ -174,12 +232,52 @@ public sealed class LineServerTests
         Assert.Equal(AttemptKind.Abandoned, (await Limit.Of(second, "the end of the call behind it")).Kind);
     }
 
+    [Fact]
+    public async Task Server_ThatDoesNotReadUntilTheDeadline_LosesItsLinkAndWhatNeverLeftIsSaidSo()
+    {
+        await using var stand = await Stand.OpenAsync(async (message, output) =>
+        {
+            await output(Answer(message, Hello));
+            if ((string?)message["method"] == "initialize")
+            {
+                // Reads nothing from here on.
+                await new TaskCompletionSource().Task;
+            }
+        });
+        using var deadline = new CancellationTokenSource();
+        var stuck = stand.Link.CallAsync(new TimedRequest($$"""{"text":"{{new string('x', 200_000)}}"}""", deadline.Token)).AsTask();
+        var behind = stand.CallAsync();
+
+        await deadline.CancelAsync();
+
+        Assert.Equal(AttemptKind.Abandoned, (await Limit.Of(stuck, "the end of the call that could not be written")).Kind);
+        var never = await Limit.Of(behind, "the end of the call behind it");
+        Assert.Equal((AttemptKind.NotExecuted, "it did not read what it was sent"), (never.Kind, never.Detail));
+        Assert.False(stand.Link.IsUsable);
+        Assert.Equal("it did not read what it was sent", await Limit.Of(stand.Closed, "its owner is told"));
+    }
+
+    private sealed class TimedRequest(string parameters, CancellationToken deadline) : PendingRequest
+    {
+        public override CancellationToken Abandoned => deadline;
+
+        public override bool TimedOut => deadline.IsCancellationRequested;
+
+        public override Message ToMessage() => new(Frame.Parse(JsonRpc.Request(Id, "tools/call", Encoding.UTF8.GetBytes(parameters))));
+
+        public override void OnRelated(Link link, Frame frame) => frame.Dispose();
+    }
+
     private static string Answer(JsonObject message, string result) =>
         message["id"] is { } id ? $$"""{"jsonrpc":"2.0","id":{{id.ToJsonString()}},"result":{{result}}}""" + "\n" : "";
 
     /// <summary>A link to a scripted server in this process.</summary>
     private sealed class Stand : IAsyncDisposable, IConnector, ILinkOwner
     {
+        /// <summary>Written as a byte that begins a character of UTF-8 and has nothing after it.</summary>
+        public const char Spoiled = '\u0001';
+
+        private readonly TaskCompletionSource<string> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly GatewayFixture _gateway;
         private readonly Func<JsonObject, Func<string, Task>, Task> _script;
 
@@ -192,6 +290,9 @@ public sealed class LineServerTests
         public string Name => "lines";
 
         public Link Link { get; private set; } = null!;
+
+        /// <summary>Why the link closed, once it has.</summary>
+        public Task<string> Closed => _closed.Task;
 
         public static async Task<Stand> OpenAsync(Func<JsonObject, Func<string, Task>, Task> script)
         {
@@ -214,7 +315,7 @@ public sealed class LineServerTests
             while (await reader.ReadLineAsync(cancel) is { } line)
             {
                 var message = JsonNode.Parse(line)!.AsObject();
-                await _script(message, async text => await output.WriteAsync(Encoding.UTF8.GetBytes(text), cancel)).WaitAsync(cancel);
+                await _script(message, async text => await output.WriteAsync(Bytes(text), cancel)).WaitAsync(cancel);
             }
         }
 
@@ -222,8 +323,13 @@ public sealed class LineServerTests
 
         public Task OnOpenedAsync(Link link, bool again) => Task.CompletedTask;
 
-        public void OnClosed(Link link, string why)
+        public void OnClosed(Link link, string why) => _closed.TrySetResult(why);
+
+        private static byte[] Bytes(string text)
         {
+            var bytes = Encoding.UTF8.GetBytes(text);
+            bytes.AsSpan().Replace((byte)Spoiled, (byte)0xE9);
+            return bytes;
         }
 
         public async ValueTask DisposeAsync()

@@ -1,5 +1,8 @@
+using System.IO.Compression;
 using System.Net;
+using System.Text;
 using System.Text.Json.Nodes;
+using Mooring.Configuration;
 using Mooring.Routing;
 using Mooring.Upstreams;
 using Xunit;
@@ -28,6 +31,15 @@ public sealed class UpstreamAnswerTests
         ["id twice"] = (e => Body($$$"""{"jsonrpc":"2.0","id":{{{e.Id}}},"id":1,"result":{}}""")(e), Unknown, "\"id\" stands twice"),
         ["NDJSON"] = (e => Body($$$"""{"jsonrpc":"2.0","id":{{{e.Id}}},"result":{}}""" + "\n" + $$$"""{"jsonrpc":"2.0","id":{{{e.Id}}},"result":{}}""")(e), Unknown, "Not valid JSON"),
         ["too large"] = (Body(new string(' ', 5000)), Unknown, "more than the limit of 4096"),
+        ["too large, length not told"] = (e => Raw(e, new StreamContent(new EndlessStream(' '))), Unknown, "larger than the limit of 4096"),
+        ["one object without end"] = (e => Raw(e, new StreamContent(new EndlessStream('{'))), Unknown, "larger than the limit of 4096"),
+        ["gzip"] = (e => Raw(e, new ByteArrayContent(Gzip(Answer(e))), encoding: "gzip"), Unknown, "content encoding \"gzip\""),
+        ["br stream"] = (e => Raw(e, new ByteArrayContent([0x8b, 0x02, 0x80]), "text/event-stream", "br"), Unknown, "content encoding \"br\""),
+        ["gzip that is not told"] = (e => Raw(e, new ByteArrayContent(Gzip(Answer(e)))), Unknown, "not valid UTF-8"),
+        ["no UTF-8"] = (e => Raw(e, new ByteArrayContent(Spoil(Answer(e)))), Unknown, "not valid UTF-8"),
+        ["UTF-16"] = (e => Raw(e, new ByteArrayContent(Encoding.Unicode.GetBytes(Answer(e)))), Unknown, "not a message"),
+        // The stream stays open: the call must not wait for its end.
+        ["no UTF-8 in an event"] = (e => e.RawAsync([.. "data: "u8, .. Spoil(Answer(e)), .. "\n\n"u8]), Unknown, "not valid UTF-8"),
         ["202"] = (Status(202), Unknown, "202"),
         ["201"] = (Status(201), Unknown, "201"),
         ["204"] = (Status(204), Unknown, "204"),
@@ -238,6 +250,32 @@ public sealed class UpstreamAnswerTests
     }
 
     [Fact]
+    public async Task ToolsList_ThatCannotBeReadAnyMore_LeavesTheKnownOne()
+    {
+        var upstream = new FakeUpstream { HasGetStream = true };
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Server = s => s with { Scope = LinkScope.Shared } }, upstream);
+        var stream = await upstream.GetAsync();
+        await gateway.UntilAsync(() => gateway.Get<Catalogue>().FindAny("one")[ListKind.Templates] is not null, "all lists are known");
+        var client = await gateway.ClientAsync();
+
+        upstream.Intercept = e =>
+        {
+            if ((string?)e.Message?["method"] != "tools/list")
+            {
+                return false;
+            }
+
+            e.Status(HttpStatusCode.InternalServerError);
+            return true;
+        };
+        await stream.SendAsync("""{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}""");
+        await gateway.UntilAsync(() => gateway.LogLines.Lines.Any(l => l.Contains("tools/list of server one could not be read", StringComparison.Ordinal)), "the list was asked for in vain");
+
+        using var reply = await Limit.Of(client.RequestAsync("tools/list"), "the list");
+        Assert.NotEmpty((await reply.MessageAsync())["result"]!["tools"]!.AsArray());
+    }
+
+    [Fact]
     public async Task ToolsList_OfEndlessPages_IsCut()
     {
         var pages = 0;
@@ -277,6 +315,123 @@ public sealed class UpstreamAnswerTests
         FrontDoorTests.Unharmed(gateway);
     }
 
+    [Theory]
+    [InlineData(HttpStatusCode.Moved)]
+    [InlineData(HttpStatusCode.Found)]
+    [InlineData(HttpStatusCode.SeeOther)]
+    [InlineData(HttpStatusCode.TemporaryRedirect)]
+    [InlineData(HttpStatusCode.PermanentRedirect)]
+    public async Task Call_Redirected_IsNotFollowedAndSaysWhereToWithoutItsSecrets(HttpStatusCode status)
+    {
+        var bad = new FakeUpstream("bad") { Intercept = e => Garbage(e, x => { x.Redirect(status, "https://me:pass@other.test/login?state=secret"); return Task.CompletedTask; }) };
+        await using var gateway = await GatewayFixture.StartAsync(null, bad);
+        var client = await gateway.ClientAsync(path: "/servers/bad/mcp");
+
+        var message = await client.ResultAsync("echo");
+
+        Assert.Equal(("upstream_refused", "refused"), (message.Reason(), message.Executed()));
+        var text = (string?)message["error"]!["message"];
+        Assert.Contains("a redirect to https://other.test/login, which is not followed", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("pass", text, StringComparison.Ordinal);
+        Assert.Single(bad.Messages("tools/call"));
+    }
+
+    [Fact]
+    public async Task Requests_OfEveryKind_AskForNoEncoding()
+    {
+        var upstream = new FakeUpstream { HasGetStream = true };
+        await using var gateway = await GatewayFixture.StartAsync(null, upstream);
+        var client = await gateway.ClientAsync();
+        await client.ResultAsync("echo");
+        await gateway.UntilAsync(() => upstream.Requests.Any(r => r.HttpMethod == "GET"), "the stream is opened");
+
+        Assert.All(upstream.Requests, r => Assert.Equal("identity", r.Header("Accept-Encoding")));
+    }
+
+    [Theory]
+    [InlineData(32, true, null)]
+    [InlineData(32, false, null)]
+    [InlineData(16, true, "more than the limit of 16777216")]
+    [InlineData(16, false, "larger than the limit of 16777216 bytes")]
+    public async Task Answer_OfTwentyMegabytes_PassesUnderTheLimitAndIsNamedAboveIt(int megabytes, bool withLength, string? names)
+    {
+        var upstream = new FakeUpstream
+        {
+            Intercept = e => Garbage(e, x =>
+            {
+                var body = Encoding.UTF8.GetBytes($$$"""{"jsonrpc":"2.0","id":{{{x.Id}}},"result":{"content":[{"type":"text","text":"{{{new string('x', 20 << 20)}}}"}]}}""");
+                return Raw(x, withLength ? new ByteArrayContent(body) : new StreamContent(new UnsizedStream(body)));
+            }),
+        };
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Config = c => c with { Limits = c.Limits with { BodySize = (long)megabytes << 20 } } }, upstream);
+        var client = await gateway.ClientAsync();
+        var session = gateway.Session(client).Links.Open[0].SessionId;
+
+        // No time passes: so much is one JSON body, however long this machine takes.
+        var message = await client.ResultAsync("echo");
+
+        if (names is null)
+        {
+            Assert.Equal(20 << 20, message.Text()!.Length);
+        }
+        else
+        {
+            Assert.Equal("outcome_unknown", message.Reason());
+            Assert.Contains(names, (string?)message["error"]!["message"], StringComparison.Ordinal);
+        }
+
+        upstream.Intercept = null;
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        Assert.Equal(session, upstream.Requests.Last(r => (string?)r.Message?["method"] == "tools/call").Session);
+    }
+
+    [Fact]
+    public async Task Server_AcceptsAndNeverAnswersAnything_CostsItsCallsTheirDeadlineAndOthersNothing()
+    {
+        var deaf = new FakeUpstream("deaf") { Intercept = _ => true };
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Server = s => s with { Deadline = TimeSpan.FromSeconds(5) } }, deaf, new FakeUpstream("good"));
+        var client = await gateway.PassTimeAsync(gateway.ClientAsync(path: "/servers/deaf/mcp"), TimeSpan.FromSeconds(10), "the client is let in");
+        var other = await gateway.ClientAsync(path: "/servers/good/mcp");
+        var calling = client.CallAsync("any");
+        await gateway.UntilAsync(() => gateway.Runner.Running == 1, "the call runs");
+
+        Assert.Equal("nothing", (await other.ResultAsync("echo")).Text());
+        using var reply = await gateway.PassTimeAsync(calling, TimeSpan.FromSeconds(8), "the head");
+        var message = await gateway.PassTimeAsync(reply.MessageAsync(), TimeSpan.FromSeconds(8), "the error");
+
+        Assert.Equal("timed_out", message.Reason());
+        Assert.Empty(deaf.Messages("tools/call"));
+        Assert.Equal("nothing", (await other.ResultAsync("echo")).Text());
+    }
+
+    [Fact]
+    public async Task Breaker_OpenedByGarbage_RefusesAtOnceAndHealsByItself()
+    {
+        var bad = new FakeUpstream("bad") { Intercept = e => Garbage(e, Body("nope")) };
+        await using var gateway = await GatewayFixture.StartAsync(null, bad, new FakeUpstream("good"));
+        var client = await gateway.ClientAsync(path: "/mcp");
+        await gateway.UntilAsync(() => gateway.Get<Catalogue>().FindAny("bad")[ListKind.Tools] is not null, "the first looks are over");
+        var health = gateway.Get<UpstreamTable>().Find("bad")!.Health;
+        for (var i = 0; i < UpstreamHealth.Threshold; i++)
+        {
+            Assert.Equal(Unknown, (await client.ResultAsync("bad__echo")).Reason());
+        }
+
+        Assert.Equal(UpstreamState.Away, health.State);
+        var refused = await client.ResultAsync("bad__echo");
+        Assert.Equal(("upstream_unreachable", "no"), (refused.Reason(), refused.Executed()));
+        Assert.Equal(UpstreamHealth.Threshold, bad.Messages("tools/call").Count);
+        Assert.Equal("nothing", (await client.ResultAsync("good__echo")).Text());
+
+        // No call asks for it: the gateway's own probe finds the server well.
+        bad.Intercept = null;
+        await gateway.UntilAsync(() => health.State == UpstreamState.Ready, "the server is back", TimeSpan.FromSeconds(40));
+        Assert.Equal("nothing", (await client.ResultAsync("bad__echo")).Text());
+    }
+
     private static bool Garbage(UpstreamExchange exchange, Func<UpstreamExchange, Task> answer)
     {
         if ((string?)exchange.Message?["method"] != "tools/call")
@@ -293,6 +448,28 @@ public sealed class UpstreamAnswerTests
         e.Status(HttpStatusCode.OK, body, type);
         return Task.CompletedTask;
     };
+
+    private static string Answer(UpstreamExchange exchange) => $$$"""{"jsonrpc":"2.0","id":{{{exchange.Id}}},"result":{"text":"?"}}""";
+
+    private static Task Raw(UpstreamExchange exchange, HttpContent content, string type = "application/json", string? encoding = null)
+    {
+        exchange.Raw(content, type, encoding);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The same in bytes, with the question mark as one that begins a character and is alone.</summary>
+    private static byte[] Spoil(string text) => [.. Encoding.UTF8.GetBytes(text).Select(b => b == '?' ? (byte)0xE9 : b)];
+
+    private static byte[] Gzip(string text)
+    {
+        using var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest))
+        {
+            gzip.Write(Encoding.UTF8.GetBytes(text));
+        }
+
+        return packed.ToArray();
+    }
 
     private static Func<UpstreamExchange, Task> Status(int status, string body = "") => e =>
     {

@@ -90,7 +90,7 @@ public sealed class DeadlineTests
         var second = client.CallAsync("slow");
         await gateway.UntilAsync(() => gateway.Runner.Running == 2, "the second call waits");
 
-        var refused = await client.ResultAsync("slow");
+        var refused = await Limit.Of(client.ResultAsync("slow"), "the refusal of the third call");
         Assert.Equal(("busy", "no"), (refused.Reason(), refused.Executed()));
         Assert.False(gateway.Upstream.HasCall);
 

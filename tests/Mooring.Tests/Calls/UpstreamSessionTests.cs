@@ -82,6 +82,60 @@ public sealed class UpstreamSessionTests
     }
 
     [Fact]
+    public async Task Session_RenewedByAServerThatGivesNoIdAnyMore_GoesOnWithoutOne()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        var lost = gateway.Session(client).Links.Open[0].SessionId;
+        gateway.Upstream.HasSessions = false;
+        gateway.Upstream.Intercept = e =>
+        {
+            if (e.Session is null)
+            {
+                return false;
+            }
+
+            e.Status(HttpStatusCode.NotFound);
+            return true;
+        };
+
+        var answers = new[] { await client.ResultAsync("echo"), await client.ResultAsync("echo") };
+
+        Assert.NotNull(lost);
+        Assert.All(answers, a => Assert.Equal("nothing", a.Text()));
+        Assert.Null(gateway.Session(client).Links.Open[0].SessionId);
+
+        // At most one try with the id that was lost (another request may have found out before), none afterwards.
+        Assert.InRange(gateway.Upstream.Requests.Count(r => r.Session == lost && (string?)r.Message?["method"] == "tools/call"), 0, 1);
+    }
+
+    [Fact]
+    public async Task Session_BeingRenewed_IsNotUsedBeforeTheServerHeardThatItIsInitialized()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        var lost = gateway.Session(client).Links.Open[0].SessionId;
+        var held = new TaskCompletionSource<UpstreamExchange>(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Upstream.ForgetSessions();
+        gateway.Upstream.Intercept = e => (string?)e.Message?["method"] == "notifications/initialized" && held.TrySetResult(e);
+
+        var first = client.ResultAsync("echo");
+        var initialized = await Limit.Of(held.Task, "the new session's first notification");
+        var second = client.ResultAsync("echo");
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("tools/call").Count >= 2, "both calls were tried");
+        for (var i = 0; i < 200; i++)
+        {
+            await Task.Yield();
+        }
+
+        Assert.All(gateway.Upstream.Requests.Where(r => (string?)r.Message?["method"] == "tools/call"), r => Assert.Equal(lost, r.Session));
+        initialized.Status(HttpStatusCode.Accepted);
+        Assert.All(
+            await gateway.PassTimeAsync(Task.WhenAll(first, second), TimeSpan.FromMinutes(1), "both answers"),
+            a => Assert.Equal("nothing", a.Text()));
+    }
+
+    [Fact]
     public async Task Session_LostOverAndOver_IsSaidSoInsteadOfTryingForEver()
     {
         await using var gateway = await StartAsync();

@@ -47,6 +47,9 @@ internal sealed class HttpExchange : IDisposable
     public HttpRequestMessage Request(HttpMethod method, Uri? address = null)
     {
         var request = new HttpRequestMessage(method, address ?? _endpoint);
+
+        // Without the header any encoding is welcome (RFC 9110, 12.5.3), and a compressed event stream comes late.
+        request.Headers.TryAddWithoutValidation("Accept-Encoding", "identity");
         foreach (var (name, value) in _headers)
         {
             request.Headers.TryAddWithoutValidation(name, value);
@@ -79,6 +82,14 @@ internal sealed class HttpExchange : IDisposable
     }
 
     public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancel) => _invoker.SendAsync(request, cancel);
+
+    /// <summary>The encoding of a response that nobody asked to encode; null where it is as it should be.</summary>
+    public static string? Encoding(HttpResponseMessage response) =>
+        response.Content.Headers.ContentEncoding.FirstOrDefault(e => !e.Equals("identity", StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Whether a response is an event stream that can be read.</summary>
+    public static bool IsEventStream(HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream" && Encoding(response) is null;
 
     /// <summary>Reads one JSON message from a response body.</summary>
     /// <returns>The frame, or what is wrong with what came.</returns>

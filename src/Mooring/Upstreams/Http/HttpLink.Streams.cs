@@ -28,7 +28,7 @@ internal sealed partial class HttpLink
         _ = ListenAsync(_closing.Token);
     }
 
-    private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage response, CancellationToken cancel)
+    private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage response, string? session, CancellationToken cancel)
     {
         var cursor = new Cursor();
         var resumptions = 0;
@@ -64,7 +64,7 @@ internal sealed partial class HttpLink
                     pending.OnPaused(cursor.Retry);
                 }
 
-                var next = await ResumeAsync(id, cursor.Retry ?? DefaultRetry, cancel);
+                var next = await ResumeAsync(session, id, cursor.Retry ?? DefaultRetry, cancel);
                 if (next is null)
                 {
                     return Attempt.Unknown("its answer stream broke and could not be resumed");
@@ -104,6 +104,7 @@ internal sealed partial class HttpLink
                 if (frame.Kind is FrameKind.Request or FrameKind.Notification)
                 {
                     pending.OnRelated(this, frame);
+                    await pending.ReadyAsync().WaitAsync(cancel);
                     continue;
                 }
 
@@ -167,13 +168,13 @@ internal sealed partial class HttpLink
 
     private int MaxEventBytes => (int)Math.Min(int.MaxValue, _http.MaxBytes + 1024);
 
-    private async Task<HttpResponseMessage?> ResumeAsync(string lastEventId, TimeSpan retry, CancellationToken cancel)
+    private async Task<HttpResponseMessage?> ResumeAsync(string? session, string lastEventId, TimeSpan retry, CancellationToken cancel)
     {
         // A few tries over some seconds: a server that restarts is back by then, and the call's own deadline stands above all.
         for (var attempt = 0; attempt < 5; attempt++)
         {
             await Task.Delay(retry, _time, cancel);
-            var (response, status) = await GetAsync(lastEventId, cancel);
+            var (response, status) = await GetAsync(session, lastEventId, cancel);
             if (response is not null)
             {
                 return response;
@@ -190,20 +191,20 @@ internal sealed partial class HttpLink
         return null;
     }
 
-    private async Task<(HttpResponseMessage? Stream, int Status)> GetAsync(string? lastEventId, CancellationToken cancel)
+    private async Task<(HttpResponseMessage? Stream, int Status)> GetAsync(string? session, string? lastEventId, CancellationToken cancel)
     {
         try
         {
             using var request = _http.Request(HttpMethod.Get);
             request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
-            HttpExchange.Identify(request, _session, _versionHeader);
+            HttpExchange.Identify(request, session, _versionHeader);
             if (lastEventId is not null)
             {
                 request.Headers.TryAddWithoutValidation("Last-Event-ID", lastEventId);
             }
 
             var response = await _http.SendAsync(request, cancel);
-            if (response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream")
+            if (HttpExchange.IsEventStream(response))
             {
                 return (response, 200);
             }
@@ -230,7 +231,7 @@ internal sealed partial class HttpLink
             while (true)
             {
                 var session = _session;
-                var (response, status) = await GetAsync(cursor.Id, cancel);
+                var (response, status) = await GetAsync(session, cursor.Id, cancel);
                 if (response is null)
                 {
                     if (status == 404 && session is not null)
@@ -281,6 +282,7 @@ internal sealed partial class HttpLink
                     if (frame.Kind is FrameKind.Request or FrameKind.Notification)
                     {
                         Owner.OnMessage(this, frame, related: null);
+                        await Owner.ReadyAsync().WaitAsync(cancel);
                     }
                     else
                     {

@@ -62,13 +62,15 @@ internal sealed partial class HttpLink : Link
 
     public override ValueTask<Attempt> CallAsync(PendingRequest request) => PostAsync(request, _session, _versionHeader);
 
-    public override async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
+    public override ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel) => SendAsync(json, _session, _versionHeader, cancel);
+
+    private async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, string? session, string? version, CancellationToken cancel)
     {
         using var limit = new CancellationTokenSource(SendTimeout, _time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
         try
         {
-            using var request = _http.Post(new ReadOnlyMemoryContent(json), _session, _versionHeader);
+            using var request = _http.Post(new ReadOnlyMemoryContent(json), session, version);
             using var response = await _http.SendAsync(request, both.Token);
             if (!response.IsSuccessStatusCode)
             {
@@ -94,9 +96,9 @@ internal sealed partial class HttpLink : Link
         Task<Attempt> renewing;
         lock (_gate)
         {
-            if (lost != _session && _session is not null)
+            if (_renewing is null && lost != _session)
             {
-                // Somebody else has already made a new one.
+                // Somebody else has already made a new one; none at all is one too, for a server that gives no ids any more.
                 return Task.FromResult(Attempt.Answered(null!));
             }
 
@@ -178,10 +180,20 @@ internal sealed partial class HttpLink : Link
             return Attempt.Refused(wrong);
         }
 
-        _versionHeader = VersionHeader(Version);
-        return await SendAsync(JsonRpc.Notification("notifications/initialized"), cancel)
-            ? attempt
-            : Attempt.NotExecuted("it did not take notifications/initialized");
+        // Until the server has heard both, calls keep the session they had: they are told it is lost, and wait for the new one.
+        var version = VersionHeader(Version);
+        if (!await SendAsync(JsonRpc.Notification("notifications/initialized"), attempt.Session, version, cancel))
+        {
+            return Attempt.NotExecuted("it did not take notifications/initialized");
+        }
+
+        lock (_gate)
+        {
+            _session = attempt.Session;
+            _versionHeader = version;
+        }
+
+        return attempt;
     }
 
     private static string? VersionHeader(ProtocolVersion version) =>
@@ -204,21 +216,26 @@ internal sealed partial class HttpLink : Link
                 return await RefusedAsync(pending, response, session, cancel);
             }
 
-            if (session is null && response.Headers.TryGetValues("Mcp-Session-Id", out var ids))
+            if (HttpExchange.Encoding(response) is { } encoding)
             {
-                _session = ids.FirstOrDefault();
+                return Attempt.Unknown($"it answered with content encoding \"{encoding}\", which the gateway did not ask for");
             }
+
+            // Counts where it answers initialize (2025-11-25, basic/transports, "Session Management").
+            session ??= response.Headers.TryGetValues("Mcp-Session-Id", out var ids) ? ids.FirstOrDefault() : null;
 
             // :: 3 one JSON answer, or a stream that has the answer in it
             switch (response.Content.Headers.ContentType?.MediaType)
             {
                 case "application/json":
                     var (frame, fault) = await _http.ReadFrameAsync(response.Content, cancel);
-                    return frame is null ? Attempt.Unknown($"it answered with something that is not a message: {fault}") : Check(frame, pending);
+                    return frame is null
+                        ? Attempt.Unknown($"it answered with something that is not a message: {fault}")
+                        : Check(frame, pending) with { Session = session };
                 case "text/event-stream":
-                    var reading = ReadStreamAsync(pending, response, cancel);
+                    var reading = ReadStreamAsync(pending, response, session, cancel);
                     pending.OnStreamed(isWhole: reading.IsCompleted);
-                    return await reading;
+                    return await reading with { Session = session };
                 case var other:
                     return Attempt.Unknown($"it answered 200 with content type \"{other}\" instead of JSON or an event stream");
             }
@@ -280,7 +297,7 @@ internal sealed partial class HttpLink : Link
 
         if (status is >= 300 and < 400)
         {
-            return Attempt.Refused($"{detail}, a redirect to {response.Headers.Location}; set that address as its url");
+            return Attempt.Refused($"{detail}, a redirect{Target(response)}, which is not followed: set that address as its url if it is the same server");
         }
 
         // Error statuses may carry a JSON-RPC error of the server's own.
@@ -307,6 +324,12 @@ internal sealed partial class HttpLink : Link
             _ => Attempt.Refused(detail),
         };
     }
+
+    /// <summary>Where a redirect leads, without its query: that may hold what logs somebody in.</summary>
+    private string Target(HttpResponseMessage response) =>
+        response.Headers.Location is { } location && Uri.TryCreate(_http.Endpoint, location, out var target)
+            ? " to " + target.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped)
+            : "";
 
     private static partial class Log
     {

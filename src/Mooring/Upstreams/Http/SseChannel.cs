@@ -35,11 +35,11 @@ internal sealed class SseChannel : IMessageChannel
             using var request = http.Request(HttpMethod.Get);
             request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
             response = await http.SendAsync(request, cancel);
-            if (response.StatusCode != HttpStatusCode.OK || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
+            if (!HttpExchange.IsEventStream(response))
             {
-                var status = (int)response.StatusCode;
+                var why = $"it answered HTTP {(int)response.StatusCode}, and no event stream that can be read, to the GET that opens one";
                 response.Dispose();
-                return (null, $"it answered HTTP {status} to the GET that opens an event stream");
+                return (null, why);
             }
 
             var reader = new SseReader(await response.Content.ReadAsStreamAsync(cancel), (int)Math.Min(int.MaxValue, http.MaxBytes + 1024));
@@ -49,13 +49,13 @@ internal sealed class SseChannel : IMessageChannel
                 read = await reader.ReadAsync(cancel);
             }
 
-            if (Endpoint(read, http.Endpoint, out var why) is { } messages)
+            if (Endpoint(read, http.Endpoint, out var noEndpoint) is { } messages)
             {
                 return (new SseChannel(http, response, reader, messages), "");
             }
 
             response.Dispose();
-            return (null, why);
+            return (null, noEndpoint);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
@@ -103,7 +103,7 @@ internal sealed class SseChannel : IMessageChannel
                     EndReason = "its event stream was cut";
                     return default;
                 case SseReadKind.TooLarge:
-                    EndReason = "it sent a message larger than the limit";
+                    EndReason = $"it sent a message larger than the limit of {_http.MaxBytes} bytes";
                     return default;
                 case SseReadKind.Event when !read.Data.IsEmpty && read.EventType == SseReader.MessageType:
                     var bytes = read.Data.ToArray();
