@@ -77,6 +77,18 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task ReleaseNamesAsync(string server) =>
         ObserveAsync("release_names", time.GetTimestamp(), inner.ReleaseNamesAsync(server));
 
+    public Task SaveTaskAsync(TaskRecord task) =>
+        ObserveAsync("save_task", time.GetTimestamp(), inner.SaveTaskAsync(task));
+
+    public ValueTask<TaskRecord?> FindTaskAsync(string server, string taskId, CancellationToken cancel) =>
+        ReadAsync("find_task", time.GetTimestamp(), inner.FindTaskAsync(server, taskId, cancel));
+
+    public Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel) =>
+        ObserveAsync("find_tasks_of", time.GetTimestamp(), inner.FindTasksOfAsync(server, issuer, subject, cancel));
+
+    public Task ExpireTasksAsync(DateTimeOffset now) =>
+        ObserveAsync("expire_tasks", time.GetTimestamp(), inner.ExpireTasksAsync(now));
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
     // The work is begun by the caller's own call, in the order of the calls; here it is only waited for.

@@ -14,9 +14,8 @@ internal static class SseFormat
     public static void WriteHeaders(HttpResponse response)
     {
         response.ContentType = "text/event-stream";
-        // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6). no-store: what passes here is nobody's to
-        // keep, and a browser that stores a stream repeats a DELETE to the same address once the first one is answered.
-        response.Headers.CacheControl = "no-cache, no-store, no-transform";
+        // no-transform: compression on the path would hold events back (RFC 9111, 5.2.2.6).
+        response.Headers.CacheControl = IsBrowser(response.HttpContext.Request) ? "no-cache, no-store, no-transform" : "no-cache, no-transform";
         response.Headers["X-Accel-Buffering"] = "no";
     }
 
@@ -47,6 +46,9 @@ internal static class SseFormat
         writer.Write(Encoding.ASCII.GetBytes(((long)retry.TotalMilliseconds).ToString()));
         writer.Write("\n\n"u8);
     }
+
+    /// <summary>A browser that stores a stream repeats a DELETE to the same address once the first one is answered: it is told not to.</summary>
+    private static bool IsBrowser(HttpRequest request) => request.Headers.Origin.Count > 0 || request.Headers.ContainsKey("Sec-Fetch-Mode");
 
     private static void WriteId(IBufferWriter<byte> writer, string id)
     {

@@ -4,7 +4,15 @@ using Xunit;
 
 namespace Mooring.Tests.BadInput;
 
+/// <summary>Tests that weigh the memory of the whole process run while no other test does.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class WeighedAlone
+{
+    public const string Name = "weighed alone";
+}
+
 /// <summary>Servers that talk without end: what nobody takes stays with them, the call is answered, others notice nothing.</summary>
+[Collection(WeighedAlone.Name)]
 public sealed class FloodTests
 {
     private const int Many = 100_000;
