@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.HttpOverrides;
-using Microsoft.AspNetCore.Http.Features;
 using Mooring.Configuration;
 using Mooring.Connectors;
 using Mooring.Host.Lifetime;
@@ -37,17 +36,6 @@ internal static class GatewayHost
 
         var app = built = builder.Build();
         UseTrustedProxies(app, result.Config!);
-        app.Use((context, next) =>
-        {
-            // Kestrel's own limit is fixed at start, and counts the framing of a chunked body too. limits.bodySize is held by the front door,
-            // which reads the setting anew for each request and answers in JSON-RPC.
-            if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
-            {
-                body.MaxRequestBodySize = null;
-            }
-
-            return next(context);
-        });
         app.MapMooring();
         return app;
     }

@@ -6,7 +6,11 @@ namespace Mooring.Benchmarks.Stands;
 /// <summary>The yardstick: what Kestrel and HttpMessageInvoker cost by themselves. It copies a request there and a response back and knows no MCP.</summary>
 internal sealed class Passthrough(Uri target) : IDisposable
 {
-    private static readonly string[] RequestHeaders = ["Accept", "Mcp-Session-Id", "MCP-Protocol-Version", "Last-Event-ID"];
+    /// <summary>What concerns one connection only, or is written anew (RFC 9110, 7.6.1).</summary>
+    private static readonly HashSet<string> NotPassedOn = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "Host", "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length", "Content-Type", "Date", "Server",
+    };
 
     private readonly HttpMessageInvoker _client = new(new SocketsHttpHandler
     {
@@ -28,9 +32,9 @@ internal sealed class Passthrough(Uri target) : IDisposable
     private async Task HandleAsync(HttpContext context)
     {
         using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), target);
-        foreach (var name in RequestHeaders)
+        foreach (var (name, value) in context.Request.Headers)
         {
-            if (context.Request.Headers.TryGetValue(name, out var value))
+            if (!NotPassedOn.Contains(name))
             {
                 request.Headers.TryAddWithoutValidation(name, value.ToString());
             }
@@ -51,9 +55,12 @@ internal sealed class Passthrough(Uri target) : IDisposable
             context.Response.ContentType = type.ToString();
         }
 
-        if (response.Headers.NonValidated.TryGetValues("Mcp-Session-Id", out var session))
+        foreach (var (name, value) in response.Headers.NonValidated)
         {
-            context.Response.Headers["Mcp-Session-Id"] = session.ToString();
+            if (!NotPassedOn.Contains(name))
+            {
+                context.Response.Headers[name] = value.ToString();
+            }
         }
 
         await response.Content.CopyToAsync(context.Response.Body, context.RequestAborted);

@@ -57,7 +57,9 @@ internal static class KestrelSetup
         var limits = kestrel.Limits;
         limits.MaxRequestHeadersTotalSize = config.Limits.HeaderSize;
         limits.MaxRequestLineSize = Math.Min(limits.MaxRequestLineSize, config.Limits.HeaderSize);
-        limits.MaxRequestBodySize = config.Limits.BodySize;
+        // Counts the framing of a chunked body too, and is fixed at start: limits.bodySize is held by the front door, which reads the
+        // setting anew for each request and answers in JSON-RPC.
+        limits.MaxRequestBodySize = null;
         limits.RequestHeadersTimeout = config.Http.HeadersTimeout;
         limits.KeepAliveTimeout = config.Http.KeepAlive;
         // A stream may be silent between keep-alives, and slow readers have a rule of their own (streams.writeTimeout).

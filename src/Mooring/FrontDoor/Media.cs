@@ -37,7 +37,8 @@ internal static class Media
                 continue;
             }
 
-            if (value.Contains("*/*", StringComparison.Ordinal))
+            // What the official clients send.
+            if (value is "application/json, text/event-stream" || value.Contains("*/*", StringComparison.Ordinal))
             {
                 return Accepts.Json | Accepts.EventStream;
             }

@@ -1,5 +1,6 @@
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features.Authentication;
 
 namespace Mooring.Sessions;
 
@@ -14,14 +15,15 @@ internal readonly record struct Principal(string Issuer, string Subject)
     /// <summary>Reads the identity that authentication, the host's or the gateway's own, put on the request.</summary>
     public static Principal Of(HttpContext context)
     {
-        if (context.User.Identity is not { IsAuthenticated: true })
+        // Asked of the feature first: the property would make an identity of nobody.
+        if (context.Features.Get<IHttpAuthenticationFeature>()?.User is not { Identity.IsAuthenticated: true } user)
         {
             return Anonymous;
         }
 
-        var claim = context.User.FindFirst("sub") ?? context.User.FindFirst(ClaimTypes.NameIdentifier);
+        var claim = user.FindFirst("sub") ?? user.FindFirst(ClaimTypes.NameIdentifier);
         return claim is null
-            ? new Principal(ClaimsIdentity.DefaultIssuer, context.User.Identity.Name ?? "")
+            ? new Principal(ClaimsIdentity.DefaultIssuer, user.Identity.Name ?? "")
             : new Principal(claim.Issuer, claim.Value);
     }
 }

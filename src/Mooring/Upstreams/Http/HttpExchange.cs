@@ -85,11 +85,23 @@ internal sealed class HttpExchange : IDisposable
 
     /// <summary>The encoding of a response that nobody asked to encode; null where it is as it should be.</summary>
     public static string? Encoding(HttpResponseMessage response) =>
-        response.Content.Headers.ContentEncoding.FirstOrDefault(e => !e.Equals("identity", StringComparison.OrdinalIgnoreCase));
+        // Asked without parsing first: nearly no server sends the header.
+        response.Content.Headers.NonValidated.Contains("Content-Encoding")
+            ? response.Content.Headers.ContentEncoding.FirstOrDefault(e => !e.Equals("identity", StringComparison.OrdinalIgnoreCase))
+            : null;
+
+    /// <summary>The media type of a body, without its parameters; null where there is none that can be read.</summary>
+    public static string? MediaType(HttpResponseMessage response)
+    {
+        var headers = response.Content.Headers;
+        return headers.NonValidated.TryGetValues("Content-Type", out var values) && values.ToString() is var raw && raw is "application/json" or "text/event-stream"
+            ? raw
+            : headers.ContentType?.MediaType;
+    }
 
     /// <summary>Whether a response is an event stream that can be read.</summary>
     public static bool IsEventStream(HttpResponseMessage response) =>
-        response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream" && Encoding(response) is null;
+        response.StatusCode == HttpStatusCode.OK && MediaType(response) == "text/event-stream" && Encoding(response) is null;
 
     /// <summary>Reads one JSON message from a response body.</summary>
     /// <returns>The frame, or what is wrong with what came.</returns>

@@ -225,7 +225,7 @@ internal sealed partial class HttpLink : Link
             session ??= response.Headers.TryGetValues("Mcp-Session-Id", out var ids) ? ids.FirstOrDefault() : null;
 
             // :: 3 one JSON answer, or a stream that has the answer in it
-            switch (response.Content.Headers.ContentType?.MediaType)
+            switch (HttpExchange.MediaType(response))
             {
                 case "application/json":
                     var (frame, fault) = await _http.ReadFrameAsync(response.Content, cancel);
@@ -301,7 +301,7 @@ internal sealed partial class HttpLink : Link
         }
 
         // Error statuses may carry a JSON-RPC error of the server's own.
-        if (response.Content.Headers.ContentType?.MediaType == "application/json")
+        if (HttpExchange.MediaType(response) == "application/json")
         {
             var (frame, _) = await _http.ReadFrameAsync(response.Content, cancel);
             if (frame is { Kind: FrameKind.Error } && Check(frame, pending) is { Kind: AttemptKind.Answered } answered)
