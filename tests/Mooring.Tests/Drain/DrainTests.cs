@@ -76,6 +76,27 @@ public sealed class DrainTests
     }
 
     [Fact]
+    public async Task Drain_StreamThatWasResumed_EndsLikeTheOthers()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        string? id;
+        using (var first = await gateway.ListenAsync(client))
+        {
+            gateway.Tell(client, "0");
+            id = (await first.Events.EventAsync()).Id;
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 0, "the stream is lost");
+        using var resumed = await gateway.ListenAsync(client, id);
+
+        await gateway.PassTimeAsync(gateway.Drain.RunAsync(CancellationToken.None), TimeSpan.FromSeconds(40), "the drain is over");
+
+        Assert.InRange((await resumed.Events.RestAsync())[^1].Retry!.Value, 1000, 5000);
+        Assert.Equal(0, gateway.Streams.Count);
+    }
+
+    [Fact]
     public async Task Drain_NobodyConnected_IsOverAtOnce()
     {
         await using var gateway = await GatewayFixture.StartAsync();

@@ -71,6 +71,26 @@ public sealed class LegacySseTests
     }
 
     [Fact]
+    public async Task Session_OfTheOtherTransport_Is404OnBoth()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        using var stream = await gateway.NewClient(path: "/servers/one/sse").GetAsync();
+        await stream.Events.NextAsync();
+        var address = (await stream.Events.NextAsync())!.Data!;
+        var older = address[(address.IndexOf('=', StringComparison.Ordinal) + 1)..];
+        var newer = await gateway.ClientAsync();
+        var stranger = gateway.NewClient();
+        stranger.SessionId = older;
+
+        using var posted = await stranger.RequestAsync("ping");
+        using var opened = await stranger.GetAsync();
+        using var deleted = await stranger.DeleteAsync();
+        using var sent = await Post(gateway, $"/servers/one/messages?sessionId={newer.SessionId}", """{"jsonrpc":"2.0","id":1,"method":"ping"}""");
+
+        Assert.All([posted, opened, deleted, sent], reply => Assert.Equal(HttpStatusCode.NotFound, reply.Status));
+    }
+
+    [Fact]
     public async Task Post_SessionOfAnotherUser_Is404()
     {
         await using var gateway = await GatewayFixture.StartAsync();

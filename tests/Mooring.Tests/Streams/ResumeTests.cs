@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Mooring.Stores;
 using Mooring.Streams;
 using Xunit;
@@ -26,6 +27,21 @@ public sealed class ResumeTests
         Assert.NotNull(await again.Events.NextAsync());
         gateway.Tell(client, "new");
         Assert.Equal("new", Data(await again.Events.EventAsync()));
+    }
+
+    [Fact]
+    public async Task Health_ClientsComeAndGo_CountsOnlyWhoIsThere()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            using var stream = await gateway.ListenAsync(client);
+            Assert.InRange(await ConnectionsAsync(gateway), 1, 5);
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 0, "all streams are lost");
+        Assert.Equal(0, await ConnectionsAsync(gateway));
     }
 
     [Fact]
@@ -301,4 +317,7 @@ public sealed class ResumeTests
     private static string EventStreamOf(string id) => id[..id.LastIndexOf('-')];
 
     private static string? Data(TestEvent told) => (string?)told.Message["params"]!["data"];
+
+    private static async Task<int> ConnectionsAsync(GatewayFixture gateway) =>
+        (int)JsonNode.Parse(await gateway.Http.GetStringAsync("/health", TestContext.Current.CancellationToken))!["activeConnections"]!;
 }
