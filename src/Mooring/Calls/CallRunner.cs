@@ -266,6 +266,11 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     /// <summary>Deadlines of one session's calls; part of the heartbeat.</summary>
     public void Tick(Session session, long now)
     {
+        if (!session.HasCalls)
+        {
+            return;
+        }
+
         var calls = config.Current.Calls;
         session.ForEachCall(call => call.Tick(now, calls.Deadline, calls.HardCap));
     }

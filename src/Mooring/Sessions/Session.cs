@@ -76,6 +76,9 @@ internal sealed class Session
     /// <summary>Open connections of any kind.</summary>
     public int Connections => Volatile.Read(ref _connections);
 
+    /// <summary>As <see cref="RunningCalls"/>, without the lock: for those who look again soon.</summary>
+    public bool HasCalls => _calls.Count > 0;
+
     public int RunningCalls
     {
         get

@@ -10,11 +10,13 @@ namespace Mooring.Sessions;
 /// </summary>
 internal sealed partial class SessionSweeper(SessionTable table, SessionServices services, CallRunner runner) : IHeartbeatHandler
 {
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan TouchEvery = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan UnloadAfter = TimeSpan.FromMinutes(10);
 
     private long _nextTouch;
     private long _nextTick;
+    private long _nextLook;
     private int _sweeping;
 
     public void OnHeartbeat(long now)
@@ -24,22 +26,20 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
             return;
         }
 
-        // Deadlines are seconds and minutes; a fifth of a second is fine enough, and ten thousand sessions are walked in well under a millisecond.
+        // Deadlines are seconds and minutes; a fifth of a second is fine enough.
         _nextTick = now + (services.Time.TimestampFrequency / 5);
-        var idle = services.Config.Current.Sessions.Idle;
-        foreach (var session in table.All)
+        if (runner.Running > 0)
         {
-            runner.Tick(session, now);
-            var quiet = session.IdleFor(now);
-            if (quiet > idle)
+            foreach (var session in table.All)
             {
-                _ = table.EndAsync(session, StreamReason.SessionExpired);
+                runner.Tick(session, now);
             }
-            else if (quiet > UnloadAfter && session.RunningCalls == 0 && session.Links.Open.Count == 0 && session.Questions.Count == 0)
-            {
-                // The store has all of it; the next request brings it back.
-                table.Forget(session);
-            }
+        }
+
+        if (now >= _nextLook)
+        {
+            _nextLook = now + (long)(LookEvery.TotalSeconds * services.Time.TimestampFrequency);
+            LeaveOrEnd(now);
         }
 
         if (now >= _nextTouch && Interlocked.Exchange(ref _sweeping, 1) == 0)
@@ -51,6 +51,24 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
 
     /// <summary>Writes down what only memory knows; at a stop.</summary>
     public Task SaveAsync() => TouchAsync();
+
+    private void LeaveOrEnd(long now)
+    {
+        var idle = services.Config.Current.Sessions.Idle;
+        foreach (var session in table.All)
+        {
+            var quiet = session.IdleFor(now);
+            if (quiet > idle)
+            {
+                _ = table.EndAsync(session, StreamReason.SessionExpired);
+            }
+            else if (quiet > UnloadAfter && session.RunningCalls == 0 && session.Links.Open.Count == 0 && session.Questions.Count == 0)
+            {
+                // The store has all of it; the next request brings it back.
+                table.Forget(session);
+            }
+        }
+    }
 
     private async Task SweepAsync()
     {

@@ -148,7 +148,8 @@ internal sealed class SseConnection
         Finish();
     }
 
-    public bool IsDue(long now) => now >= Volatile.Read(ref _due);
+    /// <summary>When it next wants a comment, or an end to its waiting for the reader.</summary>
+    public long Due => Volatile.Read(ref _due);
 
     /// <summary>What is due now: a keep-alive comment, or the end of a reader that takes nothing.</summary>
     public void Tick(long now)

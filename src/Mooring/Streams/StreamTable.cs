@@ -12,6 +12,13 @@ internal sealed partial class StreamTable : IHeartbeatHandler
     private readonly ILogger<StreamTable> _logger;
     private readonly List<SseConnection> _due = [];
     private SseConnection[] _open = new SseConnection[64];
+
+    /// <summary>
+    /// Before when the connection at the same place surely wants nothing. The heartbeat reads this array through ten times a second, and
+    /// touches the connections, which are all over the memory, only when one may be due.
+    /// </summary>
+    private long[] _notBefore = new long[64];
+    private MooringConfig? _rules;
     private int _count;
 
     public StreamTable(TimeProvider time, ConfigStore config, StreamsMetrics metrics, ILogger<StreamTable> logger)
@@ -52,9 +59,11 @@ internal sealed partial class StreamTable : IHeartbeatHandler
             if (_count == _open.Length)
             {
                 Array.Resize(ref _open, _count * 2);
+                Array.Resize(ref _notBefore, _count * 2);
             }
 
             connection.Index = _count;
+            _notBefore[_count] = 0;
             _open[_count++] = connection;
         }
 
@@ -73,6 +82,7 @@ internal sealed partial class StreamTable : IHeartbeatHandler
 
             var last = _open[--_count];
             _open[index] = last;
+            _notBefore[index] = _notBefore[_count];
             last.Index = index;
             _open[_count] = null!;
             connection.Index = -1;
@@ -93,11 +103,30 @@ internal sealed partial class StreamTable : IHeartbeatHandler
         // Copied out first: a write may end a connection, which takes it out of the list.
         lock (_gate)
         {
+            var config = _config.Current;
+            if (!ReferenceEquals(_rules, config))
+            {
+                _rules = config;
+                _notBefore.AsSpan(0, _count).Clear();
+            }
+
+            // Whatever is written from now on sets a time at least this far off, so no place becomes due sooner.
+            var soonest = now + Math.Min(WriteTimeout, Units(config.KeepAlive.Interval * (1 - config.KeepAlive.Jitter)));
             for (var i = 0; i < _count; i++)
             {
-                if (_open[i].IsDue(now))
+                if (now < _notBefore[i])
+                {
+                    continue;
+                }
+
+                var due = _open[i].Due;
+                if (now >= due)
                 {
                     _due.Add(_open[i]);
+                }
+                else
+                {
+                    _notBefore[i] = Math.Min(due, soonest);
                 }
             }
         }
