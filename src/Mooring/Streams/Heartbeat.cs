@@ -22,9 +22,12 @@ internal sealed partial class Heartbeat : IDisposable
     private readonly TimeProvider _time;
     private readonly IHeartbeatHandler[] _handlers;
     private readonly ILogger<Heartbeat> _logger;
+    private readonly ManualResetEvent _stopped = new(initialState: false);
     private ITimer? _timer;
+    private Thread? _thread;
     private long _last;
     private int _beating;
+    private int _disposed;
 
     public Heartbeat(TimeProvider time, IEnumerable<IHeartbeatHandler> handlers, ILogger<Heartbeat> logger)
     {
@@ -36,10 +39,39 @@ internal sealed partial class Heartbeat : IDisposable
     public void Start()
     {
         _last = _time.GetTimestamp();
-        _timer = _time.CreateTimer(static state => ((Heartbeat)state!).OnBeat(), this, Beat, Beat);
+        if (!ReferenceEquals(_time, TimeProvider.System))
+        {
+            _timer = _time.CreateTimer(static state => ((Heartbeat)state!).OnBeat(), this, Beat, Beat);
+            return;
+        }
+
+        // Twenty times a second on the thread pool would keep its threads looking about for more work, 1.6 % of a processor when nothing
+        // else goes on; and a pool that is starved would keep the comments of all streams waiting.
+        _thread = new Thread(BeatUntilStopped) { IsBackground = true, Name = "heartbeat" };
+        _thread.Start();
     }
 
-    public void Dispose() => _timer?.Dispose();
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 1)
+        {
+            // The service that started it stops it first; the container disposes of everything once more.
+            return;
+        }
+
+        _stopped.Set();
+        _timer?.Dispose();
+        _thread?.Join();
+        _stopped.Dispose();
+    }
+
+    private void BeatUntilStopped()
+    {
+        while (!_stopped.WaitOne(Beat))
+        {
+            OnBeat();
+        }
+    }
 
     private void OnBeat()
     {
