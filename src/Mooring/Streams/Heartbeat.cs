@@ -45,8 +45,8 @@ internal sealed partial class Heartbeat : IDisposable
             return;
         }
 
-        // Twenty times a second on the thread pool would keep its threads looking about for more work, 1.6 % of a processor when nothing
-        // else goes on; and a pool that is starved would keep the comments of all streams waiting.
+        // On the thread pool each beat wakes threads that then look about for more work, a third of what an idle gateway costs; and a pool
+        // that is starved would keep the comments of all streams waiting.
         _thread = new Thread(BeatUntilStopped) { IsBackground = true, Name = "heartbeat" };
         _thread.Start();
     }
