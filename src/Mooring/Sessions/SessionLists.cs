@@ -203,7 +203,19 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
-    private Entry? FindLocked(Upstream upstream) => _entries?.Find(entry => ReferenceEquals(entry.Upstream, upstream));
+    private Entry? FindLocked(Upstream upstream)
+    {
+        // On the way of every call: a loop makes no delegate.
+        for (var i = 0; i < _entries?.Count; i++)
+        {
+            if (ReferenceEquals(_entries[i].Upstream, upstream))
+            {
+                return _entries[i];
+            }
+        }
+
+        return null;
+    }
 
     private Entry EntryLocked(Upstream upstream)
     {

@@ -135,6 +135,25 @@ public sealed class KeepAliveTests
     }
 
     [Fact]
+    public async Task Reader_TakesUpAgain_IsKeptAliveWithinItsInterval()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+        using var stream = await gateway.ListenAsync(client);
+        gateway.Tell(client, new string('x', 100_000));
+        var log = gateway.Session(client).Outbox.Legacy!;
+        await log.SettleAsync();
+
+        // While it takes nothing, it is next looked at when the write timeout of 30 s is over.
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        await stream.Events.MessageAsync();
+        await gateway.UntilAsync(() => gateway.Clock.GetElapsedTime(gateway.Streams.Now, log.Connection!.Due) < TimeSpan.FromSeconds(18.1), "it has taken everything");
+        gateway.Advance(TimeSpan.FromSeconds(18.1));
+
+        Assert.True((await stream.Events.NextAsync())!.Comment);
+    }
+
+    [Fact]
     public async Task Reader_TwoLargeMessagesAtOnce_IsNotCalledSlow()
     {
         await using var gateway = await GatewayFixture.StartAsync();
