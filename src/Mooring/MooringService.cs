@@ -14,27 +14,26 @@ using Mooring.Upstreams.Stdio;
 namespace Mooring;
 
 /// <summary>
-/// Starts and stops the gateway within its host. Only the embedded store is opened before the host listens; every remote party is looked
-/// at afterwards, in the background (invariant 3).
+/// Starts and stops the gateway within its host. Only the embedded store is opened before the host listens; every remote party, a store on
+/// another machine too, is looked at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat,
-    Readiness readiness, ProcessGuard guard, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService
+    IStore store, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat,
+    Readiness readiness, ProcessGuard guard, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _opening = Task.CompletedTask;
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        await store.OpenAsync(cancellationToken);
-        await catalogue.LoadAsync(cancellationToken);
-        await names.LoadAsync(cancellationToken);
-        names.Release(server => upstreams.Find(server) is not null);
-        upstreams.Changed += _ => names.Release(server => upstreams.Find(server) is not null);
-        await EndCallsLeftBehindAsync(cancellationToken);
-        heartbeat.Start();
-        lifetime.ApplicationStarted.Register(() =>
+        if (!store.IsRemote)
         {
-            readiness.Started();
-            shared.Start();
-        });
+            await OpenAsync(cancellationToken);
+        }
+
+        upstreams.Changed += _ => names.Release(server => upstreams.Find(server) is not null);
+        heartbeat.Start();
+        lifetime.ApplicationStarted.Register(() => _opening = ServeAsync());
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -48,6 +47,8 @@ internal sealed partial class MooringService(
     /// <summary>After the host stopped listening: nobody needs the servers any more.</summary>
     public async Task StoppedAsync(CancellationToken cancellationToken)
     {
+        await _stopping.CancelAsync();
+        await _opening;
         heartbeat.Dispose();
         try
         {
@@ -64,6 +65,40 @@ internal sealed partial class MooringService(
         await upstreams.DisposeAsync();
         await guard.DisposeAsync();
         await store.DisposeAsync();
+    }
+
+    public void Dispose() => _stopping.Dispose();
+
+    /// <summary>The host listens. Until a remote store is open every session is answered 503, and nothing is asked of any server.</summary>
+    private async Task ServeAsync()
+    {
+        if (store.IsRemote)
+        {
+            try
+            {
+                await opener.OpenAsync(OpenAsync, _stopping.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+
+        readiness.Started();
+        shared.Start();
+    }
+
+    private async Task OpenAsync(CancellationToken cancel)
+    {
+        await store.OpenAsync(cancel);
+        await catalogue.LoadAsync(cancel);
+        await names.LoadAsync(cancel);
+        names.Release(server => upstreams.Find(server) is not null);
+        if (!store.IsRemote)
+        {
+            // In a store of several replicas the others' calls go on; those of a dead one are ended by whoever takes it over.
+            await EndCallsLeftBehindAsync(cancel);
+        }
     }
 
     /// <summary>Calls that ran when the process before this one died: their clients come back for an answer, and get an honest one.</summary>

@@ -78,7 +78,7 @@ internal static class RunCommand
     /// <summary>Null when the directory is there and can be written to.</summary>
     private static string? DataDirectoryProblem(MooringConfig config, string directory)
     {
-        if (config.Store.Kind == StoreKind.Memory)
+        if (config.Store.Kind != StoreKind.Sqlite)
         {
             return null;
         }

@@ -14,7 +14,7 @@ internal static class StartScreen
         output.WriteLine($"  endpoint   {endpoint}");
         output.WriteLine($"  listening  {string.Join(", ", addresses)}");
         output.WriteLine($"  config     {result.File ?? "none (defaults)"}");
-        output.WriteLine($"  data       {(config.Store.Kind == StoreKind.Memory ? "none (store.kind is memory)" : result.DataDirectory)}");
+        output.WriteLine($"  data       {Data(config, result)}");
         output.WriteLine($"  serving    {Serving(config)}");
         WriteClients(output, endpoint);
         WriteTimeouts(output, timeouts);
@@ -25,6 +25,13 @@ internal static class StartScreen
 
         output.Flush();
     }
+
+    private static string Data(MooringConfig config, ConfigResult result) => config.Store.Kind switch
+    {
+        StoreKind.Memory => "none (store.kind is memory)",
+        StoreKind.Postgres => "in PostgreSQL (store.connection); /ready says when it is reached",
+        _ => result.DataDirectory,
+    };
 
     private static string Endpoint(MooringConfig config, IReadOnlyList<string> addresses)
     {

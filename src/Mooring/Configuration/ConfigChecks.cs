@@ -8,6 +8,7 @@ internal static class ConfigChecks
         Listen(config, root, reading);
         Tls(config, root, reading);
         Names(config, root, reading);
+        Store(config.Store, root.Member("store"), reading);
         if (options.CheckConnector is not { } check)
         {
             return;
@@ -102,6 +103,29 @@ internal static class ConfigChecks
         if (!config.Listen.Any(a => ListenAddress.TryParse(a, out var address) && address.Secure))
         {
             reading.Warn("tls", node.Line, "has no effect: no address in listen is https.");
+        }
+    }
+
+    private static void Store(StoreConfig store, ConfigNode? node, ConfigReading reading)
+    {
+        foreach (var (key, text) in new[] { ("connection", store.Connection), ("listenConnection", store.ListenConnection) })
+        {
+            var path = ConfigPath.Member("store", key);
+            if (text is null)
+            {
+                if (key == "connection" && store.Kind == StoreKind.Postgres && node?.Member(key) is null)
+                {
+                    reading.Error(path, node?.Line, "is missing; store.kind postgres needs it, such as Host=db;Database=mooring;Username=mooring;Password=${DB_PASSWORD}.");
+                }
+            }
+            else if (store.Kind != StoreKind.Postgres)
+            {
+                reading.Warn(path, node?.Member(key)?.Line, "has no effect: store.kind is not postgres.");
+            }
+            else if (PostgresConnectionText.ProblemOf(text) is { } problem)
+            {
+                reading.Error(path, node?.Member(key)?.Line, problem);
+            }
         }
     }
 

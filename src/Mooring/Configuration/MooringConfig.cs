@@ -282,6 +282,7 @@ public enum StoreKind
 {
     Sqlite,
     Memory,
+    Postgres,
 }
 
 public sealed record StoreConfig
@@ -290,6 +291,16 @@ public sealed record StoreConfig
 
     /// <summary>Directory of the embedded store; null: <c>--data</c> or the default data directory.</summary>
     public string? Directory { get; init; }
+
+    /// <summary>How to reach PostgreSQL, as Npgsql writes it (<c>Host=…;Database=…;Username=…;Password=…</c>); null for the other kinds.</summary>
+    public string? Connection { get; init; }
+
+    /// <summary>The same for the one connection that listens, which a transaction-pooling proxy cannot carry; null: as <see cref="Connection"/>.</summary>
+    public string? ListenConnection { get; init; }
+
+    /// <summary>Connections to PostgreSQL at most, besides the one that listens.</summary>
+    /// <value>Default 16: five replicas fit into the 100 that PostgreSQL allows by default.</value>
+    public int MaxConnections { get; init; } = 16;
 }
 
 /// <summary>Who may come in. Only <c>none</c> is built so far; a host that embeds the gateway brings its own authentication.</summary>

@@ -77,11 +77,17 @@ internal static class Settings
             "How long calls may take to finish after that. Delay and grace together must stay below the time the platform gives before it kills.");
 
     private static readonly ObjectShape<StoreConfig> Store = new ObjectShape<StoreConfig>(() => new())
-        .Add("kind", new ChoiceShape<StoreKind>([new("sqlite", StoreKind.Sqlite), new("memory", StoreKind.Memory)], "postgres", "dynamodb"),
+        .Add("kind", new ChoiceShape<StoreKind>([new("sqlite", StoreKind.Sqlite), new("postgres", StoreKind.Postgres), new("memory", StoreKind.Memory)], "dynamodb"),
             c => c.Kind, (c, v) => c with { Kind = v },
-            "Where sessions, streams and their events are kept. memory forgets everything at the end of the process.", restart: true)
+            "Where sessions, streams and their events are kept. sqlite is a file for one gateway, postgres serves several replicas, memory forgets everything at the end of the process.", restart: true)
         .Add("directory", new PathShape(), c => c.Directory, (c, v) => c with { Directory = v },
-            "Directory of the embedded store. --data and MOORING_DATA come first.", restart: true);
+            "Directory of the embedded store. --data and MOORING_DATA come first.", restart: true)
+        .Add("connection", new TextShape(), c => c.Connection, (c, v) => c with { Connection = v },
+            "For postgres: how to reach the database, such as Host=db;Database=mooring;Username=mooring;Password=${DB_PASSWORD}. May lead through a transaction-pooling proxy.", restart: true)
+        .Add("listenConnection", new TextShape(), c => c.ListenConnection, (c, v) => c with { ListenConnection = v },
+            "For postgres: the same for the one connection that listens for wake-ups; give it where connection leads through a transaction-pooling proxy. Without it, connection is used.", restart: true)
+        .Add("maxConnections", new IntegerShape(2, 1000), c => c.MaxConnections, (c, v) => c with { MaxConnections = v },
+            "For postgres: connections of this replica at most, besides the one that listens. All replicas together must stay below the server's max_connections.", restart: true);
 
     private static readonly ObjectShape<AuthConfig> Auth = new ObjectShape<AuthConfig>(() => new())
         .Add("mode", new AuthModeShape(), c => c.Mode, (c, v) => c with { Mode = v },

@@ -13,7 +13,10 @@ namespace Mooring.Stores;
 /// </remarks>
 internal interface IStore : IAsyncDisposable
 {
-    /// <summary>Opens the store and brings its schema up to date.</summary>
+    /// <summary>Whether opening it depends on another machine: then the gateway listens first and opens it in the background (invariant 3).</summary>
+    bool IsRemote => false;
+
+    /// <summary>Opens the store and brings its schema up to date. May be tried again after a <see cref="StoreException"/> where the store is remote.</summary>
     Task OpenAsync(CancellationToken cancel);
 
     // Sessions

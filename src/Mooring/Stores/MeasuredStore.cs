@@ -5,6 +5,8 @@ namespace Mooring.Stores;
 /// <param name="kind">The metric tag.</param>
 internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metrics, TimeProvider time) : IStore
 {
+    public bool IsRemote => inner.IsRemote;
+
     public Task OpenAsync(CancellationToken cancel) =>
         ObserveAsync("open", time.GetTimestamp(), inner.OpenAsync(cancel));
 

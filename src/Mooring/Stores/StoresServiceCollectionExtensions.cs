@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Mooring.Configuration;
 using Mooring.Stores.Memory;
+using Mooring.Stores.Postgres;
 using Mooring.Stores.Sqlite;
 
 namespace Mooring.Stores;
@@ -17,21 +18,47 @@ internal static class StoresServiceCollectionExtensions
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<StoreMetrics>();
+        services.TryAddSingleton<StoreOpener>();
+        services.TryAddSingleton(provider => Make(provider, settings(provider)));
         services.TryAddSingleton<IStore>(provider =>
         {
-            var (config, dataDirectory) = settings(provider);
-            var time = provider.GetRequiredService<TimeProvider>();
-            IStore store = config.Kind switch
-            {
-                StoreKind.Memory => new MemoryStore(time),
-                StoreKind.Sqlite => new SqliteStore(
-                    new SqliteStoreOptions { Directory = config.Directory ?? dataDirectory },
-                    time,
-                    provider.GetRequiredService<ILogger<SqliteStore>>()),
-                _ => throw new InvalidOperationException($"There is no store of kind {config.Kind}."),
-            };
-            return new MeasuredStore(store, config.Kind.ToString().ToLowerInvariant(), provider.GetRequiredService<StoreMetrics>(), time);
+            var parts = provider.GetRequiredService<StoreParts>();
+            return new MeasuredStore(parts.Store, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
         });
+        services.TryAddSingleton(provider => provider.GetRequiredService<StoreParts>().Replicas);
+        services.TryAddSingleton(provider => provider.GetRequiredService<StoreParts>().Signals);
         return services;
     }
+
+    private static StoreParts Make(IServiceProvider provider, (StoreConfig Config, string DataDirectory) settings)
+    {
+        var (config, dataDirectory) = settings;
+        var time = provider.GetRequiredService<TimeProvider>();
+        var kind = config.Kind.ToString().ToLowerInvariant();
+        switch (config.Kind)
+        {
+            case StoreKind.Memory:
+                var memory = new MemoryStore(time);
+                return new StoreParts(kind, memory, memory, new LocalSignals());
+            case StoreKind.Sqlite:
+                var sqlite = new SqliteStore(
+                    new SqliteStoreOptions { Directory = config.Directory ?? dataDirectory }, time, provider.GetRequiredService<ILogger<SqliteStore>>());
+                return new StoreParts(kind, sqlite, sqlite, new LocalSignals());
+            case StoreKind.Postgres:
+                var options = new PostgresStoreOptions
+                {
+                    Connection = config.Connection ?? throw new InvalidOperationException("store.connection is missing."),
+                    ListenConnection = config.ListenConnection,
+                    MaxConnections = config.MaxConnections,
+                };
+                var postgres = new PostgresStore(options, time, provider.GetRequiredService<ILogger<PostgresStore>>());
+                return new StoreParts(
+                    kind, postgres, postgres, new PostgresSignals(postgres, options, time, provider.GetRequiredService<ILogger<PostgresSignals>>()));
+            default:
+                throw new InvalidOperationException($"There is no store of kind {config.Kind}.");
+        }
+    }
+
+    /// <summary>The sides of one store. Disposed where they are registered by their contracts.</summary>
+    private sealed record StoreParts(string Kind, IStore Store, IReplicaStore Replicas, IStoreSignals Signals);
 }

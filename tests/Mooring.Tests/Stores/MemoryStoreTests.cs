@@ -5,5 +5,5 @@ namespace Mooring.Tests.Stores;
 
 public sealed class MemoryStoreTests : StoreContractTests
 {
-    private protected override IStore Create(TimeProvider time) => new MemoryStore(time);
+    private protected override Task<IStore> CreateAsync(TimeProvider time) => Task.FromResult<IStore>(new MemoryStore(time));
 }

@@ -9,8 +9,12 @@ public sealed class SqliteStoreTests : StoreContractTests
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("mooring-store-").FullName;
 
-    private protected override IStore Create(TimeProvider time) =>
-        new SqliteStore(new SqliteStoreOptions { Directory = _directory }, time, NullLogger<SqliteStore>.Instance);
+    private protected override Task<IStore> CreateAsync(TimeProvider time) => Task.FromResult<IStore>(
+        new SqliteStore(new SqliteStoreOptions { Directory = _directory }, time, NullLogger<SqliteStore>.Instance));
 
-    private protected override void CleanUp() => Directory.Delete(_directory, recursive: true);
+    private protected override Task CleanUpAsync()
+    {
+        Directory.Delete(_directory, recursive: true);
+        return Task.CompletedTask;
+    }
 }

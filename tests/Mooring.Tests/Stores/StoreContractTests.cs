@@ -14,22 +14,20 @@ public abstract partial class StoreContractTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _store = Create(_clock);
+        _store = await CreateAsync(_clock);
         await _store.OpenAsync(Cancel);
     }
 
     public async ValueTask DisposeAsync()
     {
         await _store.DisposeAsync();
-        CleanUp();
+        await CleanUpAsync();
         GC.SuppressFinalize(this);
     }
 
-    private protected abstract IStore Create(TimeProvider time);
+    private protected abstract Task<IStore> CreateAsync(TimeProvider time);
 
-    private protected virtual void CleanUp()
-    {
-    }
+    private protected virtual Task CleanUpAsync() => Task.CompletedTask;
 
     [Fact]
     public async Task FindSession_NeverSaved_IsNull()

@@ -100,6 +100,23 @@ internal static class SqliteSchema
             create index tasks_owner on tasks (server, issuer, subject);
             create index tasks_expires on tasks (expires);
             """),
+        new(4, 1, """
+            create table replicas (
+                id text primary key,
+                info text not null,
+                expires integer not null,
+                taken_by text,
+                last_sequence integer not null default 0) without rowid;
+            create table mailbox (
+                replica text not null,
+                sequence integer not null,
+                kind text not null,
+                call_id text not null,
+                body blob not null,
+                acknowledged integer,
+                primary key (replica, sequence),
+                unique (replica, kind, call_id));
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

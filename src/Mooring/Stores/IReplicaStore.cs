@@ -1,0 +1,54 @@
+namespace Mooring.Stores;
+
+/// <summary>
+/// How the replicas on one store know of each other: a lease each, kept by beating, and a mailbox each. There are no peer ports.
+/// Every kind of store has it, and passes the same contract tests.
+/// </summary>
+/// <remarks>
+/// A replica's name is new with every start of a process: after <see cref="BeatAsync"/> said no, that name is dead for good.
+/// Leases end by the store's own clock, so the clocks of the replicas need not agree.
+/// </remarks>
+internal interface IReplicaStore
+{
+    /// <summary>Says that a replica lives, for at least <paramref name="lease"/> from now.</summary>
+    /// <returns>False: another replica has taken over its work; it must stop what it took over from itself and go on under another name.</returns>
+    Task<bool> BeatAsync(string replica, string info, TimeSpan lease);
+
+    /// <summary>All replicas that nobody has taken over, also those whose lease is over.</summary>
+    Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel);
+
+    /// <summary>Names of replicas whose lease is over and that nobody has taken over yet.</summary>
+    Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel);
+
+    /// <summary>
+    /// Takes over a replica whose lease is over: of all that try at once, one succeeds. Its unread messages move to the winner's mailbox,
+    /// behind what is there, in one transaction; later ones to the dead name arrive there too. Trying again after success is success.
+    /// </summary>
+    Task<bool> TryTakeOverAsync(string deadReplica, string byReplica);
+
+    /// <summary>A replica that stops in order takes its name and its mailbox away; messages that it has not read are gone.</summary>
+    Task RemoveReplicaAsync(string replica);
+
+    /// <summary>Puts a message into a replica's mailbox, or into that of whoever took it over.</summary>
+    /// <returns>Its sequence; that of the first, where (replica, kind, call id) was posted within the last 5 minutes; null where there is no such replica.</returns>
+    Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body);
+
+    /// <summary>Unacknowledged messages with a sequence above <paramref name="after"/>, in order: what is committed later never has a lower one.</summary>
+    Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel);
+
+    /// <summary>Drops messages up to and with <paramref name="upTo"/>. Their keys are remembered for 5 minutes, so that a repeated post is not delivered again.</summary>
+    Task AcknowledgeAsync(string replica, long upTo);
+}
+
+/// <summary>A replica as the others see it.</summary>
+/// <param name="Id">Its name.</param>
+/// <param name="Info">What it says of itself, for people.</param>
+/// <param name="IsExpired">Whether its lease is over.</param>
+internal sealed record ReplicaRecord(string Id, string Info, bool IsExpired);
+
+/// <summary>One message in a mailbox.</summary>
+/// <param name="Sequence">1, 2, 3 … in the mailbox, with gaps.</param>
+/// <param name="Kind">What it is about; the sender's and the reader's matter.</param>
+/// <param name="CallId">What it belongs to; with the kind, what a message is known by.</param>
+/// <param name="Body">Raw bytes.</param>
+internal sealed record MailRecord(long Sequence, string Kind, string CallId, ReadOnlyMemory<byte> Body);

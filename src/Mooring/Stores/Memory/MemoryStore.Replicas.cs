@@ -1,0 +1,157 @@
+namespace Mooring.Stores.Memory;
+
+/// <content>Replicas, their leases and their mailboxes.</content>
+internal sealed partial class MemoryStore
+{
+    private static readonly TimeSpan KeysKept = TimeSpan.FromMinutes(5);
+
+    private readonly SortedDictionary<string, Replica> _replicas = new(StringComparer.Ordinal);
+
+    public Task<bool> BeatAsync(string replica, string info, TimeSpan lease)
+    {
+        lock (_gate)
+        {
+            if (!_replicas.TryGetValue(replica, out var known))
+            {
+                _replicas.Add(replica, known = new Replica());
+            }
+
+            if (known.TakenBy is not null)
+            {
+                return Task.FromResult(false);
+            }
+
+            known.Info = info;
+            known.Expires = time.GetUtcNow() + lease;
+            return Task.FromResult(true);
+        }
+    }
+
+    public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            var now = time.GetUtcNow();
+            return Task.FromResult<IReadOnlyList<ReplicaRecord>>(
+                [.. _replicas.Where(r => r.Value.TakenBy is null).Select(r => new ReplicaRecord(r.Key, r.Value.Info, r.Value.Expires <= now))]);
+        }
+    }
+
+    public async Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) =>
+        [.. (await FindReplicasAsync(cancel)).Where(r => r.IsExpired).Select(r => r.Id)];
+
+    public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica)
+    {
+        lock (_gate)
+        {
+            if (deadReplica == byReplica || !_replicas.TryGetValue(deadReplica, out var dead)
+                || !_replicas.TryGetValue(byReplica, out var winner) || winner.TakenBy is not null
+                || (dead.TakenBy is null ? dead.Expires > time.GetUtcNow() : dead.TakenBy != byReplica))
+            {
+                return Task.FromResult(false);
+            }
+
+            foreach (var taken in _replicas.Values.Where(r => r.TakenBy == deadReplica))
+            {
+                taken.TakenBy = byReplica;
+            }
+
+            dead.TakenBy = byReplica;
+            foreach (var mail in dead.Mailbox.Where(mail => mail.Acknowledged is null))
+            {
+                winner.Post(mail.Record.Kind, mail.Record.CallId, mail.Record.Body);
+            }
+
+            dead.Mailbox.Clear();
+            return Task.FromResult(true);
+        }
+    }
+
+    public Task RemoveReplicaAsync(string replica)
+    {
+        lock (_gate)
+        {
+            _replicas.Remove(replica);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body)
+    {
+        lock (_gate)
+        {
+            var to = _replicas.GetValueOrDefault(toReplica);
+            if (to?.TakenBy is { } winner)
+            {
+                to = _replicas.GetValueOrDefault(winner);
+            }
+
+            return Task.FromResult(to?.Post(kind, callId, body.ToArray()));
+        }
+    }
+
+    public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<MailRecord>>(
+                _replicas.TryGetValue(replica, out var known)
+                    ? [.. known.Mailbox.Where(mail => mail.Acknowledged is null && mail.Record.Sequence > after).Take(limit).Select(mail => mail.Record)]
+                    : []);
+        }
+    }
+
+    public Task AcknowledgeAsync(string replica, long upTo)
+    {
+        lock (_gate)
+        {
+            if (_replicas.TryGetValue(replica, out var known))
+            {
+                known.Acknowledge(upTo, time.GetUtcNow());
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <summary>One replica. Guarded by the store's gate.</summary>
+    private sealed class Replica
+    {
+        private long _last;
+
+        public string Info { get; set; } = "";
+
+        public DateTimeOffset Expires { get; set; }
+
+        public string? TakenBy { get; set; }
+
+        public List<(MailRecord Record, DateTimeOffset? Acknowledged)> Mailbox { get; } = [];
+
+        public long? Post(string kind, string callId, ReadOnlyMemory<byte> body)
+        {
+            foreach (var (known, _) in Mailbox)
+            {
+                if (known.Kind == kind && known.CallId == callId)
+                {
+                    return known.Sequence;
+                }
+            }
+
+            Mailbox.Add((new MailRecord(++_last, kind, callId, body), null));
+            return _last;
+        }
+
+        public void Acknowledge(long upTo, DateTimeOffset now)
+        {
+            Mailbox.RemoveAll(mail => mail.Acknowledged < now - KeysKept);
+            for (var i = 0; i < Mailbox.Count; i++)
+            {
+                if (Mailbox[i] is { Acknowledged: null } mail && mail.Record.Sequence <= upTo)
+                {
+                    Mailbox[i] = (mail.Record with { Body = default }, now);
+                }
+            }
+        }
+    }
+}

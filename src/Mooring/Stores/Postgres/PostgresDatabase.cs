@@ -1,0 +1,251 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Mooring.Stores.Postgres;
+
+/// <summary>
+/// The way to the database: a bounded pool, and the knowledge whether it answers. Made and disposed by <see cref="PostgresStore"/>.
+/// While the database is known to be away every use fails at once, and one loop alone tries to reach it.
+/// </summary>
+/// <remarks>
+/// Each use is one implicit transaction: a single command, or a batch sent with one Sync. Nothing is left in the server's session
+/// (no SET, no prepared statement, no temporary table, no session lock), so a proxy may give the next use another one.
+/// </remarks>
+internal sealed partial class PostgresDatabase : IAsyncDisposable
+{
+    /// <summary>Tries of one use: a connection that died in the pool is noticed only when it is used, and a deadlock has one victim.</summary>
+    private const int Tries = 3;
+
+    private readonly PostgresStoreOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly NpgsqlDataSource _source;
+    private readonly SemaphoreSlim _free;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private Task _probing = Task.CompletedTask;
+    private volatile string? _away;
+    private bool _open;
+    private bool _disposed;
+
+    public PostgresDatabase(PostgresStoreOptions options, TimeProvider time, ILogger logger)
+    {
+        (_options, _time, _logger) = (options, time, logger);
+        var settings = options.PoolSettings();
+        _source = NpgsqlDataSource.Create(settings);
+        // The lanes' connections are theirs, so that reads never keep writes waiting for one.
+        _free = new SemaphoreSlim(Math.Max(1, options.MaxConnections - options.Lanes));
+        Name = NameOf(settings);
+        _away = $"{Name} was not reached yet.";
+    }
+
+    /// <summary>Where and what, for messages.</summary>
+    public string Name { get; }
+
+    public bool IsAway => _away is not null;
+
+    /// <summary>Connects, and brings the schema up to date. One try.</summary>
+    public async Task OpenAsync(CancellationToken cancel)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Volatile.Read(ref _open))
+        {
+            return;
+        }
+
+        try
+        {
+            await using var connection = await _source.OpenConnectionAsync(cancel);
+            var (before, after) = await PostgresSchema.ApplyAsync(connection, PostgresSchema.Migrations, _options.MigrationTimeout, Name, cancel);
+            Log.Opened(_logger, Name, before, after);
+        }
+        catch (StoreException e)
+        {
+            _away = e.Message;
+            throw;
+        }
+        catch (Exception e) when (PostgresFailure.IsOurs(e))
+        {
+            throw new StoreException(_away = Unreachable(e), e);
+        }
+
+        Volatile.Write(ref _open, true);
+        _away = null;
+    }
+
+    /// <summary>Uses a connection for one implicit transaction that may be repeated. Waits for a free one, but not for long.</summary>
+    public async Task<T> RunAsync<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancel)
+    {
+        ThrowIfAway();
+        if (!await WaitForFreeAsync(cancel))
+        {
+            throw new StoreException($"{Name} is too busy: no connection of this gateway became free in {_options.ConnectTimeout.TotalSeconds:0.#} s (store.maxConnections is {_options.MaxConnections}).");
+        }
+
+        try
+        {
+            return await TryAsync((connection, _, token) => work(connection, token), cancel);
+        }
+        finally
+        {
+            _free.Release();
+        }
+    }
+
+    /// <summary>The same for a lane, which has a connection of its own in the pool.</summary>
+    /// <param name="work">Its second argument says whether it was tried before, and may have been committed.</param>
+    public async Task<T> TryAsync<T>(Func<NpgsqlConnection, bool, CancellationToken, Task<T>> work, CancellationToken cancel)
+    {
+        var lost = false;
+        for (var attempt = 1; ; attempt++)
+        {
+            ThrowIfAway();
+            await using var connection = await ConnectAsync(cancel);
+            try
+            {
+                return await work(connection, lost, cancel);
+            }
+            catch (Exception e) when (PostgresFailure.IsConnection(e))
+            {
+                // What else lies idle in the pool is as dead as this one.
+                _source.Clear();
+                lost = true;
+                if (attempt == Tries)
+                {
+                    throw MarkAway(e);
+                }
+            }
+            catch (Exception e) when (PostgresFailure.IsTimeout(e))
+            {
+                throw MarkAway(e);
+            }
+            catch (NpgsqlException e) when (!PostgresFailure.IsConflict(e) || attempt == Tries)
+            {
+                throw new StoreException($"{Name} failed: {PostgresFailure.Describe(e)}", e);
+            }
+            catch (NpgsqlException)
+            {
+                // A conflict: rolled back, so the next try finds the other transaction done.
+            }
+        }
+    }
+
+    public void ThrowIfAway()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_away is { } reason)
+        {
+            throw new StoreException(reason);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        await _stop.CancelAsync();
+        Task probing;
+        lock (_gate)
+        {
+            probing = _probing;
+        }
+
+        await probing;
+        await _source.DisposeAsync();
+        _stop.Dispose();
+        _free.Dispose();
+    }
+
+    internal static string NameOf(NpgsqlConnectionStringBuilder settings) =>
+        $"The PostgreSQL database '{settings.Database ?? settings.Username}' at {settings.Host}:{settings.Port}";
+
+    private async Task<bool> WaitForFreeAsync(CancellationToken cancel)
+    {
+        if (_free.Wait(0, CancellationToken.None))
+        {
+            return true;
+        }
+
+        using var late = new CancellationTokenSource(_options.ConnectTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancel);
+        try
+        {
+            await _free.WaitAsync(either.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    private async Task<NpgsqlConnection> ConnectAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await _source.OpenConnectionAsync(cancel);
+        }
+        catch (Exception e) when (PostgresFailure.IsOurs(e))
+        {
+            throw MarkAway(e);
+        }
+    }
+
+    private StoreException MarkAway(Exception failure)
+    {
+        var reason = Unreachable(failure);
+        lock (_gate)
+        {
+            if (!_disposed && _away is null)
+            {
+                _away = reason;
+                Log.Away(_logger, reason);
+                _probing = ProbeAsync(reason);
+            }
+        }
+
+        return new StoreException(reason, failure);
+    }
+
+    /// <summary>Alone tries to reach a database that is away, so that it is not greeted by thousands when it comes back.</summary>
+    private async Task ProbeAsync(string said)
+    {
+        await Task.Yield();
+        var started = _time.GetTimestamp();
+        var backoff = new StoreBackoff(Random.Shared);
+        while (true)
+        {
+            try
+            {
+                await Task.Delay(backoff.Next(), _time, _stop.Token);
+                await using var connection = await _source.OpenConnectionAsync(_stop.Token);
+                await using var question = new NpgsqlCommand("select 1", connection);
+                await question.ExecuteScalarAsync(_stop.Token);
+                break;
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (Exception e) when (PostgresFailure.IsOurs(e))
+            {
+                _source.Clear();
+                _away = Unreachable(e);
+                if (_away != said)
+                {
+                    said = _away;
+                    Log.Away(_logger, said);
+                }
+            }
+        }
+
+        Log.Back(_logger, Name, _time.GetElapsedTime(started).TotalSeconds);
+        _away = null;
+    }
+
+    private string Unreachable(Exception failure) => $"{Name} cannot be reached: {PostgresFailure.Describe(failure)}";
+}

@@ -1,0 +1,194 @@
+using Npgsql;
+
+namespace Mooring.Stores.Postgres;
+
+/// <summary>One step of the schema.</summary>
+/// <param name="Version">1, 2, 3 … without a gap.</param>
+/// <param name="WorksFrom">The oldest release's version that still runs on the result: a step that only adds keeps it, one that takes away raises it a release later.</param>
+/// <param name="Sql">What it does.</param>
+internal sealed record PostgresMigration(int Version, int WorksFrom, string Sql);
+
+/// <summary>
+/// Brings the database's schema up to date, at the start of any replica. All steps and the record of them are one transaction under a lock
+/// that ends with it, so several replicas may start at once. A step runs beside replicas of the release before: it adds, and never takes away
+/// what that release uses.
+/// </summary>
+internal static class PostgresSchema
+{
+    /// <summary>Any number of our own; the lock is one of this database only. Spells "mooring" on a telephone.</summary>
+    private const long LockKey = 6_667_464;
+
+    /// <summary>
+    /// Everything lies in a schema of its own and is named in full, so that no search path matters. Rows refer to each other by small
+    /// numbers, and times are ticks (100 ns) of UTC, both as in the embedded store. An append writes one row and two narrow indexes and
+    /// updates nothing.
+    /// </summary>
+    public static readonly IReadOnlyList<PostgresMigration> Migrations =
+    [
+        new(1, 1, """
+            create table mooring.sessions (
+                n bigint generated always as identity primary key,
+                id text collate "C" not null unique,
+                issuer text not null,
+                subject text not null,
+                server text,
+                transport text not null,
+                version text not null,
+                initialize_params bytea not null,
+                initialized boolean not null,
+                log_level text,
+                subscriptions text,
+                created bigint not null,
+                last_seen bigint not null);
+            create index sessions_last_seen on mooring.sessions (last_seen);
+
+            create table mooring.links (
+                session bigint not null,
+                server text collate "C" not null,
+                upstream_session_id text,
+                version text not null,
+                initialize_result bytea not null,
+                fingerprint text not null,
+                own_lists bytea not null,
+                primary key (session, server));
+
+            create table mooring.streams (
+                n bigint generated always as identity primary key,
+                session bigint not null,
+                stream_id text collate "C" not null,
+                kind smallint not null,
+                state smallint not null,
+                request_ids text,
+                server text,
+                replica text,
+                changed bigint not null,
+                trimmed_to bigint not null default 0,
+                unique (session, stream_id));
+            create index streams_running_calls on mooring.streams (n) where state = 0 and request_ids is not null;
+            create index streams_ended on mooring.streams (changed) where state <> 0;
+
+            create table mooring.events (
+                n bigint generated always as identity,
+                session bigint not null,
+                stream bigint not null,
+                sequence bigint not null,
+                written bigint not null,
+                request_id text,
+                body bytea not null,
+                unique (session, stream, sequence));
+            create index events_written on mooring.events (written);
+
+            create table mooring.catalogue (
+                server text collate "C" not null,
+                key text collate "C" not null,
+                kind text collate "C" not null,
+                body bytea not null,
+                hash text not null,
+                fetched bigint not null,
+                primary key (server, key, kind));
+
+            create table mooring.names (
+                kind text collate "C" not null,
+                name text collate "C" not null,
+                server text collate "C" not null,
+                primary key (kind, name));
+            create index names_server on mooring.names (server);
+
+            create table mooring.tasks (
+                server text collate "C" not null,
+                task_id text collate "C" not null,
+                issuer text collate "C" not null,
+                subject text collate "C" not null,
+                expires bigint not null,
+                primary key (server, task_id));
+            create index tasks_owner on mooring.tasks (server, issuer, subject);
+            create index tasks_expires on mooring.tasks (expires);
+
+            create table mooring.replicas (
+                id text collate "C" primary key,
+                info text not null,
+                expires timestamptz not null,
+                taken_by text collate "C",
+                last_sequence bigint not null default 0);
+
+            create table mooring.mailbox (
+                replica text collate "C" not null,
+                sequence bigint not null,
+                kind text collate "C" not null,
+                call_id text collate "C" not null,
+                body bytea not null,
+                acknowledged timestamptz,
+                primary key (replica, sequence),
+                unique (replica, kind, call_id));
+            create index mailbox_waiting on mooring.mailbox (replica, sequence) where acknowledged is null;
+            create index mailbox_done on mooring.mailbox (replica, acknowledged) where acknowledged is not null;
+            """),
+    ];
+
+    /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>
+    /// <exception cref="StoreException">A newer release changed the database in a way that this one cannot work with.</exception>
+    public static async Task<(int Before, int After)> ApplyAsync(
+        NpgsqlConnection connection, IReadOnlyList<PostgresMigration> migrations, TimeSpan timeout, string name, CancellationToken cancel)
+    {
+        var known = migrations[^1].Version;
+        var (before, worksFrom) = await ReadAsync(connection, cancel);
+        if (before < known)
+        {
+            await using var transaction = await connection.BeginTransactionAsync(cancel);
+            await RunAsync(connection, $"select pg_advisory_xact_lock({LockKey})", timeout, cancel);
+            // Only now: another replica may have done it while we waited for the lock.
+            (before, worksFrom) = await ReadAsync(connection, cancel);
+            if (before == 0)
+            {
+                await MakeAsync(connection, timeout, cancel);
+            }
+
+            foreach (var step in migrations.Where(step => step.Version > before))
+            {
+                await RunAsync(connection, step.Sql, timeout, cancel);
+                await RunAsync(connection, $"insert into mooring.schema_version (version, works_from) values ({step.Version}, {step.WorksFrom})", timeout, cancel);
+            }
+
+            await transaction.CommitAsync(cancel);
+        }
+
+        return worksFrom <= known
+            ? (before, Math.Max(before, known))
+            : throw new StoreException(
+                $"{name} has schema version {before}, which needs a release that knows version {worksFrom}; this one knows {known}. "
+                + "Run the newer release, or restore the backup made before the upgrade.");
+    }
+
+    /// <summary>Version 0: nothing of ours is there.</summary>
+    private static async Task<(int Version, int WorksFrom)> ReadAsync(NpgsqlConnection connection, CancellationToken cancel)
+    {
+        // Two questions: the second could not even be parsed without the table.
+        await using var exists = new NpgsqlCommand("select to_regclass('mooring.schema_version') is not null", connection);
+        if (await exists.ExecuteScalarAsync(cancel) is not true)
+        {
+            return (0, 0);
+        }
+
+        await using var read = new NpgsqlCommand("select version, works_from from mooring.schema_version order by version desc limit 1", connection);
+        await using var row = await read.ExecuteReaderAsync(cancel);
+        return await row.ReadAsync(cancel) ? (row.GetInt32(0), row.GetInt32(1)) : (0, 0);
+    }
+
+    private static async Task MakeAsync(NpgsqlConnection connection, TimeSpan timeout, CancellationToken cancel)
+    {
+        // "if not exists" asks for the right to create schemas also where it exists; an administrator may have made it for us.
+        await using var exists = new NpgsqlCommand("select to_regnamespace('mooring') is not null", connection);
+        if (await exists.ExecuteScalarAsync(cancel) is not true)
+        {
+            await RunAsync(connection, "create schema mooring", timeout, cancel);
+        }
+
+        await RunAsync(connection, "create table if not exists mooring.schema_version (version integer primary key, works_from integer not null)", timeout, cancel);
+    }
+
+    private static async Task RunAsync(NpgsqlConnection connection, string sql, TimeSpan timeout, CancellationToken cancel)
+    {
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = (int)timeout.TotalSeconds };
+        await command.ExecuteNonQueryAsync(cancel);
+    }
+}

@@ -1,0 +1,24 @@
+namespace Mooring.Stores.Sqlite;
+
+/// <content>Replicas, their leases and their mailboxes.</content>
+internal sealed partial class SqliteStore
+{
+    public Task<bool> BeatAsync(string replica, string info, TimeSpan lease) => Write(ReplicaRows.Beat, (replica, info, time.GetUtcNow() + lease));
+
+    public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) => Read(ReplicaRows.Find, time.GetUtcNow(), cancel);
+
+    public async Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) =>
+        [.. (await FindReplicasAsync(cancel)).Where(replica => replica.IsExpired).Select(replica => replica.Id)];
+
+    public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => Write(ReplicaRows.TakeOver, (deadReplica, byReplica, time.GetUtcNow()));
+
+    public Task RemoveReplicaAsync(string replica) => Write(ReplicaRows.Remove, replica);
+
+    public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body) =>
+        Write(ReplicaRows.Post, (toReplica, kind, callId, body));
+
+    public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) =>
+        Read(ReplicaRows.Read, (replica, after, limit), cancel);
+
+    public Task AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, (replica, upTo, time.GetUtcNow()));
+}

@@ -1,0 +1,171 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Npgsql;
+
+namespace Mooring.Tests;
+
+/// <summary>
+/// A real PostgreSQL of the tests' own: made in a temporary directory, on a loopback port, with fsync off; gone at the end, also when the
+/// tests are killed. Started as the user <c>postgres</c> where the tests run as root, which PostgreSQL refuses.
+/// </summary>
+/// <remarks>
+/// A shell stands between: it knows the cluster's directory, takes orders on its standard input, and ends the server and removes the
+/// directory when that input ends, whatever the end of the tests was like.
+/// </remarks>
+internal sealed class PostgresCluster : IAsyncDisposable
+{
+    private const string Superuser = "tests";
+    private const string Password = "Sesame, open!";
+
+    private const string Script = """
+        trap '' INT HUP TERM
+        bin=$1 port=$2 password=$3
+        dir=$(mktemp -d /tmp/mooring-postgres-XXXXXX) && cd "$dir" || exit 1
+        start() {
+            "$bin/pg_ctl" start -D data -w -t 60 -l log -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
+                -c full_page_writes=off -c shared_buffers=32MB -c max_connections=200 -c jit=off -c log_min_messages=fatal" > /dev/null 2>&1
+        }
+        stop() { "$bin/pg_ctl" stop -D data -w -t 60 -m "$1" > /dev/null 2>&1; }
+        printf '%s' "$password" > password
+        if "$bin/initdb" -D data -U tests -A scram-sha-256 --pwfile=password -E UTF8 --no-locale --no-sync > init 2>&1; then
+            echo ready
+        else
+            tr '\n' ' ' < init
+            echo
+        fi
+        while read -r order; do
+            case $order in
+                start) start ;;
+                stop) stop immediate ;;
+            esac
+            echo "$? $(tail -n 1 log 2> /dev/null)"
+        done
+        stop immediate
+        cd / && rm -rf "$dir"
+        """;
+
+    private readonly SemaphoreSlim _turn = new(1);
+    private readonly Process _shell;
+    private int _databases;
+
+    private PostgresCluster(Process shell, int port)
+    {
+        _shell = shell;
+        Port = port;
+    }
+
+    public int Port { get; }
+
+    /// <summary>Makes a cluster and starts it.</summary>
+    public static async Task<PostgresCluster> StartAsync()
+    {
+        var port = FreePort();
+        string[] line = [.. Unprivileged(), "/bin/sh", "-c", Script, "postgres-of-the-tests", FindPrograms(), $"{port}", Password];
+        var start = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = "/" };
+        var cluster = new PostgresCluster(Process.Start(start)!, port);
+        var made = await cluster._shell.StandardOutput.ReadLineAsync();
+        if (made != "ready")
+        {
+            await cluster.DisposeAsync();
+            throw new InvalidOperationException($"initdb failed: {made}");
+        }
+
+        await cluster.StartServerAsync();
+        return cluster;
+    }
+
+    /// <summary>Starts the server again after <see cref="StopServerAsync"/>; returns when it takes connections.</summary>
+    public Task StartServerAsync() => OrderAsync("start");
+
+    /// <summary>Stops the server as a crash does: nobody is told, nothing is written.</summary>
+    public Task StopServerAsync() => OrderAsync("stop");
+
+    /// <summary>How to reach a database of this cluster as its superuser.</summary>
+    public string ConnectionTo(string database) => new NpgsqlConnectionStringBuilder
+    {
+        Host = "127.0.0.1",
+        Port = Port,
+        Database = database,
+        Username = Superuser,
+        Password = Password,
+        // Tests that end a server's sessions must not find them in a pool.
+        Pooling = false,
+    }.ConnectionString;
+
+    /// <summary>Makes an empty database and returns its name.</summary>
+    public async Task<string> NewDatabaseAsync()
+    {
+        var name = $"t{Interlocked.Increment(ref _databases)}";
+        await ExecuteAsync("postgres", $"create database {name}");
+        return name;
+    }
+
+    public Task DropDatabaseAsync(string name) => ExecuteAsync("postgres", $"drop database if exists {name} with (force)");
+
+    /// <summary>Runs one or more statements.</summary>
+    public async Task ExecuteAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionTo(database));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>The one value that a question has for an answer.</summary>
+    public async Task<object?> AskAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionTo(database));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _shell.StandardInput.Close();
+        await _shell.WaitForExitAsync();
+        _shell.Dispose();
+        _turn.Dispose();
+    }
+
+    private async Task OrderAsync(string order)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            await _shell.StandardInput.WriteLineAsync(order);
+            await _shell.StandardInput.FlushAsync();
+            var answer = await _shell.StandardOutput.ReadLineAsync();
+            if (answer?.StartsWith("0 ", StringComparison.Ordinal) != true)
+            {
+                throw new InvalidOperationException($"PostgreSQL did not {order}: {answer}");
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private static string[] Unprivileged() =>
+        Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
+
+    /// <summary>Debian keeps them beside each other by version, outside of the path.</summary>
+    private static string FindPrograms()
+    {
+        const string debian = "/usr/lib/postgresql";
+        var folders = Directory.Exists(debian)
+            ? Directory.GetDirectories(debian).OrderByDescending(folder => int.TryParse(Path.GetFileName(folder), out var version) ? version : 0).Select(folder => Path.Combine(folder, "bin"))
+            : [];
+        return folders.Concat((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')).FirstOrDefault(folder => File.Exists(Path.Combine(folder, "initdb")))
+            ?? throw new InvalidOperationException("PostgreSQL is not installed; on Debian: apt-get install -y --no-install-recommends postgresql");
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
