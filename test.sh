@@ -45,9 +45,13 @@ limited() {
 install_packages() {
     missing=''
     # command:package
-    for need in nginx:nginx haproxy:haproxy chromium:chromium wrk:wrk busybox:busybox node:nodejs npm:npm curl:curl openssl:openssl; do
+    for need in nginx:nginx haproxy:haproxy chromium:chromium wrk:wrk busybox:busybox setpriv:util-linux node:nodejs npm:npm curl:curl openssl:openssl; do
         command -v "${need%%:*}" > /dev/null 2>&1 || missing="$missing ${need##*:}"
     done
+    # Its programs are not on the path.
+    postgres=''
+    ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || command -v initdb > /dev/null 2>&1 || postgres='postgresql'
+    [ -n "$postgres" ] && missing="$missing $postgres"
     [ -z "$missing" ] && return 0
     if ! command -v apt-get > /dev/null 2>&1; then
         printf 'Missing:%s. Install them by hand; tests that need them fail.\n' "$missing" >&2
@@ -70,6 +74,12 @@ install_packages() {
         { $run apt-get update > "$log" 2>&1 && $run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >> "$log" 2>&1; }; }; then
         tail -n 20 "$log" >&2
         printf 'Could not install%s; tests that need them fail.\n' "$missing" >&2
+    fi
+    # The tests start clusters of their own; the one that came with the package is not needed.
+    if [ -n "$postgres" ] && command -v pg_lsclusters > /dev/null 2>&1; then
+        pg_lsclusters -h | while read -r version name _; do
+            $run pg_ctlcluster "$version" "$name" stop -m fast < /dev/null > /dev/null 2>&1
+        done
     fi
 }
 

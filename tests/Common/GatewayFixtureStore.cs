@@ -12,6 +12,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     /// <summary>Whether everything fails.</summary>
     public bool IsAway { get; set; }
 
+    /// <summary>Whether it says of itself that it is on another machine.</summary>
+    public bool IsRemote { get; init; }
+
     /// <summary>Writes that wait for <see cref="Release"/>.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
 
@@ -27,7 +30,7 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
         held?.SetResult();
     }
 
-    public Task OpenAsync(CancellationToken cancel) => _inner.OpenAsync(cancel);
+    public Task OpenAsync(CancellationToken cancel) => Up(() => _inner.OpenAsync(cancel));
 
     public ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel) => Up(() => _inner.FindSessionAsync(sessionId, cancel));
 

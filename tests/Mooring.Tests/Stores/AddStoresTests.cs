@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Stores.Postgres;
 using Mooring.Telemetry;
 using Xunit;
 
@@ -16,6 +17,21 @@ public sealed class AddStoresTests
 
         Assert.IsType<MeasuredStore>(provider.GetRequiredService<IStore>());
         Assert.Same(provider.GetRequiredService<IStore>(), provider.GetRequiredService<IStore>());
+    }
+
+    [Fact]
+    public async Task AddStores_Postgres_IsRemoteAndReachesForNothingBeforeItIsOpened()
+    {
+        await using var provider = new ServiceCollection().AddLogging().AddMetrics().AddSingleton<MooringMeter>()
+            .AddStores(_ => (new StoreConfig { Kind = StoreKind.Postgres, Connection = "Host=nowhere.invalid;Database=mooring" }, "unused")).BuildServiceProvider();
+
+        var store = provider.GetRequiredService<IStore>();
+
+        Assert.True(store.IsRemote);
+        Assert.IsType<PostgresSignals>(provider.GetRequiredService<IStoreSignals>());
+        Assert.IsType<PostgresStore>(provider.GetRequiredService<IReplicaStore>());
+        var failure = await Assert.ThrowsAsync<StoreException>(() => store.CountSessionsAsync(TestContext.Current.CancellationToken));
+        Assert.Contains("'mooring' at nowhere.invalid:5432 was not reached yet", failure.Message, StringComparison.Ordinal);
     }
 
     [Theory]

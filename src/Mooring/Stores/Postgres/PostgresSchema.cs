@@ -162,8 +162,11 @@ internal static class PostgresSchema
     /// <summary>Version 0: nothing of ours is there.</summary>
     private static async Task<(int Version, int WorksFrom)> ReadAsync(NpgsqlConnection connection, CancellationToken cancel)
     {
-        // Two questions: the second could not even be parsed without the table.
-        await using var exists = new NpgsqlCommand("select to_regclass('mooring.schema_version') is not null", connection);
+        // Two questions: the second could not even be parsed without the table. Not by to_regclass(), which within a transaction may
+        // still say what it found before the wait for the lock.
+        await using var exists = new NpgsqlCommand(
+            "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = 'mooring' and c.relname = 'schema_version')",
+            connection);
         if (await exists.ExecuteScalarAsync(cancel) is not true)
         {
             return (0, 0);
@@ -177,7 +180,7 @@ internal static class PostgresSchema
     private static async Task MakeAsync(NpgsqlConnection connection, TimeSpan timeout, CancellationToken cancel)
     {
         // "if not exists" asks for the right to create schemas also where it exists; an administrator may have made it for us.
-        await using var exists = new NpgsqlCommand("select to_regnamespace('mooring') is not null", connection);
+        await using var exists = new NpgsqlCommand("select exists (select from pg_catalog.pg_namespace where nspname = 'mooring')", connection);
         if (await exists.ExecuteScalarAsync(cancel) is not true)
         {
             await RunAsync(connection, "create schema mooring", timeout, cancel);

@@ -1,0 +1,239 @@
+using Microsoft.Extensions.Logging;
+using Mooring.Stores;
+using Mooring.Stores.Postgres;
+using Xunit;
+using static Mooring.Tests.Stores.StoreRecords;
+
+namespace Mooring.Tests.Stores.Postgres;
+
+/// <summary>What the store does when PostgreSQL, or the way to it, fails.</summary>
+public sealed class PostgresFaultTests(SharedCluster shared)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Server_CrashesAndComesBack_FailsFastMeanwhileAndHealsByItself()
+    {
+        await using var fixture = await PostgresFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), Event(1));
+        await fixture.Cluster.StopServerAsync();
+
+        var write = await Assert.ThrowsAsync<StoreException>(() => store.AppendEventAsync(Event(2)));
+        var read = await Assert.ThrowsAsync<StoreException>(async () => await store.FindSessionAsync("session", Cancel));
+        Assert.Contains($"'{fixture.Database}' at 127.0.0.1:{fixture.Cluster.Port} cannot be reached", write.Message, StringComparison.Ordinal);
+        Assert.Contains("Connection refused", read.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Sesame", write + read.ToString() + fixture.Log, StringComparison.Ordinal);
+
+        // Known to be away: nobody tries to connect for a caller any more.
+        Assert.True(store.Database.IsAway);
+        Assert.True(store.SaveSessionAsync(Session()).IsFaulted);
+        Assert.True(store.CountSessionsAsync(Cancel).IsFaulted);
+
+        await fixture.Cluster.StartServerAsync();
+        await fixture.UntilBackAsync(store);
+        await store.AppendEventAsync(Event(2), StreamState.Finished);
+
+        Assert.Equal([1, 2], (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(e => e.Sequence));
+        Assert.Single(fixture.Log.Lines, line => line.StartsWith("Information StoreBack", StringComparison.Ordinal));
+        Assert.Contains(fixture.Log.Lines, line => line.StartsWith("Error StoreAway", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Server_RestartedWhileNobodyAsked_TheNextCallersNoticeNothing()
+    {
+        await using var fixture = await PostgresFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => store.CountSessionsAsync(Cancel)));
+        await fixture.Cluster.StopServerAsync();
+        await fixture.Cluster.StartServerAsync();
+
+        await store.SaveSessionAsync(Session("other"));
+
+        Assert.Equal(2, await store.CountSessionsAsync(Cancel));
+        Assert.False(store.Database.IsAway);
+    }
+
+    [Fact]
+    public async Task Session_EndedInTheMiddleOfAWrite_TheWriteIsDoneOnceAllTheSame()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), Event(1));
+        await using var locker = new Npgsql.NpgsqlConnection(fixture.Options.Connection);
+        await locker.OpenAsync(Cancel);
+        await using var transaction = await locker.BeginTransactionAsync(Cancel);
+        await using (var hold = new Npgsql.NpgsqlCommand("lock table mooring.events in share mode", locker, transaction))
+        {
+            await hold.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var append = store.AppendEventAsync(Event(2), StreamState.Finished);
+        await fixture.UntilAsync(
+            async () => await fixture.AskAsync("select count(*) from pg_stat_activity where application_name = 'mooring' and wait_event_type = 'Lock'") is > 0L,
+            "the write waited for the lock");
+        await fixture.EndSessionsAsync("mooring");
+        await transaction.RollbackAsync(Cancel);
+        await append;
+
+        Assert.Equal([1, 2], (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(e => e.Sequence));
+        Assert.Equal(StreamState.Finished, (await store.FindStreamAsync("session", "stream", Cancel))!.State);
+    }
+
+    [Fact]
+    public async Task Write_PerhapsCommittedBeforeTheConnectionBroke_IsNotCalledADuplicate()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), Event(1));
+
+        var again = new PostgresWrite<(EventRecord, StreamState?), WriteOutcome>(EventRows.Append, "session", (Event(1), null), 0) { MayBeDone = true };
+        var mistake = new PostgresWrite<(EventRecord, StreamState?), WriteOutcome>(EventRows.Append, "session", (Event(1), null), 0);
+        foreach (var write in new[] { again, mistake })
+        {
+            await store.Database.RunAsync(
+                async (connection, cancel) =>
+                {
+                    await PostgresBatch.RunAsync(connection, [write], cancel);
+                    return true;
+                },
+                Cancel);
+            write.Complete();
+        }
+
+        Assert.Equal(WriteOutcome.WasThere, await again.Done);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => mistake.Done);
+    }
+
+    [Fact]
+    public async Task Pool_AllConnectionsBusy_FurtherReadersAreRefusedInTimeAndLaterServed()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync(fixture.Options with { MaxConnections = 2 });
+        await store.SaveSessionAsync(Session());
+        await using var locker = new Npgsql.NpgsqlConnection(fixture.Options.Connection);
+        await locker.OpenAsync(Cancel);
+        var transaction = await locker.BeginTransactionAsync(Cancel);
+        await using (var hold = new Npgsql.NpgsqlCommand("lock table mooring.sessions in access exclusive mode", locker, transaction))
+        {
+            await hold.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var holding = store.CountSessionsAsync(Cancel);
+        var waiting = store.CountSessionsAsync(Cancel);
+        await fixture.UntilAsync(() => Task.FromResult(waiting.IsCompleted), "the second reader was refused");
+
+        var refusal = await Assert.ThrowsAsync<StoreException>(() => waiting);
+        Assert.Contains("store.maxConnections is 2", refusal.Message, StringComparison.Ordinal);
+        Assert.False(store.Database.IsAway);
+        await transaction.RollbackAsync(Cancel);
+        Assert.Equal(1, await holding);
+        Assert.Equal(1, await store.CountSessionsAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Command_TakesTooLong_FailsAndTheStoreGoesOn()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync(fixture.Options with { CommandTimeout = TimeSpan.FromSeconds(1) });
+        await using var locker = new Npgsql.NpgsqlConnection(fixture.Options.Connection);
+        await locker.OpenAsync(Cancel);
+        var transaction = await locker.BeginTransactionAsync(Cancel);
+        await using (var hold = new Npgsql.NpgsqlCommand("lock table mooring.sessions in access exclusive mode", locker, transaction))
+        {
+            await hold.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var failure = await Assert.ThrowsAsync<StoreException>(() => store.SaveSessionAsync(Session()));
+        Assert.Contains("cannot be reached", failure.Message, StringComparison.Ordinal);
+        await transaction.RollbackAsync(Cancel);
+        await fixture.UntilBackAsync(store);
+        await store.SaveSessionAsync(Session());
+    }
+
+    [Fact]
+    public async Task Open_WrongPasswordOrNoSuchDatabase_SaysWhatToDoAndNeverThePassword()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var password = await Assert.ThrowsAsync<StoreException>(() => fixture.OpenAsync(new PostgresStoreOptions { Connection = fixture.With(c => c.Password = "S3cret") }));
+        var database = await Assert.ThrowsAsync<StoreException>(() => fixture.OpenAsync(new PostgresStoreOptions { Connection = fixture.With(c => c.Database = "nowhere") }));
+
+        Assert.Contains("28P01", password.Message, StringComparison.Ordinal);
+        Assert.Contains("Check the user and the password in store.connection", password.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("S3cret", password.ToString(), StringComparison.Ordinal);
+        Assert.Contains("'nowhere' at 127.0.0.1:", database.Message, StringComparison.Ordinal);
+        Assert.Contains("Create the database", database.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Opener_ServerIsNotThereYet_SaysSoOnceAndOpensWhenItComes()
+    {
+        await using var fixture = await PostgresFixture.AloneAsync();
+        await fixture.Cluster.StopServerAsync();
+        var store = fixture.Make();
+        var opener = new StoreOpener(fixture.Clock, new Logger<StoreOpener>(new LoggerFactory([fixture.Log])));
+        var tries = 0;
+        var opening = opener.OpenAsync(
+            cancel =>
+            {
+                tries++;
+                return store.OpenAsync(cancel);
+            },
+            Cancel);
+
+        await fixture.UntilAsync(() => Task.FromResult(tries > 3), "it was tried several times");
+        var meanwhile = await Assert.ThrowsAsync<StoreException>(() => store.SaveSessionAsync(Session()));
+        Assert.Contains("Connection refused", meanwhile.Message, StringComparison.Ordinal);
+
+        await fixture.Cluster.StartServerAsync();
+        await fixture.UntilAsync(() => Task.FromResult(opening.IsCompleted), "the store was open");
+        await opening;
+        await store.SaveSessionAsync(Session());
+
+        Assert.Single(fixture.Log.Lines, line => line.Contains("Connection refused", StringComparison.Ordinal));
+        Assert.Single(fixture.Log.Lines, line => line.StartsWith("Information StoreOpenAtLast", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Dispose_WritesStillQueued_AllAreThereAfterReopening()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync(fixture.Options with { QueueLength = 100 });
+        List<Task> writes = [store.SaveSessionAsync(Session()), store.OpenStreamAsync(Call(), null)];
+        writes.AddRange(Enumerable.Range(1, 90).Select(sequence => store.AppendEventAsync(Event(sequence))));
+        await store.DisposeAsync();
+        await Task.WhenAll(writes);
+
+        var again = await fixture.OpenAsync();
+
+        Assert.Equal(90, (await again.ReadEventsAsync("session", "stream", 0, 2000, Cancel)).Count);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => store.SaveSessionAsync(Session()));
+    }
+
+    [Fact]
+    public async Task Sessions_AfterManyUses_HoldNothingOfOurs()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync(fixture.Options with { MaxConnections = 2 });
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), Event(1));
+        await store.AppendEventAsync(Event(2));
+        await store.BeatAsync("a", "", TimeSpan.FromHours(1));
+
+        var left = await store.Database.RunAsync(
+            async (connection, cancel) =>
+            {
+                await using var ask = new Npgsql.NpgsqlCommand(
+                    "select (select count(*) from pg_prepared_statements) + (select count(*) from pg_locks where locktype = 'advisory') + (select count(*) from pg_settings where source = 'session')",
+                    connection);
+                return await ask.ExecuteScalarAsync(cancel);
+            },
+            Cancel);
+
+        Assert.Equal(0L, left);
+    }
+}

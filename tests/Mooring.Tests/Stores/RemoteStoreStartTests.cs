@@ -1,0 +1,64 @@
+using System.Net;
+using Mooring.Drain;
+using Xunit;
+
+namespace Mooring.Tests.Stores;
+
+/// <summary>A store on another machine that is not there when the gateway starts (invariant 3).</summary>
+public sealed class RemoteStoreStartTests
+{
+    private const string Initialize = """{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}""";
+
+    [Fact]
+    public async Task Start_StoreIsAway_ServesHealthRefusesSessionsForNowAndHealsByItself()
+    {
+        FaultyStore store = null!;
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Store = time => store = new FaultyStore(time) { IsRemote = true, IsAway = true } });
+
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(gateway, "/health"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await StatusAsync(gateway, "/ready"));
+        var known = gateway.NewClient();
+        known.SessionId = "0123456789abcdef0123456789abcdef";
+        foreach (var asking in new[] { gateway.NewClient().RequestAsync("initialize", Initialize), known.CallAsync("echo"), known.GetAsync(), known.DeleteAsync() })
+        {
+            using var reply = await Limit.Of(asking, "an answer while the store is away");
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, reply.Status);
+            Assert.NotNull(reply.Header("Retry-After"));
+        }
+
+        using (var legacy = await gateway.NewClient(path: "/sse").GetAsync())
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, legacy.Status);
+            Assert.NotNull(legacy.Header("Retry-After"));
+        }
+
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Single(gateway.LogLines.Lines, line => line.StartsWith("Error StoreNotOpen", StringComparison.Ordinal));
+
+        store.IsAway = false;
+        await gateway.UntilAsync(() => gateway.Get<Readiness>().IsReady, "the gateway was ready", TimeSpan.FromMinutes(1));
+
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync(gateway, "/ready"));
+        var client = await gateway.ClientAsync();
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        Assert.Single(gateway.LogLines.Lines, line => line.StartsWith("Information StoreOpenAtLast", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Start_StoreIsAwayForGood_StopsAllTheSame()
+    {
+        var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Store = time => new FaultyStore(time) { IsRemote = true, IsAway = true } });
+
+        await gateway.DisposeAsync();
+
+        Assert.DoesNotContain(gateway.LogLines.Lines, line => line.StartsWith("Critical", StringComparison.Ordinal));
+    }
+
+    private static async Task<HttpStatusCode> StatusAsync(GatewayFixture gateway, string path)
+    {
+        using var reply = await Limit.Of(gateway.Http.GetAsync(path), path);
+        return reply.StatusCode;
+    }
+}
