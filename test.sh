@@ -45,7 +45,7 @@ limited() {
 install_packages() {
     missing=''
     # command:package
-    for need in nginx:nginx haproxy:haproxy chromium:chromium wrk:wrk busybox:busybox setpriv:util-linux node:nodejs npm:npm curl:curl openssl:openssl; do
+    for need in nginx:nginx haproxy:haproxy chromium:chromium wrk:wrk busybox:busybox setpriv:util-linux pgbouncer:pgbouncer node:nodejs npm:npm curl:curl openssl:openssl; do
         command -v "${need%%:*}" > /dev/null 2>&1 || missing="$missing ${need##*:}"
     done
     # Its programs are not on the path.
@@ -75,7 +75,10 @@ install_packages() {
         tail -n 20 "$log" >&2
         printf 'Could not install%s; tests that need them fail.\n' "$missing" >&2
     fi
-    # The tests start clusters of their own; the one that came with the package is not needed.
+    # The tests start servers of their own; what came up with the packages is not needed.
+    case $missing in
+        *' pgbouncer'*) $run service pgbouncer stop < /dev/null > /dev/null 2>&1 ;;
+    esac
     if [ -n "$postgres" ] && command -v pg_lsclusters > /dev/null 2>&1; then
         pg_lsclusters -h | while read -r version name _; do
             $run pg_ctlcluster "$version" "$name" stop -m fast < /dev/null > /dev/null 2>&1

@@ -20,13 +20,25 @@ internal sealed class PostgresCluster : IAsyncDisposable
 
     private const string Script = """
         trap '' INT HUP TERM
-        bin=$1 port=$2 password=$3
+        bin=$1 port=$2 proxy=$3 password=$4
         dir=$(mktemp -d /tmp/mooring-postgres-XXXXXX) && cd "$dir" || exit 1
         start() {
             "$bin/pg_ctl" start -D data -w -t 60 -l log -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
                 -c full_page_writes=off -c shared_buffers=32MB -c max_connections=200 -c jit=off -c log_min_messages=fatal" > /dev/null 2>&1
         }
         stop() { "$bin/pg_ctl" stop -D data -w -t 60 -m "$1" > /dev/null 2>&1; }
+        proxy() {
+            printf '"tests" "%s"\n' "$password" > users
+            printf '%s\n' '[databases]' "* = host=127.0.0.1 port=$port" '[pgbouncer]' 'listen_addr = 127.0.0.1' "listen_port = $proxy" 'unix_socket_dir =' \
+                'auth_type = scram-sha-256' "auth_file = $dir/users" 'pool_mode = transaction' 'default_pool_size = 4' "logfile = $dir/proxy.log" > proxy.ini
+            PATH=$PATH:/usr/sbin pgbouncer -q proxy.ini > /dev/null 2>> log &
+            pooler=$!
+            while kill -0 $pooler 2> /dev/null; do
+                grep -q 'process up' proxy.log 2> /dev/null && return 0
+                sleep 0.05
+            done
+            return 1
+        }
         printf '%s' "$password" > password
         if "$bin/initdb" -D data -U tests -A scram-sha-256 --pwfile=password -E UTF8 --no-locale --no-sync > init 2>&1; then
             echo ready
@@ -38,9 +50,11 @@ internal sealed class PostgresCluster : IAsyncDisposable
             case $order in
                 start) start ;;
                 stop) stop immediate ;;
+                proxy) proxy ;;
             esac
             echo "$? $(tail -n 1 log 2> /dev/null)"
         done
+        [ -n "${pooler-}" ] && kill $pooler && wait $pooler
         stop immediate
         cd / && rm -rf "$dir"
         """;
@@ -49,10 +63,15 @@ internal sealed class PostgresCluster : IAsyncDisposable
     private readonly Process _shell;
     private int _databases;
 
-    private PostgresCluster(Process shell, int port)
+    private readonly int _proxyPort;
+    private readonly Lazy<Task> _proxy;
+
+    private PostgresCluster(Process shell, int port, int proxyPort)
     {
         _shell = shell;
         Port = port;
+        _proxyPort = proxyPort;
+        _proxy = new Lazy<Task>(() => OrderAsync("proxy"));
     }
 
     public int Port { get; }
@@ -60,10 +79,10 @@ internal sealed class PostgresCluster : IAsyncDisposable
     /// <summary>Makes a cluster and starts it.</summary>
     public static async Task<PostgresCluster> StartAsync()
     {
-        var port = FreePort();
-        string[] line = [.. Unprivileged(), "/bin/sh", "-c", Script, "postgres-of-the-tests", FindPrograms(), $"{port}", Password];
+        var (port, proxyPort) = FreePorts();
+        string[] line = [.. Unprivileged(), "/bin/sh", "-c", Script, "postgres-of-the-tests", FindPrograms(), $"{port}", $"{proxyPort}", Password];
         var start = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = "/" };
-        var cluster = new PostgresCluster(Process.Start(start)!, port);
+        var cluster = new PostgresCluster(Process.Start(start)!, port, proxyPort);
         var made = await cluster._shell.StandardOutput.ReadLineAsync();
         if (made != "ready")
         {
@@ -92,6 +111,13 @@ internal sealed class PostgresCluster : IAsyncDisposable
         // Tests that end a server's sessions must not find them in a pool.
         Pooling = false,
     }.ConnectionString;
+
+    /// <summary>The same through PgBouncer, which gives every transaction any of four server sessions; started when first asked for.</summary>
+    public async Task<string> ProxiedConnectionToAsync(string database)
+    {
+        await _proxy.Value;
+        return new NpgsqlConnectionStringBuilder(ConnectionTo(database)) { Port = _proxyPort }.ConnectionString;
+    }
 
     /// <summary>Makes an empty database and returns its name.</summary>
     public async Task<string> NewDatabaseAsync()
@@ -162,10 +188,12 @@ internal sealed class PostgresCluster : IAsyncDisposable
             ?? throw new InvalidOperationException("PostgreSQL is not installed; on Debian: apt-get install -y --no-install-recommends postgresql");
     }
 
-    private static int FreePort()
+    private static (int First, int Second) FreePorts()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        using var first = new TcpListener(IPAddress.Loopback, 0);
+        using var second = new TcpListener(IPAddress.Loopback, 0);
+        first.Start();
+        second.Start();
+        return (((IPEndPoint)first.LocalEndpoint).Port, ((IPEndPoint)second.LocalEndpoint).Port);
     }
 }
