@@ -6,13 +6,13 @@ internal sealed partial class PostgresDatabase
 {
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Debug, "Store {Name} opened, schema version {Before} → {After}.", EventName = "StoreOpened")]
+        [LoggerMessage(1, LogLevel.Debug, "{Name}: opened, schema version {Before} → {After}.", EventName = "StoreOpened")]
         public static partial void Opened(ILogger logger, string name, int before, int after);
 
         [LoggerMessage(2, LogLevel.Error, "The store is away: {Reason} It is tried again until it is back.", EventName = "StoreAway")]
         public static partial void Away(ILogger logger, string reason);
 
-        [LoggerMessage(3, LogLevel.Information, "The store {Name} is back after {Seconds:0.0} s.", EventName = "StoreBack")]
+        [LoggerMessage(3, LogLevel.Information, "{Name} is back after {Seconds:0.0} s.", EventName = "StoreBack")]
         public static partial void Back(ILogger logger, string name, double seconds);
     }
 }

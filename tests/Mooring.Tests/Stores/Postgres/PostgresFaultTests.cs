@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Mooring.Stores;
 using Mooring.Stores.Postgres;
@@ -167,6 +169,81 @@ public sealed class PostgresFaultTests(SharedCluster shared)
         Assert.DoesNotContain("S3cret", password.ToString(), StringComparison.Ordinal);
         Assert.Contains("'nowhere' at 127.0.0.1:", database.Message, StringComparison.Ordinal);
         Assert.Contains("Create the database", database.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_PeerTakesTheConnectionAndSaysNothing_GivesUpInTime()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var connection = fixture.With(c => c.Port = ((IPEndPoint)silent.LocalEndpoint).Port);
+
+        var failure = await Limit.Of(
+            Assert.ThrowsAsync<StoreException>(() => fixture.OpenAsync(new PostgresStoreOptions { Connection = connection, ConnectTimeout = TimeSpan.FromSeconds(1) })),
+            "the attempt to be given up");
+
+        Assert.Contains("no answer in time", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Writes_OneIsRefusedByTheServer_ItsNeighboursAreDone()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync(fixture.Options with { MaxConnections = 2 });
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), null);
+        await fixture.ExecuteAsync("alter table mooring.events add constraint refused check (sequence <> 7)");
+
+        var writes = Enumerable.Range(1, 20).Select(sequence => store.AppendEventAsync(Event(sequence))).ToList();
+        await Task.WhenAll(writes.Where((_, i) => i != 6));
+
+        var failure = await Assert.ThrowsAsync<StoreException>(() => writes[6]);
+        Assert.Contains("SQLSTATE 23514", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(
+            Enumerable.Range(1, 20).Where(i => i != 7).Select(i => (long)i),
+            (await store.ReadEventsAsync("session", "stream", 0, 100, Cancel)).Select(e => e.Sequence));
+        Assert.False(store.Database.IsAway);
+    }
+
+    [Fact]
+    public async Task DeleteSession_WhileAnotherReplicaOpensStreams_LeavesNothingBehind()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var (here, there) = (await fixture.OpenAsync(), await fixture.OpenAsync());
+        for (var round = 0; round < 20; round++)
+        {
+            await here.SaveSessionAsync(Session());
+            List<Task> races = [here.DeleteSessionAsync("session")];
+            races.AddRange(Enumerable.Range(0, 8).Select(i => there.OpenStreamAsync(Call($"s{i}"), null)));
+            races.Add(there.SaveLinkAsync(Link()));
+            await Task.WhenAll(races);
+        }
+
+        Assert.Equal(0L, await fixture.AskAsync("select (select count(*) from mooring.streams) + (select count(*) from mooring.links) + (select count(*) from mooring.sessions)"));
+    }
+
+    [Fact]
+    public async Task Writes_OfTwoReplicasToTheSameSessions_AllSucceed()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var (here, there) = (await fixture.OpenAsync(), await fixture.OpenAsync());
+        var ids = Enumerable.Range(0, 30).Select(i => $"s{i}").ToList();
+        await Task.WhenAll(ids.Select(id => here.SaveSessionAsync(Session(id))));
+        await Task.WhenAll(ids.Select(id => here.OpenStreamAsync(Call("stream", id), null)));
+
+        var later = FakeClock.Start + TimeSpan.FromMinutes(1);
+        List<Task> writes = [];
+        for (var i = 0; i < 20; i++)
+        {
+            writes.AddRange(ids.Select(id => here.SetStreamStateAsync(id, "stream", StreamState.Finished)));
+            writes.AddRange(Enumerable.Reverse(ids).Select(id => there.SetStreamStateAsync(id, "stream", StreamState.Running)));
+            writes.Add(here.TouchSessionsAsync([.. ids.Select(id => (id, later.AddTicks(i)))]));
+            writes.Add(there.TouchSessionsAsync([.. Enumerable.Reverse(ids).Select(id => (id, later.AddTicks(i)))]));
+        }
+
+        await Task.WhenAll(writes);
+        Assert.Empty(await here.FindIdleSessionsAsync(later.AddTicks(19), 10, Cancel));
     }
 
     [Fact]
