@@ -29,7 +29,12 @@ internal static class LogSetup
             options.ColorBehavior = LoggerColorBehavior.Disabled;
         });
         // stdout belongs to what a verb prints.
-        logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+        logging.Services.Configure<ConsoleLoggerOptions>(options =>
+        {
+            options.LogToStandardErrorThreshold = LogLevel.Trace;
+            // Lines are lost (and counted) where nobody reads them; to wait for the reader would hold up every connection.
+            options.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+        });
     }
 
     // Web server and connectors tell about each request at "information"; that is for those who look into the machinery.

@@ -53,6 +53,7 @@ internal static class RunCommand
             return ExitCodes.Usage;
         }
 
+        SocketCompletions.ReportInPlace();
         if (OpenFileLimit.Raise(config.Limits) is { } tooFew)
         {
             error.WriteLine($"warning: {tooFew}");

@@ -25,7 +25,7 @@ internal sealed class LineChannel : IMessageChannel
     /// <param name="close">Stops the far end.</param>
     public LineChannel(Stream input, Stream output, long maxBytes, Func<string> endReason, Func<ValueTask> close)
     {
-        _reader = PipeReader.Create(input, new StreamPipeReaderOptions(bufferSize: 16 * 1024, minimumReadSize: 4096));
+        _reader = PipeReader.Create(new FairStream(input), new StreamPipeReaderOptions(bufferSize: 16 * 1024, minimumReadSize: 4096));
         _output = output;
         _maxBytes = maxBytes;
         _endReason = endReason;
@@ -78,6 +78,11 @@ internal sealed class LineChannel : IMessageChannel
                     }
 
                     continue;
+                }
+
+                if (line.Length > FairStream.Turn)
+                {
+                    await Task.Yield();
                 }
 
                 var read = Parse(line);

@@ -149,6 +149,11 @@ internal sealed class HttpExchange : IDisposable
             throw;
         }
 
+        if (length > FairStream.Turn)
+        {
+            await Task.Yield();
+        }
+
         var frame = FrameReader.Take(buffer, length, pooled: true, FrameLimits.Default, out var fault);
         return (frame, fault?.Message);
     }

@@ -92,7 +92,7 @@ internal sealed partial class HttpLink
     {
         try
         {
-            using var reader = new SseReader(await response.Content.ReadAsStreamAsync(cancel), MaxEventBytes);
+            using var reader = new SseReader(new FairStream(await response.Content.ReadAsStreamAsync(cancel)), MaxEventBytes);
             while (true)
             {
                 var (frame, end) = await ReadFrameAsync(reader, cursor, pending.Id, cancel);
@@ -151,6 +151,11 @@ internal sealed partial class HttpLink
             }
 
             var bytes = read.Data.ToArray();
+            if (bytes.Length > FairStream.Turn)
+            {
+                await Task.Yield();
+            }
+
             var message = ChannelRead.Parse(bytes, bytes.Length, pooled: false);
             if (message.Frame is { } frame)
             {
@@ -268,7 +273,7 @@ internal sealed partial class HttpLink
         {
             try
             {
-                using var reader = new SseReader(await response.Content.ReadAsStreamAsync(cancel), MaxEventBytes);
+                using var reader = new SseReader(new FairStream(await response.Content.ReadAsStreamAsync(cancel)), MaxEventBytes);
                 while (true)
                 {
                     var (frame, end) = await ReadFrameAsync(reader, cursor, awaited: null, cancel);

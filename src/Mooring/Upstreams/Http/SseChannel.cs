@@ -42,7 +42,7 @@ internal sealed class SseChannel : IMessageChannel
                 return (null, why);
             }
 
-            var reader = new SseReader(await response.Content.ReadAsStreamAsync(cancel), (int)Math.Min(int.MaxValue, http.MaxBytes + 1024));
+            var reader = new SseReader(new FairStream(await response.Content.ReadAsStreamAsync(cancel)), (int)Math.Min(int.MaxValue, http.MaxBytes + 1024));
             var read = await reader.ReadAsync(cancel);
             while (read.Kind is SseReadKind.Comment or SseReadKind.Retry)
             {
@@ -107,6 +107,11 @@ internal sealed class SseChannel : IMessageChannel
                     return default;
                 case SseReadKind.Event when !read.Data.IsEmpty && read.EventType == SseReader.MessageType:
                     var bytes = read.Data.ToArray();
+                    if (bytes.Length > FairStream.Turn)
+                    {
+                        await Task.Yield();
+                    }
+
                     return ChannelRead.Parse(bytes, bytes.Length, pooled: false);
             }
         }

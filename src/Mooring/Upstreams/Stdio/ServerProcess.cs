@@ -43,7 +43,7 @@ internal sealed partial class ServerProcess : IAsyncDisposable
         Exited = WaitAsync();
         _cleanup = CleanUpAsync();
         var errors = new ErrorOutput(config, time, line => Log.ErrorLine(logger, _server, line), count => Log.LinesLeftOut(logger, _server, count));
-        _pump = errors.PumpAsync(process.StandardError.BaseStream, _pumping.Token);
+        _pump = errors.PumpAsync(new FairStream(process.StandardError.BaseStream), _pumping.Token);
     }
 
     /// <summary>The process id, which is also that of its group where there are groups.</summary>
