@@ -70,6 +70,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) => Up(() => _inner.FindRunningCallsAsync(cancel));
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        Up(() => _inner.FindRunningCallsAsync(replica, cancel));
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => Up(() => _inner.LoadCatalogueAsync(cancel));
 
     public Task SaveCatalogueAsync(CatalogueRecord record) => Up(() => _inner.SaveCatalogueAsync(record));

@@ -77,6 +77,9 @@ internal interface IStore : IAsyncDisposable
     /// <summary>All streams in state <see cref="StreamState.Running"/> that carry a call: at start, the calls a dead process left behind.</summary>
     Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel);
 
+    /// <summary>Of these, the <see cref="StreamKind.Post"/> ones that one replica runs (<see cref="StreamRecord.Replica"/>): what whoever takes it over has to end.</summary>
+    Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel);
+
     // Catalogue: last known good lists
 
     Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel);

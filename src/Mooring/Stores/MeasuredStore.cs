@@ -61,6 +61,9 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) =>
         ObserveAsync("find_running_calls", time.GetTimestamp(), inner.FindRunningCallsAsync(cancel));
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        ObserveAsync("find_running_calls_of", time.GetTimestamp(), inner.FindRunningCallsAsync(replica, cancel));
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
         ObserveAsync("load_catalogue", time.GetTimestamp(), inner.LoadCatalogueAsync(cancel));
 

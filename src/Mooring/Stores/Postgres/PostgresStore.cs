@@ -96,6 +96,9 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) =>
         ManyAsync(StreamRows.RunningCallsSql, _ => { }, StreamRows.Read, cancel);
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        ManyAsync(StreamRows.RunningCallsOfSql, to => to.Text(replica), StreamRows.Read, cancel);
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => ManyAsync(
         SharedRows.LoadCatalogueSql,
         _ => { },

@@ -117,6 +117,9 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) =>
         Read(static (database, _) => StreamRows.FindRunningCalls(database), 0, cancel);
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        Read(StreamRows.FindRunningCallsOf, replica, cancel);
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
         Read(static (database, _) => CatalogueRows.Load(database), 0, cancel);
 
