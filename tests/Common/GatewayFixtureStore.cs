@@ -36,6 +36,8 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     public Task SaveSessionAsync(SessionRecord session) => CommitAsync(() => _inner.SaveSessionAsync(session));
 
+    public Task SetListenerAsync(string sessionId, string replica) => CommitAsync(() => _inner.SetListenerAsync(sessionId, replica));
+
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) => Up(() => _inner.TouchSessionsAsync(sessions));
 
     public Task DeleteSessionAsync(string sessionId) => Up(() => _inner.DeleteSessionAsync(sessionId));

@@ -23,8 +23,11 @@ internal interface IStore : IAsyncDisposable
 
     ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel);
 
-    /// <summary>Inserts or replaces.</summary>
+    /// <summary>Inserts or replaces, but for <see cref="SessionRecord.Listener"/>: another replica may have set it since this one read the record.</summary>
     Task SaveSessionAsync(SessionRecord session);
+
+    /// <summary>Says which replica a session is listened to at, from now on (<see cref="SessionRecord.Listener"/>). An unknown session is ignored.</summary>
+    Task SetListenerAsync(string sessionId, string replica);
 
     /// <summary>Moves <c>LastSeen</c> forward for many sessions at once; unknown ids are ignored.</summary>
     Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions);

@@ -123,6 +123,7 @@ internal static class PostgresSchema
             create index mailbox_waiting on mooring.mailbox (replica, sequence) where acknowledged is null;
             create index mailbox_done on mooring.mailbox (replica, acknowledged) where acknowledged is not null;
             """),
+        new(2, 1, "alter table mooring.sessions add column listener text"),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -117,6 +117,7 @@ internal static class SqliteSchema
                 primary key (replica, sequence),
                 unique (replica, kind, call_id));
             """),
+        new(5, 1, "alter table sessions add column listener text"),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>
