@@ -44,6 +44,7 @@ public sealed class PostgresSchemaTests(SharedCluster shared) : IAsyncLifetime
         await store.AppendEventAsync(Event(3), StreamState.Finished);
         await store.SetListenerAsync("session", "old");
         Assert.Equal("old", (await store.FindSessionAsync("session", Cancel))!.Listener);
+        Assert.Equal("old", await store.ClaimHomeAsync("session", "files", "old"));
         await store.SaveSessionAsync(Session("new"));
         Assert.Equal(2, await store.CountSessionsAsync(Cancel));
         Assert.Equal((long)PostgresSchema.Migrations.Count, await _fixture.AskAsync("select max(version)::bigint from mooring.schema_version"));
