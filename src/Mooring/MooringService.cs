@@ -1,9 +1,8 @@
-using System.Text;
 using Microsoft.Extensions.Hosting;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
-using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
@@ -18,8 +17,8 @@ namespace Mooring;
 /// another machine too, is looked at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat,
-    Readiness readiness, ProcessGuard guard, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
+    IStore store, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, Peers peers,
+    Readiness readiness, ProcessGuard guard, Router router, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private Task _opening = Task.CompletedTask;
@@ -61,6 +60,7 @@ internal sealed partial class MooringService(
 
         // Sessions stay in the store; only their links to processes and connectors end here.
         await Task.WhenAll(sessions.All.Select(session => session.Links.CloseForStopAsync()));
+        await peers.DisposeAsync();
         await shared.DisposeAsync();
         await upstreams.DisposeAsync();
         await guard.DisposeAsync();
@@ -84,6 +84,11 @@ internal sealed partial class MooringService(
             }
         }
 
+        peers.TakenOver = async (dead, cancel) =>
+            await leftBehind.EndAsync(await store.FindRunningCallsAsync(dead, cancel), "the gateway process that ran it is gone", cancel);
+        catalogue.ListenToPeers();
+        router.ListenToPeers();
+        peers.Start();
         readiness.Started();
         shared.Start();
     }
@@ -97,42 +102,12 @@ internal sealed partial class MooringService(
         if (!store.IsRemote)
         {
             // In a store of several replicas the others' calls go on; those of a dead one are ended by whoever takes it over.
-            await EndCallsLeftBehindAsync(cancel);
-        }
-    }
-
-    /// <summary>Calls that ran when the process before this one died: their clients come back for an answer, and get an honest one.</summary>
-    private async Task EndCallsLeftBehindAsync(CancellationToken cancel)
-    {
-        foreach (var stream in await store.FindRunningCallsAsync(cancel))
-        {
-            long last = 0;
-            var answered = new HashSet<string>(StringComparer.Ordinal);
-            IReadOnlyList<EventRecord> page;
-            while ((page = await store.ReadEventsAsync(stream.SessionId, stream.StreamId, last, limit: 1000, cancel)).Count > 0)
-            {
-                last = page[^1].Sequence;
-                answered.UnionWith(page.Select(e => e.RequestId).OfType<string>());
-            }
-
-            last = Math.Max(last, stream.TrimmedTo);
-            foreach (var id in stream.RequestIds.Where(id => !answered.Contains(id)))
-            {
-                var error = CallFailure.OutcomeUnknown.ToResponse(
-                    Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", "the gateway was restarted before the answer came");
-                await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
-                Log.LeftBehind(logger, stream.Server ?? "mooring");
-            }
-
-            await store.SetStreamStateAsync(stream.SessionId, stream.StreamId, StreamState.Finished);
+            await leftBehind.EndAsync(await store.FindRunningCallsAsync(cancel), "the gateway was restarted before the answer came", cancel);
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(600, LogLevel.Warning, "A call to server {Server} was running when the gateway ended; its client is told that the outcome is unknown.", EventName = "CallLeftBehind")]
-        public static partial void LeftBehind(ILogger logger, string server);
-
         [LoggerMessage(601, LogLevel.Warning, "When sessions were last used was not saved.", EventName = "SeenNotSaved")]
         public static partial void NotSaved(ILogger logger, Exception exception);
     }

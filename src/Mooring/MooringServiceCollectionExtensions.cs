@@ -8,6 +8,7 @@ using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
 using Mooring.FrontDoor;
+using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
@@ -98,11 +99,14 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<CallsMetrics>();
         services.TryAddSingleton<ReplayPolicy>();
         services.TryAddSingleton<CallRunner>();
+        services.TryAddSingleton<CallsLeftBehind>();
+        services.TryAddSingleton<HomeCalls>();
         return services;
     }
 
     private static IServiceCollection AddSessions(this IServiceCollection services)
     {
+        services.TryAddSingleton<Peers>();
         services.TryAddSingleton<SessionMetrics>();
         services.TryAddSingleton<SharedLinks>();
         services.TryAddSingleton<SessionServices>();

@@ -82,7 +82,13 @@ internal sealed class GatewayFixture : IAsyncDisposable
         builder.WebHost.UseTestServer();
         builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Debug);
         builder.Services.AddSingleton<TimeProvider>(clock);
-        if (options.Store is { } wrap)
+        if (options.Shared is { } shared)
+        {
+            builder.Services.AddSingleton<IStore>(shared.Store);
+            builder.Services.AddSingleton(shared.Replicas);
+            builder.Services.AddSingleton(shared.Signals);
+        }
+        else if (options.Store is { } wrap)
         {
             builder.Services.AddSingleton<IStore>(services => new MeasuredStore(wrap(clock), "faulty", services.GetRequiredService<StoreMetrics>(), clock));
         }
@@ -223,6 +229,19 @@ internal sealed record FixtureOptions
 
     /// <summary>Another store, e.g. one that fails at will.</summary>
     public Func<TimeProvider, IStore>? Store { get; init; }
+
+    /// <summary>A store that another gateway is on too; neither of them closes it.</summary>
+    public SharedStore? Shared { get; init; }
+}
+
+/// <summary>The sides of one store that several gateways are on.</summary>
+internal sealed record SharedStore(FaultyStore Store, IReplicaStore Replicas, IStoreSignals Signals)
+{
+    public static SharedStore On(TimeProvider clock)
+    {
+        var store = new FaultyStore(clock) { IsRemote = true };
+        return new SharedStore(store, store.Replicas, new LocalSignals());
+    }
 }
 
 /// <summary>Keeps what the gateway logged, for the message of a failing test.</summary>

@@ -15,6 +15,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     /// <summary>Whether it says of itself that it is on another machine.</summary>
     public bool IsRemote { get; init; }
 
+    /// <summary>Its side for replicas, away when it is.</summary>
+    public IReplicaStore Replicas => new FaultyReplicas(this, _inner);
+
     /// <summary>Writes that wait for <see cref="Release"/>.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
 
@@ -35,6 +38,8 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     public ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel) => Up(() => _inner.FindSessionAsync(sessionId, cancel));
 
     public Task SaveSessionAsync(SessionRecord session) => CommitAsync(() => _inner.SaveSessionAsync(session));
+
+    public Task SetListenerAsync(string sessionId, string replica) => CommitAsync(() => _inner.SetListenerAsync(sessionId, replica));
 
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) => Up(() => _inner.TouchSessionsAsync(sessions));
 
@@ -69,6 +74,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     public Task<int> ExpireEventsAsync(DateTimeOffset before) => Up(() => _inner.ExpireEventsAsync(before));
 
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) => Up(() => _inner.FindRunningCallsAsync(cancel));
+
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        Up(() => _inner.FindRunningCallsAsync(replica, cancel));
 
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => Up(() => _inner.LoadCatalogueAsync(cancel));
 
@@ -122,4 +130,29 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     }
 
     private static StoreException Failure() => new("scripted failure");
+
+    private sealed class FaultyReplicas(FaultyStore store, IReplicaStore inner) : IReplicaStore
+    {
+        private IReplicaStore There => store.IsAway ? throw Failure() : inner;
+
+        public Task<bool> BeatAsync(string replica, string info, TimeSpan lease) => There.BeatAsync(replica, info, lease);
+
+        public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) => There.FindReplicasAsync(cancel);
+
+        public Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) => There.FindExpiredReplicasAsync(cancel);
+
+        public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => There.TryTakeOverAsync(deadReplica, byReplica);
+
+        public Task RemoveReplicaAsync(string replica) => There.RemoveReplicaAsync(replica);
+
+        public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body) => There.PostAsync(toReplica, kind, callId, body);
+
+        public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) => There.ReadMailboxAsync(replica, after, limit, cancel);
+
+        public Task AcknowledgeAsync(string replica, long upTo) => There.AcknowledgeAsync(replica, upTo);
+
+        public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) => There.ClaimHomeAsync(sessionId, server, replica);
+
+        public Task ReleaseHomeAsync(string sessionId, string server, string replica) => There.ReleaseHomeAsync(sessionId, server, replica);
+    }
 }

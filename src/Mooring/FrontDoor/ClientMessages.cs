@@ -1,21 +1,50 @@
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
 
 /// <summary>What a client says that is no request: notifications, and answers to what servers asked.</summary>
-internal sealed partial class ClientMessages(SessionTable sessions, TimeProvider time, ILogger<ClientMessages> logger)
+internal sealed partial class ClientMessages
 {
+    /// <summary>Kind of letter: what a client said that concerns something another replica may have under way.</summary>
+    private const string ClientLetter = "client";
+
     private static readonly TimeSpan PassOnTimeout = TimeSpan.FromSeconds(10);
 
+    private readonly SessionTable _sessions;
+    private readonly Peers _peers;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ClientMessages> _logger;
+
+    public ClientMessages(SessionTable sessions, Peers peers, TimeProvider time, ILogger<ClientMessages> logger)
+    {
+        (_sessions, _peers, _time, _logger) = (sessions, peers, time, logger);
+        peers.OnLetter(ClientLetter, async letter =>
+        {
+            if (sessions.Known(letter.Session) is { } session)
+            {
+                await TakeHereAsync(session, Frame.Parse(letter.Body.ToArray()), CancellationToken.None);
+            }
+        });
+    }
+
     public async Task TakeAsync(Session session, Frame frame, CancellationToken cancel)
+    {
+        if (!await TakeHereAsync(session, frame, cancel))
+        {
+            await _peers.PostToAllAsync(ClientLetter, new Letter(session.Id, "", frame.Memory));
+        }
+    }
+
+    /// <returns>Whether this process was the one it was meant for; else another may be.</returns>
+    private async Task<bool> TakeHereAsync(Session session, Frame frame, CancellationToken cancel)
     {
         if (frame.Kind is FrameKind.Result or FrameKind.Error)
         {
             // An answer nobody asked for is dropped: it must not reach any server.
-            await session.Questions.AnswerAsync(frame, cancel);
-            return;
+            return await session.Questions.AnswerAsync(frame, cancel);
         }
 
         switch (frame.Method)
@@ -23,20 +52,25 @@ internal sealed partial class ClientMessages(SessionTable sessions, TimeProvider
             case McpMethod.Initialized:
                 if (!session.Record.Initialized)
                 {
-                    await sessions.ChangeAsync(session, record => record with { Initialized = true });
+                    await _sessions.ChangeAsync(session, record => record with { Initialized = true });
                 }
 
-                break;
+                return true;
             case McpMethod.Cancelled:
-                if (frame.Envelope.RequestId.IsPresent && session.FindCall(frame.Span(frame.Envelope.RequestId)) is { } call)
+                if (!frame.Envelope.RequestId.IsPresent)
                 {
-                    call.Abandon("cancelled by the client", byClient: true);
+                    return true;
                 }
 
-                break;
+                if (session.FindCall(frame.Span(frame.Envelope.RequestId)) is not { } call)
+                {
+                    return false;
+                }
+
+                call.Abandon("cancelled by the client", byClient: true);
+                return true;
             case McpMethod.Progress:
-                await session.Questions.ProgressAsync(frame, cancel);
-                break;
+                return await session.Questions.ProgressAsync(frame, cancel);
             default:
                 // roots/list_changed, tasks/status and what no version knows yet: for every server of this session.
                 // Not waited for: a server that does not take it must hold up neither the others nor the client.
@@ -45,20 +79,20 @@ internal sealed partial class ClientMessages(SessionTable sessions, TimeProvider
                     _ = PassOnAsync(link, frame);
                 }
 
-                break;
+                return false;
         }
     }
 
     private async Task PassOnAsync(Link link, Frame frame)
     {
-        using var limit = new CancellationTokenSource(PassOnTimeout, time);
+        using var limit = new CancellationTokenSource(PassOnTimeout, _time);
         try
         {
             await link.SendAsync(frame.Memory, limit.Token);
         }
         catch (OperationCanceledException)
         {
-            Log.NotPassedOn(logger, link.Upstream.Name, frame.MethodName);
+            Log.NotPassedOn(_logger, link.Upstream.Name, frame.MethodName);
         }
     }
 

@@ -1,8 +1,8 @@
-using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
@@ -10,7 +10,8 @@ using Mooring.Streams;
 namespace Mooring.FrontDoor;
 
 /// <summary>What the endpoints share.</summary>
-internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, Intake intake)
+internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, Intake intake,
+    Peers peers)
 {
     public ConfigStore Config => config;
 
@@ -26,8 +27,10 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
 
     public Intake Intake => intake;
 
+    public Peers Peers => peers;
+
     /// <summary>This process, in the records of the calls it runs.</summary>
-    public string Replica { get; } = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6));
+    public string Replica => peers.Name;
 
     public EventStream NewStream(Session session, StreamKind kind) => new(
         EventId.NewStream(kind == StreamKind.Get), kind, session.Log, metrics, session.Version.HasResumption() && !session.IsLegacySse,
@@ -38,8 +41,10 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
     /// <param name="record">What the store knows of it.</param>
     /// <param name="shown">Up to where the client has it.</param>
     /// <param name="last">Up to where the log has it.</param>
-    public EventStream KnownStream(Session session, StreamRecord record, long shown, long last) => new(
-        record.StreamId, record.Kind, session.Log, metrics, resumable: true, config.Current.Streams.Buffer, Math.Max(shown, last));
+    /// <param name="isTheirs">Whether another replica writes it.</param>
+    public EventStream KnownStream(Session session, StreamRecord record, long shown, long last, bool isTheirs = false) => new(
+        record.StreamId, record.Kind, session.Log, metrics, resumable: true, config.Current.Streams.Buffer, Math.Max(shown, last))
+    { IsTheirs = isTheirs };
 
     /// <summary>Takes a place for one more stream; <see cref="SessionTable.CloseStream"/> gives it back.</summary>
     /// <param name="session">Whose it is.</param>

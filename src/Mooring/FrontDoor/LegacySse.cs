@@ -56,6 +56,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         });
         try
         {
+            await session.Outbox.ListenHereAsync(stream.Id);
             stream.Attach(connection, after: null);
             older?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
             if (session.Outbox.Legacy is null)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
@@ -10,6 +11,9 @@ namespace Mooring.FrontDoor;
 /// <content>GET: a standalone stream, or the rest of one that was lost.</content>
 internal sealed partial class StreamableHttp
 {
+    /// <summary>How often the log of a stream that another replica writes is looked at when nobody signals.</summary>
+    private static readonly TimeSpan FollowLook = TimeSpan.FromSeconds(1);
+
     public async Task GetAsync(HttpContext context, string? server)
     {
         if (context.Request.Headers[VersionHeader] == ProtocolVersions.Stateless)
@@ -58,6 +62,7 @@ internal sealed partial class StreamableHttp
         stream.Open(GetRecord(session, stream), session.Version.HasPrimer(), primer => connection.Start(writer => Greet(writer, primer)));
         stream.Attach(connection, after: null);
         await stream.SettleAsync();
+        await session.Outbox.ListenHereAsync(stream.Id);
         await session.Outbox.AddAsync(stream);
         await connection.RunAsync();
     }
@@ -73,7 +78,12 @@ internal sealed partial class StreamableHttp
         }
 
         var live = session.Outbox.Find(from.Stream);
-        if (live is { IsFinished: true })
+        if (live is { IsTheirs: true })
+        {
+            // Looked at from here before; the log knows more.
+            live = null;
+        }
+        else if (live is { IsFinished: true })
         {
             // Its last event may be on its way to the store just now; from there on the store knows it all.
             await live.SettleAsync();
@@ -96,6 +106,11 @@ internal sealed partial class StreamableHttp
         var gap = record is null || record.TrimmedTo > from.Sequence;
         if (live is not null)
         {
+            if (live.Kind == StreamKind.Get)
+            {
+                await session.Outbox.ListenHereAsync(live.Id);
+            }
+
             await ShowAsync(context, live, from.Sequence, session, hasGap: gap && from.IsGet);
             return;
         }
@@ -113,6 +128,12 @@ internal sealed partial class StreamableHttp
             return;
         }
 
+        if (record.State == StreamState.Running && services.Peers.IsShared)
+        {
+            await FollowAsync(context, session, record, from, rest.Last);
+            return;
+        }
+
         var past = services.KnownStream(session, record, from.Sequence, rest.Last);
         await ShowAsync(context, past, from.Sequence, session, hasGap: false, () =>
         {
@@ -121,6 +142,29 @@ internal sealed partial class StreamableHttp
                 TellLost(past, gap ? [.. record.RequestIds.Where(id => !rest.Answers.Contains(id))] : []);
             }
         });
+    }
+
+    /// <summary>
+    /// A call that runs at another replica: that one writes the log, this one shows it. It signals each event; where a signal is lost, or the
+    /// other replica with it, the log is looked at all the same.
+    /// </summary>
+    private async Task FollowAsync(HttpContext context, Session session, StreamRecord record, EventId from, long last)
+    {
+        var stream = services.KnownStream(session, record, from.Sequence, last, isTheirs: true);
+        session.Outbox.AddCall(stream);
+        if (record.Replica is { } writer && writer != services.Peers.Name)
+        {
+            _ = services.Peers.PostAsync(writer, Outbox.FollowLetter, new Letter(session.Id, record.StreamId, System.Text.Encoding.ASCII.GetBytes(services.Peers.Name)));
+        }
+
+        var showing = ShowAsync(context, stream, from.Sequence, session, hasGap: false);
+        while (!showing.IsCompleted)
+        {
+            stream.CatchUp();
+            await Task.WhenAny(showing, Task.Delay(FollowLook, services.Time));
+        }
+
+        await showing;
     }
 
     private async Task ResumeGetAsync(HttpContext context, Session session, EventId from, StreamRecord? record, Rest rest, bool gap)
@@ -132,7 +176,14 @@ internal sealed partial class StreamableHttp
             return;
         }
 
+        await session.Outbox.ListenHereAsync(record.StreamId);
         var stream = session.Outbox.Adopt(services.KnownStream(session, record, from.Sequence, rest.Last));
+        if (services.Peers.IsShared)
+        {
+            // The replica that had it before may have written one more event just now.
+            stream.CatchUp();
+        }
+
         await ShowAsync(context, stream, from.Sequence, session, hasGap: gap);
     }
 

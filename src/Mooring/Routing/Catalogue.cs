@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Upstreams;
@@ -10,14 +11,27 @@ namespace Mooring.Routing;
 /// Last known good lists of all servers. Lists are answered from here at once, also while their server starts, hangs or is away
 /// (invariant 4); nothing but a newer list ever takes one out.
 /// </summary>
-internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger<Catalogue> logger)
+internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider time, ILogger<Catalogue> logger)
 {
+    /// <summary>Kind of signal: a server's name; another replica has learnt something new of it.</summary>
+    private const string NewsSignal = "catalogue";
+
     private readonly ConcurrentDictionary<(string Server, string Key), ServerLists> _entries = new();
     private readonly ConcurrentDictionary<string, DateTimeOffset> _confirmed = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Server, string Key, ListKind Kind), CatalogueDoubt> _doubts = new();
 
+    /// <summary>0: nobody reads news; 1: somebody does; 2: and has to once more.</summary>
+    private int _news;
+
     /// <summary>A shared list is now another one.</summary>
     public Action<CatalogueChange>? Changed { get; set; }
+
+    /// <summary>From now on hears what other replicas learn.</summary>
+    public void ListenToPeers()
+    {
+        peers.OnSignal(NewsSignal, _ => TakeNews());
+        peers.OnMissed(TakeNews);
+    }
 
     /// <summary>Reads what the process before knew.</summary>
     public async Task LoadAsync(CancellationToken cancel)
@@ -138,6 +152,63 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
         return list;
     }
 
+    private void TakeNews()
+    {
+        // Whoever comes while one is reading has that one read once more.
+        if (Interlocked.Exchange(ref _news, 2) == 0)
+        {
+            _ = TakeNewsAsync();
+        }
+    }
+
+    private async Task TakeNewsAsync()
+    {
+        do
+        {
+            Volatile.Write(ref _news, 1);
+            try
+            {
+                foreach (var record in await store.LoadCatalogueAsync(CancellationToken.None))
+                {
+                    Take(record);
+                }
+            }
+            catch (StoreException e)
+            {
+                Log.NewsNotRead(logger, e);
+            }
+        }
+        while (Interlocked.CompareExchange(ref _news, 0, 1) != 1);
+    }
+
+    /// <summary>Takes what another replica heard later than this one.</summary>
+    private void Take(CatalogueRecord record)
+    {
+        var lists = Find(record.Server, record.Key);
+        if (record.Kind == "initialize")
+        {
+            if (lists.InitializeResult.IsEmpty)
+            {
+                _entries.AddOrUpdate((record.Server, record.Key), _ => lists with { InitializeResult = record.Body }, (_, now) => now with { InitializeResult = record.Body });
+            }
+
+            return;
+        }
+
+        if (ListKinds.Parse(record.Kind) is not { } kind || lists[kind]?.Hash == record.Hash || record.Fetched <= Confirmed(record.Server))
+        {
+            return;
+        }
+
+        var list = ServerList.Of(kind, record.Body.ToArray());
+        _doubts.TryRemove((record.Server, record.Key, kind), out var doubt);
+        _entries.AddOrUpdate((record.Server, record.Key), _ => ServerLists.Nothing.With(list), (_, now) => now.With(list));
+        if (lists[kind] is not null)
+        {
+            Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told));
+        }
+    }
+
     private void Keep(CatalogueRecord record) => _ = KeepAsync(record);
 
     private async Task KeepAsync(CatalogueRecord record)
@@ -145,6 +216,7 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
         try
         {
             await store.SaveCatalogueAsync(record);
+            peers.SignalAll(NewsSignal, record.Server);
         }
         catch (StoreException e)
         {
@@ -160,5 +232,8 @@ internal sealed partial class Catalogue(IStore store, TimeProvider time, ILogger
 
         [LoggerMessage(201, LogLevel.Warning, "The {Kind} of server {Server} were not kept in the store.", EventName = "CatalogueNotKept")]
         public static partial void NotKept(ILogger logger, Exception exception, string server, string kind);
+
+        [LoggerMessage(202, LogLevel.Warning, "What other replicas have learnt of the servers could not be read.", EventName = "CatalogueNewsNotRead")]
+        public static partial void NewsNotRead(ILogger logger, Exception exception);
     }
 }

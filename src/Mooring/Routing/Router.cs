@@ -12,8 +12,11 @@ namespace Mooring.Routing;
 /// </summary>
 internal sealed partial class Router(
     ConfigStore config, TimeProvider time, UpstreamTable upstreams, Destinations destinations, CallRunner runner, Lists lists, Wishes wishes,
-    TaskOwners owners, MergedTasks tasks, ILogger<Router> logger)
+    TaskOwners owners, MergedTasks tasks, HomeCalls homes, ILogger<Router> logger)
 {
+    /// <summary>From now on also handles what other replicas pass on.</summary>
+    public void ListenToPeers() => homes.Run = Handle;
+
     /// <summary>Has a request answered on <paramref name="reply"/>, now or later. Never throws.</summary>
     public void Handle(Session session, Frame request, Reply reply)
     {
@@ -55,7 +58,7 @@ internal sealed partial class Router(
         {
             if (upstreams.Find(name) is { } only)
             {
-                _ = runner.RunAsync(new Call(session, only, request, reply, time) { OnResult = onResult ?? KeepsOwner(session, only, request) });
+                Run(new Call(session, only, request, reply, time) { OnResult = onResult ?? KeepsOwner(session, only, request) });
             }
             else
             {
@@ -67,7 +70,7 @@ internal sealed partial class Router(
 
         if (destinations.Of(session, request, out var error) is { } to)
         {
-            _ = runner.RunAsync(new Call(session, to.Upstream, request, reply, time) { Renamed = to.Renamed, OnResult = onResult ?? KeepsOwner(session, to.Upstream, request) });
+            Run(new Call(session, to.Upstream, request, reply, time) { Renamed = to.Renamed, OnResult = onResult ?? KeepsOwner(session, to.Upstream, request) });
             return;
         }
 
@@ -78,6 +81,18 @@ internal sealed partial class Router(
         }
 
         reply.Refuse(request, error.Code, error.Message, error.Data);
+    }
+
+    private void Run(Call call)
+    {
+        if (homes.MayPass(call.Upstream, call.Reply))
+        {
+            _ = homes.RunAsync(call.Session, call.Upstream, call.Request, call.Reply, here: () => _ = runner.RunAsync(call));
+        }
+        else
+        {
+            _ = runner.RunAsync(call);
+        }
     }
 
     private Func<Frame, Task<string?>>? KeepsOwner(Session session, Upstream upstream, Frame request) =>

@@ -8,7 +8,7 @@ namespace Mooring.Sessions;
 /// What a session's client is told outside of calls. Each message goes to exactly one stream: the newest one that is connected, else the
 /// newest that can be resumed, else it waits here, bounded, for the next one (invariant 7).
 /// </summary>
-internal sealed class Outbox(Session session, SessionServices services)
+internal sealed partial class Outbox(Session session, SessionServices services)
 {
     /// <summary>Bytes that may wait for a client that has no stream open.</summary>
     private const long BacklogLimit = 256 * 1024;
@@ -19,14 +19,14 @@ internal sealed class Outbox(Session session, SessionServices services)
     private Queue<byte[]>? _backlog;
     private long _backlogBytes;
 
-    /// <summary>Whether a stream is connected just now.</summary>
+    /// <summary>Whether a stream is connected just now, here or at another replica.</summary>
     public bool IsConnected
     {
         get
         {
             lock (_gate)
             {
-                return _streams.Exists(s => s.IsAttached);
+                return _elsewhere is not null || _streams.Exists(s => s.IsAttached);
             }
         }
     }
@@ -48,14 +48,13 @@ internal sealed class Outbox(Session session, SessionServices services)
     {
         lock (_gate)
         {
-            var stream = _streams.FindLast(s => s.IsAttached) ?? _streams.FindLast(s => s.IsResumable || session.IsLegacySse);
-            if (stream is not null)
+            if (_elsewhere is { } holder)
             {
-                stream.Append(line);
+                SendAwayLocked(holder, line, hops: 0);
                 return;
             }
 
-            Keep(line);
+            SendHereLocked(line);
         }
     }
 
@@ -65,6 +64,12 @@ internal sealed class Outbox(Session session, SessionServices services)
         var line = JsonRpc.Notification(method);
         lock (_gate)
         {
+            if (_elsewhere is not null && !session.IsLegacySse)
+            {
+                // The replica with the stream sees the change of the list too, and tells it.
+                return;
+            }
+
             if (_backlog is not null && _backlog.Any(waiting => waiting.AsSpan().SequenceEqual(line)))
             {
                 return;
@@ -118,7 +123,7 @@ internal sealed class Outbox(Session session, SessionServices services)
         lock (_gate)
         {
             _calls ??= new List<EventStream>(1);
-            _calls.RemoveAll(s => s.IsFinished && !s.IsAttached);
+            _calls.RemoveAll(s => (s.IsFinished || s.IsTheirs) && !s.IsAttached);
             _calls.Add(stream);
         }
     }
@@ -159,6 +164,10 @@ internal sealed class Outbox(Session session, SessionServices services)
         lock (_gate)
         {
             slowest = _streams.Find(s => !s.IsReady);
+            if (_awayBytes > BacklogLimit / 2)
+            {
+                return _away;
+            }
         }
 
         return slowest?.ReadyAsync() ?? Task.CompletedTask;
@@ -245,6 +254,18 @@ internal sealed class Outbox(Session session, SessionServices services)
         }
 
         from.Finish(StreamState.Finished);
+    }
+
+    private void SendHereLocked(byte[] line)
+    {
+        var stream = _streams.FindLast(s => s.IsAttached) ?? _streams.FindLast(s => s.IsResumable || session.IsLegacySse);
+        if (stream is not null)
+        {
+            stream.Append(line);
+            return;
+        }
+
+        Keep(line);
     }
 
     private void Keep(byte[] line)

@@ -22,6 +22,7 @@ internal sealed class Session
     private SessionRecord _record;
     private long _lastSeen;
     private long _savedSeen;
+    private long _confirmed;
     private int _connections;
     private ConcurrentDictionary<string, string>? _seenLinks;
 
@@ -31,6 +32,7 @@ internal sealed class Session
         _services = services;
         _time = services.Time;
         _lastSeen = services.Time.GetTimestamp();
+        _confirmed = _lastSeen;
         Version = ProtocolVersions.TryParse(record.Version, out var version) ? version : ProtocolVersions.Latest;
         Principal = new Principal(record.Issuer, record.Subject);
         Log = new EventLog(record.Id, services.Store, services.Config, services.Time, services.Logger);
@@ -38,6 +40,7 @@ internal sealed class Session
         Links = new SessionLinks(this, services);
         Outbox = new Outbox(this, services);
         Questions = new Questions(isMerged: record.Server is null);
+        Outbox.HeldBy(record.Listener);
     }
 
     public string Id => _record.Id;
@@ -133,6 +136,20 @@ internal sealed class Session
             // As with listed ones: it stays with the first; another server's is shown with a prefix.
             links.TryAdd(uri, server);
         }
+    }
+
+    /// <summary>How long ago the store was asked whether this session is still as it is here.</summary>
+    public TimeSpan Unconfirmed => _time.GetElapsedTime(Volatile.Read(ref _confirmed));
+
+    /// <summary>The next use asks the store first.</summary>
+    public void Doubt() => Volatile.Write(ref _confirmed, _time.GetTimestamp() - (_time.TimestampFrequency * 3600));
+
+    /// <summary>Takes what the store has of the session now: another replica may have changed it.</summary>
+    public void Confirm(SessionRecord record)
+    {
+        Volatile.Write(ref _confirmed, _time.GetTimestamp());
+        Change(_ => record);
+        Outbox.HeldBy(record.Listener);
     }
 
     /// <summary>Changes what is kept of the session, and returns it for saving.</summary>

@@ -88,6 +88,48 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         return new ValueTask<(Link?, string)>(opening.WaitAsync(cancel));
     }
 
+    /// <summary>The replica that has this session's link to a server whose links cannot move; claimed for this one where nobody alive has it.</summary>
+    /// <exception cref="StoreException">It cannot be told.</exception>
+    public async ValueTask<string> HomeOfAsync(Upstream upstream)
+    {
+        lock (_gate)
+        {
+            if (SlotLocked(upstream).Home is { } known && services.Peers.IsAlive(known))
+            {
+                return known;
+            }
+        }
+
+        var home = await services.Replicas.ClaimHomeAsync(session.Id, upstream.Name, services.Peers.Name);
+        Link? lost = null;
+        lock (_gate)
+        {
+            var slot = SlotLocked(upstream);
+            slot.Home = home;
+            if (home != services.Peers.Name)
+            {
+                // Taken for dead meanwhile; the other one has a link of its own now.
+                (lost, slot.Link) = (slot.Link, null);
+            }
+        }
+
+        if (lost is not null)
+        {
+            await lost.DisposeAsync();
+        }
+
+        return home;
+    }
+
+    /// <summary>The replica named as home is not there; who it is now is asked anew.</summary>
+    public void ForgetHome(Upstream upstream)
+    {
+        lock (_gate)
+        {
+            SlotLocked(upstream).Home = null;
+        }
+    }
+
     /// <summary>Links that are open now.</summary>
     public IReadOnlyList<Link> Open
     {
@@ -224,6 +266,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         await Task.Yield();
         try
         {
+            if (services.Peers.IsShared && slot.Upstream.HasHome && await HomeOfAsync(slot.Upstream) != services.Peers.Name)
+            {
+                return (null, "its process for this session runs at another gateway process");
+            }
+
             var known = slot.WasOpened ? null : _known.FirstOrDefault(l => l.Server == slot.Upstream.Name && l.Fingerprint == slot.Upstream.Fingerprint);
             slot.IsResuming = known is not null;
             var (link, why) = await slot.Upstream.OpenAsync(Parameters(), this, known, CancellationToken.None);
@@ -243,6 +290,10 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             }
 
             return (null, "the session ended");
+        }
+        catch (StoreException)
+        {
+            return (null, "the gateway's store is not reachable, so where its process runs could not be told");
         }
         finally
         {
@@ -323,6 +374,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         public Link? Link { get; set; }
 
         public Task<(Link?, string)>? Opening { get; set; }
+
+        /// <summary>The replica that has the link, where it cannot move; null while that is not known.</summary>
+        public string? Home { get; set; }
 
         /// <summary>Whether this process ever had a link; what the store knows is then older.</summary>
         public bool WasOpened { get; set; }

@@ -1,4 +1,5 @@
 using Mooring.Configuration;
+using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Streams;
@@ -8,7 +9,8 @@ namespace Mooring.Sessions;
 
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
-    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, ILoggerFactory loggers)
+    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
+    IReplicaStore replicas, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
 
@@ -25,6 +27,11 @@ internal sealed class SessionServices(
     public StreamsMetrics Streams => streams;
 
     public UpstreamMetrics UpstreamMetrics => metrics;
+
+    /// <summary>The other replicas.</summary>
+    public Peers Peers => peers;
+
+    public IReplicaStore Replicas => replicas;
 
     public Views Views => views;
 

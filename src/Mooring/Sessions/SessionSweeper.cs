@@ -58,7 +58,12 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         foreach (var session in table.All)
         {
             var quiet = session.IdleFor(now);
-            if (quiet > idle)
+            if (quiet > idle && services.Peers.IsShared)
+            {
+                // Another replica may have seen it since; those that nobody saw are found in the store.
+                table.Forget(session);
+            }
+            else if (quiet > idle)
             {
                 _ = table.EndAsync(session, StreamReason.SessionExpired);
             }

@@ -42,6 +42,7 @@ internal sealed partial class SessionTable
         services.Shared.Broadcast = Broadcast;
         services.Catalogue.Changed = OnCatalogueChanged;
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
+        ListenToPeers();
     }
 
     public int Count => _sessions.Count;
@@ -78,12 +79,12 @@ internal sealed partial class SessionTable
     /// <summary>The session with this id, if it is this caller's on this route.</summary>
     public ValueTask<(Session? Session, SessionMiss Miss)> FindAsync(string id, Principal principal, string? server)
     {
-        if (_sessions.TryGetValue(id, out var session))
+        if (!_sessions.TryGetValue(id, out var session))
         {
-            return ValueTask.FromResult(Check(session, principal, server));
+            return LoadAsync(id, principal, server);
         }
 
-        return LoadAsync(id, principal, server);
+        return IsFresh(session) ? ValueTask.FromResult(Check(session, principal, server)) : ConfirmAsync(session, principal, server);
     }
 
     /// <summary>Ends a session for good.</summary>
@@ -102,6 +103,7 @@ internal sealed partial class SessionTable
         Forget(session);
         UnsubscribeShared(session);
         await session.EndAsync(reason);
+        _services.Peers.SignalAll(ChangedSignal, session.Id);
         return true;
     }
 
@@ -124,6 +126,7 @@ internal sealed partial class SessionTable
         try
         {
             await _services.Store.SaveSessionAsync(session.Change(change));
+            _services.Peers.SignalAll(ChangedSignal, session.Id);
             return true;
         }
         catch (StoreException e)

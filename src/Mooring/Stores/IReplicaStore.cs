@@ -1,7 +1,8 @@
 namespace Mooring.Stores;
 
 /// <summary>
-/// How the replicas on one store know of each other: a lease each, kept by beating, and a mailbox each. There are no peer ports.
+/// How the replicas on one store know of each other: a lease each, kept by beating, a mailbox each, and what cannot
+/// move from where it runs. There are no peer ports.
 /// Every kind of store has it, and passes the same contract tests.
 /// </summary>
 /// <remarks>
@@ -22,11 +23,12 @@ internal interface IReplicaStore
 
     /// <summary>
     /// Takes over a replica whose lease is over: of all that try at once, one succeeds. Its unread messages move to the winner's mailbox,
-    /// behind what is there, in one transaction; later ones to the dead name arrive there too. Trying again after success is success.
+    /// behind what is there, in one transaction; later ones to the dead name arrive there too. Its homes are free again. Trying again
+    /// after success is success.
     /// </summary>
     Task<bool> TryTakeOverAsync(string deadReplica, string byReplica);
 
-    /// <summary>A replica that stops in order takes its name and its mailbox away; messages that it has not read are gone.</summary>
+    /// <summary>A replica that stops in order takes its name, its mailbox and its homes away; messages that it has not read are gone.</summary>
     Task RemoveReplicaAsync(string replica);
 
     /// <summary>Puts a message into a replica's mailbox, or into that of whoever took it over.</summary>
@@ -38,6 +40,17 @@ internal interface IReplicaStore
 
     /// <summary>Drops messages up to and with <paramref name="upTo"/>. Their keys are remembered for 5 minutes, so that a repeated post is not delivered again.</summary>
     Task AcknowledgeAsync(string replica, long upTo);
+
+    /// <summary>
+    /// Which replica runs the process (or another channel that cannot move) of this session at this server: the session's home there.
+    /// Makes <paramref name="replica"/> the holder, unless one holds it whose lease is not over; a holder that is unknown, was taken over, or
+    /// whose lease is over by the store's clock loses it. Of all that claim at once one wins, and all are told the same.
+    /// </summary>
+    /// <returns>The holder from now on. Claims go with their session; where there is none, nothing is kept and the claiming replica is returned.</returns>
+    Task<string> ClaimHomeAsync(string sessionId, string server, string replica);
+
+    /// <summary>Takes the claim away if this replica holds it; else changes nothing.</summary>
+    Task ReleaseHomeAsync(string sessionId, string server, string replica);
 }
 
 /// <summary>A replica as the others see it.</summary>

@@ -23,8 +23,11 @@ internal interface IStore : IAsyncDisposable
 
     ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel);
 
-    /// <summary>Inserts or replaces.</summary>
+    /// <summary>Inserts or replaces, but for <see cref="SessionRecord.Listener"/>: another replica may have set it since this one read the record.</summary>
     Task SaveSessionAsync(SessionRecord session);
+
+    /// <summary>Says which replica a session is listened to at, from now on (<see cref="SessionRecord.Listener"/>). An unknown session is ignored.</summary>
+    Task SetListenerAsync(string sessionId, string replica);
 
     /// <summary>Moves <c>LastSeen</c> forward for many sessions at once; unknown ids are ignored.</summary>
     Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions);
@@ -76,6 +79,9 @@ internal interface IStore : IAsyncDisposable
 
     /// <summary>All streams in state <see cref="StreamState.Running"/> that carry a call: at start, the calls a dead process left behind.</summary>
     Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel);
+
+    /// <summary>Of these, the <see cref="StreamKind.Post"/> ones that one replica runs (<see cref="StreamRecord.Replica"/>): what whoever takes it over has to end.</summary>
+    Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel);
 
     // Catalogue: last known good lists
 

@@ -16,6 +16,9 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task SaveSessionAsync(SessionRecord session) =>
         ObserveAsync("save_session", time.GetTimestamp(), inner.SaveSessionAsync(session));
 
+    public Task SetListenerAsync(string sessionId, string replica) =>
+        ObserveAsync("set_listener", time.GetTimestamp(), inner.SetListenerAsync(sessionId, replica));
+
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) =>
         ObserveAsync("touch_sessions", time.GetTimestamp(), inner.TouchSessionsAsync(sessions));
 
@@ -60,6 +63,9 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
 
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) =>
         ObserveAsync("find_running_calls", time.GetTimestamp(), inner.FindRunningCallsAsync(cancel));
+
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        ObserveAsync("find_running_calls_of", time.GetTimestamp(), inner.FindRunningCallsAsync(replica, cancel));
 
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
         ObserveAsync("load_catalogue", time.GetTimestamp(), inner.LoadCatalogueAsync(cancel));

@@ -35,6 +35,12 @@ internal sealed record SessionRecord
     public required DateTimeOffset Created { get; init; }
 
     public required DateTimeOffset LastSeen { get; init; }
+
+    /// <summary>
+    /// The replica that holds the session's newest stream for messages outside of calls; null: none ever did. Kept by the store:
+    /// <see cref="IStore.SetListenerAsync"/> alone changes it, a saved record does not.
+    /// </summary>
+    public string? Listener { get; init; }
 }
 
 /// <summary>The gateway's own session with one upstream on behalf of one client session.</summary>

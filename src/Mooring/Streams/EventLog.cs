@@ -15,6 +15,9 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
 
     public string SessionId => sessionId;
 
+    /// <summary>Told the stream of each event that was committed; null where nobody follows any stream of this session.</summary>
+    public Action<string>? Committed { get; set; }
+
     public async Task<bool> OpenAsync(StreamRecord stream, EventRecord? primer)
     {
         try
@@ -46,6 +49,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
 
         Count(record.Body.Length);
+        Committed?.Invoke(record.StreamId);
         return true;
     }
 
@@ -54,6 +58,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         try
         {
             await store.SetStreamStateAsync(sessionId, stream, state);
+            Committed?.Invoke(stream);
         }
         catch (StoreException e)
         {

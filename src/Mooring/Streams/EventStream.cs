@@ -11,7 +11,7 @@ namespace Mooring.Streams;
 /// Resumable: each event is committed to the log before its id is written (invariant 17). Not resumable (2024-11-05, or the store failed):
 /// events go straight out, and wait in a bounded backlog while nobody listens.
 /// </remarks>
-internal sealed class EventStream
+internal sealed partial class EventStream
 {
     private const int ReplayPage = 100;
 
@@ -48,6 +48,9 @@ internal sealed class EventStream
     public string Id { get; }
 
     public StreamKind Kind { get; }
+
+    /// <summary>Whether another replica writes it, since it runs the call; this one only looks on.</summary>
+    public bool IsTheirs { get; init; }
 
     /// <summary>Its last message was appended, or it was cancelled.</summary>
     public bool IsFinished => _finished;
@@ -100,6 +103,9 @@ internal sealed class EventStream
 
     /// <summary>Shows the stream on a connection: first what came after <paramref name="after"/> (null: only what is new), then live.</summary>
     public void Attach(SseConnection connection, long? after) => Enqueue(new AttachStep(connection, after));
+
+    /// <summary>Shows what another replica has appended meanwhile; a stream that is theirs ends here when it has ended there.</summary>
+    public void CatchUp() => Enqueue(new CatchUpStep());
 
     /// <summary>Completes when every step before it has been done.</summary>
     public Task SettleAsync()
@@ -187,6 +193,9 @@ internal sealed class EventStream
             case ShowStep show:
                 _connection?.WriteMessage(id: null, show.Line);
                 break;
+            case CatchUpStep:
+                await CatchUpAsync();
+                break;
             case SettleStep settle:
                 settle.Done.TrySetResult();
                 break;
@@ -219,12 +228,7 @@ internal sealed class EventStream
         string? id = null;
         if (_resumable)
         {
-            var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId);
-            if (await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null))
-            {
-                _sequence++;
-                id = new EventId(Id, _sequence).ToString();
-            }
+            id = await CommitAsync(step);
         }
 
         if (_connection is { } connection && connection.WriteMessage(id, step.Line))
@@ -271,39 +275,6 @@ internal sealed class EventStream
         if (_over)
         {
             connection.Complete(StreamReason.Answered, ClosedBy.Gateway);
-        }
-    }
-
-    private async Task<bool> ReplayAsync(SseConnection connection, long after)
-    {
-        try
-        {
-            while (true)
-            {
-                var page = await _log.ReadAsync(Id, after, ReplayPage, CancellationToken.None);
-                var sent = 0;
-                foreach (var record in page)
-                {
-                    after = record.Sequence;
-                    if (!record.Body.IsEmpty && connection.WriteMessage(new EventId(Id, after).ToString(), record.Body.Span))
-                    {
-                        sent++;
-                        _shown = Math.Max(_shown, after);
-                        await connection.TakenAsync();
-                    }
-                }
-
-                _metrics.Replayed(connection.Transport, sent);
-                if (page.Count < ReplayPage)
-                {
-                    return true;
-                }
-            }
-        }
-        catch (StoreException)
-        {
-            // The client comes back with the same id; what it missed is still in the log.
-            return false;
         }
     }
 
@@ -372,6 +343,8 @@ internal sealed class EventStream
     {
         public byte[] Line => line;
     }
+
+    private sealed class CatchUpStep : Step;
 
     private sealed class SettleStep : Step
     {

@@ -56,6 +56,9 @@ internal sealed partial class Upstream : IAsyncDisposable
     /// <summary>Whether each client session has a link of its own.</summary>
     public bool IsPerSession => Config.Scope == LinkScope.Session;
 
+    /// <summary>Whether a session's link to it cannot move to another gateway process: a process of its own, or a stream that cannot be opened twice.</summary>
+    public bool HasHome => IsPerSession && Config.Transport is ServerTransport.Stdio or ServerTransport.Sse && Connector is null;
+
     /// <summary>Whether names of this server carry its name on the merged route.</summary>
     public bool HasPrefix => Config.Prefix switch
     {

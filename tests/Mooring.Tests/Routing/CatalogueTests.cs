@@ -1,7 +1,9 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Routing;
+using Mooring.Stores;
 using Mooring.Stores.Memory;
 using Xunit;
 
@@ -113,5 +115,5 @@ public sealed class CatalogueTests
 
     private string Only(string server, string key) => Assert.Single(_catalogue.Find(server, key)[ListKind.Tools]!.Items).Name;
 
-    private Catalogue New() => new(_store, _clock, NullLogger<Catalogue>.Instance);
+    private Catalogue New() => new(_store, new Peers(_store, _store, new LocalSignals(), _clock, NullLogger<Peers>.Instance), _clock, NullLogger<Catalogue>.Instance);
 }

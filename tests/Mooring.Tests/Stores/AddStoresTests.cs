@@ -20,6 +20,22 @@ public sealed class AddStoresTests
     }
 
     [Fact]
+    public async Task AddStores_Memory_MeasuredStorePassesOnWhatReplicasAskOfEachOther()
+    {
+        await using var provider = new ServiceCollection().AddLogging().AddMetrics().AddSingleton<MooringMeter>()
+            .AddStores(_ => (new StoreConfig { Kind = StoreKind.Memory }, "unused")).BuildServiceProvider();
+        var store = provider.GetRequiredService<IStore>();
+        await store.SaveSessionAsync(StoreRecords.Session());
+        await store.OpenStreamAsync(StoreRecords.Call(), null);
+
+        await store.SetListenerAsync("session", "r9");
+
+        Assert.Equal("r9", (await store.FindSessionAsync("session", TestContext.Current.CancellationToken))!.Listener);
+        Assert.Single(await store.FindRunningCallsAsync("r1", TestContext.Current.CancellationToken));
+        Assert.Empty(await store.FindRunningCallsAsync("r9", TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task AddStores_Postgres_IsRemoteAndReachesForNothingBeforeItIsOpened()
     {
         await using var provider = new ServiceCollection().AddLogging().AddMetrics().AddSingleton<MooringMeter>()

@@ -250,6 +250,26 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task FindRunningCalls_OfOneReplica_GivesItsOwnCallsThatRun()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveSessionAsync(Session("other"));
+        await _store.OpenStreamAsync(Call("mine"), null);
+        await _store.OpenStreamAsync(Call("mine", "other"), null);
+        await _store.OpenStreamAsync(Call("another's") with { Replica = "r2" }, null);
+        await _store.OpenStreamAsync(Call("nobody's") with { Replica = null }, null);
+        await _store.OpenStreamAsync(Get() with { Replica = "r1" }, null);
+        await _store.OpenStreamAsync(Call("no call") with { Kind = StreamKind.Get }, null);
+        await _store.OpenStreamAsync(Call("finished"), null);
+        await _store.AppendEventAsync(Event(1, "finished"), StreamState.Finished);
+
+        Assert.Equal(
+            [Describe(Call("mine", "other")), Describe(Call("mine"))],
+            (await _store.FindRunningCallsAsync("r1", Cancel)).OrderBy(call => call.SessionId, StringComparer.Ordinal).Select(Describe));
+        Assert.Empty(await _store.FindRunningCallsAsync("R1", Cancel));
+    }
+
+    [Fact]
     public async Task Store_ManyCallersAtOnce_NothingIsLostOrMixedUp()
     {
         const int callers = 16;

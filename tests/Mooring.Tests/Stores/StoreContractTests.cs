@@ -84,6 +84,41 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task SetListener_SessionSavedBeforeAndAfter_IsWhatWasSetLast()
+    {
+        await _store.SaveSessionAsync(Session() with { Listener = "of the record" });
+        Assert.Null((await _store.FindSessionAsync("session", Cancel))!.Listener);
+
+        await _store.SetListenerAsync("session", "a");
+        await _store.SaveSessionAsync(Session() with { Listener = "of the record" });
+        await _store.SaveSessionAsync(Session());
+        await _store.TouchSessionsAsync([("session", FakeClock.Start + TimeSpan.FromMinutes(1))]);
+        Assert.Equal("a", (await _store.FindSessionAsync("session", Cancel))!.Listener);
+
+        await Task.WhenAll(
+            _store.SetListenerAsync("session", "b"),
+            _store.SaveSessionAsync(Session() with { LogLevel = "debug" }),
+            _store.SetListenerAsync("session", "c"));
+        Assert.Equal(Describe(Session() with { LogLevel = "debug", Listener = "c" }), Describe(await _store.FindSessionAsync("session", Cancel)));
+    }
+
+    [Fact]
+    public async Task SetListener_SessionIsNotThere_ChangesNothing()
+    {
+        await _store.SaveSessionAsync(Session("other"));
+        await _store.SaveSessionAsync(Session());
+        await _store.SetListenerAsync("session", "a");
+        await _store.DeleteSessionAsync("session");
+
+        await _store.SetListenerAsync("session", "late");
+        Assert.Null(await _store.FindSessionAsync("session", Cancel));
+        await _store.SaveSessionAsync(Session());
+
+        Assert.Null((await _store.FindSessionAsync("session", Cancel))!.Listener);
+        Assert.Null((await _store.FindSessionAsync("other", Cancel))!.Listener);
+    }
+
+    [Fact]
     public async Task Writes_BufferReusedAfterTheTaskIsDone_StoreKeepsWhatWasWritten()
     {
         var buffer = "before"u8.ToArray();

@@ -12,6 +12,9 @@ internal sealed class MemorySession(SessionRecord record)
 
     public SortedDictionary<string, LinkRecord> Links { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Which replica runs what cannot move, by server.</summary>
+    public Dictionary<string, string> Homes { get; } = new(StringComparer.Ordinal);
+
     public Dictionary<string, StreamRecord> Streams { get; } = new(StringComparer.Ordinal);
 
     public void Append(EventRecord record)

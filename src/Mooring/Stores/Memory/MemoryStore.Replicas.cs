@@ -1,6 +1,6 @@
 namespace Mooring.Stores.Memory;
 
-/// <content>Replicas, their leases and their mailboxes.</content>
+/// <content>Replicas, their leases, mailboxes and homes.</content>
 internal sealed partial class MemoryStore
 {
     private static readonly TimeSpan KeysKept = TimeSpan.FromMinutes(5);
@@ -63,6 +63,7 @@ internal sealed partial class MemoryStore
             }
 
             dead.Mailbox.Clear();
+            ReleaseHomesLocked(deadReplica);
             return Task.FromResult(true);
         }
     }
@@ -72,6 +73,7 @@ internal sealed partial class MemoryStore
         lock (_gate)
         {
             _replicas.Remove(replica);
+            ReleaseHomesLocked(replica);
         }
 
         return Task.CompletedTask;
@@ -113,6 +115,46 @@ internal sealed partial class MemoryStore
         }
 
         return Task.CompletedTask;
+    }
+
+    public Task<string> ClaimHomeAsync(string sessionId, string server, string replica)
+    {
+        lock (_gate)
+        {
+            if (!_sessions.TryGetValue(sessionId, out var session))
+            {
+                return Task.FromResult(replica);
+            }
+
+            if (!session.Homes.TryGetValue(server, out var holder) || !LivesLocked(holder))
+            {
+                session.Homes[server] = holder = replica;
+            }
+
+            return Task.FromResult(holder);
+        }
+    }
+
+    public Task ReleaseHomeAsync(string sessionId, string server, string replica) => With(sessionId, session =>
+    {
+        if (session.Homes.GetValueOrDefault(server) == replica)
+        {
+            session.Homes.Remove(server);
+        }
+    });
+
+    private bool LivesLocked(string replica) =>
+        _replicas.TryGetValue(replica, out var known) && known.TakenBy is null && known.Expires > time.GetUtcNow();
+
+    private void ReleaseHomesLocked(string replica)
+    {
+        foreach (var session in _sessions.Values)
+        {
+            foreach (var home in session.Homes.Where(home => home.Value == replica).ToList())
+            {
+                session.Homes.Remove(home.Key);
+            }
+        }
     }
 
     /// <summary>One replica. Guarded by the store's gate.</summary>

@@ -27,16 +27,19 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
         {
             if (_sessions.TryGetValue(session.Id, out var known))
             {
-                known.Record = copy;
+                known.Record = copy with { Listener = known.Record.Listener };
             }
             else
             {
-                _sessions.Add(session.Id, new MemorySession(copy));
+                _sessions.Add(session.Id, new MemorySession(copy with { Listener = null }));
             }
         }
 
         return Task.CompletedTask;
     }
+
+    public Task SetListenerAsync(string sessionId, string replica) =>
+        With(sessionId, session => session.Record = session.Record with { Listener = replica });
 
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions)
     {
@@ -161,6 +164,9 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
                     .Where(stream => stream.State == StreamState.Running && stream.RequestIds.Count > 0)]);
         }
     }
+
+    public async Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        [.. (await FindRunningCallsAsync(cancel)).Where(stream => stream.Kind == StreamKind.Post && stream.Replica == replica)];
 
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel)
     {

@@ -123,6 +123,16 @@ internal static class PostgresSchema
             create index mailbox_waiting on mooring.mailbox (replica, sequence) where acknowledged is null;
             create index mailbox_done on mooring.mailbox (replica, acknowledged) where acknowledged is not null;
             """),
+        new(2, 1, "alter table mooring.sessions add column listener text"),
+        // The cascade, because replicas of the release before do not know of homes.
+        new(3, 1, """
+            create table mooring.homes (
+                session bigint not null references mooring.sessions (n) on delete cascade,
+                server text collate "C" not null,
+                replica text collate "C" not null,
+                primary key (session, server));
+            create index homes_replica on mooring.homes (replica);
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace Mooring.Stores.Postgres;
 
-/// <content>Replicas, their leases and their mailboxes.</content>
+/// <content>Replicas, their leases, mailboxes and homes.</content>
 internal sealed partial class PostgresStore
 {
     /// <summary>Replicas may die one after the other while a message looks for who took over; more than this is a mistake.</summary>
@@ -43,6 +43,11 @@ internal sealed partial class PostgresStore
         ManyAsync(ReplicaRows.ReadMailboxSql, to => to.Text(replica).Number(after).Number(limit), ReplicaRows.ReadMail, cancel);
 
     public Task AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, replica, (replica, upTo));
+
+    public async Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>
+        await Write(HomeRows.Claim, sessionId, (sessionId, server, replica)) ?? replica;
+
+    public Task ReleaseHomeAsync(string sessionId, string server, string replica) => Write(HomeRows.Release, sessionId, (sessionId, server, replica));
 
     /// <summary>Several statements in one transaction. Returns whether the first of them gave a row.</summary>
     private Task<bool> TogetherAsync(string[] statements, Action<NpgsqlParameterCollection> bind) => _database.RunAsync(

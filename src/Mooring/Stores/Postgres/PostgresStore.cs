@@ -37,6 +37,8 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore
     public Task SaveSessionAsync(SessionRecord session) =>
         Write(SessionRows.Save, session.Id, session, session.InitializeParams.Length);
 
+    public Task SetListenerAsync(string sessionId, string replica) => Write(SessionRows.SetListener, sessionId, (sessionId, replica));
+
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) => Task.WhenAll(
         sessions.GroupBy(seen => LaneOf(seen.SessionId)).SelectMany(group => group.Chunk(RowsPerOperation).Select(chunk => Add(group.Key, SessionRows.Touch, key: null, chunk))));
 
@@ -95,6 +97,9 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore
 
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) =>
         ManyAsync(StreamRows.RunningCallsSql, _ => { }, StreamRows.Read, cancel);
+
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        ManyAsync(StreamRows.RunningCallsOfSql, to => to.Text(replica), StreamRows.Read, cancel);
 
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => ManyAsync(
         SharedRows.LoadCatalogueSql,

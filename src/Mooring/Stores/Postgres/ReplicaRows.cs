@@ -55,11 +55,17 @@ internal static class ReplicaRows
         select $2, b.before + u.place, u.kind, u.call_id, u.body from unread u, box b
         on conflict (replica, kind, call_id) do nothing
         """,
+        "delete from mooring.homes where replica = $1 and exists (select from mooring.replicas d where d.id = $1 and d.taken_by = $2)",
         // Long enough for every late message and every late beat of a process that only slept.
         "delete from mooring.replicas where taken_by is not null and expires < clock_timestamp() - interval '1 day'",
     ];
 
-    internal static readonly string[] RemoveSql = ["delete from mooring.mailbox where replica = $1", "delete from mooring.replicas where id = $1"];
+    internal static readonly string[] RemoveSql =
+    [
+        "delete from mooring.mailbox where replica = $1",
+        "delete from mooring.homes where replica = $1",
+        "delete from mooring.replicas where id = $1",
+    ];
 
     public static readonly PostgresStatement<(string Replica, string Kind, string CallId, ReadOnlyMemory<byte> Body), (long? Sequence, string? TakenBy)> Post = new()
     {

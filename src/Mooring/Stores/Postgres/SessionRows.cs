@@ -6,7 +6,7 @@ namespace Mooring.Stores.Postgres;
 internal static class SessionRows
 {
     internal const string FindSql = """
-        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen
+        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen, listener
         from mooring.sessions where id = $1
         """;
 
@@ -19,6 +19,7 @@ internal static class SessionRows
         where session = (select n from mooring.sessions where id = $1) order by server
         """;
 
+    /// <summary>The listener is not a saver's to say.</summary>
     public static readonly PostgresStatement<SessionRecord, bool> Save = new()
     {
         Sql =
@@ -37,6 +38,12 @@ internal static class SessionRows
         Parameters = static (to, all) => to.Text(all[0].Id).Text(all[0].Issuer).Text(all[0].Subject).Text(all[0].Server).Text(all[0].Transport)
             .Text(all[0].Version).Bytes(all[0].InitializeParams).Flag(all[0].Initialized).Text(all[0].LogLevel)
             .Text(PostgresValues.List(all[0].Subscriptions)).Time(all[0].Created).Time(all[0].LastSeen),
+    };
+
+    public static readonly PostgresStatement<(string SessionId, string Replica), bool> SetListener = new()
+    {
+        Sql = ["update mooring.sessions set listener = $2 where id = $1 and listener is distinct from $2"],
+        Parameters = static (to, all) => to.Text(all[0].SessionId).Text(all[0].Replica),
     };
 
     /// <summary>Rows are locked in the order of their ids, so that two replicas which touch the same ones wait for each other and never deadlock.</summary>
@@ -109,6 +116,7 @@ internal static class SessionRows
         Subscriptions = row.List(9),
         Created = row.Time(10),
         LastSeen = row.Time(11),
+        Listener = row.TextOrNull(12),
     };
 
     public static LinkRecord ReadLink(NpgsqlDataReader row, string sessionId) => new()

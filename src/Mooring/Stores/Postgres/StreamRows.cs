@@ -16,6 +16,9 @@ internal static class StreamRows
         where t.state = 0 and t.request_ids is not null
         """;
 
+    // By the index of all running calls, which are few: one of its own would be one more to write with every call.
+    internal const string RunningCallsOfSql = RunningCallsSql + " and t.kind = 1 and t.replica = $1";
+
     internal const string DropEndedSql = """
         with gone as (
             select n from mooring.streams t

@@ -56,6 +56,7 @@ internal static class ReplicaRows
             empty.Bind(change.Dead).Run();
         }
 
+        HomeRows.ReleaseAll(database, change.Dead);
         using var forget = database.Use("delete from replicas where taken_by is not null and expires < ?");
         forget.Bind(change.Now - NamesKept).Run();
         return true;
@@ -68,6 +69,7 @@ internal static class ReplicaRows
             empty.Bind(replica).Run();
         }
 
+        HomeRows.ReleaseAll(database, replica);
         using var remove = database.Use("delete from replicas where id = ?");
         return remove.Bind(replica).Run() > 0;
     }

@@ -4,13 +4,13 @@ namespace Mooring.Stores.Sqlite;
 internal static class SessionRows
 {
     internal const string FindSql = """
-        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen
+        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen, listener
         from sessions where id = ?
         """;
 
     internal const string NumberSql = "select n from sessions where id = ?";
 
-    // Not "insert or replace": that would give the row a new number and cut off its streams.
+    // Not "insert or replace": that would give the row a new number and cut off its streams. The listener is not a saver's to say.
     private const string SaveSql = """
         insert into sessions
             (id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen)
@@ -21,6 +21,8 @@ internal static class SessionRows
             log_level = excluded.log_level, subscriptions = excluded.subscriptions, created = excluded.created,
             last_seen = excluded.last_seen
         """;
+
+    internal const string SetListenerSql = "update sessions set listener = ? where id = ?";
 
     internal const string TouchSql = "update sessions set last_seen = ?1 where id = ?2 and last_seen < ?1";
 
@@ -53,6 +55,7 @@ internal static class SessionRows
             Subscriptions = find.Texts(9),
             Created = find.Time(10),
             LastSeen = find.Time(11),
+            Listener = find.TextOrNull(12),
         };
     }
 
@@ -71,6 +74,12 @@ internal static class SessionRows
             .Bind(session.Version).Bind(session.InitializeParams.Span).Bind(session.Initialized ? 1 : 0).Bind(session.LogLevel)
             .Bind(session.Subscriptions).Bind(session.Created).Bind(session.LastSeen);
         return save.Run() > 0;
+    }
+
+    public static bool SetListener(SqliteDatabase database, (string SessionId, string Replica) change)
+    {
+        using var set = database.Use(SetListenerSql);
+        return set.Bind(change.Replica).Bind(change.SessionId).Run() > 0;
     }
 
     public static bool Touch(SqliteDatabase database, (string SessionId, DateTimeOffset Seen)[] sessions)

@@ -117,6 +117,19 @@ internal static class SqliteSchema
                 primary key (replica, sequence),
                 unique (replica, kind, call_id));
             """),
+        new(5, 1, "alter table sessions add column listener text"),
+        // The trigger, because the release before does not know of homes, and numbers of sessions are used again.
+        new(6, 1, """
+            create table homes (
+                session integer not null,
+                server text not null,
+                replica text not null,
+                primary key (session, server)) without rowid;
+            create index homes_replica on homes (replica);
+            create trigger homes_end after delete on sessions begin
+                delete from homes where session = old.n;
+            end;
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

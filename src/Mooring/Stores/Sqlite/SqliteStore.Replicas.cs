@@ -1,6 +1,6 @@
 namespace Mooring.Stores.Sqlite;
 
-/// <content>Replicas, their leases and their mailboxes.</content>
+/// <content>Replicas, their leases, mailboxes and homes.</content>
 internal sealed partial class SqliteStore
 {
     public Task<bool> BeatAsync(string replica, string info, TimeSpan lease) => Write(ReplicaRows.Beat, (replica, info, time.GetUtcNow() + lease));
@@ -21,4 +21,9 @@ internal sealed partial class SqliteStore
         Read(ReplicaRows.Read, (replica, after, limit), cancel);
 
     public Task AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, (replica, upTo, time.GetUtcNow()));
+
+    public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>
+        Write(HomeRows.Claim, (sessionId, server, replica, time.GetUtcNow()));
+
+    public Task ReleaseHomeAsync(string sessionId, string server, string replica) => Write(HomeRows.Release, (sessionId, server, replica));
 }

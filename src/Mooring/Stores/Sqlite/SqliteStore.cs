@@ -60,6 +60,8 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
 
     public Task SaveSessionAsync(SessionRecord session) => Write(SessionRows.Save, session);
 
+    public Task SetListenerAsync(string sessionId, string replica) => Write(SessionRows.SetListener, (sessionId, replica));
+
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) =>
         Task.WhenAll(sessions.Chunk(RowsPerOperation).Select(chunk => Write(SessionRows.Touch, chunk)));
 
@@ -116,6 +118,9 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
 
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(CancellationToken cancel) =>
         Read(static (database, _) => StreamRows.FindRunningCalls(database), 0, cancel);
+
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
+        Read(StreamRows.FindRunningCallsOf, replica, cancel);
 
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
         Read(static (database, _) => CatalogueRows.Load(database), 0, cancel);

@@ -16,6 +16,9 @@ internal static class StreamRows
         where t.state = 0 and t.request_ids is not null
         """;
 
+    // By the index of all running calls, which are few: one of its own would be one more to write with every call.
+    internal const string RunningCallsOfSql = RunningCallsSql + " and t.kind = 1 and t.replica = ?";
+
     internal const string SetStateSql = "update streams set state = ?, changed = ? where n = ?";
 
     internal const string DropEndedSql = """
@@ -89,13 +92,13 @@ internal static class StreamRows
     public static IReadOnlyList<StreamRecord> FindRunningCalls(SqliteDatabase database)
     {
         using var find = database.Use(RunningCallsSql);
-        var streams = new List<StreamRecord>();
-        while (find.Step())
-        {
-            streams.Add(Read(find));
-        }
+        return ReadAll(find);
+    }
 
-        return streams;
+    public static IReadOnlyList<StreamRecord> FindRunningCallsOf(SqliteDatabase database, string replica)
+    {
+        using var find = database.Use(RunningCallsOfSql);
+        return ReadAll(find.Bind(replica));
     }
 
     /// <summary>Drops the rows of streams that ended before and have no events any more. Returns how many.</summary>
@@ -103,6 +106,17 @@ internal static class StreamRows
     {
         using var drop = database.Use(DropEndedSql);
         return drop.Bind(arguments.Before).Bind(arguments.Limit).Run();
+    }
+
+    private static List<StreamRecord> ReadAll(SqliteStatement rows)
+    {
+        var streams = new List<StreamRecord>();
+        while (rows.Step())
+        {
+            streams.Add(Read(rows));
+        }
+
+        return streams;
     }
 
     private static StreamRecord Read(SqliteStatement row) => new()

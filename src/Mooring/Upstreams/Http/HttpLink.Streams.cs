@@ -244,7 +244,8 @@ internal sealed partial class HttpLink
                         cursor = new Cursor();
                         await ReinitializeAsync(session, cancel);
                     }
-                    else if (status is >= 400 and < 500 and not (404 or 408 or 429))
+                    // 409: somebody else listens on this session, maybe another gateway process that is about to end.
+                    else if (status is >= 400 and < 500 and not (404 or 408 or 409 or 429))
                     {
                         Log.NoGetStream(_logger, Upstream.Name, status);
                         return;

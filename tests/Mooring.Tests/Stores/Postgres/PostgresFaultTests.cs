@@ -213,9 +213,9 @@ public sealed class PostgresFaultTests(SharedCluster shared)
         var store = await fixture.OpenAsync();
         await store.SaveSessionAsync(Session());
 
-        await BesideAsync(fixture, "delete from mooring.sessions", () => store.OpenStreamAsync(Call(), Event(1)));
+        await fixture.BesideAsync("delete from mooring.sessions", () => store.OpenStreamAsync(Call(), Event(1)));
         await store.SaveSessionAsync(Session());
-        await BesideAsync(fixture, "delete from mooring.sessions", () => store.SaveLinkAsync(Link()));
+        await fixture.BesideAsync("delete from mooring.sessions", () => store.SaveLinkAsync(Link()));
 
         Assert.Equal(0L, await fixture.AskAsync("select (select count(*) from mooring.streams) + (select count(*) from mooring.links) + (select count(*) from mooring.events)"));
     }
@@ -227,8 +227,7 @@ public sealed class PostgresFaultTests(SharedCluster shared)
         var store = await fixture.OpenAsync();
         await store.SaveSessionAsync(Session());
 
-        await BesideAsync(
-            fixture,
+        await fixture.BesideAsync(
             """
             select n from mooring.sessions for key share;
             insert into mooring.streams (session, stream_id, kind, state, changed) select n, 'late', 0, 0, 0 from mooring.sessions;
@@ -328,24 +327,5 @@ public sealed class PostgresFaultTests(SharedCluster shared)
             Cancel);
 
         Assert.Equal(0L, left);
-    }
-
-    /// <summary>Does something while another transaction holds what it did; that one commits once the other waits for it.</summary>
-    private static async Task BesideAsync(PostgresFixture fixture, string sql, Func<Task> act)
-    {
-        await using var other = new Npgsql.NpgsqlConnection(fixture.Options.Connection);
-        await other.OpenAsync(Cancel);
-        await using var transaction = await other.BeginTransactionAsync(Cancel);
-        await using (var hold = new Npgsql.NpgsqlCommand(sql, other, transaction))
-        {
-            await hold.ExecuteNonQueryAsync(Cancel);
-        }
-
-        var acting = act();
-        await fixture.UntilAsync(
-            async () => acting.IsCompleted || await fixture.AskAsync($"select count(*) from pg_stat_activity where datname = '{fixture.Database}' and wait_event_type = 'Lock'") is > 0L,
-            "it waited for the other transaction");
-        await transaction.CommitAsync(Cancel);
-        await acting;
     }
 }

@@ -102,6 +102,25 @@ internal sealed class PostgresFixture : IAsyncDisposable
         },
         "the store was back");
 
+    /// <summary>Does something while another transaction holds what it did; that one commits once the other waits for it.</summary>
+    public async Task BesideAsync(string sql, Func<Task> act)
+    {
+        await using var other = new NpgsqlConnection(Options.Connection);
+        await other.OpenAsync(TestContext.Current.CancellationToken);
+        await using var transaction = await other.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await using (var hold = new NpgsqlCommand(sql, other, transaction))
+        {
+            await hold.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+
+        var acting = act();
+        await UntilAsync(
+            async () => acting.IsCompleted || await AskAsync($"select count(*) from pg_stat_activity where datname = '{Database}' and wait_event_type = 'Lock'") is > 0L,
+            "it waited for the other transaction");
+        await transaction.CommitAsync(TestContext.Current.CancellationToken);
+        await acting;
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var store in _stores)

@@ -1,0 +1,43 @@
+using System.Text;
+using Mooring.Stores;
+
+namespace Mooring.Calls;
+
+/// <summary>Calls that ran in a process that is dead: their clients come back for an answer, and get an honest one.</summary>
+internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, ILogger<CallsLeftBehind> logger)
+{
+    /// <summary>Ends calls, each with an answer that says that the outcome is unknown.</summary>
+    /// <param name="streams">The calls' streams.</param>
+    /// <param name="why">What happened, for the client.</param>
+    /// <param name="cancel">Stops between two calls.</param>
+    public async Task EndAsync(IReadOnlyList<StreamRecord> streams, string why, CancellationToken cancel)
+    {
+        foreach (var stream in streams)
+        {
+            long last = 0;
+            var answered = new HashSet<string>(StringComparer.Ordinal);
+            IReadOnlyList<EventRecord> page;
+            while ((page = await store.ReadEventsAsync(stream.SessionId, stream.StreamId, last, limit: 1000, cancel)).Count > 0)
+            {
+                last = page[^1].Sequence;
+                answered.UnionWith(page.Select(e => e.RequestId).OfType<string>());
+            }
+
+            last = Math.Max(last, stream.TrimmedTo);
+            foreach (var id in stream.RequestIds.Where(id => !answered.Contains(id)))
+            {
+                var error = CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", why);
+                await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
+                Log.LeftBehind(logger, stream.Server ?? "mooring");
+            }
+
+            await store.SetStreamStateAsync(stream.SessionId, stream.StreamId, StreamState.Finished);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(600, LogLevel.Warning, "A call to server {Server} was running when its gateway process ended; its client is told that the outcome is unknown.", EventName = "CallLeftBehind")]
+        public static partial void LeftBehind(ILogger logger, string server);
+    }
+}

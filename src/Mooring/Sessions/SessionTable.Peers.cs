@@ -1,0 +1,133 @@
+using System.Globalization;
+using Mooring.Replicas;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.Sessions;
+
+/// <content>
+/// Sessions that several replicas have in memory at once. The store's record is the authority; what is here is asked for again after a
+/// while, and at once when another replica says that it changed something.
+/// </content>
+internal sealed partial class SessionTable
+{
+    /// <summary>Kind of signal: a session's id; its record was changed or removed.</summary>
+    public const string ChangedSignal = "session";
+
+    /// <summary>How long a session is used without asking the store whether it is still there.</summary>
+    private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long it is used when the store cannot be asked: the bound for sessions that were ended elsewhere meanwhile.</summary>
+    private static readonly TimeSpan MaxStale = TimeSpan.FromSeconds(60);
+
+    /// <summary>The session, where it is in memory.</summary>
+    public Session? Known(string id) => _sessions.GetValueOrDefault(id);
+
+    /// <summary>The session on behalf of another replica, which has checked whose it is; null where there is none.</summary>
+    public async ValueTask<Session?> ForPeerAsync(string id)
+    {
+        if (Known(id) is { } session)
+        {
+            return session;
+        }
+
+        try
+        {
+            return await _loading.GetOrAdd(id, static (id, table) => table.ReadAsync(id), this);
+        }
+        finally
+        {
+            _loading.TryRemove(id, out _);
+        }
+    }
+
+    private void ListenToPeers()
+    {
+        var peers = _services.Peers;
+        peers.OnLetter(Outbox.SayLetter, async letter =>
+        {
+            if (await ForPeerAsync(letter.Session) is { } session)
+            {
+                session.Outbox.Take(letter.Body.ToArray(), int.Parse(letter.Subject, CultureInfo.InvariantCulture));
+            }
+        });
+        peers.OnLetter(Outbox.FollowLetter, letter =>
+        {
+            Known(letter.Session)?.Outbox.FollowedBy(System.Text.Encoding.ASCII.GetString(letter.Body.Span), letter.Subject);
+            return Task.CompletedTask;
+        });
+        peers.OnSignal(Outbox.ListensSignal, id =>
+        {
+            if (id.Split(' ') is [var sessionId, var replica, var stream] && Known(sessionId) is { } session)
+            {
+                _ = session.Outbox.MovedAsync(replica, stream);
+            }
+        });
+        peers.OnSignal(Outbox.WroteSignal, id =>
+        {
+            if (id.Split(' ') is [var sessionId, var stream])
+            {
+                Known(sessionId)?.Outbox.Wrote(stream);
+            }
+        });
+        peers.OnSignal(ChangedSignal, id =>
+        {
+            if (Known(id) is { } session)
+            {
+                session.Doubt();
+                _ = ConfirmAsync(session).AsTask();
+            }
+        });
+        peers.OnGone(replica =>
+        {
+            foreach (var session in All)
+            {
+                session.Outbox.Gone(replica);
+            }
+        });
+        peers.OnMissed(() =>
+        {
+            foreach (var session in All)
+            {
+                session.Doubt();
+            }
+        });
+    }
+
+    private bool IsFresh(Session session) => !_services.Peers.IsShared || session.Unconfirmed < Freshness;
+
+    private async ValueTask<(Session? Session, SessionMiss Miss)> ConfirmAsync(Session session, Principal principal, string? server)
+    {
+        var miss = await ConfirmAsync(session);
+        return miss == SessionMiss.None ? Check(session, principal, server) : (null, miss);
+    }
+
+    private async ValueTask<SessionMiss> ConfirmAsync(Session session)
+    {
+        var unconfirmed = session.Unconfirmed;
+        try
+        {
+            if (await _services.Store.FindSessionAsync(session.Id, CancellationToken.None) is { } record)
+            {
+                session.Confirm(record);
+                return SessionMiss.None;
+            }
+        }
+        catch (StoreException e)
+        {
+            if (unconfirmed < MaxStale)
+            {
+                return SessionMiss.None;
+            }
+
+            Log.StoreFailed(_services.Logger, e);
+            return SessionMiss.StoreAway;
+        }
+
+        // Ended by another replica.
+        Forget(session);
+        UnsubscribeShared(session);
+        await session.EndAsync(StreamReason.SessionEnded);
+        return SessionMiss.NotFound;
+    }
+}

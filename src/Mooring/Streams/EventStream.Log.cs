@@ -1,0 +1,108 @@
+using Mooring.Stores;
+
+namespace Mooring.Streams;
+
+/// <content>A stream and its log: writing to it, reading from it, and what another replica wrote there.</content>
+internal sealed partial class EventStream
+{
+    /// <returns>The event's id; null when the store did not take it.</returns>
+    private async ValueTask<string?> CommitAsync(MessageStep step)
+    {
+        while (true)
+        {
+            var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId);
+            try
+            {
+                if (!await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null))
+                {
+                    return null;
+                }
+
+                _sequence++;
+                return new EventId(Id, _sequence).ToString();
+            }
+            catch (InvalidOperationException)
+            {
+                // The replica that had this stream before wrote one more when it moved here. What it wrote comes first.
+                if (!await CatchUpAsync())
+                {
+                    throw;
+                }
+            }
+        }
+    }
+
+    /// <returns>Whether there was anything.</returns>
+    private async ValueTask<bool> CatchUpAsync()
+    {
+        var before = _sequence;
+        try
+        {
+            // Asked first: what is committed before the end of the stream is then surely read below.
+            var record = IsTheirs ? await _log.FindAsync(Id, CancellationToken.None) : null;
+            IReadOnlyList<EventRecord> page;
+            do
+            {
+                page = await _log.ReadAsync(Id, _sequence, ReplayPage, CancellationToken.None);
+                foreach (var missed in page)
+                {
+                    _sequence = missed.Sequence;
+                    if (_connection is { } connection && !missed.Body.IsEmpty && connection.WriteMessage(new EventId(Id, _sequence).ToString(), missed.Body.Span))
+                    {
+                        _shown = _sequence;
+                        await connection.TakenAsync();
+                    }
+                }
+            }
+            while (page.Count == ReplayPage);
+
+            if (IsTheirs && record is not { State: StreamState.Running })
+            {
+                _finished = true;
+                _over = true;
+                _connection?.Complete(StreamReason.Answered, ClosedBy.Gateway);
+            }
+        }
+        catch (StoreException)
+        {
+            // Looked for again soon.
+        }
+
+        return _sequence > before;
+    }
+
+    private async Task<bool> ReplayAsync(SseConnection connection, long after)
+    {
+        try
+        {
+            while (true)
+            {
+                var page = await _log.ReadAsync(Id, after, ReplayPage, CancellationToken.None);
+                var sent = 0;
+                foreach (var record in page)
+                {
+                    after = record.Sequence;
+                    if (!record.Body.IsEmpty && connection.WriteMessage(new EventId(Id, after).ToString(), record.Body.Span))
+                    {
+                        sent++;
+                        _shown = Math.Max(_shown, after);
+                        await connection.TakenAsync();
+                    }
+                }
+
+                // Of another replica's stream the log may be ahead of what was known here.
+                _sequence = Math.Max(_sequence, after);
+                _metrics.Replayed(connection.Transport, sent);
+                if (page.Count < ReplayPage)
+                {
+                    return true;
+                }
+            }
+        }
+        catch (StoreException)
+        {
+            // The client comes back with the same id; what it missed is still in the log.
+            return false;
+        }
+    }
+}

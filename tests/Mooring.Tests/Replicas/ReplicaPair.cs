@@ -1,0 +1,55 @@
+using Mooring.Replicas;
+
+namespace Mooring.Tests.Replicas;
+
+/// <summary>Two gateways on one store, in front of the same server, on one clock. A client may go to either with the same session.</summary>
+internal sealed class ReplicaPair : IAsyncDisposable
+{
+    private bool _stopped;
+
+    private ReplicaPair(GatewayFixture a, GatewayFixture b, SharedStore store) => (A, B, Store) = (a, b, store);
+
+    public GatewayFixture A { get; }
+
+    public GatewayFixture B { get; }
+
+    public SharedStore Store { get; }
+
+    public FakeUpstream Upstream => A.Upstream;
+
+    public static async Task<ReplicaPair> StartAsync(FakeUpstream? upstream = null)
+    {
+        var clock = new FakeClock();
+        var store = SharedStore.On(clock);
+        upstream ??= new FakeUpstream().Hold("slow");
+        var options = new FixtureOptions { Clock = clock, Shared = store };
+        var pair = new ReplicaPair(await GatewayFixture.StartAsync(options, upstream), await GatewayFixture.StartAsync(options, upstream), store);
+        await pair.UntilAsync(() => pair.A.Get<Peers>().Others.Count == 1 && pair.B.Get<Peers>().Others.Count == 1, "the two know of each other");
+        return pair;
+    }
+
+    /// <summary>The same client, with its session, at another gateway.</summary>
+    public static McpTestClient At(GatewayFixture gateway, McpTestClient client) =>
+        new(gateway.Http, client.Path, client.Version, user: null) { SessionId = client.SessionId };
+
+    /// <summary>Waits until something is so, moving the clock by at most half a minute.</summary>
+    public Task UntilAsync(Func<bool> isSo, string what) => A.UntilAsync(isSo, what, TimeSpan.FromSeconds(30));
+
+    /// <summary>Lets time pass, and whatever is due in it happen.</summary>
+    public Task PassAsync(TimeSpan time) => A.PassTimeAsync(Task.Delay(time, A.Clock), time + TimeSpan.FromSeconds(1), "time passed");
+
+    public async Task StopBAsync()
+    {
+        _stopped = true;
+        await B.DisposeAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await A.DisposeAsync();
+        if (!_stopped)
+        {
+            await B.DisposeAsync();
+        }
+    }
+}
