@@ -26,6 +26,10 @@ internal sealed class PostgresCluster : IAsyncDisposable
             "$bin/pg_ctl" start -D data -w -t 60 -l log -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
                 -c full_page_writes=off -c shared_buffers=32MB -c max_connections=200 -c jit=off -c log_min_messages=fatal" > /dev/null 2>&1
         }
+        slay() {
+            read -r server < data/postmaster.pid && kill -9 "$server" $(cat "/proc/$server/task/$server/children")
+            while [ -d "/proc/$server" ] && ! grep -q '^State:.Z' "/proc/$server/status" 2> /dev/null; do sleep 0.02; done
+        }
         stop() { "$bin/pg_ctl" stop -D data -w -t 60 -m "$1" > /dev/null 2>&1; }
         proxy() {
             printf '"tests" "%s"\n' "$password" > users
@@ -50,6 +54,7 @@ internal sealed class PostgresCluster : IAsyncDisposable
             case $order in
                 start) start ;;
                 stop) stop immediate ;;
+                kill) slay ;;
                 proxy) proxy ;;
             esac
             echo "$? $(tail -n 1 log 2> /dev/null)"
@@ -99,6 +104,9 @@ internal sealed class PostgresCluster : IAsyncDisposable
 
     /// <summary>Stops the server as a crash does: nobody is told, nothing is written.</summary>
     public Task StopServerAsync() => OrderAsync("stop");
+
+    /// <summary>Kills the server and all its processes (kill -9); <see cref="StartServerAsync"/> then has it recover from its log.</summary>
+    public Task KillServerAsync() => OrderAsync("kill");
 
     /// <summary>How to reach a database of this cluster as its superuser.</summary>
     public string ConnectionTo(string database) => new NpgsqlConnectionStringBuilder

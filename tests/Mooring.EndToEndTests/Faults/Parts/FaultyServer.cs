@@ -17,12 +17,15 @@ namespace Mooring.EndToEndTests.Faults.Parts;
 /// </summary>
 /// <remarks>
 /// Tools: <c>echo</c> answers its text; <c>hold</c> answers it once <see cref="Release"/> was called; <c>talk</c> sends a log message at
-/// once and then does as hold.
+/// once, its progress as told by <see cref="Progress"/>, and then does as hold; <c>ask</c> asks the client for a name and answers it.
 /// </remarks>
 internal sealed class FaultyServer : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, Channel<string>> _sessions = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<(string Session, JsonObject Message)> _received = new();
+    private readonly ConcurrentDictionary<string, string> _owners = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<Channel<int>, bool> _talks = new();
+    private readonly ConcurrentDictionary<string, TaskCompletionSource<JsonObject>> _questions = new(StringComparer.Ordinal);
     private WebApplication? _app;
     private TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource _running = new();
@@ -36,7 +39,7 @@ internal sealed class FaultyServer : IAsyncDisposable
     public Uri Url => new($"http://127.0.0.1:{Port.ToString(CultureInfo.InvariantCulture)}/mcp");
 
     /// <summary>Names of the tools; a change is announced by <see cref="Announce"/>.</summary>
-    public IReadOnlyList<string> Tools { get; set; } = ["echo", "hold", "talk"];
+    public IReadOnlyList<string> Tools { get; set; } = ["echo", "hold", "talk", "ask"];
 
     /// <summary>Takes every request and answers none.</summary>
     public bool Hangs { get; set; }
@@ -57,6 +60,23 @@ internal sealed class FaultyServer : IAsyncDisposable
 
     /// <summary>Times a client of that name was initialised here.</summary>
     public int Initialized(string client) => Received("initialize").Count(message => (string?)message["params"]!["clientInfo"]?["name"] == client);
+
+    /// <summary>The log level last set on each session that a client of that name has here now; null where none was set.</summary>
+    public List<string?> Levels(string client) =>
+    [
+        .. _sessions.Keys.Where(session => _owners.GetValueOrDefault(session) == client).Select(session => _received
+            .Where(entry => entry.Session == session && (string?)entry.Message["method"] == "logging/setLevel")
+            .Select(entry => (string?)entry.Message["params"]!["level"]).LastOrDefault()),
+    ];
+
+    /// <summary>Reports progress on every call of <c>talk</c> that is held.</summary>
+    public void Progress(int step)
+    {
+        foreach (var talk in _talks.Keys)
+        {
+            talk.Writer.TryWrite(step);
+        }
+    }
 
     /// <summary>Lets held calls be answered, also those that come later.</summary>
     public void Release() => _released.TrySetResult();
@@ -138,6 +158,7 @@ internal sealed class FaultyServer : IAsyncDisposable
         if (method == "initialize")
         {
             session = Guid.NewGuid().ToString("n");
+            _owners[session] = (string?)message["params"]!["clientInfo"]?["name"] ?? "";
             _sessions[session] = Channel.CreateUnbounded<string>();
             context.Response.Headers["Mcp-Session-Id"] = session;
         }
@@ -145,6 +166,11 @@ internal sealed class FaultyServer : IAsyncDisposable
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return;
+        }
+
+        if (method is null && message["id"] is JsonValue id && id.TryGetValue(out string? question) && _questions.TryGetValue(question, out var asked))
+        {
+            asked.TrySetResult(message);
         }
 
         if (message["id"] is null || method is null)
@@ -159,8 +185,73 @@ internal sealed class FaultyServer : IAsyncDisposable
             return;
         }
 
+        if (method == "tools/call" && (string?)message["params"]!["name"] is "ask")
+        {
+            await AskAsync(context, message);
+            return;
+        }
+
         context.Response.ContentType = "application/json";
         await context.Response.WriteAsync(Answer(message, Result(method, message)));
+    }
+
+    private async Task AskAsync(HttpContext context, JsonObject message)
+    {
+        var question = "question-" + Guid.NewGuid().ToString("n");
+        var asked = _questions[question] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        context.Response.ContentType = "text/event-stream";
+        await SendAsync(context, new JsonObject
+        {
+            ["jsonrpc"] = "2.0",
+            ["id"] = question,
+            ["method"] = "elicitation/create",
+            ["params"] = new JsonObject
+            {
+                ["message"] = "Your name?",
+                ["requestedSchema"] = new JsonObject
+                {
+                    ["type"] = "object",
+                    ["properties"] = new JsonObject { ["name"] = new JsonObject { ["type"] = "string" } },
+                },
+            },
+        }.ToJsonString());
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _running.Token);
+        var answer = await asked.Task.WaitAsync(over.Token);
+        message["params"]!["arguments"] = new JsonObject { ["text"] = (string?)answer["result"]?["content"]?["name"] ?? "nobody" };
+        await SendAsync(context, Answer(message, Result("tools/call", message)));
+    }
+
+    /// <summary>Passes on the progress of a held call until it is released.</summary>
+    private async Task TalkAsync(HttpContext context, JsonObject message, Task released, CancellationToken over)
+    {
+        var steps = Channel.CreateUnbounded<int>();
+        _talks[steps] = true;
+        try
+        {
+            while (!released.IsCompleted)
+            {
+                await Task.WhenAny(released, steps.Reader.WaitToReadAsync(over).AsTask());
+                while (message["params"]!["_meta"]?["progressToken"] is { } token && steps.Reader.TryRead(out var step))
+                {
+                    await SendAsync(context, new JsonObject
+                    {
+                        ["jsonrpc"] = "2.0",
+                        ["method"] = "notifications/progress",
+                        ["params"] = new JsonObject { ["progressToken"] = token.DeepClone(), ["progress"] = step },
+                    }.ToJsonString());
+                }
+            }
+        }
+        finally
+        {
+            _talks.TryRemove(steps, out _);
+        }
+    }
+
+    private static async Task SendAsync(HttpContext context, string text)
+    {
+        await context.Response.WriteAsync($"event: message\ndata: {text}\n\n");
+        await context.Response.Body.FlushAsync();
     }
 
     private async Task HoldAsync(HttpContext context, JsonObject message)
@@ -169,13 +260,17 @@ internal sealed class FaultyServer : IAsyncDisposable
         context.Response.ContentType = talks ? "text/event-stream" : "application/json";
         if (talks)
         {
-            await context.Response.WriteAsync(
-                "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"error\",\"data\":\"talking\"}}\n\n");
-            await context.Response.Body.FlushAsync();
+            await SendAsync(context, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"error\",\"data\":\"talking\"}}");
         }
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _running.Token);
-        await _released.Task.WaitAsync(over.Token);
+        var released = _released.Task.WaitAsync(over.Token);
+        if (talks)
+        {
+            await TalkAsync(context, message, released, over.Token);
+        }
+
+        await released;
         var answer = Answer(message, Result("tools/call", message));
         await context.Response.WriteAsync(talks ? $"event: message\ndata: {answer}\n\n" : answer);
     }

@@ -14,6 +14,9 @@ internal sealed class LegacyClient(Uri endpoint) : IDisposable
 
     public SseStream Stream { get; private set; } = null!;
 
+    /// <summary>Where messages are posted, if not to where the stream came from.</summary>
+    public Uri? PostsTo { get; set; }
+
     public static async Task<LegacyClient> ConnectAsync(Uri endpoint)
     {
         var client = new LegacyClient(endpoint);
@@ -75,7 +78,7 @@ internal sealed class LegacyClient(Uri endpoint) : IDisposable
     private async Task PostAsync(JsonObject message)
     {
         using var content = new StringContent(message.ToJsonString(), Encoding.UTF8, "application/json");
-        using var response = await _http.PostAsync(_messages, content, TestContext.Current.CancellationToken);
+        using var response = await _http.PostAsync(PostsTo is null ? _messages : new Uri(PostsTo, _messages!.PathAndQuery), content, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
     }
 }

@@ -36,6 +36,9 @@ internal sealed class McpClient : IDisposable
 
     public string? SessionId { get; set; }
 
+    /// <summary>What the client says it can do.</summary>
+    public JsonObject Capabilities { get; init; } = [];
+
     public int LastId => _lastId;
 
     public static async Task<McpClient> ConnectAsync(Uri endpoint, string version = "2025-11-25", SocketsHttpHandler? handler = null, Version? http = null)
@@ -45,12 +48,15 @@ internal sealed class McpClient : IDisposable
         return client;
     }
 
+    /// <summary>The same session by another way in. Its requests have ids that this one's never have.</summary>
+    public McpClient At(Uri endpoint) => new(endpoint, _version) { SessionId = SessionId, _lastId = _lastId + 1_000_000 };
+
     public async Task<JsonObject> InitializeAsync()
     {
         using var response = await PostAsync(Request("initialize", new JsonObject
         {
             ["protocolVersion"] = _version,
-            ["capabilities"] = new JsonObject(),
+            ["capabilities"] = Capabilities.DeepClone(),
             ["clientInfo"] = new JsonObject { ["name"] = Name, ["version"] = "1" },
         }));
         var answer = await AnswerOfAsync(response, _lastId);

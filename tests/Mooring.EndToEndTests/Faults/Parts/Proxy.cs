@@ -48,7 +48,10 @@ internal sealed class Proxy : IAsyncDisposable
         file => ["-p", folder, "-e", "stderr", "-c", file]));
 
     /// <summary>HAProxy with the same idle time on both sides.</summary>
-    public static Task<Proxy> HaproxyAsync(GatewayProcess gateway, int idleSeconds) => StartAsync("haproxy", (proxy, _) => (
+    public static Task<Proxy> HaproxyAsync(GatewayProcess gateway, int idleSeconds) => HaproxyAsync([gateway], idleSeconds);
+
+    /// <summary>HAProxy before several gateways: each request goes to the next of them, whatever session it belongs to.</summary>
+    public static Task<Proxy> HaproxyAsync(IReadOnlyList<GatewayProcess> gateways, int idleSeconds) => StartAsync("haproxy", (proxy, _) => (
         $$"""
         global
             maxconn 512
@@ -61,8 +64,8 @@ internal sealed class Proxy : IAsyncDisposable
             bind 127.0.0.1:{{proxy.Port}}
             default_backend out
         backend out
-            server gateway 127.0.0.1:{{gateway.Port}}
-
+            balance roundrobin
+        {{string.Concat(gateways.Select((gateway, index) => $"    server gateway{index} 127.0.0.1:{gateway.Port}\n"))}}
         """,
         file => ["-db", "-f", file]));
 

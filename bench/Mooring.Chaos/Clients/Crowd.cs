@@ -1,0 +1,76 @@
+namespace Mooring.Chaos.Clients;
+
+/// <summary>
+/// All sessions of a round. One in eight talks to the server on standard streams, one in eight speaks 2025-06-18, whose clients cannot
+/// come back for the answer of a call; they go by turns through each balancer. Made and disposed by the round.
+/// </summary>
+internal sealed class Crowd : IAsyncDisposable
+{
+    /// <summary>Processes for an eighth of the sessions, and everything else, on a machine that does other things too.</summary>
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(3);
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _end = new();
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        ConnectTimeout = TimeSpan.FromSeconds(5),
+        // Below what the balancers keep: else a request now and then runs into a connection that is just being closed.
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2),
+        MaxConnectionsPerServer = int.MaxValue,
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    private readonly Conduct _conduct;
+    private List<Task> _running = [];
+
+    public Crowd(int count, int seed, IReadOnlyList<Uri> balancers, Conduct conduct)
+    {
+        _conduct = conduct;
+        Sessions =
+        [
+            .. Enumerable.Range(0, count).Select(index => new StrictSession(
+                index,
+                // The first of each pair of eights goes through the one balancer, the second through the other, so that both see every kind.
+                new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : "/servers/web/mcp"),
+                index % 8 == 3 ? "2025-06-18" : "2025-11-25",
+                _http,
+                Tally,
+                conduct,
+                new Random((seed * 100_003) + index))),
+        ];
+    }
+
+    public Tally Tally { get; } = new();
+
+    public IReadOnlyList<StrictSession> Sessions { get; }
+
+    /// <summary>Starts all and waits until each has its session and its tools.</summary>
+    public async Task StartAsync(CancellationToken cancel)
+    {
+        _running = [.. Sessions.Select(session => Task.Run(() => session.RunAsync(_stop.Token, _end.Token), CancellationToken.None))];
+        await Task.WhenAll(Sessions.Select(session => session.Ready)).WaitAsync(StartLimit, cancel);
+    }
+
+    /// <summary>Has all finish what they began, and gives up on those that do not.</summary>
+    public async Task StopAsync(CancellationToken cancel)
+    {
+        await _stop.CancelAsync();
+        var all = Task.WhenAll(_running);
+        var limit = _conduct.Patience + _conduct.Patience + TimeSpan.FromSeconds(30);
+        await Task.WhenAny(all, Task.Delay(limit, cancel));
+        await _end.CancelAsync();
+        await all;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+        await Task.WhenAll(_running);
+        _http.Dispose();
+        _stop.Dispose();
+        _end.Dispose();
+    }
+}

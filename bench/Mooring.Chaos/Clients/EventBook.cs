@@ -1,0 +1,90 @@
+using System.Text.Json.Nodes;
+
+namespace Mooring.Chaos.Clients;
+
+/// <summary>
+/// What one session was promised in notifications and progress, and what came. Announced numbers count once the announcing call was
+/// answered, progress once its call was: what an unfinished call would have said, nobody owes.
+/// </summary>
+internal sealed class EventBook
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, int> _seen = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _owed = new(StringComparer.Ordinal);
+    private int _next;
+
+    /// <summary>Sets numbers aside for an announcement.</summary>
+    public int Reserve(int count)
+    {
+        lock (_gate)
+        {
+            var first = _next + 1;
+            _next += count;
+            return first;
+        }
+    }
+
+    public void OweAnnounced(int first, int count) => Owe(Enumerable.Range(first, count).Select(number => $"n{number}"));
+
+    public void OweProgress(string key, int steps) => Owe(Enumerable.Range(1, steps).Select(step => $"{key}/{step}"));
+
+    public void Saw(JsonObject message)
+    {
+        var parameters = message["params"];
+        var what = (string?)message["method"] switch
+        {
+            "notifications/message" => $"n{(int?)parameters?["data"]?["number"]}",
+            "notifications/progress" => $"{(string?)parameters?["progressToken"]}/{(int?)parameters?["progress"]}",
+            _ => null,
+        };
+        if (what is null)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            _seen[what] = _seen.GetValueOrDefault(what) + 1;
+        }
+    }
+
+    /// <summary>Whether nothing is missing any more.</summary>
+    public bool IsSettled()
+    {
+        lock (_gate)
+        {
+            return _owed.All(_seen.ContainsKey);
+        }
+    }
+
+    /// <summary>Hands the sums over and begins anew, as after the loss of a session, whose events nobody can ask for any more.</summary>
+    public void Close(Tally tally, string who)
+    {
+        lock (_gate)
+        {
+            var lost = _owed.Where(what => !_seen.ContainsKey(what)).ToList();
+            var repeated = _seen.Where(entry => entry.Value > 1).ToList();
+            tally.Events(_owed.Count, lost.Count, repeated.Sum(entry => entry.Value - 1));
+            if (lost.Count > 0)
+            {
+                tally.Note($"{who}: {lost.Count} events lost, the first {lost[0]}");
+            }
+
+            if (repeated.Count > 0)
+            {
+                tally.Note($"{who}: {repeated.Count} events repeated, the first {repeated[0].Key}");
+            }
+
+            _owed.Clear();
+            _seen.Clear();
+        }
+    }
+
+    private void Owe(IEnumerable<string> what)
+    {
+        lock (_gate)
+        {
+            _owed.UnionWith(what);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using Mooring.Chaos.Servers;
+
+namespace Mooring.Chaos.Clients;
+
+/// <summary>
+/// One client with one session: it calls, asks for its tools, holds its stream, and knows what it must receive. It sends nothing again
+/// unless it was told that it may. Made and run by <see cref="Crowd"/>.
+/// </summary>
+internal sealed partial class StrictSession(int index, Uri endpoint, string version, HttpClient http, Tally tally, Conduct conduct, Random random)
+{
+    /// <summary>Longer than any head takes: answers are committed within the gateway's grace, streams at once.</summary>
+    private static readonly TimeSpan HeadLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
+
+    private readonly EventBook _events = new();
+    private readonly Lock _gate = new();
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string? _session;
+    private int _lastId;
+    private int _calls;
+
+    private string Who => $"{index} ({endpoint.AbsolutePath}, {version})";
+
+    /// <summary>Completes when the session has been opened and its tools were seen.</summary>
+    public Task Ready => _ready.Task;
+
+    /// <summary>Works until told to stop, finishes what it began, and waits for what is still owed.</summary>
+    /// <param name="stop">No new calls.</param>
+    /// <param name="end">Everything is over, finished or not.</param>
+    public async Task RunAsync(CancellationToken stop, CancellationToken end)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(end);
+        var listening = ListenAsync(over.Token);
+        try
+        {
+            // Not all at the same moment, for ever in step.
+            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(1000)), end);
+            await WorkAsync(stop, end);
+            for (var waited = 0; waited < 100 && !_events.IsSettled(); waited++)
+            {
+                await Task.Delay(Pause, end);
+            }
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            // Given up on; what is owed is counted below.
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await listening;
+            _events.Close(tally, Who);
+        }
+    }
+
+    private async Task WorkAsync(CancellationToken stop, CancellationToken end)
+    {
+        try
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                await StepAsync(stop, end);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested && !end.IsCancellationRequested)
+        {
+            // Between two calls.
+        }
+    }
+
+    private async Task StepAsync(CancellationToken stop, CancellationToken end)
+    {
+        if (Current() is null)
+        {
+            await OpenAsync(end);
+        }
+
+        await AskForToolsAsync(end);
+        _ready.TrySetResult();
+        await conduct.MayCallAsync(stop);
+        switch (random.Next(20))
+        {
+            case < 14:
+                await CallAsync("fast", new JsonObject(), seconds: 0, end);
+                break;
+            case < 17:
+                var seconds = random.Next(3, conduct.Slowest + 1);
+                await CallAsync("slow", new JsonObject { ["seconds"] = seconds }, seconds, end);
+                break;
+            default:
+                await AnnounceAsync(random.Next(1, 6), end);
+                break;
+        }
+
+        await Task.Delay(TimeSpan.FromMilliseconds(random.Next(200, 800)), stop);
+    }
+
+    /// <summary>A call on the orders of a round, beside the session's own ones.</summary>
+    public Task<Outcome> CallAsync(string tool, int seconds, CancellationToken end) =>
+        CallAsync(tool, new JsonObject { ["seconds"] = seconds }, seconds, end);
+
+    /// <summary>Has the server send numbered notifications outside of the call, and remembers that they are owed.</summary>
+    public async Task AnnounceAsync(int count, CancellationToken end)
+    {
+        var first = _events.Reserve(count);
+        var session = Current();
+        var outcome = await CallAsync("announce", new JsonObject { ["first"] = first, ["count"] = count, ["size"] = conduct.Padding }, seconds: 0, end);
+        if (outcome == Outcome.Answered && session == Current())
+        {
+            _events.OweAnnounced(first, count);
+        }
+    }
+
+    /// <summary>Initialises until it succeeds: until then there is no session that could be lost.</summary>
+    private async Task OpenAsync(CancellationToken end)
+    {
+        while (true)
+        {
+            try
+            {
+                var id = NextId();
+                using var response = await SendAsync(Post(Request(id, "initialize", new JsonObject
+                {
+                    ["protocolVersion"] = version,
+                    ["capabilities"] = new JsonObject(),
+                    ["clientInfo"] = new JsonObject { ["name"] = $"strict-{index}", ["version"] = "1" },
+                }), session: null), end);
+                if (response.IsSuccessStatusCode && await AnswerOfAsync(response, id, end) is { } answer && answer["result"] is not null)
+                {
+                    var session = response.Headers.GetValues("Mcp-Session-Id").Single();
+                    using var taken = await SendAsync(Post(new JsonObject { ["jsonrpc"] = "2.0", ["method"] = "notifications/initialized" }, session), end);
+                    lock (_gate)
+                    {
+                        _session = session;
+                        _opened.TrySetResult();
+                    }
+
+                    return;
+                }
+            }
+            catch (Exception e) when (IsTransport(e))
+            {
+                // Nothing is lost that was never had.
+            }
+
+            await Task.Delay(Pause, end);
+        }
+    }
+
+    /// <summary>Asks until the answer is right, and takes the time if it was not so at once.</summary>
+    private async Task AskForToolsAsync(CancellationToken end)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        var session = Current();
+        for (var failures = 0; session is not null; failures++)
+        {
+            try
+            {
+                var id = NextId();
+                using var response = await SendAsync(Post(Request(id, "tools/list", parameters: null), session), end);
+                if (response.StatusCode == HttpStatusCode.NotFound)
+                {
+                    SessionLost(session, "tools/list");
+                    return;
+                }
+
+                if (response.IsSuccessStatusCode && await AnswerOfAsync(response, id, end) is { } answer && HasTools(answer))
+                {
+                    var took = TimeProvider.System.GetElapsedTime(start);
+                    if (failures > 0 || took > TimeSpan.FromSeconds(2))
+                    {
+                        tally.NoTools(took);
+                    }
+
+                    return;
+                }
+            }
+            catch (Exception e) when (IsTransport(e))
+            {
+                // Asking again is allowed: nothing changes by it.
+            }
+
+            tally.NoTools(TimeProvider.System.GetElapsedTime(start));
+            await Task.Delay(Pause, end);
+        }
+    }
+
+    private static bool HasTools(JsonObject answer) =>
+        answer["result"]?["tools"] is JsonArray tools && tools.Select(tool => (string?)tool!["name"]).Order(StringComparer.Ordinal).SequenceEqual(Tools.Names.Order(StringComparer.Ordinal));
+
+    /// <summary>The one answer of a response that may be JSON or a stream; null if it broke off.</summary>
+    private static async Task<JsonObject?> AnswerOfAsync(HttpResponseMessage response, int id, CancellationToken end)
+    {
+        if (response.Content.Headers.ContentType?.MediaType != "text/event-stream")
+        {
+            return JsonNode.Parse(await response.Content.ReadAsStringAsync(end).WaitAsync(HeadLimit, end)) as JsonObject;
+        }
+
+        using var reader = await EventReader.OfAsync(response);
+        while (await reader.NextAsync(end) is { } block)
+        {
+            if (block.Message is { } message && IsAnswer(message, id))
+            {
+                return message;
+            }
+        }
+
+        return null;
+    }
+
+    private static bool IsAnswer(JsonObject message, int id) => message["method"] is null && (int?)message["id"] == id;
+
+    private string? Current()
+    {
+        lock (_gate)
+        {
+            return _session;
+        }
+    }
+
+    /// <summary>The gateway does not know the session any more: whoever finds out first says so, and a new one is opened.</summary>
+    private void SessionLost(string session, string at)
+    {
+        lock (_gate)
+        {
+            if (_session != session)
+            {
+                return;
+            }
+
+            _session = null;
+            _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        tally.SessionLost($"{Who}: 404 for {at}");
+        _events.Close(tally, Who);
+    }
+
+    private int NextId() => Interlocked.Increment(ref _lastId);
+
+    private static JsonObject Request(int id, string method, JsonObject? parameters)
+    {
+        var request = new JsonObject { ["jsonrpc"] = "2.0", ["id"] = id, ["method"] = method };
+        if (parameters is not null)
+        {
+            request["params"] = parameters;
+        }
+
+        return request;
+    }
+
+    private HttpRequestMessage Post(JsonObject message, string? session)
+    {
+        var request = Head(HttpMethod.Post, "application/json, text/event-stream", session);
+        request.Content = new StringContent(message.ToJsonString(), Encoding.UTF8, "application/json");
+        return request;
+    }
+
+    private HttpRequestMessage Get(string session, string? lastEventId)
+    {
+        var request = Head(HttpMethod.Get, "text/event-stream", session);
+        if (lastEventId is not null)
+        {
+            request.Headers.Add("Last-Event-ID", lastEventId);
+        }
+
+        return request;
+    }
+
+    private HttpRequestMessage Head(HttpMethod method, string accept, string? session)
+    {
+        var request = new HttpRequestMessage(method, endpoint);
+        request.Headers.TryAddWithoutValidation("Accept", accept);
+        if (session is not null)
+        {
+            request.Headers.Add("Mcp-Session-Id", session);
+            request.Headers.Add("MCP-Protocol-Version", version);
+        }
+
+        return request;
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken end)
+    {
+        using (request)
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(end);
+            limit.CancelAfter(HeadLimit);
+            return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+        }
+    }
+
+    /// <summary>The connection failed, or nothing came for as long as anybody waits. The end of the round looks the same and is found out next.</summary>
+    private static bool IsTransport(Exception e) => e is HttpRequestException or IOException or TimeoutException or OperationCanceledException or System.Text.Json.JsonException;
+
+    /// <summary>Nobody listened: what was to be sent was not.</summary>
+    private static bool WasNotSent(Exception e) => e is HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } };
+
+    /// <summary>How long a refusal asks to wait; a second where it does not say.</summary>
+    private static TimeSpan Later(HttpResponseMessage response) =>
+        response.Headers.TryGetValues("Retry-After", out var values) && int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+            ? TimeSpan.FromSeconds(Math.Clamp(seconds, 0, 5))
+            : TimeSpan.FromSeconds(1);
+}

@@ -1,0 +1,99 @@
+using System.Collections.Concurrent;
+
+namespace Mooring.Chaos.Clients;
+
+/// <summary>How a call ended. Every call ends as exactly one of these.</summary>
+internal enum Outcome
+{
+    /// <summary>Its result came, at once or after a resumption.</summary>
+    Answered,
+
+    /// <summary>The gateway said that it was not executed, or refused to take it until the client gave up.</summary>
+    Refused,
+
+    /// <summary>The gateway, or the server, answered with an error that does not say more.</summary>
+    Failed,
+
+    /// <summary>The gateway said that nobody knows.</summary>
+    Unknown,
+
+    /// <summary>The connection ended before the client had anything to come back with.</summary>
+    Cut,
+
+    /// <summary>None of these in time, or a wrong answer.</summary>
+    Lost,
+}
+
+/// <summary>What all sessions of a round saw. Any thread may write; it is read when they have ended.</summary>
+internal sealed class Tally
+{
+    /// <summary>Enough to see what went wrong; the rest is likely more of the same.</summary>
+    private const int NotesKept = 12;
+
+    private readonly ConcurrentQueue<string> _notes = new();
+    private long _sessionsLost, _reconnects, _waits, _eventsExpected, _eventsLost, _eventsRepeated, _longestGap;
+    private int _noted;
+
+    /// <summary>Each call by its key.</summary>
+    public ConcurrentDictionary<string, Outcome> Calls { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>From the break of a stream to the head of its successor, in ms.</summary>
+    public ConcurrentBag<double> Resumptions { get; } = [];
+
+    public IEnumerable<string> Notes => _notes;
+
+    public long SessionsLost => _sessionsLost;
+
+    public long Reconnects => _reconnects;
+
+    /// <summary>Times the client was told to come back later.</summary>
+    public long Waits => _waits;
+
+    public long EventsExpected => _eventsExpected;
+
+    public long EventsLost => _eventsLost;
+
+    public long EventsRepeated => _eventsRepeated;
+
+    /// <summary>Longest time in which one session asked for its tools and did not get them; zero where each answer was right and came within 2 s.</summary>
+    public TimeSpan WithoutTools => TimeSpan.FromMilliseconds(_longestGap);
+
+    public int Count(Outcome outcome) => Calls.Values.Count(ended => ended == outcome);
+
+    public void SessionLost(string why)
+    {
+        Interlocked.Increment(ref _sessionsLost);
+        Note($"session lost: {why}");
+    }
+
+    public void Reconnected() => Interlocked.Increment(ref _reconnects);
+
+    public void Waited() => Interlocked.Increment(ref _waits);
+
+    public void Events(long expected, long lost, long repeated)
+    {
+        Interlocked.Add(ref _eventsExpected, expected);
+        Interlocked.Add(ref _eventsLost, lost);
+        Interlocked.Add(ref _eventsRepeated, repeated);
+    }
+
+    public void NoTools(TimeSpan gap)
+    {
+        var milliseconds = (long)gap.TotalMilliseconds;
+        for (var before = _longestGap; milliseconds > before; before = _longestGap)
+        {
+            if (Interlocked.CompareExchange(ref _longestGap, milliseconds, before) == before)
+            {
+                return;
+            }
+        }
+    }
+
+    public void Note(string text)
+    {
+        if (Interlocked.Increment(ref _noted) <= NotesKept)
+        {
+            _notes.Enqueue(text);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using Mooring.Chaos.Clients;
+using Mooring.Chaos.Rounds;
+using Mooring.Chaos.Stands;
+
+namespace Mooring.Chaos;
+
+/// <summary>What came out of one round, and what of it breaks a promise.</summary>
+internal sealed class Result(Round round, StandShape shape, int sessions, Tally tally, Dictionary<string, int> executed)
+{
+    /// <summary>A list that failed once is asked for again after 0.3 s; longer than this is more than the connection that broke.</summary>
+    private static readonly TimeSpan ToolsLimit = TimeSpan.FromSeconds(5);
+
+    public const string Head =
+        "| round | gateways, store | sessions | calls | answered | refused | failed | unknown | cut | lost | done twice | answered, not done | refused, yet done | " +
+        "events | events lost | events repeated | sessions lost | without tools | reconnects | resumed in p50 / p99 | |\n" +
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+
+    public static int Columns => Head.Split((char)10)[0].Count(c => c == (char)124) - 1;
+
+    private int Lost => tally.Count(Outcome.Lost);
+
+    /// <summary>Keys the servers wrote down more than once. No key is sent again after it may have been executed.</summary>
+    private int Twice => executed.Count(entry => entry.Value > 1);
+
+    private int NeverDone => tally.Calls.Count(call => call.Value == Outcome.Answered && !executed.ContainsKey(call.Key));
+
+    private int DoneThough => tally.Calls.Count(call => call.Value == Outcome.Refused && executed.ContainsKey(call.Key));
+
+    /// <summary>Promises that were broken.</summary>
+    public IReadOnlyList<string> Broken
+    {
+        get
+        {
+            var broken = new List<string>();
+            Check(Lost, "lost");
+            Check(Twice, "done twice");
+            Check(NeverDone, "answered but not done");
+            Check(DoneThough, "refused but done");
+            Check(tally.SessionsLost, "sessions lost");
+            Check(tally.EventsRepeated, "events repeated");
+            Check(round.EventsMayBeLost is null ? tally.EventsLost : 0, "events lost");
+            Check(round.ToolsAlways && tally.WithoutTools > ToolsLimit ? 1 : 0, "without tools");
+            Check(tally.Count(Outcome.Answered) == 0 ? 1 : 0, "nothing answered");
+            return broken;
+
+            void Check(long count, string what)
+            {
+                if (count > 0)
+                {
+                    broken.Add(what);
+                }
+            }
+        }
+    }
+
+    public IEnumerable<string> Notes => tally.Notes;
+
+    public override string ToString() =>
+        $"| {round.Title} (`{round.Name}`) | {Gateways}, {(shape.UsesPostgres ? "PostgreSQL" : "SQLite")} | {sessions} | {tally.Calls.Count} | {tally.Count(Outcome.Answered)} | " +
+        $"{tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | {tally.Count(Outcome.Cut)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | " +
+        $"{tally.EventsExpected} | {tally.EventsLost} | {tally.EventsRepeated} | {tally.SessionsLost} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | " +
+        $"{Resumed} | {(Broken.Count == 0 ? "kept" : $"**broken: {string.Join(", ", Broken)}**")} |";
+
+    private string Gateways => shape.Places == shape.Replicas ? $"{shape.Replicas}" : $"{shape.Replicas} to {shape.Places}";
+
+    private string Resumed
+    {
+        get
+        {
+            var sorted = tally.Resumptions.Order().ToList();
+            return sorted.Count == 0 ? "–" : $"{At(0.5):0} / {At(0.99):0} ms";
+
+            double At(double share) => sorted[Math.Min(sorted.Count - 1, (int)(sorted.Count * share))];
+        }
+    }
+}

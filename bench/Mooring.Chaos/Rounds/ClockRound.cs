@@ -1,0 +1,55 @@
+using Mooring.Chaos.Stands;
+
+namespace Mooring.Chaos.Rounds;
+
+/// <summary>The clock of the gateway jumps, by the library behind the program faketime; its monotonic clock goes on as clocks of that kind do.</summary>
+internal sealed class ClockRound : Round
+{
+    private static readonly string? Library = new[] { "x86_64-linux-gnu", "aarch64-linux-gnu" }
+        .Select(machine => $"/usr/lib/{machine}/faketime/libfaketimeMT.so.1").FirstOrDefault(File.Exists);
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mooring-chaos-clock-");
+
+    public ClockRound() => Jump("+0");
+
+    public override string Name => "clock";
+
+    public override string Title => "clock jumps 10 min forward, 20 min back, 1 h forward and back";
+
+    public override string? Obstacle => Library is null ? "libfaketime is not installed" : null;
+
+    public override StandShape Shape => new(Replicas: 1)
+    {
+        Environment = new Dictionary<string, string>
+        {
+            ["LD_PRELOAD"] = Library ?? "",
+            ["FAKETIME_TIMESTAMP_FILE"] = TimestampFile,
+            ["FAKETIME_NO_CACHE"] = "1",
+            ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
+        },
+    };
+
+    private string TimestampFile => Path.Combine(_folder.FullName, "offset");
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        foreach (var offset in new[] { "+600", "-600", "+3600", "+0" })
+        {
+            Jump(offset);
+            await field.WaitAsync(8, cancel);
+        }
+    }
+
+    public override Task ClearAsync()
+    {
+        _folder.Delete(recursive: true);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>By another file of that name: half of an offset must never be read.</summary>
+    private void Jump(string offset)
+    {
+        File.WriteAllText(TimestampFile + ".new", offset + "\n");
+        File.Move(TimestampFile + ".new", TimestampFile, overwrite: true);
+    }
+}

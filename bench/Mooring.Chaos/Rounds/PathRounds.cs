@@ -1,0 +1,105 @@
+using Mooring.Chaos.Clients;
+using Mooring.Chaos.Stands;
+
+namespace Mooring.Chaos.Rounds;
+
+/// <summary>Everybody is silent for a minute, behind balancers that end what is silent for 5 s; one call is under way in each session.</summary>
+internal sealed class QuietRound : Round
+{
+    public override string Name => "quiet";
+
+    public override string Title => "balancers cut after 5 s of silence, 60 s of quiet with a silent call under way";
+
+    public override StandShape Shape => new(Replicas: 1) { Configure = config => config["calls"]!["deadline"] = "2m" };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        field.Conduct.Calling(false);
+        var seconds = field.IsShort ? 24 : 60;
+        await Task.WhenAll(field.Crowd.Sessions.Select(session => session.CallAsync("quiet", seconds, cancel)));
+        // The streams were as quiet as the calls; they must still be there to carry something.
+        await Task.WhenAll(field.Crowd.Sessions.Select(session => session.AnnounceAsync(3, cancel)));
+        field.Conduct.Calling(true);
+        await field.WaitAsync(5, cancel);
+    }
+}
+
+/// <summary>Every connection is reset at the same age, whatever it carries.</summary>
+internal sealed class AgeRound : Round
+{
+    public override string Name => "age";
+
+    public override string Title => "every connection to the balancers reset at the age of 6 s, for 40 s";
+
+    public override StandShape Shape => new(Replicas: 1) { WiredClients = true };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        SetAge(TimeSpan.FromSeconds(6));
+        // Connections that were there before have no age: they end at once, the rest follows.
+        foreach (var wire in field.Stand.ClientWires)
+        {
+            wire.Cut();
+            wire.Heal();
+        }
+
+        await field.WaitAsync(40, cancel);
+        SetAge(TimeSpan.Zero);
+        await field.WaitAsync(8, cancel);
+
+        void SetAge(TimeSpan age)
+        {
+            foreach (var wire in field.Stand.ClientWires)
+            {
+                wire.OldestAge = age;
+            }
+        }
+    }
+}
+
+/// <summary>The network of half of the clients vanishes without a word, and comes back as another one.</summary>
+internal sealed class HalfOpenRound : Round
+{
+    public override string Name => "half-open";
+
+    public override string Title => "network of half of the clients silent for 30 s, old connections never come back";
+
+    public override StandShape Shape => new(Replicas: 1) { WiredClients = true };
+
+    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
+
+    /// <summary>Nobody can be given tools whose network is away.</summary>
+    public override bool ToolsAlways => false;
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        field.Stand.ClientWires[0].FallSilent();
+        await field.WaitAsync(30, cancel);
+        field.Stand.ClientWires[0].Heal();
+        await field.WaitAsync(15, cancel);
+    }
+}
+
+/// <summary>A tenth of the sessions stop reading while much is sent to them.</summary>
+internal sealed class SlowReadersRound : Round
+{
+    public override string Name => "slow-readers";
+
+    public override string Title => "a tenth of the sessions reads nothing for 40 s while 1 MB is sent to each";
+
+    public override Conduct Conduct { get; } = new() { Padding = 8 * 1024 };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        field.Conduct.Reading(false);
+        foreach (var session in field.Crowd.Sessions.Where((_, index) => index % 10 == 5))
+        {
+            // Below what the event log keeps of one session.
+            await session.AnnounceAsync(128, cancel);
+        }
+
+        await field.WaitAsync(40, cancel);
+        field.Conduct.Reading(true);
+        await field.WaitAsync(15, cancel);
+    }
+}

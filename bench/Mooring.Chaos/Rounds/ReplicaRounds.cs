@@ -1,0 +1,111 @@
+using Mooring.Chaos.Stands;
+
+namespace Mooring.Chaos.Rounds;
+
+/// <summary>kill -9 of one replica after the other, each back after a while.</summary>
+internal sealed class KillRound : Round
+{
+    public override string Name => "kill";
+
+    public override string Title => "kill -9 of each replica in turn, back after 5 s";
+
+    public override StandShape Shape => new(Replicas: 3);
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        foreach (var replica in field.Stand.Replicas)
+        {
+            await replica.KillAsync(cancel);
+            await field.WaitAsync(5, cancel);
+            await replica.StartAsync(cancel);
+            await field.WaitAsync(10, cancel);
+        }
+    }
+}
+
+/// <summary>The only gateway is killed and started again.</summary>
+internal sealed class KillOneRound : Round
+{
+    public override string Name => "kill-one";
+
+    public override string Title => "kill -9 of the only gateway, back after 2 s, three times";
+
+    public override bool ToolsAlways => false;
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        for (var time = 0; time < 3; time++)
+        {
+            await field.Stand.Replicas[0].KillAsync(cancel);
+            await field.WaitAsync(2, cancel);
+            await field.Stand.Replicas[0].StartAsync(cancel);
+            await field.WaitAsync(10, cancel);
+        }
+    }
+}
+
+/// <summary>A deploy: each replica is asked to stop, ends when it wants to, and is started again.</summary>
+internal sealed class RollingRound : Round
+{
+    public override string Name => "rolling";
+
+    public override string Title => "rolling restart of all replicas (SIGTERM, start)";
+
+    public override StandShape Shape => new(Replicas: 3);
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        foreach (var replica in field.Stand.Replicas)
+        {
+            await replica.StopAsync(cancel);
+            await replica.StartAsync(cancel);
+            await field.WaitAsync(5, cancel);
+        }
+    }
+}
+
+/// <summary>One replica becomes three, and one again: another one than at first.</summary>
+internal sealed class ScaleRound : Round
+{
+    public override string Name => "scale";
+
+    public override string Title => "scale from 1 to 3 replicas and back to 1";
+
+    public override StandShape Shape => new(Replicas: 1) { Places = 3 };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        var replicas = field.Stand.Replicas;
+        foreach (var replica in replicas.Skip(1))
+        {
+            await replica.StartAsync(cancel);
+            await field.WaitAsync(8, cancel);
+        }
+
+        foreach (var replica in replicas.SkipLast(1))
+        {
+            await replica.StopAsync(cancel);
+            await field.WaitAsync(5, cancel);
+        }
+    }
+}
+
+/// <summary>The only gateway is asked to stop while most sessions wait for a long call.</summary>
+internal sealed class SigtermRound : Round
+{
+    public override string Name => "sigterm";
+
+    public override string Title => "SIGTERM during calls of 12 s, start again";
+
+    public override bool ToolsAlways => false;
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        // Beside what the sessions do on their own; their outcomes are in the same tally.
+        var calls = field.Crowd.Sessions.Where((_, index) => index % 2 == 1).Select(session => session.CallAsync("slow", seconds: 12, cancel)).ToList();
+        await field.WaitAsync(3, cancel);
+        await field.Stand.Replicas[0].StopAsync(cancel);
+        await field.Stand.Replicas[0].StartAsync(cancel);
+        await Task.WhenAll(calls);
+    }
+}

@@ -1,0 +1,99 @@
+using Mooring.Chaos.Clients;
+using Mooring.Chaos.Stands;
+
+namespace Mooring.Chaos.Rounds;
+
+/// <summary>The database is stopped for 20 s.</summary>
+internal sealed class StoreStoppedRound : Round
+{
+    public override string Name => "store-stopped";
+
+    public override string Title => "PostgreSQL stopped for 20 s";
+
+    public override StandShape Shape => new(Replicas: 2);
+
+    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        await field.Stand.Postgres.StopServerAsync();
+        await field.WaitAsync(20, cancel);
+        await field.Stand.Postgres.StartServerAsync();
+        await field.WaitAsync(15, cancel);
+    }
+}
+
+/// <summary>All processes of the database are killed; it recovers from its log.</summary>
+internal sealed class StoreKilledRound : Round
+{
+    public override string Name => "store-killed";
+
+    public override string Title => "PostgreSQL killed -9 and started, three times";
+
+    public override StandShape Shape => new(Replicas: 2);
+
+    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(45) };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        for (var time = 0; time < 3; time++)
+        {
+            await field.Stand.Postgres.KillServerAsync();
+            await field.Stand.Postgres.StartServerAsync();
+            await field.WaitAsync(10, cancel);
+        }
+    }
+}
+
+/// <summary>One gateway after the other cannot reach the store, while the other can.</summary>
+internal sealed class StoreCutRound : Round
+{
+    public override string Name => "store-cut";
+
+    public override string Title => "network between each gateway and the store cut for 10 s in turn, then silent for 10 s";
+
+    public override StandShape Shape => new(Replicas: 2) { WiredStore = true };
+
+    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        foreach (var wire in field.Stand.StoreWires)
+        {
+            wire.Cut();
+            await field.WaitAsync(10, cancel);
+            wire.Heal();
+            await field.WaitAsync(8, cancel);
+            wire.FallSilent();
+            await field.WaitAsync(10, cancel);
+            wire.Heal();
+            await field.WaitAsync(8, cancel);
+        }
+    }
+}
+
+/// <summary>Everything a gateway asks of the store takes longer.</summary>
+internal sealed class StoreDelayedRound : Round
+{
+    public override string Name => "store-delayed";
+
+    public override string Title => "network to the store delayed by 300 ms for 30 s";
+
+    public override StandShape Shape => new(Replicas: 2) { WiredStore = true };
+
+    public override async Task StrikeAsync(Field field, CancellationToken cancel)
+    {
+        Set(TimeSpan.FromMilliseconds(300));
+        await field.WaitAsync(30, cancel);
+        Set(TimeSpan.Zero);
+        await field.WaitAsync(5, cancel);
+
+        void Set(TimeSpan delay)
+        {
+            foreach (var wire in field.Stand.StoreWires)
+            {
+                wire.Delay = delay;
+            }
+        }
+    }
+}

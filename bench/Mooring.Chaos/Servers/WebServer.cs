@@ -1,0 +1,162 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Mooring.Chaos.Servers;
+
+/// <summary>
+/// The server over Streamable HTTP, a process of its own so that it can be killed. Its standalone stream can be resumed. On
+/// <c>/control</c> the stand tells it to forget its sessions, to hang and to go on.
+/// </summary>
+internal sealed class WebServer : IDisposable
+{
+    private readonly ConcurrentDictionary<string, WebSession> _sessions = new(StringComparer.Ordinal);
+    private readonly Ledger _ledger;
+    private TaskCompletionSource _goesOn = new();
+
+    private WebServer(string ledgers)
+    {
+        _ledger = new Ledger(ledgers);
+        _goesOn.SetResult();
+    }
+
+    public static async Task<int> RunAsync(int port, string ledgers)
+    {
+        using var server = new WebServer(ledgers);
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.Services.AddRouting();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
+        var app = builder.Build();
+        app.MapPost("/mcp", server.PostAsync);
+        app.MapGet("/mcp", server.GetAsync);
+        app.MapDelete("/mcp", server.Delete);
+        app.MapPost("/control/{order}", server.Control);
+        await app.StartAsync();
+        await Console.Out.WriteLineAsync("ready");
+        // Its starter holds the other end: it ends with whoever started it.
+        while (await Console.In.ReadLineAsync() is not null)
+        {
+        }
+
+        return 0;
+    }
+
+    public void Dispose() => _ledger.Dispose();
+
+    private Task Control(HttpContext context)
+    {
+        switch ((string?)context.Request.RouteValues["order"])
+        {
+            case "forget":
+                foreach (var session in _sessions.Keys)
+                {
+                    // Its reader too: a server that forgets a session ends what belonged to it.
+                    if (_sessions.TryRemove(session, out var forgotten))
+                    {
+                        forgotten.Begin(lastEventId: null);
+                    }
+                }
+
+                break;
+            case "hang":
+                _goesOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                break;
+            case "resume":
+                _goesOn.TrySetResult();
+                break;
+            default:
+                context.Response.StatusCode = StatusCodes.Status404NotFound;
+                break;
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private async Task PostAsync(HttpContext context)
+    {
+        await _goesOn.Task.WaitAsync(context.RequestAborted);
+        var message = (await JsonNode.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted))!.AsObject();
+        var id = context.Request.Headers["Mcp-Session-Id"].ToString();
+        var method = (string?)message["method"];
+        WebSession? session;
+        if (method == "initialize")
+        {
+            id = Guid.NewGuid().ToString("n");
+            _sessions[id] = session = new WebSession();
+            context.Response.Headers["Mcp-Session-Id"] = id;
+        }
+        else if (!_sessions.TryGetValue(id, out session))
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        if (message["id"] is null || method is null)
+        {
+            context.Response.StatusCode = StatusCodes.Status202Accepted;
+            return;
+        }
+
+        var streams = method == "tools/call" && (string?)message["params"]!["name"] == "slow";
+        context.Response.ContentType = streams ? "text/event-stream" : "application/json";
+        if (method == "tools/call")
+        {
+            await Tools.ExecuteAsync(message, _ledger, related => SendAsync(context, related.ToJsonString()), Unrelated, context.RequestAborted);
+        }
+
+        var answer = Tools.Answer(message, Tools.Result(method, message));
+        await (streams ? SendAsync(context, answer) : context.Response.WriteAsync(answer));
+
+        Task Unrelated(JsonObject notification)
+        {
+            session.Add(notification.ToJsonString());
+            return Task.CompletedTask;
+        }
+    }
+
+    private async Task GetAsync(HttpContext context)
+    {
+        await _goesOn.Task.WaitAsync(context.RequestAborted);
+        if (!_sessions.TryGetValue(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        context.Response.ContentType = "text/event-stream";
+        await context.Response.WriteAsync(":\n\n");
+        await context.Response.Body.FlushAsync();
+        var (reader, after) = session.Begin(context.Request.Headers["Last-Event-ID"].FirstOrDefault());
+        while (await session.ReadAsync(reader, after, context.RequestAborted) is { } events)
+        {
+            foreach (var (id, text) in events)
+            {
+                await context.Response.WriteAsync($"id: {id}\ndata: {text}\n\n");
+                after = id;
+            }
+
+            await context.Response.Body.FlushAsync();
+            session.Sent(after);
+        }
+    }
+
+    private Task Delete(HttpContext context)
+    {
+        if (_sessions.TryRemove(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
+        {
+            session.Begin(lastEventId: null);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static async Task SendAsync(HttpContext context, string text)
+    {
+        await context.Response.WriteAsync($"data: {text}\n\n");
+        await context.Response.Body.FlushAsync();
+    }
+}

@@ -1,0 +1,182 @@
+using System.Text.Json.Nodes;
+using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
+using Npgsql;
+
+namespace Mooring.Chaos.Stands;
+
+/// <summary>What a round is played on.</summary>
+/// <param name="Replicas">Gateways that run at the start. One keeps its data in SQLite, several share a PostgreSQL.</param>
+internal sealed record StandShape(int Replicas)
+{
+    /// <summary>Gateways the balancers know, also those that do not run yet.</summary>
+    public int Places { get; init; } = Replicas;
+
+    /// <summary>A wire between each gateway and the store.</summary>
+    public bool WiredStore { get; init; }
+
+    /// <summary>A wire between the clients and each balancer.</summary>
+    public bool WiredClients { get; init; }
+
+    /// <summary>Variables of the gateways.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Changes to the configuration.</summary>
+    public Action<JsonObject> Configure { get; init; } = _ => { };
+
+    /// <summary>Called with a gateway's data folder before its start.</summary>
+    public Func<string, Task> Prepare { get; init; } = _ => Task.CompletedTask;
+
+    public bool UsesPostgres => Places > 1;
+}
+
+/// <summary>Servers, gateways, store, balancers and the wires between them, all real. A round makes and disposes it; everything ends with it.</summary>
+internal sealed class Stand : IAsyncDisposable
+{
+    private readonly Stack<IAsyncDisposable> _parts = new();
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mooring-chaos-");
+    private readonly List<Replica> _replicas = [];
+    private readonly List<Wire> _storeWires = [];
+    private readonly List<Wire> _clientWires = [];
+    private readonly StandShape _shape;
+
+    private Stand(StandShape shape) => _shape = shape;
+
+    public IReadOnlyList<Replica> Replicas => _replicas;
+
+    /// <summary>One for each replica.</summary>
+    public IReadOnlyList<Wire> StoreWires => _storeWires;
+
+    /// <summary>One for each balancer.</summary>
+    public IReadOnlyList<Wire> ClientWires => _clientWires;
+
+    public WebServerProcess Web { get; private set; } = null!;
+
+    public PostgresCluster Postgres { get; private set; } = null!;
+
+    /// <summary>Where clients connect to: HAProxy, nginx.</summary>
+    public List<Uri> Entrances { get; } = [];
+
+    public string Ledgers => Path.Combine(_folder.FullName, "ledgers");
+
+    public string Folder => _folder.FullName;
+
+    public static async Task<Stand> BuildAsync(StandShape shape, CancellationToken cancel)
+    {
+        var stand = new Stand(shape);
+        try
+        {
+            await stand.BuildAsync(cancel);
+            return stand;
+        }
+        catch
+        {
+            await stand.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The configuration of one gateway, as at its start.</summary>
+    public JsonObject Config(int index)
+    {
+        var (program, arguments) = WebServerProcess.Self("line-server", Ledgers);
+        var config = new JsonObject
+        {
+            ["mcpServers"] = new JsonObject
+            {
+                ["web"] = new JsonObject { ["url"] = Web.Url.AbsoluteUri, ["concurrency"] = 1000, ["queue"] = 1000 },
+                ["local"] = new JsonObject { ["command"] = program, ["args"] = new JsonArray([.. arguments.Select(argument => JsonValue.Create(argument))]) },
+            },
+            // Below the 5 s of the balancers with room for a late beat.
+            ["keepAlive"] = new JsonObject { ["interval"] = "2s" },
+            ["calls"] = new JsonObject { ["deadline"] = "15s" },
+            ["drain"] = new JsonObject { ["delay"] = "2s", ["grace"] = "20s" },
+            ["logLevel"] = "warning",
+        };
+        if (_shape.UsesPostgres)
+        {
+            config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = Connection(index) };
+        }
+
+        _shape.Configure(config);
+        return config;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        while (_parts.TryPop(out var part))
+        {
+            await part.DisposeAsync();
+        }
+
+        _folder.Delete(recursive: true);
+    }
+
+    private async Task BuildAsync(CancellationToken cancel)
+    {
+        Directory.CreateDirectory(Ledgers);
+        Web = Add(new WebServerProcess(Ledgers));
+        await Web.StartAsync(cancel);
+        if (_shape.UsesPostgres)
+        {
+            Postgres = Add(await PostgresCluster.StartAsync());
+            await Postgres.ExecuteAsync("postgres", "create database chaos");
+        }
+
+        for (var index = 0; index < _shape.Places; index++)
+        {
+            await AddReplicaAsync(index, cancel);
+        }
+
+        await Task.WhenAll(_replicas.Take(_shape.Replicas).Select(replica => replica.StartAsync(cancel)));
+        var ports = _replicas.ConvertAll(replica => replica.Port);
+        foreach (var balancer in new[] { Add(await Balancer.HaproxyAsync(ports)), Add(await Balancer.NginxAsync(ports)) })
+        {
+            var port = balancer.Port;
+            if (_shape.WiredClients)
+            {
+                _clientWires.Add(Add(new Wire(port)));
+                port = _clientWires[^1].Port;
+            }
+
+            Entrances.Add(new Uri($"http://127.0.0.1:{port}"));
+        }
+
+        // HAProxy's first look at the replicas.
+        await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+    }
+
+    private async Task AddReplicaAsync(int index, CancellationToken cancel)
+    {
+        if (_shape.WiredStore)
+        {
+            _storeWires.Add(Add(new Wire(Postgres.Port)));
+        }
+
+        var folder = Path.Combine(_folder.FullName, $"replica-{index}");
+        var replica = Add(new Replica(await GatewayBinary.PathAsync(), Ports.Free(), folder, _shape.Environment));
+        replica.Configure(Config(index));
+        Directory.CreateDirectory(replica.DataFolder);
+        await _shape.Prepare(replica.DataFolder);
+        _replicas.Add(replica);
+        cancel.ThrowIfCancellationRequested();
+    }
+
+    private string Connection(int index)
+    {
+        var connection = new NpgsqlConnectionStringBuilder(Postgres.ConnectionTo("chaos"));
+        if (_shape.WiredStore)
+        {
+            connection.Port = _storeWires[index].Port;
+        }
+
+        return connection.ConnectionString;
+    }
+
+    private T Add<T>(T part)
+        where T : IAsyncDisposable
+    {
+        _parts.Push(part);
+        return part;
+    }
+}

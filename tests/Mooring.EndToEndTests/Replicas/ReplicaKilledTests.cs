@@ -1,0 +1,133 @@
+using System.Globalization;
+using Mooring.EndToEndTests.Faults.Parts;
+using Mooring.EndToEndTests.Upstreams.Stdio;
+using Xunit;
+
+namespace Mooring.EndToEndTests.Replicas;
+
+/// <summary>kill -9 of one of two gateways: the other goes on with what it had, and says what nobody can know any more.</summary>
+public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture<ReplicaDatabase>
+{
+    [Theory]
+    [MemberData(nameof(McpClient.Versions), MemberType = typeof(McpClient))]
+    public async Task AKilled_ItsSession_GoesOnOnB(string version)
+    {
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await McpClient.ConnectAsync(pair.AtA, version);
+        Assert.Equal("before", await client.CallAsync("echo", "before"));
+
+        await ReplicaPair.KillAsync(pair.A);
+
+        using var other = client.At(pair.AtB);
+        Assert.Equal("after", await other.CallAsync("echo", "after"));
+        using var stream = await other.OpenAsync();
+        pair.Server.Log("heard");
+        Assert.Equal("heard", (string?)(await stream.NotificationAsync("notifications/message"))["params"]!["data"]);
+    }
+
+    [Fact]
+    public async Task AKilledDuringACall_ResumedOnB_EndsAsOutcomeUnknown_AndTheSessionGoesOn()
+    {
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await McpClient.ConnectAsync(pair.AtA);
+        var call = client.ToolCall("hold", "kept");
+        using var stream = await client.PostForStreamAsync(call);
+        var seen = await stream.FirstIdAsync();
+        await Wait.UntilAsync(() => pair.Server.Calls("hold") == 1, () => "the call never reached the server");
+
+        await ReplicaPair.KillAsync(pair.A);
+
+        // The wait for the answer is bounded by the stream's limit: two leases and some more.
+        using var other = client.At(pair.AtB);
+        using var rest = await other.OpenAsync(seen);
+        var answer = await rest.AnswerAsync((int)call["id"]!);
+        Assert.Equal("outcome_unknown", (string?)answer["error"]?["data"]?["mooring"]?["reason"]);
+        Assert.Empty(await rest.RestAsync());
+        Assert.Equal(1, pair.Server.Calls("hold"));
+        Assert.Equal("goes on", await other.CallAsync("echo", "goes on"));
+    }
+
+    [Fact]
+    public async Task EventsMissedOnA_Killed_AreReplayedByB()
+    {
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await McpClient.ConnectAsync(pair.AtA);
+        await client.CallAsync("echo", "opens the link");
+        using var stream = await client.OpenAsync();
+        pair.Server.Log("one");
+        pair.Server.Log("two");
+        Assert.Equal("one", (string?)(await stream.NotificationAsync("notifications/message"))["params"]!["data"]);
+        var seen = stream.LastEventId;
+        await stream.NotificationAsync("notifications/message");
+
+        await ReplicaPair.KillAsync(pair.A);
+
+        using var other = client.At(pair.AtB);
+        using var rest = await other.OpenAsync(seen);
+        Assert.Equal("two", (string?)(await rest.NotificationAsync("notifications/message"))["params"]!["data"]);
+        await other.CallAsync("echo", "opens the link again");
+        pair.Server.Log("three");
+        Assert.Equal("three", (string?)(await rest.NotificationAsync("notifications/message"))["params"]!["data"]);
+    }
+
+    [Fact]
+    public async Task ProcessOfASession_CallsThroughBoth_ReachTheSameOne()
+    {
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await McpClient.ConnectAsync(pair.LocalAtA);
+        using var other = client.At(pair.LocalAtB);
+
+        var process = await client.CallAsync("pid");
+
+        Assert.Equal(process, await other.CallAsync("pid"));
+        Assert.Equal(process, await client.CallAsync("pid"));
+        using var second = await McpClient.ConnectAsync(pair.LocalAtB);
+        Assert.NotEqual(process, await second.CallAsync("pid"));
+    }
+
+    [Fact]
+    public async Task ReplicaOfAProcessKilled_ItsCallsAreUnknown_AndTheNextOneStartsAnother()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await McpClient.ConnectAsync(pair.LocalAtA);
+        var process = await client.CallAsync("pid");
+        using var other = client.At(pair.LocalAtB);
+        Assert.Equal(process, await other.CallAsync("pid"));
+        var call = other.ToolCall("hold");
+        using var stream = await other.PostForStreamAsync(call);
+        await stream.FirstIdAsync();
+
+        await ReplicaPair.KillAsync(pair.A);
+
+        var answer = await stream.AnswerAsync((int)call["id"]!);
+        Assert.Equal("outcome_unknown", (string?)answer["error"]?["data"]?["mooring"]?["reason"]);
+        var next = await other.CallAsync("pid");
+        Assert.NotEqual(process, next);
+        Assert.Equal(next, await other.CallAsync("pid"));
+        var id = int.Parse(process, CultureInfo.InvariantCulture);
+        await ProcessTable.UntilAsync(() => !ProcessTable.IsAlive(id), () => $"process {id} outlives its gateway");
+    }
+
+    [Fact]
+    public async Task AStopsInOrderDuringACall_ResumedOnB_IsAnswered()
+    {
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await McpClient.ConnectAsync(pair.AtA);
+        var call = client.ToolCall("hold", "finished");
+        using var stream = await client.PostForStreamAsync(call);
+        await stream.FirstIdAsync();
+        await Wait.UntilAsync(() => pair.Server.Calls("hold") == 1, () => "the call never reached the server");
+
+        pair.A.Signal(15);
+        Assert.Empty(await stream.RestAsync());
+        using var other = client.At(pair.AtB);
+        using var rest = await other.OpenAsync(stream.LastEventId);
+        pair.Server.Release();
+
+        var answer = await rest.AnswerAsync((int)call["id"]!);
+        Assert.Equal("finished", (string?)answer["result"]?["content"]?[0]?["text"]);
+        Assert.Equal(1, pair.Server.Calls("hold"));
+        Assert.Equal(0, await pair.A.Process.ExitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+    }
+}
