@@ -174,6 +174,10 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
                 _beats = false;
                 Log.StoreFailed(logger, e);
             }
+            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+            {
+                return;
+            }
 
             await PauseAsync(Task.CompletedTask, Beat);
         }

@@ -59,14 +59,15 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     }
 
     /// <summary>Sends a notification without params, unless the same one waits already.</summary>
-    public void SendListChanged(string method)
+    /// <param name="method">Which list.</param>
+    /// <param name="isEverybodys">Whether every replica sees the change; the one that has the stream then tells it.</param>
+    public void SendListChanged(string method, bool isEverybodys = false)
     {
         var line = JsonRpc.Notification(method);
         lock (_gate)
         {
-            if (_elsewhere is not null && !session.IsLegacySse)
+            if (_elsewhere is not null && isEverybodys)
             {
-                // The replica with the stream sees the change of the list too, and tells it.
                 return;
             }
 

@@ -261,7 +261,7 @@ internal sealed class Session
     {
         if (!upstream.IsPerSession || !Lists.Hears(upstream, kind))
         {
-            Outbox.SendListChanged(kind.Changed());
+            Outbox.SendListChanged(kind.Changed(), isEverybodys: true);
         }
     }
 

@@ -12,6 +12,9 @@ namespace Mooring.Sessions;
 /// </summary>
 internal sealed partial class SessionLinks(Session session, SessionServices services) : ILinkOwner, IAsyncDisposable
 {
+    /// <summary>Kind of signal: a session; one of its links, or what that was shown, is another now.</summary>
+    public const string KeptSignal = "link";
+
     private readonly Lock _gate = new();
     private List<Slot>? _slots;
     private IReadOnlyList<LinkRecord> _known = [];
@@ -86,48 +89,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
 
         return new ValueTask<(Link?, string)>(opening.WaitAsync(cancel));
-    }
-
-    /// <summary>The replica that has this session's link to a server whose links cannot move; claimed for this one where nobody alive has it.</summary>
-    /// <exception cref="StoreException">It cannot be told.</exception>
-    public async ValueTask<string> HomeOfAsync(Upstream upstream)
-    {
-        lock (_gate)
-        {
-            if (SlotLocked(upstream).Home is { } known && services.Peers.IsAlive(known))
-            {
-                return known;
-            }
-        }
-
-        var home = await services.Replicas.ClaimHomeAsync(session.Id, upstream.Name, services.Peers.Name);
-        Link? lost = null;
-        lock (_gate)
-        {
-            var slot = SlotLocked(upstream);
-            slot.Home = home;
-            if (home != services.Peers.Name)
-            {
-                // Taken for dead meanwhile; the other one has a link of its own now.
-                (lost, slot.Link) = (slot.Link, null);
-            }
-        }
-
-        if (lost is not null)
-        {
-            await lost.DisposeAsync();
-        }
-
-        return home;
-    }
-
-    /// <summary>The replica named as home is not there; who it is now is asked anew.</summary>
-    public void ForgetHome(Upstream upstream)
-    {
-        lock (_gate)
-        {
-            SlotLocked(upstream).Home = null;
-        }
     }
 
     /// <summary>Links that are open now.</summary>
@@ -359,6 +320,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                 Fingerprint = link.Upstream.Fingerprint,
                 OwnLists = session.Lists.Own(link.Upstream),
             });
+            services.Peers.SignalAll(KeptSignal, session.Id);
         }
         catch (StoreException e)
         {
@@ -389,6 +351,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     {
         [LoggerMessage(500, LogLevel.Warning, "The link to server {Server} was not kept in the store.", EventName = "LinkNotKept")]
         public static partial void LinkNotKept(ILogger logger, Exception exception, string server);
+
+        [LoggerMessage(504, LogLevel.Warning, "The links that another replica kept were not read.", EventName = "LinksNotRead")]
+        public static partial void LinksNotRead(ILogger logger, Exception exception);
 
         [LoggerMessage(502, LogLevel.Warning, "Server {Server} asks the client too much at once; the request was refused.", EventName = "TooManyQuestions")]
         public static partial void TooManyQuestions(ILogger logger, string server);

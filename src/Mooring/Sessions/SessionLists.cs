@@ -152,32 +152,6 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
-    /// <summary>Takes back what a process before this one kept.</summary>
-    public void Restore(Upstream upstream, LinkRecord link)
-    {
-        if (link.OwnLists.IsEmpty)
-        {
-            return;
-        }
-
-        lock (_gate)
-        {
-            var entry = EntryLocked(upstream);
-            var lists = ServerLists.Nothing with { InitializeResult = link.InitializeResult };
-            foreach (var kind in ListKinds.All)
-            {
-                if (JsonFields.Find(link.OwnLists.Span, kind.KeyBytes()) is { IsPresent: true } at)
-                {
-                    lists = lists.With(ServerList.Of(kind, link.OwnLists.Slice(at.Start, at.Length).ToArray()));
-                    entry[kind].IsOwn = true;
-                    entry[kind].WasAnnounced = true;
-                }
-            }
-
-            entry.Lists = lists;
-        }
-    }
-
     /// <summary>What has to be kept with the link: its own lists; empty where it has none.</summary>
     public ReadOnlyMemory<byte> Own(Upstream upstream)
     {

@@ -70,6 +70,7 @@ internal sealed partial class SessionTable
                 Known(sessionId)?.Outbox.Wrote(stream);
             }
         });
+        peers.OnSignal(SessionLinks.KeptSignal, id => _ = Known(id)?.Links.ReloadAsync());
         peers.OnSignal(ChangedSignal, id =>
         {
             if (Known(id) is { } session)

@@ -272,9 +272,9 @@ internal sealed partial class SessionTable
             await session.Links.DropAsync(gone);
             if (session.Server is null)
             {
-                session.Outbox.SendListChanged("notifications/tools/list_changed");
-                session.Outbox.SendListChanged("notifications/prompts/list_changed");
-                session.Outbox.SendListChanged("notifications/resources/list_changed");
+                session.Outbox.SendListChanged("notifications/tools/list_changed", isEverybodys: true);
+                session.Outbox.SendListChanged("notifications/prompts/list_changed", isEverybodys: true);
+                session.Outbox.SendListChanged("notifications/resources/list_changed", isEverybodys: true);
             }
         }
     }

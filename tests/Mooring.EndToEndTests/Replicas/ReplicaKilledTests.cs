@@ -128,6 +128,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
         var answer = await rest.AnswerAsync((int)call["id"]!);
         Assert.Equal("finished", (string?)answer["result"]?["content"]?[0]?["text"]);
         Assert.Equal(1, pair.Server.Calls("hold"));
-        Assert.Equal(0, await pair.A.Process.ExitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        var exit = await pair.A.Process.ExitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.True(exit == 0, pair.A.Process.Describe($"ended with {exit}"));
     }
 }
