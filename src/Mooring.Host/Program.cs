@@ -5,6 +5,7 @@ var root = new RootCommand("Mooring, an MCP gateway whose connections hold.")
 {
     RunCommand.Create(),
     CheckCommand.Create(),
+    DrainCommand.Create(),
     VersionCommand.Create(),
 };
 

@@ -47,6 +47,7 @@ public static class MooringServiceCollectionExtensions
     {
         endpoints.ServiceProvider.GetRequiredService<Endpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<HealthEndpoints>().Map(endpoints);
+        endpoints.ServiceProvider.GetRequiredService<DrainEndpoints>().Map(endpoints);
         // Asked by whoever collects metrics; nobody else needs it.
         endpoints.ServiceProvider.GetRequiredService<CatalogueMetrics>();
         return endpoints;
@@ -136,7 +137,8 @@ public static class MooringServiceCollectionExtensions
     private static IServiceCollection AddDrain(this IServiceCollection services)
     {
         services.TryAddSingleton<Readiness>();
-        services.TryAddSingleton<IDrain, GatewayDrain>();
+        services.TryAddSingleton<GatewayDrain>();
+        services.TryAddSingleton<IDrain>(s => s.GetRequiredService<GatewayDrain>());
         services.AddSingleton<IHostedService, MooringService>();
         return services;
     }
@@ -144,6 +146,7 @@ public static class MooringServiceCollectionExtensions
     private static IServiceCollection AddAdmin(this IServiceCollection services)
     {
         services.TryAddSingleton<HealthEndpoints>();
+        services.TryAddSingleton<DrainEndpoints>();
         return services;
     }
 }

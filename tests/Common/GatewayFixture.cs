@@ -20,7 +20,7 @@ namespace Mooring.Tests;
 
 /// <summary>
 /// The whole gateway in memory: real composition, fake clock, fake servers, no sockets. <c>X-Test-User</c> on a request says who sends it;
-/// without it everybody is anonymous.
+/// without it everybody is anonymous. <c>X-Test-Address</c> says from where; without it everybody is on this machine.
 /// </summary>
 internal sealed class GatewayFixture : IAsyncDisposable
 {
@@ -102,6 +102,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
         var app = builder.Build();
         app.Use((context, next) =>
         {
+            context.Connection.RemoteIpAddress = context.Request.Headers["X-Test-Address"] is [{ Length: > 0 } address] ? IPAddress.Parse(address) : IPAddress.Loopback;
             if (context.Request.Headers["X-Test-User"] is [{ Length: > 0 } user])
             {
                 var claim = new Claim("sub", user, ClaimValueTypes.String, issuer: "https://issuer.test");

@@ -5,7 +5,8 @@ namespace Mooring.Host.Lifetime;
 
 /// <summary>
 /// Turns signals into a drain and then a stop: the first SIGTERM or SIGINT drains, a second one of either ends the process at
-/// once. The drain runs before the host begins to stop, because a stopping web server cuts every stream by itself.
+/// once. The drain runs before the host begins to stop, because a stopping web server cuts every stream by itself. A drain that was asked
+/// for before the signal is not run again: it is waited for, or is over already.
 /// </summary>
 internal sealed partial class SignalLifetime(
     IHostApplicationLifetime application, IServiceProvider services, ILogger<SignalLifetime> logger) : IHostLifetime, IDisposable

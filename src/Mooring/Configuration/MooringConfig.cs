@@ -269,6 +269,9 @@ public sealed record LimitsConfig
 
 public sealed record DrainConfig
 {
+    /// <summary>For what is left to say once everything is abandoned, and as long again to store it; only a store or a server that hangs takes so long.</summary>
+    internal static readonly TimeSpan AbortPatience = TimeSpan.FromSeconds(2);
+
     /// <summary>Unready but serving everything, so that the balancer notices.</summary>
     /// <value>Default 5 s.</value>
     public TimeSpan Delay { get; init; } = TimeSpan.FromSeconds(5);
@@ -276,6 +279,9 @@ public sealed record DrainConfig
     /// <summary>How long calls may take to finish after that.</summary>
     /// <value>Default 30 s.</value>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>All stages together, at the longest.</summary>
+    internal TimeSpan Longest => Delay + Grace + (2 * AbortPatience);
 }
 
 public enum StoreKind

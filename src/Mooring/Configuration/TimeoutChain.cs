@@ -20,11 +20,14 @@ internal sealed record TimeoutChain(IReadOnlyList<TimeoutRow> Rows, IReadOnlyLis
     /// <summary>Node's fetch ends a response after 300 s without a byte (undici bodyTimeout).</summary>
     private static readonly TimeSpan ClientIdleLimit = TimeSpan.FromSeconds(300);
 
+    /// <summary>What Kubernetes and ECS give between asking and killing; docker stop gives 10 s, systemd 90 s.</summary>
+    private static readonly TimeSpan UsualStop = TimeSpan.FromSeconds(30);
+
     /// <param name="originOf">Where a setting is from.</param>
     /// <param name="environment">Tells what the process runs under, hence how long a stop may take.</param>
     public static TimeoutChain Of(MooringConfig config, Func<string, string> originOf, IReadOnlyDictionary<string, string> environment)
     {
-        var stop = config.Drain.Delay + config.Drain.Grace;
+        var stop = config.Drain.Longest;
         var platform = Platform(environment);
         TimeoutRow Row(string setting, TimeSpan value, string rule) => new(setting, value, originOf(setting), rule);
         TimeoutRow[] rows =
@@ -43,9 +46,11 @@ internal sealed record TimeoutChain(IReadOnlyList<TimeoutRow> Rows, IReadOnlyLis
             Row("eventLog.age", config.EventLog.Age, "events wait for a client that comes back; below the idle time of sessions"),
             Row("sessions.idle", config.Sessions.Idle, "a session without requests and streams"),
             Row("drain.delay", config.Drain.Delay, "unready but serving; longer than the balancer needs to notice"),
-            Row("drain.grace", config.Drain.Grace, platform is { } known
-                ? $"calls finish; with the delay {DurationText.Format(stop)}, below the {DurationText.Format(known.Grace)} of {known.Name}"
-                : $"calls finish; with the delay {DurationText.Format(stop)}, below the time the platform gives before it kills"),
+            Row("drain.grace", config.Drain.Grace, "calls finish after that; the rest is then ended"),
+            new("a stop in all", stop, "their sum",
+                $"delay, grace and {DurationText.Format(2 * DrainConfig.AbortPatience)} to end the rest; " + (platform is { } known
+                    ? $"below the {DurationText.Format(known.Grace)} that {known.Name} gives before it kills"
+                    : $"below the time the platform gives before it kills, usually {DurationText.Format(UsualStop)}")),
         ];
         return new(rows, [.. Breaks(config, stop, platform)]);
     }
@@ -96,7 +101,7 @@ internal sealed record TimeoutChain(IReadOnlyList<TimeoutRow> Rows, IReadOnlyLis
         if (platform is { } known && stop >= known.Grace)
         {
             // These are the platforms' defaults; what a deployment really sets cannot be seen from inside.
-            yield return $"drain.delay and drain.grace: together {DurationText.Format(stop)}, but {known.Name} kills after {DurationText.Format(known.Grace)} unless told otherwise. "
+            yield return $"drain.delay and drain.grace: a stop takes up to {DurationText.Format(stop)}, but {known.Name} kills after {DurationText.Format(known.Grace)} unless told otherwise. "
                 + $"Lower drain.grace or raise {known.Setting}.";
         }
     }

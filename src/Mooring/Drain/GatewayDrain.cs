@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Hosting;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Sessions;
@@ -16,40 +17,127 @@ internal enum DrainStage
 
 /// <summary>
 /// Stops in stages: unready but serving everything, until the balancer has noticed; streams that can come back are sent away, spread over
-/// a window; calls finish; what is left is abandoned, and the store has its record.
+/// a window; calls finish; what is left is abandoned, and the store has its record. That happens once in a process, whoever asks and however
+/// often; the process itself goes on, refusing work, until it is told to end.
 /// </summary>
 internal sealed partial class GatewayDrain(
-    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, ILogger<GatewayDrain> logger) : IDrain
+    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, IHostApplicationLifetime lifetime,
+    ILogger<GatewayDrain> logger) : IDrain
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
     private static readonly (int First, int Last) RetryWindow = (1000, 5000);
 
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>For what is left to say once everything is abandoned; only a store or a server that hangs takes so long.</summary>
-    private static readonly TimeSpan AbortPatience = TimeSpan.FromSeconds(2);
+    private readonly Lock _gate = new();
+    private TaskCompletionSource? _over;
+    private DrainStage? _stage;
+    private long _began;
+    private TimeSpan _atMost;
+    private TimeSpan? _took;
+    private int _cutOff;
+    private bool _failed;
 
-    public DrainStage? Stage { get; private set; }
+    public DrainStage? Stage => Progress.Stage;
 
-    public async Task RunAsync(CancellationToken cancel)
+    /// <summary>How far it is.</summary>
+    public DrainProgress Progress
     {
-        var settings = config.Current.Drain;
-        var started = time.GetTimestamp();
-        Begin(DrainStage.Unready, settings.Delay.TotalSeconds);
+        get
+        {
+            lock (_gate)
+            {
+                var elapsed = _stage is null ? TimeSpan.Zero : _took ?? time.GetElapsedTime(_began);
+                return new DrainProgress(_stage, sessions.Count, runner.Running, elapsed, _atMost, _cutOff, IsDone: _took is not null, _failed);
+            }
+        }
+    }
+
+    public Task RunAsync(CancellationToken cancel) => Begin(evenIfIdle: false).WaitAsync(cancel);
+
+    /// <summary>Begins the drain unless it was begun before; the task is that of the one drain, and never fails.</summary>
+    /// <param name="evenIfIdle">
+    /// Whether <c>drain.delay</c> is waited for also where nobody seems connected. Whoever asks from outside has a balancer that must notice, and
+    /// clients that connect for each request anew are seen only while one is under way.
+    /// </param>
+    public Task Begin(bool evenIfIdle)
+    {
+        TaskCompletionSource over;
+        DrainConfig settings;
+        lock (_gate)
+        {
+            if (_over is not null)
+            {
+                return _over.Task;
+            }
+
+            over = _over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            settings = config.Current.Drain;
+            _began = time.GetTimestamp();
+            _atMost = settings.Longest;
+            _stage = DrainStage.Unready;
+        }
+
         readiness.Drain();
-        if (sessions.All.Any(s => s.Connections > 0) || runner.Running > 0)
+        _ = RunOnceAsync(settings, evenIfIdle, over);
+        return over.Task;
+    }
+
+    // Never throws: all who wait are told through the source.
+    private async Task RunOnceAsync(DrainConfig settings, bool evenIfIdle, TaskCompletionSource over)
+    {
+        var left = 0;
+        var failed = false;
+        try
+        {
+            left = await StagesAsync(settings, evenIfIdle, lifetime.ApplicationStopping);
+        }
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // The host stops for another reason and waits for nobody.
+            failed = true;
+        }
+        catch (Exception e)
+        {
+            // Whoever waits goes on to the stop; what comes until then could not be finished.
+            Log.Failed(logger, e);
+            readiness.Close();
+            failed = true;
+        }
+
+        var took = time.GetElapsedTime(_began);
+        lock (_gate)
+        {
+            _took = took;
+            _cutOff = left;
+            _failed = failed;
+        }
+
+        if (!failed)
+        {
+            Log.Drained(logger, took.TotalSeconds, left);
+        }
+
+        over.SetResult();
+    }
+
+    /// <returns>How many calls did not finish.</returns>
+    private async Task<int> StagesAsync(DrainConfig settings, bool evenIfIdle, CancellationToken cancel)
+    {
+        Enter(DrainStage.Unready, settings.Delay.TotalSeconds);
+        if (evenIfIdle || sessions.All.Any(s => s.Connections > 0) || runner.Running > 0)
         {
             // With nobody connected there is no balancer to wait for.
             await Task.Delay(settings.Delay, time, cancel);
         }
 
-        Begin(DrainStage.CloseStreams, 0);
+        Enter(DrainStage.CloseStreams, 0);
         CloseStreams();
 
-        Begin(DrainStage.FinishCalls, settings.Grace.TotalSeconds);
+        Enter(DrainStage.FinishCalls, settings.Grace.TotalSeconds);
         await FinishedAsync(settings.Grace, cancel);
 
-        Begin(DrainStage.AbortRest, 0);
+        Enter(DrainStage.AbortRest, 0);
         readiness.Close();
         var left = runner.Running;
         foreach (var session in sessions.All)
@@ -57,14 +145,14 @@ internal sealed partial class GatewayDrain(
             session.ForEachCall(call => call.Abandon("the gateway stops"));
         }
 
-        await FinishedAsync(AbortPatience, cancel);
+        await FinishedAsync(DrainConfig.AbortPatience, cancel);
         await SettleAsync(cancel);
         foreach (var session in sessions.All)
         {
-            session.Outbox.End(StreamReason.Draining);
+            session.Outbox.Disconnect(StreamReason.Draining);
         }
 
-        Log.Drained(logger, time.GetElapsedTime(started).TotalSeconds, left);
+        return left;
     }
 
     /// <summary>Waits until no call is under way.</summary>
@@ -82,11 +170,11 @@ internal sealed partial class GatewayDrain(
     {
         try
         {
-            await Task.WhenAll(sessions.All.Select(session => session.Outbox.SettleAsync())).WaitAsync(AbortPatience, time, cancel);
+            await Task.WhenAll(sessions.All.Select(session => session.Outbox.SettleAsync())).WaitAsync(DrainConfig.AbortPatience, time, cancel);
         }
         catch (TimeoutException)
         {
-            Log.NotSettled(logger, AbortPatience.TotalSeconds);
+            Log.NotSettled(logger, DrainConfig.AbortPatience.TotalSeconds);
         }
     }
 
@@ -118,9 +206,13 @@ internal sealed partial class GatewayDrain(
         connection.Complete(StreamReason.Draining, ClosedBy.Gateway);
     }
 
-    private void Begin(DrainStage stage, double seconds)
+    private void Enter(DrainStage stage, double seconds)
     {
-        Stage = stage;
+        lock (_gate)
+        {
+            _stage = stage;
+        }
+
         Log.Stage(logger, stage, seconds, sessions.Count, runner.Running);
     }
 
@@ -131,6 +223,9 @@ internal sealed partial class GatewayDrain(
 
         [LoggerMessage(701, LogLevel.Information, "Drained in {Seconds:0.0} s; {Calls} calls did not finish.", EventName = "Drained")]
         public static partial void Drained(ILogger logger, double seconds, int calls);
+
+        [LoggerMessage(703, LogLevel.Error, "The drain failed.", EventName = "DrainStagesFailed")]
+        public static partial void Failed(ILogger logger, Exception exception);
 
         [LoggerMessage(702, LogLevel.Warning, "Drain: some answers were not in the store after {Seconds:0.#} s; they are given up.", EventName = "DrainNotSettled")]
         public static partial void NotSettled(ILogger logger, double seconds);

@@ -186,6 +186,21 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         return Task.WhenAll(streams.Select(stream => stream.SettleAsync()));
     }
 
+    /// <summary>Ends the connections and keeps the streams: what comes now is for clients that resume them, here or in the next process.</summary>
+    public void Disconnect(StreamReason reason)
+    {
+        EventStream[] streams;
+        lock (_gate)
+        {
+            streams = [.. _streams, .. _calls ?? []];
+        }
+
+        foreach (var stream in streams)
+        {
+            stream.Connection?.Complete(reason, ClosedBy.Gateway);
+        }
+    }
+
     public void End(StreamReason reason)
     {
         EventStream[] streams;

@@ -38,16 +38,32 @@ public sealed class TimeoutChainTests
         Assert.Equal(warnings, Warnings(new() { Http = new() { KeepAlive = TimeSpan.FromSeconds(seconds) } }).Count);
 
     [Theory]
-    [InlineData("KUBERNETES_SERVICE_HOST", 29, 0)]
-    [InlineData("KUBERNETES_SERVICE_HOST", 30, 1)]
-    [InlineData("ECS_CONTAINER_METADATA_URI_V4", 30, 1)]
-    [InlineData("DOTNET_RUNNING_IN_CONTAINER", 10, 1)]
-    [InlineData("INVOCATION_ID", 89, 0)]
-    [InlineData("INVOCATION_ID", 90, 1)]
+    [InlineData("KUBERNETES_SERVICE_HOST", 25, 0)]
+    [InlineData("KUBERNETES_SERVICE_HOST", 26, 1)]
+    [InlineData("ECS_CONTAINER_METADATA_URI_V4", 25, 0)]
+    [InlineData("ECS_CONTAINER_METADATA_URI_V4", 26, 1)]
+    [InlineData("DOTNET_RUNNING_IN_CONTAINER", 5, 0)]
+    [InlineData("DOTNET_RUNNING_IN_CONTAINER", 6, 1)]
+    [InlineData("INVOCATION_ID", 85, 0)]
+    [InlineData("INVOCATION_ID", 86, 1)]
     [InlineData("HOME", 3000, 0)]
     public void Drain_NotBelowWhatThePlatformGives_IsBroken(string variable, int seconds, int warnings) =>
+        // 4 s more end what is left.
         Assert.Equal(warnings, Warnings(
             new() { Drain = new() { Delay = TimeSpan.FromSeconds(5), Grace = TimeSpan.FromSeconds(seconds - 5) } }, variable).Count);
+
+    [Theory]
+    [InlineData("HOME", "below the time the platform gives before it kills, usually 30s")]
+    [InlineData("KUBERNETES_SERVICE_HOST", "below the 30s that Kubernetes gives before it kills")]
+    [InlineData("INVOCATION_ID", "below the 1m30s that systemd gives before it kills")]
+    public void Drain_InAll_IsARowBesideWhatThePlatformGives(string variable, string rule)
+    {
+        var chain = TimeoutChain.Of(new(), _ => ConfigSource.Default, new Dictionary<string, string> { [variable] = "1" });
+
+        var row = Assert.Single(chain.Rows, r => r.Setting == "a stop in all");
+        Assert.Equal(TimeSpan.FromSeconds(39), row.Value);
+        Assert.EndsWith(rule, row.Rule, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Calls_DeadlineAboveTheHardCap_IsBrokenAlsoPerServer()
