@@ -157,15 +157,17 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal(2, changes);
     }
 
-    [Fact(Timeout = ReplicaPair.TestLimit)]
-    public async Task CancelledOnB_CallOnA_IsCancelledAtTheServer()
+    [Theory(Timeout = ReplicaPair.TestLimit)]
+    [InlineData("A")]
+    [InlineData("B")]
+    public async Task Cancelled_CallOnA_IsCancelledAtTheServer(string postedTo)
     {
         await using var pair = await ReplicaPair.StartAsync(database);
         using var client = await McpClient.ConnectAsync(pair.AtA);
         var call = client.ToolCall("hold", "never");
         using var stream = await client.PostForStreamAsync(call);
         await Wait.UntilAsync(() => pair.Server.Calls("hold") == 1, () => "the call never reached the server");
-        using var other = client.At(pair.AtB);
+        using var other = client.At(postedTo == "A" ? pair.AtA : pair.AtB);
 
         using var taken = await other.PostAsync(new JsonObject
         {
@@ -181,8 +183,10 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal("next", await client.CallAsync("echo", "next"));
     }
 
-    [Fact(Timeout = ReplicaPair.TestLimit)]
-    public async Task AskedThroughA_AnswerPostedToB_ReachesTheServer()
+    [Theory(Timeout = ReplicaPair.TestLimit)]
+    [InlineData("A")]
+    [InlineData("B")]
+    public async Task AskedThroughA_AnswerPosted_ReachesTheServer(string postedTo)
     {
         await using var pair = await ReplicaPair.StartAsync(database);
         using var client = new McpClient(pair.AtA) { Capabilities = new JsonObject { ["elicitation"] = new JsonObject() } };
@@ -190,7 +194,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         var call = client.ToolCall("ask");
         using var stream = await client.PostForStreamAsync(call);
         var question = await stream.MessageAsync(message => (string?)message["method"] == "elicitation/create");
-        using var other = client.At(pair.AtB);
+        using var other = client.At(postedTo == "A" ? pair.AtA : pair.AtB);
 
         using var taken = await other.PostAsync(new JsonObject
         {
