@@ -5,8 +5,7 @@ namespace Mooring.Chaos.Stands;
 
 /// <summary>
 /// A real balancer in front of all replicas: round robin by request, no stickiness, 5 s of silence end a response; small buffers, so that a slow
-/// reader is felt behind it. Made and disposed by
-/// the stand.
+/// reader is felt behind it. Made and disposed by the stand.
 /// </summary>
 internal sealed class Balancer : IAsyncDisposable
 {
