@@ -27,8 +27,14 @@ internal sealed class PostgresCluster : IAsyncDisposable
                 -c full_page_writes=off -c shared_buffers=32MB -c max_connections=200 -c jit=off -c log_min_messages=fatal" > /dev/null 2>&1
         }
         slay() {
-            read -r server < data/postmaster.pid && kill -9 "$server" $(cat "/proc/$server/task/$server/children")
-            while [ -d "/proc/$server" ] && ! grep -q '^State:.Z' "/proc/$server/status" 2> /dev/null; do sleep 0.02; done
+            read -r server < data/postmaster.pid || return 1
+            all="$server $(cat "/proc/$server/task/$server/children")"
+            kill -9 $all
+            for one in $all; do
+                while [ -d "/proc/$one" ] && ! grep -q '^State:.Z' "/proc/$one/status" 2> /dev/null; do sleep 0.02; done
+            done
+            # One that is dead and not yet waited for would pass for a running server.
+            rm -f data/postmaster.pid
         }
         stop() { "$bin/pg_ctl" stop -D data -w -t 60 -m "$1" > /dev/null 2>&1; }
         proxy() {

@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Mooring.Chaos.Clients;
 
 /// <summary>
@@ -18,6 +20,7 @@ internal sealed class Crowd : IAsyncDisposable
         // Below what the balancers keep: else a request now and then runs into a connection that is just being closed.
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2),
         MaxConnectionsPerServer = int.MaxValue,
+        ConnectCallback = ConnectAsync,
     })
     {
         Timeout = Timeout.InfiniteTimeSpan,
@@ -63,6 +66,22 @@ internal sealed class Crowd : IAsyncDisposable
         await Task.WhenAny(all, Task.Delay(limit, cancel));
         await _end.CancelAsync();
         await all;
+    }
+
+    /// <summary>With a small buffer: else the kernel reads on for a reader who has stopped, and nobody behind it ever notices.</summary>
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancel)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveBufferSize = 16 * 1024 };
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, cancel);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -24,7 +24,8 @@ internal sealed class ClockRound : Round
         {
             ["LD_PRELOAD"] = Library ?? "",
             ["FAKETIME_TIMESTAMP_FILE"] = TimestampFile,
-            ["FAKETIME_NO_CACHE"] = "1",
+            // Read again once a second, not at each look at the clock, which would cost a file each.
+            ["FAKETIME_CACHE_DURATION"] = "1",
             ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
         },
     };

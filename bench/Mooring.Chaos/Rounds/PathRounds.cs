@@ -85,9 +85,9 @@ internal sealed class SlowReadersRound : Round
 {
     public override string Name => "slow-readers";
 
-    public override string Title => "a tenth of the sessions reads nothing for 40 s while 1 MB is sent to each";
+    public override string Title => "a tenth of the sessions reads nothing for 40 s while 5 MB are sent to each";
 
-    public override Conduct Conduct { get; } = new() { Padding = 8 * 1024 };
+    public override Conduct Conduct { get; } = new() { Padding = 40 * 1024 };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {

@@ -4,8 +4,8 @@ using Mooring.EndToEndTests.Harness;
 namespace Mooring.Chaos.Stands;
 
 /// <summary>
-/// A real balancer in front of all replicas: round robin by request, no stickiness, 5 s of silence end a response. Made and disposed by
-/// the stand.
+/// A real balancer in front of all replicas: round robin by request, no stickiness, 5 s of silence end a response; small buffers, so that a slow
+/// reader is felt behind it. Made and disposed by the stand.
 /// </summary>
 internal sealed class Balancer : IAsyncDisposable
 {
@@ -26,6 +26,8 @@ internal sealed class Balancer : IAsyncDisposable
         (balancer, _) => $"""
             global
                 maxconn 8000
+                tune.rcvbuf.server 16384
+                tune.sndbuf.client 16384
             defaults
                 mode http
                 timeout connect 2s
@@ -65,7 +67,7 @@ internal sealed class Balancer : IAsyncDisposable
                     keepalive 32;
                 }
                 server {
-                    listen 127.0.0.1:{{balancer.Port}} backlog=4096;
+                    listen 127.0.0.1:{{balancer.Port}} backlog=4096 sndbuf=16k;
                     location / {
                         proxy_pass http://replicas;
                         proxy_http_version 1.1;

@@ -8,7 +8,7 @@ namespace Mooring.EndToEndTests.Replicas;
 /// <summary>Two gateways on one store: whichever a request reaches, it is served as if there were one.</summary>
 public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<ReplicaDatabase>
 {
-    [Theory]
+    [Theory(Timeout = ReplicaPair.TestLimit)]
     [MemberData(nameof(McpClient.Versions), MemberType = typeof(McpClient))]
     public async Task SessionOfA_PostGetAndDeleteOnB_AreServed(string version)
     {
@@ -24,7 +24,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task DeletedOnB_OnA_Is404AndItsStreamEnds()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -45,7 +45,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
             () => "A still serves a session that was deleted on B");
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task BehindABalancerWithoutStickiness_OneSession_IsServedByBoth()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -63,7 +63,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal(20, pair.Server.Calls("echo"));
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task CallUnderWayOnA_ResumedOnB_DeliversProgressAndAnswerAsTheyCome()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -94,7 +94,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal(1, pair.Server.Calls("talk"));
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task ServerHeardOnA_StreamHeldOnB_GetsEachNotificationOnce()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -128,7 +128,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal(["again", "over"], heard);
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task ToolsChange_StreamHeldOnB_IsToldOncePerChange()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -157,15 +157,17 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal(2, changes);
     }
 
-    [Fact]
-    public async Task CancelledOnB_CallOnA_IsCancelledAtTheServer()
+    [Theory(Timeout = ReplicaPair.TestLimit)]
+    [InlineData("A")]
+    [InlineData("B")]
+    public async Task Cancelled_CallOnA_IsCancelledAtTheServer(string postedTo)
     {
         await using var pair = await ReplicaPair.StartAsync(database);
         using var client = await McpClient.ConnectAsync(pair.AtA);
         var call = client.ToolCall("hold", "never");
         using var stream = await client.PostForStreamAsync(call);
         await Wait.UntilAsync(() => pair.Server.Calls("hold") == 1, () => "the call never reached the server");
-        using var other = client.At(pair.AtB);
+        using var other = client.At(postedTo == "A" ? pair.AtA : pair.AtB);
 
         using var taken = await other.PostAsync(new JsonObject
         {
@@ -181,8 +183,10 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal("next", await client.CallAsync("echo", "next"));
     }
 
-    [Fact]
-    public async Task AskedThroughA_AnswerPostedToB_ReachesTheServer()
+    [Theory(Timeout = ReplicaPair.TestLimit)]
+    [InlineData("A")]
+    [InlineData("B")]
+    public async Task AskedThroughA_AnswerPosted_ReachesTheServer(string postedTo)
     {
         await using var pair = await ReplicaPair.StartAsync(database);
         using var client = new McpClient(pair.AtA) { Capabilities = new JsonObject { ["elicitation"] = new JsonObject() } };
@@ -190,7 +194,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         var call = client.ToolCall("ask");
         using var stream = await client.PostForStreamAsync(call);
         var question = await stream.MessageAsync(message => (string?)message["method"] == "elicitation/create");
-        using var other = client.At(pair.AtB);
+        using var other = client.At(postedTo == "A" ? pair.AtA : pair.AtB);
 
         using var taken = await other.PostAsync(new JsonObject
         {
@@ -204,7 +208,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal("Ada", (string?)answer["result"]?["content"]?[0]?["text"]);
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task LegacyStreamOnA_MessagesPostedToB_AreAnsweredOnTheStream()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -220,7 +224,7 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
         Assert.Equal(3, pair.Server.Calls("echo"));
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task LogLevelSetOnA_LinksOfB_HaveItToo()
     {
         await using var pair = await ReplicaPair.StartAsync(database);

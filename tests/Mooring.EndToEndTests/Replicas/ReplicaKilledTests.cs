@@ -8,7 +8,7 @@ namespace Mooring.EndToEndTests.Replicas;
 /// <summary>kill -9 of one of two gateways: the other goes on with what it had, and says what nobody can know any more.</summary>
 public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture<ReplicaDatabase>
 {
-    [Theory]
+    [Theory(Timeout = ReplicaPair.TestLimit)]
     [MemberData(nameof(McpClient.Versions), MemberType = typeof(McpClient))]
     public async Task AKilled_ItsSession_GoesOnOnB(string version)
     {
@@ -25,7 +25,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
         Assert.Equal("heard", (string?)(await stream.NotificationAsync("notifications/message"))["params"]!["data"]);
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task AKilledDuringACall_ResumedOnB_EndsAsOutcomeUnknown_AndTheSessionGoesOn()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -47,7 +47,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
         Assert.Equal("goes on", await other.CallAsync("echo", "goes on"));
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task EventsMissedOnA_Killed_AreReplayedByB()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -70,7 +70,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
         Assert.Equal("three", (string?)(await rest.NotificationAsync("notifications/message"))["params"]!["data"]);
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task ProcessOfASession_CallsThroughBoth_ReachTheSameOne()
     {
         await using var pair = await ReplicaPair.StartAsync(database);
@@ -85,7 +85,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
         Assert.NotEqual(process, await second.CallAsync("pid"));
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task ReplicaOfAProcessKilled_ItsCallsAreUnknown_AndTheNextOneStartsAnother()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
@@ -109,7 +109,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
         await ProcessTable.UntilAsync(() => !ProcessTable.IsAlive(id), () => $"process {id} outlives its gateway");
     }
 
-    [Fact]
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task AStopsInOrderDuringACall_ResumedOnB_IsAnswered()
     {
         await using var pair = await ReplicaPair.StartAsync(database);

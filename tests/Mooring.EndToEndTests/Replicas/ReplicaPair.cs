@@ -19,6 +19,9 @@ public sealed class ReplicaDatabase : IAsyncLifetime
 /// <summary>Two gateways with the same configuration on one database, and their server. The test that started it disposes it.</summary>
 internal sealed class ReplicaPair : IAsyncDisposable
 {
+    /// <summary>Milliseconds after which a test fails: a stream that is only kept alive would otherwise be waited on for ever.</summary>
+    public const int TestLimit = 120_000;
+
     private readonly Stack<IAsyncDisposable> _parts = new();
 
     public FaultyServer Server { get; private set; } = null!;
