@@ -26,8 +26,14 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
 
     private int _running;
 
-    /// <summary>Calls under way, in all sessions.</summary>
+    /// <summary>Calls under way, in all sessions, those passed to another replica included.</summary>
     public int Running => Volatile.Read(ref _running);
+
+    /// <summary>A call of this process runs at another replica; a drain waits for it too.</summary>
+    public void Passed() => Interlocked.Increment(ref _running);
+
+    /// <summary>It is answered.</summary>
+    public void Returned() => Interlocked.Decrement(ref _running);
 
     public Task RunAsync(Call call)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Mooring.Configuration;
 using Mooring.Protocol;
@@ -32,14 +33,15 @@ internal sealed partial class HomeCalls
     private readonly ConcurrentDictionary<string, Passed> _passed = new(StringComparer.Ordinal);
     private readonly SessionTable _sessions;
     private readonly Peers _peers;
+    private readonly CallRunner _runner;
     private readonly ConfigStore _config;
     private readonly TimeProvider _time;
     private readonly CallsMetrics _metrics;
     private readonly ILogger<HomeCalls> _logger;
 
-    public HomeCalls(SessionTable sessions, Peers peers, ConfigStore config, TimeProvider time, CallsMetrics metrics, ILogger<HomeCalls> logger)
+    public HomeCalls(SessionTable sessions, Peers peers, CallRunner runner, ConfigStore config, TimeProvider time, CallsMetrics metrics, ILogger<HomeCalls> logger)
     {
-        (_sessions, _peers, _config, _time, _metrics, _logger) = (sessions, peers, config, time, metrics, logger);
+        (_sessions, _peers, _runner, _config, _time, _metrics, _logger) = (sessions, peers, runner, config, time, metrics, logger);
         peers.OnLetter(CallLetter, TakeCallAsync);
         peers.OnLetter(SaidLetter, letter => Told(letter, passed => passed.Reply.Send(letter.Body.ToArray())));
         peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => passed.Reply.Complete(passed.ClientId, letter.Body.ToArray())));
@@ -49,9 +51,6 @@ internal sealed partial class HomeCalls
 
     /// <summary>Runs a request that came by letter; the router's.</summary>
     public Action<Session, Frame, Reply>? Run { get; set; }
-
-    /// <summary>Requests passed on that are not answered yet.</summary>
-    public int Count => _passed.Count;
 
     /// <summary>Whether a request may have to be run elsewhere. One that was passed on already is run here.</summary>
     public bool MayPass(Upstream upstream, Reply reply) => _peers.IsShared && upstream.HasHome && reply is not PassedReply;
@@ -98,9 +97,10 @@ internal sealed partial class HomeCalls
     {
         var key = string.Create(CultureInfo.InvariantCulture, $"{_peers.Name}-{Interlocked.Increment(ref s_lastKey)}");
         _passed[key] = passed;
+        _runner.Passed();
         if (!await _peers.PostAsync(passed.Home, CallLetter, new Letter(passed.Session.Id, $"{_peers.Name} {key}", body)))
         {
-            return !_passed.TryRemove(key, out _);
+            return !TryTake(key, out _);
         }
 
         _ = EndInTimeAsync(key);
@@ -113,7 +113,7 @@ internal sealed partial class HomeCalls
     private async Task EndInTimeAsync(string key)
     {
         await Task.Delay(_config.Current.Calls.HardCap + Peers.Lease, _time);
-        if (_passed.TryRemove(key, out var passed))
+        if (TryTake(key, out var passed))
         {
             Lose(passed, "the gateway process that ran it said nothing for too long");
         }
@@ -148,7 +148,7 @@ internal sealed partial class HomeCalls
 
     private Task Ended(Letter letter, Action<Passed> what)
     {
-        if (_passed.TryRemove(letter.Subject, out var passed))
+        if (TryTake(letter.Subject, out var passed))
         {
             what(passed);
         }
@@ -160,11 +160,23 @@ internal sealed partial class HomeCalls
     {
         foreach (var (key, passed) in _passed)
         {
-            if (passed.Home == replica && _passed.TryRemove(key, out _))
+            if (passed.Home == replica && TryTake(key, out _))
             {
                 Lose(passed, "the gateway process that ran it is gone");
             }
         }
+    }
+
+    /// <summary>True once for each, for whoever ends it.</summary>
+    private bool TryTake(string key, [NotNullWhen(true)] out Passed? passed)
+    {
+        if (!_passed.TryRemove(key, out passed))
+        {
+            return false;
+        }
+
+        _runner.Returned();
+        return true;
     }
 
     private void Lose(Passed passed, string why)

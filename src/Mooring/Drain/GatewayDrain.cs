@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Mooring.Calls;
 using Mooring.Configuration;
+using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Streams;
 
@@ -21,7 +22,7 @@ internal enum DrainStage
 /// often; the process itself goes on, refusing work, until it is told to end.
 /// </summary>
 internal sealed partial class GatewayDrain(
-    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, IHostApplicationLifetime lifetime,
+    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, Peers peers, IHostApplicationLifetime lifetime,
     ILogger<GatewayDrain> logger) : IDrain
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
@@ -53,7 +54,8 @@ internal sealed partial class GatewayDrain(
         }
     }
 
-    public Task RunAsync(CancellationToken cancel) => Begin(evenIfIdle: false).WaitAsync(cancel);
+    // Where there are several replicas there is a balancer that must notice.
+    public Task RunAsync(CancellationToken cancel) => Begin(evenIfIdle: peers.IsShared).WaitAsync(cancel);
 
     /// <summary>Begins the drain unless it was begun before; the task is that of the one drain, and never fails.</summary>
     /// <param name="evenIfIdle">

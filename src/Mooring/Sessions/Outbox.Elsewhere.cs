@@ -1,4 +1,6 @@
+using Mooring.Protocol;
 using Mooring.Replicas;
+using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Streams;
 
@@ -27,6 +29,12 @@ internal sealed partial class Outbox
 
     /// <summary>The replica that has the session's newest stream, where it is not this one.</summary>
     private string? _elsewhere;
+
+    /// <summary>How far apart the two ways are at most; later it is another change.</summary>
+    private static readonly TimeSpan BothWaysWithin = TimeSpan.FromSeconds(5);
+
+    /// <summary>By method: changes told by letter less those told as news, and when the last one was.</summary>
+    private Dictionary<string, (int Balance, long At)>? _told;
 
     private Dictionary<string, string>? _followers;
     private Task _away = Task.CompletedTask;
@@ -114,6 +122,12 @@ internal sealed partial class Outbox
                 return;
             }
 
+            var change = ListKinds.All.Select(kind => kind.Changed()).FirstOrDefault(method => line.AsSpan().SequenceEqual(JsonRpc.Notification(method)));
+            if (change is not null && IsToldLocked(change, byLetter: true))
+            {
+                return;
+            }
+
             SendHereLocked(line);
         }
     }
@@ -127,7 +141,8 @@ internal sealed partial class Outbox
     /// <summary>A client of ours has come back to another replica for the stream of a call that runs here: that one is told of each event.</summary>
     public void FollowedBy(string replica, string streamId)
     {
-        if (Find(streamId) is not { } stream)
+        // Letters to a dead replica come to whoever took it over, which may be the one that wrote them.
+        if (replica == services.Peers.Name || Find(streamId) is not { IsTheirs: false } stream)
         {
             return;
         }
@@ -166,6 +181,24 @@ internal sealed partial class Outbox
                 _elsewhere = null;
             }
         }
+    }
+
+    /// <summary>
+    /// A change of a list comes to the replica that has the stream by two ways: as news of the catalogue, and by letter from the replica whose
+    /// link of the session heard it. Whichever comes second is not told again.
+    /// </summary>
+    private bool IsToldLocked(string method, bool byLetter)
+    {
+        var now = services.Time.GetTimestamp();
+        var (balance, at) = (_told ??= new(StringComparer.Ordinal)).GetValueOrDefault(method);
+        if (services.Time.GetElapsedTime(at, now) > BothWaysWithin)
+        {
+            balance = 0;
+        }
+
+        var isSecond = byLetter ? balance < 0 : balance > 0;
+        _told[method] = (balance + (byLetter ? 1 : -1), now);
+        return isSecond;
     }
 
     private void SendAwayLocked(string holder, byte[] line, int hops)

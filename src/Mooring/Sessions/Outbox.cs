@@ -66,7 +66,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         var line = JsonRpc.Notification(method);
         lock (_gate)
         {
-            if (_elsewhere is not null && isEverybodys)
+            if (isEverybodys && (_elsewhere is not null || (services.Peers.IsShared && IsToldLocked(method, byLetter: false))))
             {
                 return;
             }
