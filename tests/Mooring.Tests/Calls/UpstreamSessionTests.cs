@@ -8,6 +8,39 @@ namespace Mooring.Tests.Calls;
 public sealed class UpstreamSessionTests
 {
     [Fact]
+    public async Task SessionRenewedByACall_ListeningBeginsAnewThere()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream { HasGetStream = true });
+        var client = await gateway.ClientAsync();
+        using var stream = await gateway.ListenAsync(client);
+        await client.ResultAsync("echo");
+        var before = (await ListenerAsync()).Stream();
+        await before.SendAsync("""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}""", id: "7");
+        await stream.Events.MessageAsync();
+        gateway.Upstream.ForgetSessions();
+        await client.ResultAsync("echo");
+
+        before.Cut();
+        var after = await gateway.PassTimeAsync(ListenerAsync(), TimeSpan.FromSeconds(10), "it listens again");
+
+        Assert.NotEqual(before.Session, after.Session);
+        Assert.Null(after.LastEventId);
+
+        async Task<UpstreamExchange> ListenerAsync()
+        {
+            // The gateway listens on a link of its own too.
+            while (true)
+            {
+                var listener = await gateway.Upstream.GetAsync();
+                if (listener.Session == gateway.Session(client).Links.Open[0].SessionId)
+                {
+                    return listener;
+                }
+            }
+        }
+    }
+
+    [Fact]
     public async Task Session_LostByTheServer_IsRenewedWithLevelAndSubscriptionsAndTheCallGoesOn()
     {
         await using var gateway = await StartAsync();

@@ -230,18 +230,24 @@ internal sealed partial class HttpLink
     private async Task ListenAsync(CancellationToken cancel)
     {
         var cursor = new Cursor();
+        var listened = _session;
         var pause = DefaultRetry;
         try
         {
             while (true)
             {
                 var session = _session;
+                if (session != listened)
+                {
+                    // A call has renewed it meanwhile: event ids of the session before mean nothing, or something else, in the new one.
+                    (listened, cursor) = (session, new Cursor());
+                }
+
                 var (response, status) = await GetAsync(session, cursor.Id, cancel);
                 if (response is null)
                 {
                     if (status == 404 && session is not null)
                     {
-                        cursor = new Cursor();
                         await ReinitializeAsync(session, cancel);
                     }
                     // 409: somebody else listens on this session, maybe another gateway process that is about to end.
