@@ -60,8 +60,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
             var quiet = session.IdleFor(now);
             if (quiet > idle && services.Peers.IsShared)
             {
-                // Another replica may have seen it since; those that nobody saw are found in the store.
-                table.Forget(session);
+                _ = table.LeaveAsync(session);
             }
             else if (quiet > idle)
             {

@@ -41,6 +41,28 @@ internal sealed partial class SessionTable
         }
     }
 
+    /// <summary>Nobody used the session here for as long as one may be idle. It ends, unless another replica has seen it since; then only this one lets go of it.</summary>
+    public async Task LeaveAsync(Session session)
+    {
+        try
+        {
+            var record = await _services.Store.FindSessionAsync(session.Id, CancellationToken.None);
+            if (record is not null && _services.Time.GetUtcNow() - record.LastSeen <= _services.Config.Current.Sessions.Idle)
+            {
+                Forget(session);
+                await session.EndAsync(StreamReason.SessionExpired);
+                return;
+            }
+        }
+        catch (StoreException)
+        {
+            // Asked again with the next look.
+            return;
+        }
+
+        await EndAsync(session, StreamReason.SessionExpired);
+    }
+
     private void ListenToPeers()
     {
         var peers = _services.Peers;

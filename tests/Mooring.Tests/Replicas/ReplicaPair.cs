@@ -1,3 +1,4 @@
+using Mooring.Configuration;
 using Mooring.Replicas;
 
 namespace Mooring.Tests.Replicas;
@@ -17,12 +18,12 @@ internal sealed class ReplicaPair : IAsyncDisposable
 
     public FakeUpstream Upstream => A.Upstream;
 
-    public static async Task<ReplicaPair> StartAsync(FakeUpstream? upstream = null)
+    public static async Task<ReplicaPair> StartAsync(FakeUpstream? upstream = null, Func<MooringConfig, MooringConfig>? config = null)
     {
         var clock = new FakeClock();
         var store = SharedStore.On(clock);
         upstream ??= new FakeUpstream().Hold("slow");
-        var options = new FixtureOptions { Clock = clock, Shared = store };
+        var options = new FixtureOptions { Clock = clock, Shared = store, Config = config ?? (c => c) };
         var pair = new ReplicaPair(await GatewayFixture.StartAsync(options, upstream), await GatewayFixture.StartAsync(options, upstream), store);
         await pair.UntilAsync(() => pair.A.Get<Peers>().Others.Count == 1 && pair.B.Get<Peers>().Others.Count == 1, "the two know of each other");
         return pair;

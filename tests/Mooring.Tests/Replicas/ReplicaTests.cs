@@ -1,4 +1,5 @@
 using System.Net;
+using Mooring.Configuration;
 using Mooring.Replicas;
 using Mooring.Stores;
 using Xunit;
@@ -256,6 +257,40 @@ public sealed class ReplicaTests
 
         Assert.Equal(names, (pair.A.Get<Peers>().Name, pair.B.Get<Peers>().Name));
     }
+
+    [Fact]
+    public async Task Idle_HereButUsedAtTheOther_IsOnlyLetGoOfHere()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: Briefly);
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        var there = ReplicaPair.At(pair.B, client);
+        for (var i = 0; i < 4; i++)
+        {
+            await pair.PassAsync(TimeSpan.FromSeconds(25));
+            await there.ResultAsync("echo");
+        }
+
+        await pair.UntilAsync(() => pair.A.Sessions.Count == 0, "it is let go of");
+        Assert.Equal("nothing", (await there.ResultAsync("echo")).Text());
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+    }
+
+    [Fact]
+    public async Task Idle_Everywhere_EndsWithItsLinks()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: Briefly);
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        var link = pair.A.Session(client).Links.Open[0].SessionId!;
+
+        await pair.PassAsync(TimeSpan.FromSeconds(100));
+
+        await pair.UntilAsync(() => pair.A.Sessions.Count == 0 && !pair.Upstream.Sessions.Contains(link), "the session and its link are over");
+        Assert.Null(await pair.Store.Store.FindSessionAsync(client.SessionId!, CancellationToken.None));
+    }
+
+    private static MooringConfig Briefly(MooringConfig config) => config with { Sessions = config.Sessions with { Idle = TimeSpan.FromSeconds(70) } };
 
     [Fact]
     public async Task Stopped_Replica_IsGoneAtOnce()

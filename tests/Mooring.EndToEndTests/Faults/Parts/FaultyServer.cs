@@ -17,7 +17,7 @@ namespace Mooring.EndToEndTests.Faults.Parts;
 /// </summary>
 /// <remarks>
 /// Tools: <c>echo</c> answers its text; <c>hold</c> answers it once <see cref="Release"/> was called; <c>talk</c> sends a log message at
-/// once, its progress as told by <see cref="Progress"/>, and then does as hold; <c>ask</c> asks the client for a name and answers it.
+/// once, its progress as told by <see cref="Progress"/>, and then does as hold; <c>ask</c>, which no list shows, asks the client for a name and answers it.
 /// </remarks>
 internal sealed class FaultyServer : IAsyncDisposable
 {
@@ -39,7 +39,7 @@ internal sealed class FaultyServer : IAsyncDisposable
     public Uri Url => new($"http://127.0.0.1:{Port.ToString(CultureInfo.InvariantCulture)}/mcp");
 
     /// <summary>Names of the tools; a change is announced by <see cref="Announce"/>.</summary>
-    public IReadOnlyList<string> Tools { get; set; } = ["echo", "hold", "talk", "ask"];
+    public IReadOnlyList<string> Tools { get; set; } = ["echo", "hold", "talk"];
 
     /// <summary>Takes every request and answers none.</summary>
     public bool Hangs { get; set; }
