@@ -25,7 +25,8 @@ internal sealed class ReplicaPair : IAsyncDisposable
         upstream ??= new FakeUpstream().Hold("slow");
         var options = new FixtureOptions { Clock = clock, Shared = store, Config = config ?? (c => c) };
         var pair = new ReplicaPair(await GatewayFixture.StartAsync(options, upstream), await GatewayFixture.StartAsync(options, upstream), store);
-        await pair.UntilAsync(() => pair.A.Get<Peers>().Others.Count == 1 && pair.B.Get<Peers>().Others.Count == 1, "the two know of each other");
+        var (a, b) = (pair.A.Get<Peers>(), pair.B.Get<Peers>());
+        await pair.UntilAsync(() => a.Others.SequenceEqual([b.Name]) && b.Others.SequenceEqual([a.Name]), "the two know of each other");
         return pair;
     }
 
