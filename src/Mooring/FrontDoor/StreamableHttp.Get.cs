@@ -109,6 +109,7 @@ internal sealed partial class StreamableHttp
             if (live.Kind == StreamKind.Get)
             {
                 await session.Outbox.ListenHereAsync(live.Id);
+                LookAgain(live);
             }
 
             await ShowAsync(context, live, from.Sequence, session, hasGap: gap && from.IsGet);
@@ -178,13 +179,29 @@ internal sealed partial class StreamableHttp
 
         await session.Outbox.ListenHereAsync(record.StreamId);
         var stream = session.Outbox.Adopt(services.KnownStream(session, record, from.Sequence, rest.Last));
-        if (services.Peers.IsShared)
+        LookAgain(stream);
+        await ShowAsync(context, stream, from.Sequence, session, hasGap: gap);
+    }
+
+    /// <summary>
+    /// Another replica may have written to the stream since it was here, and may still do until it has heard that the stream moved: what it wrote
+    /// counts before anything is written or shown here, and is looked for once more soon, in case its signal is lost.
+    /// </summary>
+    private void LookAgain(EventStream stream)
+    {
+        if (!services.Peers.IsShared)
         {
-            // The replica that had it before may have written one more event just now.
-            stream.CatchUp();
+            return;
         }
 
-        await ShowAsync(context, stream, from.Sequence, session, hasGap: gap);
+        stream.CatchUp();
+        _ = LaterAsync();
+
+        async Task LaterAsync()
+        {
+            await Task.Delay(FollowLook * 3, services.Time);
+            stream.CatchUp();
+        }
     }
 
     private async Task OpenWithGapAsync(HttpContext context, Session session)
