@@ -133,6 +133,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             return;
         }
 
+        session.Seen();
         Run!(session, Frame.Parse(letter.Body.ToArray()), reply);
     }
 

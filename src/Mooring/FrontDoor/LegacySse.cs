@@ -64,6 +64,8 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
                 await session.Outbox.AddAsync(stream);
             }
 
+            session.Links.Resume(listens: true);
+
             await connection.RunAsync();
         }
         finally

@@ -64,6 +64,7 @@ internal sealed partial class StreamableHttp
         await stream.SettleAsync();
         await session.Outbox.ListenHereAsync(stream.Id);
         await session.Outbox.AddAsync(stream);
+        session.Links.Resume(listens: true);
         await connection.RunAsync();
     }
 
@@ -109,6 +110,7 @@ internal sealed partial class StreamableHttp
             if (live.Kind == StreamKind.Get)
             {
                 await session.Outbox.ListenHereAsync(live.Id);
+                session.Links.Resume(listens: true);
                 LookAgain(live);
             }
 
@@ -179,6 +181,7 @@ internal sealed partial class StreamableHttp
 
         await session.Outbox.ListenHereAsync(record.StreamId);
         var stream = session.Outbox.Adopt(services.KnownStream(session, record, from.Sequence, rest.Last));
+        session.Links.Resume(listens: true);
         LookAgain(stream);
         await ShowAsync(context, stream, from.Sequence, session, hasGap: gap);
     }

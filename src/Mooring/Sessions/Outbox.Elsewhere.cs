@@ -13,7 +13,7 @@ namespace Mooring.Sessions;
 /// </content>
 internal sealed partial class Outbox
 {
-    /// <summary>Kind of letter: one line for the stream of a session. Its subject is how often it was passed on.</summary>
+    /// <summary>Kind of letter: one line for the stream of a session. Its subject is how often it was passed on, and the server's event it was made of.</summary>
     public const string SayLetter = "say";
 
     /// <summary>A line that was passed on so often waits a while: the replicas do not agree yet who has the stream.</summary>
@@ -131,13 +131,16 @@ internal sealed partial class Outbox
     }
 
     /// <summary>Takes a line that another replica passed on.</summary>
-    public void Take(byte[] line, int hops)
+    /// <param name="line">The message.</param>
+    /// <param name="subject">The letter's.</param>
+    public void Take(byte[] line, string subject)
     {
+        var (hops, origin) = ParseSubject(subject);
         lock (_gate)
         {
             if (HolderLocked is not null)
             {
-                _backlog.AddLast(new Waiting(line, hops));
+                _backlog.AddLast(new Waiting(line, hops, origin));
                 _backlogBytes += line.Length;
                 if (hops < MostHops)
                 {
@@ -158,7 +161,7 @@ internal sealed partial class Outbox
                 return;
             }
 
-            SendLocked(line);
+            SendLocked(line, origin);
         }
     }
 
@@ -205,7 +208,7 @@ internal sealed partial class Outbox
             var isTaken = false;
             try
             {
-                isTaken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, (next.Hops + 1).ToString(CultureInfo.InvariantCulture), next.Line));
+                isTaken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, SubjectOf(next), next.Line));
             }
             finally
             {
@@ -229,6 +232,14 @@ internal sealed partial class Outbox
             }
         }
     }
+
+    private static string SubjectOf(Waiting waiting) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{waiting.Hops + 1}{(waiting.Origin is { } o ? $" {o.Server} {Uri.EscapeDataString(o.UpstreamSessionId)} {Uri.EscapeDataString(o.EventId)}" : "")}");
+
+    private static (int Hops, EventOrigin? Origin) ParseSubject(string subject) => subject.Split(' ') is [var hops, var server, var session, var id]
+        ? (int.Parse(hops, CultureInfo.InvariantCulture), new EventOrigin(server, Uri.UnescapeDataString(session), Uri.UnescapeDataString(id)))
+        : (int.Parse(subject, CultureInfo.InvariantCulture), null);
 
     /// <summary>The name is another one, or the store did not take what it was told: unless the stream is elsewhere meanwhile, it is told again.</summary>
     private async Task TellAgainAsync(string streamId)
@@ -315,7 +326,7 @@ internal sealed partial class Outbox
                     lock (_gate)
                     {
                         // Bounded by what a log may hold.
-                        _backlog.AddLast(new Waiting(record.Body.ToArray(), Hops: 0));
+                        _backlog.AddLast(new Waiting(record.Body.ToArray(), Hops: 0, Origin: null));
                         _backlogBytes += record.Body.Length;
                         FlushLocked();
                     }

@@ -44,11 +44,13 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     }
 
     /// <summary>Sends a message that stands on one line.</summary>
-    public void Send(byte[] line)
+    /// <param name="line">The message.</param>
+    /// <param name="origin">The server's event it was made of, where that had an id.</param>
+    public void Send(byte[] line, EventOrigin? origin = null)
     {
         lock (_gate)
         {
-            SendLocked(line);
+            SendLocked(line, origin);
         }
     }
 
@@ -257,16 +259,16 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         from.Finish(StreamState.Finished);
     }
 
-    private void SendLocked(byte[] line)
+    private void SendLocked(byte[] line, EventOrigin? origin = null)
     {
         // Behind what waits already, so that everything comes in order.
         if (HolderLocked is null && _backlog.Count == 0 && NewestLocked() is { } stream)
         {
-            stream.Append(line);
+            stream.Append(line, origin: origin);
             return;
         }
 
-        if (KeepLocked(line))
+        if (KeepLocked(new Waiting(line, Hops: 0, origin)))
         {
             FlushLocked();
         }
@@ -275,16 +277,16 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     private EventStream? NewestLocked() =>
         _streams.FindLast(s => s.IsAttached) ?? _streams.FindLast(s => s.IsResumable || session.IsLegacySse);
 
-    private bool KeepLocked(byte[] line)
+    private bool KeepLocked(Waiting waiting)
     {
-        if (_backlogBytes + line.Length > BacklogLimit)
+        if (_backlogBytes + waiting.Line.Length > BacklogLimit)
         {
             services.Streams.Dropped("backlog_full");
             return false;
         }
 
-        _backlog.AddLast(new Waiting(line, Hops: 0));
-        _backlogBytes += line.Length;
+        _backlog.AddLast(waiting);
+        _backlogBytes += waiting.Line.Length;
         return true;
     }
 
@@ -314,7 +316,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     {
         foreach (var waiting in _backlog)
         {
-            stream.Append(waiting.Line);
+            stream.Append(waiting.Line, origin: waiting.Origin);
             _backlogBytes -= waiting.Line.Length;
         }
 
@@ -323,5 +325,6 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
     /// <param name="Line">One message.</param>
     /// <param name="Hops">How many replicas have passed it on.</param>
-    private readonly record struct Waiting(byte[] Line, int Hops);
+    /// <param name="Origin">The server's event it was made of.</param>
+    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin);
 }

@@ -296,10 +296,22 @@ internal sealed class Session
     /// <summary>Ends everything of the session in this process; its record is the table's business.</summary>
     public async Task EndAsync(StreamReason reason)
     {
+        EndHere(reason);
+        await Links.DisposeAsync();
+    }
+
+    /// <summary>As <see cref="EndAsync"/>, but other replicas go on with it, and with its links.</summary>
+    public async Task LeaveAsync()
+    {
+        EndHere(StreamReason.SessionExpired);
+        await Links.LeaveAsync();
+    }
+
+    private void EndHere(StreamReason reason)
+    {
         IsEnded = true;
         ForEachCall(call => call.Abandon("the session ended", byClient: true));
         Outbox.End(reason);
-        await Links.DisposeAsync();
     }
 
     /// <param name="Revision">Of the record here.</param>

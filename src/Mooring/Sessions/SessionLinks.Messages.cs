@@ -1,6 +1,7 @@
 using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Routing;
+using Mooring.Stores;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -8,7 +9,7 @@ namespace Mooring.Sessions;
 /// <content>What servers say of their own accord, on its way to the client.</content>
 internal sealed partial class SessionLinks
 {
-    public void OnMessage(Link link, Frame frame, PendingRequest? related)
+    public void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null)
     {
         var call = related as Call;
         if (frame.Kind == FrameKind.Request)
@@ -33,10 +34,10 @@ internal sealed partial class SessionLinks
                 _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value, frame);
                 break;
             case McpMethod.ResourcesUpdated:
-                session.Outbox.Send(Translate(link, new Message(frame).ToLine()));
+                session.Outbox.Send(Translate(link, new Message(frame).ToLine()), origin);
                 break;
             default:
-                Route(link, call, Translate(link, new Message(frame).ToLine()));
+                Route(link, call, Translate(link, new Message(frame).ToLine()), origin);
                 break;
         }
     }
@@ -92,7 +93,7 @@ internal sealed partial class SessionLinks
     }
 
     /// <summary>To the stream of the call it belongs to, else to the one stream for everything else.</summary>
-    private void Route(Link link, Call? call, byte[] line)
+    private void Route(Link link, Call? call, byte[] line, EventOrigin? origin = null)
     {
         call ??= link.TellsRequests ? null : LatestCall(link);
         if (call is not null)
@@ -102,7 +103,7 @@ internal sealed partial class SessionLinks
             return;
         }
 
-        session.Outbox.Send(line);
+        session.Outbox.Send(line, origin);
     }
 
     private Call? LatestCall(Link link) => session.FindCall(c => ReferenceEquals(c.Link, link) && c.Reply.IsConnected);

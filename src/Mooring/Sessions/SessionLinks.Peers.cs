@@ -48,12 +48,161 @@ internal sealed partial class SessionLinks
         }
     }
 
-    /// <summary>Another replica has kept a link anew: what it was shown counts here too.</summary>
+    /// <summary>
+    /// Listens to the server of a link, unless another replica does: two would each pass on what it says, or take the stream from each other.
+    /// It goes on from the last event that is in the session's log, whichever replica wrote that.
+    /// </summary>
+    private async Task ListenAsync(Link link)
+    {
+        if (!link.HasToListen)
+        {
+            return;
+        }
+
+        if (!services.Peers.IsShared)
+        {
+            link.Listen(Heard(link, _known));
+            return;
+        }
+
+        Slot slot;
+        lock (_gate)
+        {
+            slot = SlotLocked(link.Upstream);
+            if (slot.IsClaiming || _disposed)
+            {
+                return;
+            }
+
+            slot.IsClaiming = true;
+        }
+
+        try
+        {
+            var home = await services.Replicas.ClaimHomeAsync(session.Id, link.Upstream.Name, services.Peers.Name);
+            slot.Home = home;
+            if (home != services.Peers.Name)
+            {
+                link.StopListening();
+            }
+            else if (!link.Listens)
+            {
+                link.Listen(Heard(link, await services.Store.FindLinksAsync(session.Id, CancellationToken.None)));
+            }
+        }
+        catch (StoreException)
+        {
+            // With the next look.
+            slot.Home = null;
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                slot.IsClaiming = false;
+            }
+        }
+    }
+
+    private static string? Heard(Link link, IReadOnlyList<LinkRecord> records) =>
+        records.FirstOrDefault(r => r.Server == link.Upstream.Name && r.UpstreamSessionId == link.SessionId)?.Heard;
+
+    /// <summary>Listens where the replica that did is gone, or may have stopped. Part of the heartbeat, once a second.</summary>
+    public void Look()
+    {
+        List<Link>? unheard = null;
+        lock (_gate)
+        {
+            foreach (var slot in _slots ?? [])
+            {
+                if (slot is { Link: { IsUsable: true, HasToListen: true } link, IsClaiming: false }
+                    && (slot.Home is not { } home || !services.Peers.IsAlive(home) || (home == services.Peers.Name) != link.Listens))
+                {
+                    (unheard ??= []).Add(link);
+                }
+            }
+        }
+
+        foreach (var link in unheard ?? [])
+        {
+            _ = ListenAsync(link);
+        }
+    }
+
+    /// <summary>Lets go of the links, which other replicas go on with.</summary>
+    public async Task LeaveAsync()
+    {
+        var all = TakeAll();
+        foreach (var (_, link) in all)
+        {
+            await link.LeaveAsync();
+        }
+
+        await StopListeningAsync(all);
+    }
+
+    private async Task StopListeningAsync(IReadOnlyList<(Slot Slot, Link Link)> links)
+    {
+        var any = false;
+        foreach (var (slot, link) in links.Where(l => l.Link.HasToListen && services.Peers.IsShared && l.Slot.Home == services.Peers.Name))
+        {
+            link.StopListening();
+            slot.Home = null;
+            try
+            {
+                await services.Replicas.ReleaseHomeAsync(session.Id, link.Upstream.Name, services.Peers.Name);
+                any = true;
+            }
+            catch (StoreException e)
+            {
+                Log.LinksNotRead(services.Logger, e);
+            }
+        }
+
+        if (any)
+        {
+            services.Peers.SignalAll(KeptSignal, session.Id);
+        }
+    }
+
+    public async ValueTask<LinkRecord?> FindRenewedAsync(Link link, string? lost)
+    {
+        if (!services.Peers.IsShared)
+        {
+            return null;
+        }
+
+        try
+        {
+            return (await services.Store.FindLinksAsync(session.Id, CancellationToken.None)).FirstOrDefault(record => IsOther(record, link));
+        }
+        catch (StoreException)
+        {
+            return null;
+        }
+    }
+
+    private static bool IsOther(LinkRecord record, Link link) =>
+        record.Server == link.Upstream.Name && record.Fingerprint == link.Upstream.Fingerprint
+        && record.UpstreamSessionId is not null && record.UpstreamSessionId != link.SessionId;
+
+    /// <summary>Another replica has kept a link anew, or stopped to listen: what it was shown counts here too, and so does its session with the server.</summary>
     public async Task ReloadAsync()
     {
         try
         {
-            Restore(await services.Store.FindLinksAsync(session.Id, CancellationToken.None));
+            var records = await services.Store.FindLinksAsync(session.Id, CancellationToken.None);
+            Restore(records);
+            foreach (var link in Open.Where(l => l.HasToListen))
+            {
+                if (records.FirstOrDefault(record => IsOther(record, link)) is { } other)
+                {
+                    link.StopListening();
+                    link.Adopt(other);
+                }
+
+                ForgetHome(link.Upstream);
+            }
         }
         catch (StoreException e)
         {

@@ -33,13 +33,14 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
-    /// <summary>Subscriptions of a session that is back from the store must not wait for its next call.</summary>
-    public void Resume()
+    /// <summary>What a session that is back from the store wants to hear must not wait for its next call.</summary>
+    /// <param name="listens">Whether its client listens now: to all that it used before, not only to what it subscribed to.</param>
+    public void Resume(bool listens = false)
     {
         foreach (var upstream in services.Upstreams.All.Where(u => session.Server is null || session.Server == u.Name))
         {
             var subscribes = session.SubscriptionsAt(upstream).Any();
-            if (upstream.IsPerSession && subscribes)
+            if (upstream.IsPerSession && (subscribes || (listens && _known.Any(link => link.Server == upstream.Name))))
             {
                 _ = OpenAsync(upstream, CancellationToken.None).AsTask();
             }
@@ -136,6 +137,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public async Task OnOpenedAsync(Link link, bool again)
     {
+        _ = ListenAsync(link);
         services.Catalogue.Save(link.Upstream.Name, session.Lists.Key(link.Upstream), link.InitializeResult);
         bool isNew;
         lock (_gate)
@@ -157,9 +159,10 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public void OnClosed(Link link, string why)
     {
+        Slot? slot;
         lock (_gate)
         {
-            var slot = _slots?.Find(s => ReferenceEquals(s.Link, link));
+            slot = _slots?.Find(s => ReferenceEquals(s.Link, link));
             if (slot is null)
             {
                 // Given up already, or never opened.
@@ -168,6 +171,8 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
             slot.Link = null;
         }
+
+        _ = StopListeningAsync([(slot, link)]);
 
         foreach (var line in session.Questions.Forget(link))
         {
@@ -192,20 +197,20 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public async ValueTask DisposeAsync()
     {
-        List<Slot> slots;
+        foreach (var (_, link) in TakeAll())
+        {
+            await link.DisposeAsync();
+        }
+    }
+
+    private List<(Slot Slot, Link Link)> TakeAll()
+    {
         lock (_gate)
         {
             _disposed = true;
-            slots = _slots ?? [];
+            List<(Slot, Link)> all = _slots is null ? [] : [.. _slots.Where(s => s.Link is not null).Select(s => (s, s.Link!))];
             _slots = null;
-        }
-
-        foreach (var slot in slots)
-        {
-            if (slot.Link is { } link)
-            {
-                await link.DisposeAsync();
-            }
+            return all;
         }
     }
 
@@ -337,8 +342,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
         public Task<(Link?, string)>? Opening { get; set; }
 
-        /// <summary>The replica that has the link, where it cannot move; null while that is not known.</summary>
+        /// <summary>The replica that has the link, where it cannot move, or else the one that listens to the server; null while that is not known.</summary>
         public string? Home { get; set; }
+
+        /// <summary>Whether it is being asked who listens.</summary>
+        public bool IsClaiming { get; set; }
 
         /// <summary>Whether this process ever had a link; what the store knows is then older.</summary>
         public bool WasOpened { get; set; }

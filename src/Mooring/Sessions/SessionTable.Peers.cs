@@ -1,4 +1,3 @@
-using System.Globalization;
 using Mooring.Replicas;
 using Mooring.Stores;
 using Mooring.Streams;
@@ -55,7 +54,7 @@ internal sealed partial class SessionTable
             if (record is not null && _services.Time.GetUtcNow() - record.LastSeen <= _services.Config.Current.Sessions.Idle)
             {
                 Forget(session);
-                await session.EndAsync(StreamReason.SessionExpired);
+                await session.LeaveAsync();
                 return;
             }
         }
@@ -77,6 +76,7 @@ internal sealed partial class SessionTable
         foreach (var session in All)
         {
             session.Outbox.Look();
+            session.Links.Look();
             if (Volatile.Read(ref _confirming) < ConfirmAtOnce
                 && (session.IsDoubted || session.Unconfirmed > MaxStale)
                 && (session.Connections > 0 || session.Outbox.HasBacklog || session.HasCalls))
@@ -106,7 +106,7 @@ internal sealed partial class SessionTable
         {
             if (await ForPeerAsync(letter.Session) is { } session)
             {
-                session.Outbox.Take(letter.Body.ToArray(), int.Parse(letter.Subject, CultureInfo.InvariantCulture));
+                session.Outbox.Take(letter.Body.ToArray(), letter.Subject);
             }
         });
         peers.OnLetter(Outbox.FollowLetter, letter =>

@@ -8,7 +8,7 @@ namespace Mooring.Sessions;
 /// <content>What servers say on links that belong to no single session, on its way to whom it concerns.</content>
 internal sealed partial class SharedLinks
 {
-    public void OnMessage(Link link, Frame frame, PendingRequest? related)
+    public void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null)
     {
         if (frame.Kind == FrameKind.Request)
         {

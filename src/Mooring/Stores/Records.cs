@@ -82,6 +82,12 @@ internal sealed record LinkRecord
 
     /// <summary>Lists that this link alone was shown, one JSON object with a list's raw result under each kind; empty: it was shown what everybody is.</summary>
     public ReadOnlyMemory<byte> OwnLists { get; init; }
+
+    /// <summary>
+    /// Id of the last event of the server's own stream that is in the log of the session, to listen from there; null: none. Kept by the store:
+    /// an appended event moves it (<see cref="EventRecord.Origin"/>), a saved link does not, unless its <see cref="UpstreamSessionId"/> is another.
+    /// </summary>
+    public string? Heard { get; init; }
 }
 
 internal enum StreamKind
@@ -139,8 +145,15 @@ internal sealed record StreamRecord
 /// <param name="Body">The JSON-RPC message, raw UTF-8; empty for a primer.</param>
 /// <param name="Written">When it was appended.</param>
 /// <param name="RequestId">The client request (raw JSON token) this event answers; null for anything but a response.</param>
+/// <param name="Origin">The server's event it was made of, where that had an id: the link remembers it in the same transaction. Not read back.</param>
 internal sealed record EventRecord(
-    string SessionId, string StreamId, long Sequence, ReadOnlyMemory<byte> Body, DateTimeOffset Written, string? RequestId = null);
+    string SessionId, string StreamId, long Sequence, ReadOnlyMemory<byte> Body, DateTimeOffset Written, string? RequestId = null, EventOrigin? Origin = null);
+
+/// <summary>An event that a server sent of its own accord, on the stream of its session.</summary>
+/// <param name="Server">The upstream.</param>
+/// <param name="UpstreamSessionId">As in <see cref="LinkRecord.UpstreamSessionId"/>: an id means nothing in another session.</param>
+/// <param name="EventId">The server's id of the event.</param>
+internal sealed record EventOrigin(string Server, string UpstreamSessionId, string EventId);
 
 /// <summary>One last known good answer of an upstream (its InitializeResult or a list).</summary>
 /// <param name="Server">The upstream.</param>

@@ -32,8 +32,8 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
     }
 
-    public EventRecord Record(string stream, long sequence, ReadOnlyMemory<byte> body, string? requestId) =>
-        new(sessionId, stream, sequence, body, time.GetUtcNow(), requestId);
+    public EventRecord Record(string stream, long sequence, ReadOnlyMemory<byte> body, string? requestId, EventOrigin? origin = null) =>
+        new(sessionId, stream, sequence, body, time.GetUtcNow(), requestId, origin);
 
     /// <summary>Appends and waits for the commit; false when the store failed: the event may be sent, but without an id.</summary>
     public async Task<bool> AppendAsync(EventRecord record, StreamState? state)

@@ -10,7 +10,7 @@ internal sealed partial class EventStream
     {
         while (true)
         {
-            var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId);
+            var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId, step.Origin);
             try
             {
                 if (!await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null))

@@ -75,14 +75,15 @@ internal sealed partial class EventStream
     /// <param name="line">The JSON-RPC message.</param>
     /// <param name="requestId">The client request it answers, if it is a response.</param>
     /// <param name="finishes">Whether nothing follows it; the connection then ends.</param>
-    public void Append(byte[] line, string? requestId = null, bool finishes = false)
+    /// <param name="origin">The server's event it was made of.</param>
+    public void Append(byte[] line, string? requestId = null, bool finishes = false, EventOrigin? origin = null)
     {
         if (finishes)
         {
             _finished = true;
         }
 
-        Enqueue(new MessageStep(line, requestId, finishes));
+        Enqueue(new MessageStep(line, requestId, finishes, origin));
     }
 
     /// <inheritdoc cref="StepRoom.IsFree"/>
@@ -316,13 +317,15 @@ internal sealed partial class EventStream
         public Action<string?> Opened => opened;
     }
 
-    private sealed class MessageStep(byte[] line, string? requestId, bool finishes) : Step
+    private sealed class MessageStep(byte[] line, string? requestId, bool finishes, EventOrigin? origin) : Step
     {
         public byte[] Line => line;
 
         public string? RequestId => requestId;
 
         public bool Finishes => finishes;
+
+        public EventOrigin? Origin => origin;
 
         public override int Bytes => line.Length;
     }

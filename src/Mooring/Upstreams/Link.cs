@@ -1,4 +1,5 @@
 using Mooring.Protocol;
+using Mooring.Stores;
 
 namespace Mooring.Upstreams;
 
@@ -9,13 +10,17 @@ internal interface ILinkOwner
     /// <param name="link">Where it came from; requests are answered with <see cref="Link.SendAsync"/>.</param>
     /// <param name="frame">The message.</param>
     /// <param name="related">The request on whose stream it came; null when the channel cannot tell.</param>
-    void OnMessage(Link link, Frame frame, PendingRequest? related);
+    /// <param name="origin">Where on the server's own stream it stood, if it had an id there.</param>
+    void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null);
 
     /// <summary>Completes when what the owner heard so far is far enough on its way to its clients.</summary>
     Task ReadyAsync() => Task.CompletedTask;
 
     /// <summary>The link was opened, or opened anew after its server forgot it: level and subscriptions are to be applied.</summary>
     Task OnOpenedAsync(Link link, bool again);
+
+    /// <summary>Another gateway process has already made a new session with the server of a link that lost the one named; null: nobody has.</summary>
+    ValueTask<LinkRecord?> FindRenewedAsync(Link link, string? lost) => ValueTask.FromResult<LinkRecord?>(null);
 
     /// <summary>The link is of no more use; the next request opens another.</summary>
     void OnClosed(Link link, string why);
@@ -58,6 +63,31 @@ internal abstract class Link : IAsyncDisposable
 
     /// <summary>Whether the link tells which request a message of the server belongs to; one that does not leaves it to a guess.</summary>
     public abstract bool TellsRequests { get; }
+
+    /// <summary>Whether what the server says of its own accord has to be asked for (<see cref="Listen"/>), and can be at one gateway process only.</summary>
+    public virtual bool HasToListen => false;
+
+    /// <summary>Whether it is asked for here.</summary>
+    public virtual bool Listens => true;
+
+    /// <summary>Asks from now on for what the server says of its own accord.</summary>
+    /// <param name="after">The server's id of the last event that is known; null: from now on.</param>
+    public virtual void Listen(string? after)
+    {
+    }
+
+    /// <summary>Leaves it to another gateway process.</summary>
+    public virtual void StopListening()
+    {
+    }
+
+    /// <summary>Goes on with another session of the same server, which another gateway process has made.</summary>
+    public virtual void Adopt(LinkRecord record)
+    {
+    }
+
+    /// <summary>Gives the link up and leaves the session with the server as it is: another gateway process goes on with it.</summary>
+    public virtual ValueTask LeaveAsync() => DisposeAsync();
 
     /// <summary>Sends a request and waits for how it ends.</summary>
     public abstract ValueTask<Attempt> CallAsync(PendingRequest request);

@@ -199,7 +199,6 @@ internal sealed partial class Upstream : IAsyncDisposable
             var why = await link.OpenAsync(known?.UpstreamSessionId, known?.InitializeResult ?? default, Parse(known?.Version), cancel);
             if (why is null)
             {
-                link.Listen();
                 return (link, "");
             }
 

@@ -319,7 +319,7 @@ public sealed class LineServerTests
             }
         }
 
-        public void OnMessage(Link link, Frame frame, PendingRequest? related) => frame.Dispose();
+        public void OnMessage(Link link, Frame frame, PendingRequest? related, Mooring.Stores.EventOrigin? origin = null) => frame.Dispose();
 
         public Task OnOpenedAsync(Link link, bool again) => Task.CompletedTask;
 

@@ -311,4 +311,43 @@ public abstract partial class StoreContractTests
 
     private async Task<long> TrimmedToAsync(string stream = "stream", string session = "session") =>
         (await _store.FindStreamAsync(session, stream, Cancel))!.TrimmedTo;
+
+    [Fact]
+    public async Task AppendEvent_WithItsOrigin_IsRememberedByTheLink()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveSessionAsync(Session("other"));
+        await _store.SaveLinkAsync(Link());
+        await _store.SaveLinkAsync(Link() with { Server = "mail" });
+        await _store.SaveLinkAsync(Link() with { SessionId = "other" });
+        await _store.OpenStreamAsync(Call(), Event(1));
+        Assert.All(await _store.FindLinksAsync("session", Cancel), link => Assert.Null(link.Heard));
+
+        var upstream = Link().UpstreamSessionId!;
+        await Task.WhenAll(
+            _store.AppendEventAsync(Event(2) with { Origin = new("files", upstream, "e 1") }),
+            _store.AppendEventAsync(Event(3) with { Origin = new("files", upstream, "e 2") }),
+            _store.AppendEventAsync(Event(4)),
+            _store.AppendEventAsync(Event(5) with { Origin = new("mail", "of another session", "e 9") }));
+
+        Assert.Equal([("files", "e 2"), ("mail", null)], (await _store.FindLinksAsync("session", Cancel)).Select(link => (link.Server, link.Heard)));
+        Assert.Null(Assert.Single(await _store.FindLinksAsync("other", Cancel)).Heard);
+    }
+
+    [Fact]
+    public async Task SaveLink_OfTheSameSession_KeepsWhatWasHeardAndOfAnotherForgetsIt()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        await _store.OpenStreamAsync(Call(), Event(1));
+        await _store.AppendEventAsync(Event(2) with { Origin = new("files", Link().UpstreamSessionId!, "e1") });
+
+        await _store.SaveLinkAsync(Link() with { Version = "2025-03-26", Heard = "not a saver's to say" });
+        var same = Assert.Single(await _store.FindLinksAsync("session", Cancel));
+        await _store.SaveLinkAsync(Link() with { UpstreamSessionId = "another" });
+        var other = Assert.Single(await _store.FindLinksAsync("session", Cancel));
+
+        Assert.Equal(("2025-03-26", "e1"), (same.Version, same.Heard));
+        Assert.Null(other.Heard);
+    }
 }

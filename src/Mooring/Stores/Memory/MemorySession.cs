@@ -24,8 +24,12 @@ internal sealed class MemorySession(SessionRecord record)
             throw new InvalidOperationException($"Event {record.Sequence} of stream {record.StreamId} was appended before.");
         }
 
-        _events.Add(record with { Body = record.Body.ToArray() });
+        _events.Add(record with { Body = record.Body.ToArray(), Origin = null });
         _bytes += record.Body.Length;
+        if (record.Origin is { } origin && Links.GetValueOrDefault(origin.Server) is { } link && link.UpstreamSessionId == origin.UpstreamSessionId)
+        {
+            Links[origin.Server] = link with { Heard = origin.EventId };
+        }
     }
 
     public void SetState(string streamId, StreamState state, DateTimeOffset changed)

@@ -117,7 +117,12 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
     }
 
     public Task SaveLinkAsync(LinkRecord link) => With(
-        link.SessionId, session => session.Links[link.Server] = link with { InitializeResult = link.InitializeResult.ToArray(), OwnLists = link.OwnLists.ToArray() });
+        link.SessionId, session => session.Links[link.Server] = link with
+        {
+            InitializeResult = link.InitializeResult.ToArray(),
+            OwnLists = link.OwnLists.ToArray(),
+            Heard = session.Links.GetValueOrDefault(link.Server) is { } known && known.UpstreamSessionId == link.UpstreamSessionId ? known.Heard : null,
+        });
 
     public Task DeleteLinkAsync(string sessionId, string server) => With(sessionId, session => session.Links.Remove(server));
 

@@ -45,10 +45,11 @@ internal static class EventRows
         [
             """
             with input as (
-                select * from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::smallint[])
-                with ordinality as i (session_id, stream_id, sequence, written, request_id, body, state, place)),
+                select * from unnest(
+                    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::smallint[], $8::text[], $9::text[], $10::text[])
+                with ordinality as i (session_id, stream_id, sequence, written, request_id, body, state, server, server_session, server_event, place)),
             owned as materialized (
-                select i.sequence, i.written, i.request_id, i.body, i.state, i.place, t.session, t.n as stream
+                select i.sequence, i.written, i.request_id, i.body, i.state, i.server, i.server_session, i.server_event, i.place, t.session, t.n as stream
                 from input i join mooring.sessions s on s.id = i.session_id
                 join mooring.streams t on t.session = s.n and t.stream_id = i.stream_id),
             added as (
@@ -61,14 +62,22 @@ internal static class EventRows
                     select distinct on (o.stream) o.stream, o.state, o.written
                     from owned o join added a on a.stream = o.stream and a.sequence = o.sequence
                     where o.state is not null order by o.stream, o.place desc) c
-                where t.n = c.stream)
+                where t.n = c.stream),
+            heard as (
+                update mooring.links l set heard = h.server_event
+                from (
+                    select distinct on (o.session, o.server) o.session, o.server, o.server_session, o.server_event
+                    from owned o join added a on a.stream = o.stream and a.sequence = o.sequence
+                    where o.server is not null order by o.session, o.server, o.place desc) h
+                where l.session = h.session and l.server = h.server and l.upstream_session_id = h.server_session)
             select o.place, exists (select from added a where a.stream = o.stream and a.sequence = o.sequence) from owned o
             """,
         ],
         HasRows = true,
         Parameters = static (to, all) => to.Texts(all, one => one.Record.SessionId).Texts(all, one => one.Record.StreamId)
             .Numbers(all, one => one.Record.Sequence).Numbers(all, one => one.Record.Written.UtcTicks)
-            .Texts(all, one => one.Record.RequestId).Bodies(all, one => one.Record.Body.ToArray()).Smalls(all, one => (short?)one.State),
+            .Texts(all, one => one.Record.RequestId).Bodies(all, one => one.Record.Body.ToArray()).Smalls(all, one => (short?)one.State)
+            .Texts(all, one => one.Record.Origin?.Server).Texts(all, one => one.Record.Origin?.UpstreamSessionId).Texts(all, one => one.Record.Origin?.EventId),
         Result = static row => row.GetBoolean(1) ? WriteOutcome.Done : WriteOutcome.WasThere,
         Identity = static one => (one.Record.SessionId, one.Record.StreamId, one.Record.Sequence),
         Refusal = static (one, outcome) => outcome == WriteOutcome.WasThere

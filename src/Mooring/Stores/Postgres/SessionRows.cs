@@ -15,7 +15,7 @@ internal static class SessionRows
     internal const string CountSql = "select count(*) from mooring.sessions";
 
     internal const string FindLinksSql = """
-        select server, upstream_session_id, version, initialize_result, fingerprint, own_lists from mooring.links
+        select server, upstream_session_id, version, initialize_result, fingerprint, own_lists, heard from mooring.links
         where session = (select n from mooring.sessions where id = $1) order by server
         """;
 
@@ -104,6 +104,7 @@ internal static class SessionRows
             insert into mooring.links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists)
             select n, $2, $3, $4, $5, $6, $7 from own
             on conflict (session, server) do update set
+                heard = case when links.upstream_session_id is not distinct from excluded.upstream_session_id then links.heard end,
                 upstream_session_id = excluded.upstream_session_id, version = excluded.version,
                 initialize_result = excluded.initialize_result, fingerprint = excluded.fingerprint, own_lists = excluded.own_lists
             """,
@@ -145,5 +146,6 @@ internal static class SessionRows
         InitializeResult = row.Bytes(3),
         Fingerprint = row.Text(4),
         OwnLists = row.Bytes(5),
+        Heard = row.TextOrNull(6),
     };
 }

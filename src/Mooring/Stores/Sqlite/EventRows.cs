@@ -32,6 +32,11 @@ internal static class EventRows
         }
 
         Insert(database, numbers.Session, numbers.Stream, record);
+        if (record.Origin is { } origin)
+        {
+            SessionRows.Hear(database, numbers.Session, origin);
+        }
+
         if (arguments.State is { } state)
         {
             StreamRows.SetState(database, numbers.Stream, state, record.Written);

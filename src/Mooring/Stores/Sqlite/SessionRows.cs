@@ -145,7 +145,7 @@ internal static class SessionRows
     public static IReadOnlyList<LinkRecord> FindLinks(SqliteDatabase database, string sessionId)
     {
         using var find = database.Use("""
-            select server, upstream_session_id, version, initialize_result, fingerprint, own_lists from links
+            select server, upstream_session_id, version, initialize_result, fingerprint, own_lists, heard from links
             where session = (select n from sessions where id = ?) order by server
             """);
         find.Bind(sessionId);
@@ -161,6 +161,7 @@ internal static class SessionRows
                 InitializeResult = find.Bytes(3),
                 Fingerprint = find.Text(4),
                 OwnLists = find.Bytes(5),
+                Heard = find.TextOrNull(6),
             });
         }
 
@@ -175,12 +176,22 @@ internal static class SessionRows
         }
 
         using var save = database.Use("""
-            insert or replace into links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists)
+            insert into links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists)
             values (?, ?, ?, ?, ?, ?, ?)
+            on conflict (session, server) do update set
+                heard = case when upstream_session_id is excluded.upstream_session_id then heard end,
+                upstream_session_id = excluded.upstream_session_id, version = excluded.version,
+                initialize_result = excluded.initialize_result, fingerprint = excluded.fingerprint, own_lists = excluded.own_lists
             """);
         save.Bind(session).Bind(link.Server).Bind(link.UpstreamSessionId).Bind(link.Version)
             .Bind(link.InitializeResult.Span).Bind(link.Fingerprint).Bind(link.OwnLists.Span);
         return save.Run() > 0;
+    }
+
+    public static bool Hear(SqliteDatabase database, long session, EventOrigin origin)
+    {
+        using var hear = database.Use("update links set heard = ? where session = ? and server = ? and upstream_session_id = ?");
+        return hear.Bind(origin.EventId).Bind(session).Bind(origin.Server).Bind(origin.UpstreamSessionId).Run() > 0;
     }
 
     public static bool DeleteLink(SqliteDatabase database, (string SessionId, string Server) link)

@@ -1,5 +1,6 @@
 using System.Net;
 using Mooring.Protocol;
+using Mooring.Stores;
 
 namespace Mooring.Upstreams.Http;
 
@@ -12,20 +13,35 @@ internal sealed partial class HttpLink
     private static readonly TimeSpan DefaultRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
+    public override bool HasToListen => true;
+
+    public override bool Listens => _listening is not null;
+
     /// <summary>Opens the standalone GET stream, for what the server says outside of any request.</summary>
-    public void Listen()
+    /// <inheritdoc/>
+    public override void Listen(string? after)
     {
         lock (_gate)
         {
-            if (_listens || _closed)
+            if (_listening is not null || _closed)
             {
                 return;
             }
 
-            _listens = true;
+            _listening = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
+            _ = ListenAsync(new Cursor { Id = after }, _listening.Token);
+        }
+    }
+
+    public override void StopListening()
+    {
+        CancellationTokenSource? listening;
+        lock (_gate)
+        {
+            (listening, _listening) = (_listening, null);
         }
 
-        _ = ListenAsync(_closing.Token);
+        listening?.Cancel();
     }
 
     private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage response, string? session, CancellationToken cancel)
@@ -227,9 +243,10 @@ internal sealed partial class HttpLink
         }
     }
 
-    private async Task ListenAsync(CancellationToken cancel)
+    private async Task ListenAsync(Cursor cursor, CancellationToken cancel)
     {
-        var cursor = new Cursor();
+        // Leave the lock of the caller before anything else happens.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         var listened = _session;
         var pause = DefaultRetry;
         try
@@ -253,13 +270,21 @@ internal sealed partial class HttpLink
                     // 409: somebody else listens on this session, maybe another gateway process that is about to end.
                     else if (status is >= 400 and < 500 and not (404 or 408 or 409 or 429))
                     {
+                        if (cursor.Id is not null)
+                        {
+                            // It keeps its events for a while only; what comes from now on is better than nothing.
+                            Log.CursorRefused(_logger, Upstream.Name, status);
+                            cursor = new Cursor();
+                            continue;
+                        }
+
                         Log.NoGetStream(_logger, Upstream.Name, status);
                         return;
                     }
                 }
                 else
                 {
-                    pause = await RelayAsync(response, cursor, cancel) ? cursor.Retry ?? DefaultRetry : pause;
+                    pause = await RelayAsync(response, session, cursor, cancel) ? cursor.Retry ?? DefaultRetry : pause;
                 }
 
                 await Task.Delay(pause * (0.8 + (Random.Shared.NextDouble() * 0.4)), _time, cancel);
@@ -273,7 +298,7 @@ internal sealed partial class HttpLink
     }
 
     /// <returns>Whether anything came, so that the next try may be soon.</returns>
-    private async Task<bool> RelayAsync(HttpResponseMessage response, Cursor cursor, CancellationToken cancel)
+    private async Task<bool> RelayAsync(HttpResponseMessage response, string? session, Cursor cursor, CancellationToken cancel)
     {
         var any = false;
         using (response)
@@ -293,7 +318,8 @@ internal sealed partial class HttpLink
                     any = true;
                     if (frame.Kind is FrameKind.Request or FrameKind.Notification)
                     {
-                        Owner.OnMessage(this, frame, related: null);
+                        var origin = session is not null && cursor.Id is { Length: > 0 } id ? new EventOrigin(Upstream.Name, session, id) : null;
+                        Owner.OnMessage(this, frame, related: null, origin);
                         await Owner.ReadyAsync().WaitAsync(cancel);
                     }
                     else

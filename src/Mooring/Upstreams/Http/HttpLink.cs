@@ -1,5 +1,6 @@
 using System.Net;
 using Mooring.Protocol;
+using Mooring.Stores;
 
 namespace Mooring.Upstreams.Http;
 
@@ -23,7 +24,7 @@ internal sealed partial class HttpLink : Link
     private Task<Attempt>? _renewing;
     private volatile string? _session;
     private string? _versionHeader;
-    private bool _listens;
+    private CancellationTokenSource? _listening;
     private bool _closed;
 
     public HttpLink(Upstream upstream, LinkParameters parameters, ILinkOwner owner, HttpExchange http, TimeProvider time, ILogger logger)
@@ -102,11 +103,33 @@ internal sealed partial class HttpLink : Link
                 return Task.FromResult(Attempt.Answered(null!));
             }
 
-            renewing = _renewing ??= RenewAsync();
+            renewing = _renewing ??= RenewAsync(lost);
         }
 
         // Shared by all calls that need it: one that is cancelled must not end it for the others.
         return renewing.WaitAsync(cancel);
+    }
+
+    public override void Adopt(LinkRecord record)
+    {
+        lock (_gate)
+        {
+            if (record.UpstreamSessionId is null || record.UpstreamSessionId == _session || !ProtocolVersions.TryParse(record.Version, out var version))
+            {
+                return;
+            }
+
+            Version = version;
+            InitializeResult = record.InitializeResult;
+            _versionHeader = VersionHeader(version);
+            _session = record.UpstreamSessionId;
+        }
+    }
+
+    public override async ValueTask LeaveAsync()
+    {
+        _closed = true;
+        await _closing.CancelAsync();
     }
 
     public override async ValueTask DisposeAsync()
@@ -116,8 +139,7 @@ internal sealed partial class HttpLink : Link
             return;
         }
 
-        _closed = true;
-        await _closing.CancelAsync();
+        await LeaveAsync();
         if (_session is not { } session)
         {
             return;
@@ -137,7 +159,7 @@ internal sealed partial class HttpLink : Link
         }
     }
 
-    private async Task<Attempt> RenewAsync()
+    private async Task<Attempt> RenewAsync(string? lost)
     {
         // Leave the lock of the caller before anything else happens.
         await Task.Yield();
@@ -145,6 +167,12 @@ internal sealed partial class HttpLink : Link
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _closing.Token);
         try
         {
+            if (await Owner.FindRenewedAsync(this, lost) is { } other)
+            {
+                Adopt(other);
+                return Attempt.Answered(null!);
+            }
+
             var attempt = await InitializeAsync(both.Token);
             if (attempt.Kind == AttemptKind.Answered)
             {
@@ -347,6 +375,9 @@ internal sealed partial class HttpLink : Link
 
         [LoggerMessage(314, LogLevel.Debug, "The GET stream of server {Server} ended: {Why}; it is opened again.", EventName = "UpstreamGetStreamEnded")]
         public static partial void GetStreamEnded(ILogger logger, string server, string why);
+
+        [LoggerMessage(316, LogLevel.Warning, "Server {Server} does not go on from the last event that was heard (HTTP {Status}); what it said meanwhile may be lost.", EventName = "UpstreamCursorRefused")]
+        public static partial void CursorRefused(ILogger logger, string server, int status);
 
         [LoggerMessage(315, LogLevel.Warning, "Server {Server} sent an answer on a stream that belongs to another request.", EventName = "UpstreamWrongAnswer")]
         public static partial void WrongAnswer(ILogger logger, string server);
