@@ -64,6 +64,8 @@ public sealed class PostgresTroubleTests(ReplicaDatabase database) : IClassFixtu
     {
         using var client = await McpClient.ConnectAsync(site.Url);
         using var unknown = await McpClient.ConnectAsync(site.Other.ServerUrl("up"));
+        // Nobody is left who could take this replica for dead, and end its calls, while it cannot beat.
+        await site.Other.StopAsync();
         await client.CallAsync("echo", "opens the link");
         using var get = await client.OpenAsync();
         await get.FirstIdAsync();
@@ -169,6 +171,7 @@ public sealed class PostgresTroubleTests(ReplicaDatabase database) : IClassFixtu
             var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
             config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = connection };
             config["keepAlive"] = new JsonObject { ["interval"] = "200ms" };
+            config["drain"] = new JsonObject { ["delay"] = "0s", ["grace"] = "5s" };
             return config;
         }
 

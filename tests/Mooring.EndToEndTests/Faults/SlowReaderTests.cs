@@ -90,6 +90,24 @@ public sealed class SlowReaderTests
         await MetricsPage.EndedAsync(gateway, "get", "slow_reader");
     }
 
+    [Fact]
+    public async Task ReaderIsAsleepWhileMuchIsSaid_EndsAsVanishedAndNotAsSlow()
+    {
+        SleepyMachine.SkipElsewhere();
+        await using var server = await FaultyServer.StartAsync();
+        await using var gateway = await StartAsync(server);
+        var laptop = new SleepyMachine();
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"), handler: laptop.Handler());
+        await client.CallAsync("echo", "opens the link");
+        using var stream = await client.OpenAsync();
+        await stream.FirstIdAsync();
+
+        laptop.FallAsleep();
+        server.Log(new string('x', Much));
+
+        await MetricsPage.EndedAsync(gateway, "get", "client_vanished");
+    }
+
     private static async Task AssertServedAsync(FaultyServer server, McpClient client)
     {
         Assert.Equal("unhurt", await client.CallAsync("echo", "unhurt"));
@@ -100,7 +118,7 @@ public sealed class SlowReaderTests
 
     private static Version Http(int major) => major == 2 ? HttpVersion.Version20 : HttpVersion.Version11;
 
-    private static Task<GatewayProcess> StartAsync(FaultyServer server, string writeTimeout = "1s", string peerTimeout = "1m")
+    private static Task<GatewayProcess> StartAsync(FaultyServer server, string writeTimeout = "5s", string peerTimeout = "1m")
     {
         var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
         config["streams"] = new JsonObject { ["writeTimeout"] = writeTimeout };

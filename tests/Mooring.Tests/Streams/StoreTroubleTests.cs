@@ -68,6 +68,29 @@ public sealed class StoreTroubleTests
     }
 
     [Fact]
+    public async Task Away_StoreOfSeveralReplicas_SessionsInMemoryAreServedForAsLongAsTheSettingSays()
+    {
+        var clock = new FakeClock();
+        var shared = SharedStore.On(clock);
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions
+        {
+            Clock = clock,
+            Shared = shared,
+            Config = c => c with { Cache = c.Cache with { MaxStale = TimeSpan.FromSeconds(20) } },
+        });
+        var client = await gateway.ClientAsync();
+        shared.Store.IsAway = true;
+
+        gateway.Advance(TimeSpan.FromSeconds(15));
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        using var late = await Limit.Of(client.CallAsync("echo"), "an answer");
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "2"), (late.Status, late.Header("Retry-After")));
+        shared.Store.IsAway = false;
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+    }
+
+    [Fact]
     public async Task Away_AnswerComesForAClientThatIsGone_IsThereWhenBothAreBack()
     {
         await using var gateway = await StartAsync();
