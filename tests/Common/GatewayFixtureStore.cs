@@ -13,6 +13,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     /// <summary>Whether everything fails.</summary>
     public bool IsAway { get; set; }
 
+    /// <summary>Whether writes are committed, and then said to have failed: the connection broke before the answer.</summary>
+    public bool LosesAnswers { get; set; }
+
     /// <summary>Whether it says of itself that it is on another machine.</summary>
     public bool IsRemote { get; init; }
 
@@ -125,6 +128,10 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
         ThrowIfAway();
         await write();
+        if (LosesAnswers)
+        {
+            throw Failure();
+        }
     }
 
     private Task BeforeAsync(string operation) => Before?.Invoke(operation) ?? Task.CompletedTask;

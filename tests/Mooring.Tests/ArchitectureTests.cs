@@ -20,10 +20,11 @@ public sealed partial class ArchitectureTests
         ["Protocol"] = [],
         ["Telemetry"] = [],
         ["Configuration"] = [],
+        ["Network"] = [],
         ["Stores"] = ["Configuration", "Telemetry"],
         ["Replicas"] = ["Stores"],
-        ["Streams"] = ["Configuration", "Stores", "Telemetry"],
-        ["Upstreams"] = ["Configuration", "Protocol", "Stores", "Telemetry"],
+        ["Streams"] = ["Configuration", "Network", "Stores", "Telemetry"],
+        ["Upstreams"] = ["Configuration", "Network", "Protocol", "Stores", "Telemetry"],
         ["Calls"] = ["Configuration", "Protocol", "Replicas", "Routing", "Sessions", "Streams", "Stores", "Telemetry", "Upstreams"],
         ["Routing"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
         ["Sessions"] = ["Calls", "Configuration", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
@@ -36,7 +37,7 @@ public sealed partial class ArchitectureTests
     private static readonly string[] Public =
     [
         "Mooring.MooringServiceCollectionExtensions", "Mooring.Upstreams.IConnector",
-        "Mooring.Configuration.AuthConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.ConfigStore", "Mooring.Configuration.ConnectorConfig",
+        "Mooring.Configuration.AuthConfig", "Mooring.Configuration.CacheConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.ConfigStore", "Mooring.Configuration.ConnectorConfig",
         "Mooring.Configuration.DrainConfig", "Mooring.Configuration.EventLogConfig", "Mooring.Configuration.HttpConfig", "Mooring.Configuration.KeepAliveConfig",
         "Mooring.Configuration.LimitsConfig", "Mooring.Configuration.LinkScope", "Mooring.Configuration.MooringConfig", "Mooring.Configuration.PrefixRule",
         "Mooring.Configuration.ServerConfig", "Mooring.Configuration.ServerTransport", "Mooring.Configuration.SessionsConfig", "Mooring.Configuration.StoreConfig",
@@ -116,7 +117,7 @@ public sealed partial class ArchitectureTests
         var program = Program.GetTypes().SelectMany(References.Of).Where(t => t.Assembly == Library && t.Name != "IConnector").Select(RoomOf).Distinct().Order(StringComparer.Ordinal);
 
         Assert.Equal(["IConnector"], connectors);
-        Assert.Equal(["", "Configuration", "Drain", "Protocol", "Stores"], program);
+        Assert.Equal(["", "Configuration", "Drain", "Network", "Protocol", "Stores"], program);
         Assert.DoesNotContain(Library.GetReferencedAssemblies(), a => a.Name is "Mooring.Connectors" or "mooring");
     }
 

@@ -3,7 +3,9 @@ using System.Net.Security;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Mooring.Configuration;
+using Mooring.Network;
 
 namespace Mooring.Host.Listening;
 
@@ -15,9 +17,6 @@ internal static class KestrelSetup
     /// open for hours, and a proxy puts those of many users on one connection.
     /// </summary>
     private const int StreamsPerConnection = 1000;
-
-    /// <summary>A silent HTTP/2 connection is asked after this long, and given up after as long again: found half-open long before TCP does.</summary>
-    private static readonly TimeSpan PingAfter = TimeSpan.FromSeconds(30);
 
     public static void Apply(WebApplicationBuilder builder, MooringConfig config)
     {
@@ -31,6 +30,12 @@ internal static class KestrelSetup
             builder.Services.AddHostedService(services => services.GetRequiredService<TlsCertificates>());
         }
 
+        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.CreateBoundListenSocket = endpoint =>
+        {
+            var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            PeerTimeout.Apply(socket, config.Http.PeerTimeout);
+            return socket;
+        });
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             SetLimits(kestrel, config);
@@ -66,8 +71,9 @@ internal static class KestrelSetup
         limits.MinResponseDataRate = null;
         limits.Http2.MaxStreamsPerConnection = StreamsPerConnection;
         limits.Http2.MaxRequestHeaderFieldSize = config.Limits.HeaderSize;
-        limits.Http2.KeepAlivePingDelay = PingAfter;
-        limits.Http2.KeepAlivePingTimeout = PingAfter;
+        // Beside TCP's own probes: something on the path may acknowledge for a client that is gone.
+        limits.Http2.KeepAlivePingDelay = config.Http.PeerTimeout / 2;
+        limits.Http2.KeepAlivePingTimeout = config.Http.PeerTimeout / 2;
     }
 
     private static void Listen(KestrelServerOptions kestrel, ListenAddress address, MooringConfig config)

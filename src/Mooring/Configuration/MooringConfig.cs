@@ -34,6 +34,8 @@ public sealed record MooringConfig
 
     public StoreConfig Store { get; init; } = new();
 
+    public CacheConfig Cache { get; init; } = new();
+
     public AuthConfig Auth { get; init; } = new();
 
     public TlsConfig? Tls { get; init; }
@@ -309,6 +311,13 @@ public sealed record StoreConfig
     public int MaxConnections { get; init; } = 16;
 }
 
+public sealed record CacheConfig
+{
+    /// <summary>How long a session in memory is used while the store cannot be asked about it: the bound for sessions that were ended elsewhere meanwhile.</summary>
+    /// <value>Default 60 s: a restart or a failover of the database goes unnoticed; 0 to 1 h.</value>
+    public TimeSpan MaxStale { get; init; } = TimeSpan.FromSeconds(60);
+}
+
 /// <summary>Who may come in. Only <c>none</c> is built so far; a host that embeds the gateway brings its own authentication.</summary>
 public sealed record AuthConfig
 {
@@ -330,4 +339,8 @@ public sealed record HttpConfig
     /// <summary>How long a client may take to send its request headers.</summary>
     /// <value>Default 30 s.</value>
     public TimeSpan HeadersTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long the machine at the other end, a client's or a server's, may acknowledge nothing before the connection is given up.</summary>
+    /// <value>Default 60 s: TCP itself heals what a lost radio link takes; 2 s to 1 h.</value>
+    public TimeSpan PeerTimeout { get; init; } = TimeSpan.FromSeconds(60);
 }

@@ -89,6 +89,10 @@ internal static class Settings
         .Add("maxConnections", new IntegerShape(2, 1000), c => c.MaxConnections, (c, v) => c with { MaxConnections = v },
             "For postgres: connections of this replica at most, besides the one that listens. All replicas together must stay below the server's max_connections.", restart: true);
 
+    private static readonly ObjectShape<CacheConfig> Cache = new ObjectShape<CacheConfig>(() => new())
+        .Add("maxStale", new DurationShape("0", "1h"), c => c.MaxStale, (c, v) => c with { MaxStale = v },
+            "How long sessions in memory are served while the store cannot be asked, and so how long one that was ended at another replica may still be used then.");
+
     private static readonly ObjectShape<AuthConfig> Auth = new ObjectShape<AuthConfig>(() => new())
         .Add("mode", new AuthModeShape(), c => c.Mode, (c, v) => c with { Mode = v },
             "Who may come in, one word or a list of words. none is refused on an address that other machines can reach, unless allowAnonymous is true.", restart: true)
@@ -105,7 +109,9 @@ internal static class Settings
         .Add("keepAlive", new DurationShape("1s", "24h"), c => c.KeepAlive, (c, v) => c with { KeepAlive = v },
             "How long an idle client connection is kept. Must outlive the balancer's own, which is 600s at most with the common ones; else the balancer sends into a closed connection.", restart: true)
         .Add("headersTimeout", new DurationShape("1s", "10m"), c => c.HeadersTimeout, (c, v) => c with { HeadersTimeout = v },
-            "How long a client may take to send its request headers.", restart: true);
+            "How long a client may take to send its request headers.", restart: true)
+        .Add("peerTimeout", new DurationShape("2s", "1h"), c => c.PeerTimeout, (c, v) => c with { PeerTimeout = v },
+            "How long the machine at the other end of a connection, a client's or a server's, may acknowledge nothing (asleep, unplugged, forgotten by a NAT) before the connection is given up. Found by TCP keep-alive and TCP_USER_TIMEOUT.", restart: true);
 
     /// <summary>The file as a whole.</summary>
     public static readonly ObjectShape<MooringConfig> Root = new ObjectShape<MooringConfig>(() => new())
@@ -129,9 +135,10 @@ internal static class Settings
         .Add("limits", Limits, c => c.Limits, (c, v) => c with { Limits = v }, "Caps.")
         .Add("drain", Drain, c => c.Drain, (c, v) => c with { Drain = v }, "What happens after a stop signal.")
         .Add("store", Store, c => c.Store, (c, v) => c with { Store = v }, "What outlives connections and processes.")
+        .Add("cache", Cache, c => c.Cache, (c, v) => c with { Cache = v }, "What replicas keep in memory of a store that they share.")
         .Add("auth", Auth, c => c.Auth, (c, v) => c with { Auth = v }, "Who may come in.")
         .Add("tls", Tls, c => c.Tls, (c, v) => c with { Tls = v }, "The certificate for https addresses in listen.", restart: true)
-        .Add("http", Http, c => c.Http, (c, v) => c with { Http = v }, "HTTP connections of clients.")
+        .Add("http", Http, c => c.Http, (c, v) => c with { Http = v }, "HTTP connections.")
         .Add("origins", new ListShape<string>(new TextShape(OriginExpected, IsOrigin), orOne: true), c => c.Origins, (c, v) => c with { Origins = v },
             "Origins that browsers may call from. A * stands for one or more whole labels, or for any port.")
         .Add("hosts", new ListShape<string>(new TextShape(HostExpected, IsHost), orOne: true), c => c.Hosts, (c, v) => c with { Hosts = v },
@@ -141,8 +148,7 @@ internal static class Settings
         .Add("logLevel", new ChoiceShape<string>(
             [new("trace", "trace"), new("debug", "debug"), new("information", "information"), new("info", "information"), new("warning", "warning"), new("warn", "warning"), new("error", "error"), new("critical", "critical")]),
             c => c.LogLevel, (c, v) => c with { LogLevel = v }, "Lowest level that is logged.")
-        .NotYet("vault", "credentials of users")
-        .NotYet("cache", "stores shared by several replicas");
+        .NotYet("vault", "credentials of users");
 
     private const string OriginExpected = "an origin such as https://app.example.com, https://*.example.com or http://localhost:*";
 

@@ -17,7 +17,7 @@ internal sealed partial class SessionTable
     private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(5);
 
     /// <summary>How long it is used when the store cannot be asked: the bound for sessions that were ended elsewhere meanwhile.</summary>
-    private static readonly TimeSpan MaxStale = TimeSpan.FromSeconds(60);
+    private TimeSpan MaxStale => _services.Config.Current.Cache.MaxStale;
 
     /// <summary>Sessions about which the store is asked at a time without a request for them.</summary>
     private const int ConfirmAtOnce = 50;

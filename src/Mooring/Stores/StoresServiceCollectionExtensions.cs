@@ -25,7 +25,11 @@ internal static class StoresServiceCollectionExtensions
             var parts = provider.GetRequiredService<StoreParts>();
             return new MeasuredStore(parts.Store, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
         });
-        services.TryAddSingleton(provider => provider.GetRequiredService<StoreParts>().Replicas);
+        services.TryAddSingleton<IReplicaStore>(provider =>
+        {
+            var parts = provider.GetRequiredService<StoreParts>();
+            return new MeasuredReplicas(parts.Replicas, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
+        });
         services.TryAddSingleton(provider => provider.GetRequiredService<StoreParts>().Signals);
         return services;
     }

@@ -18,7 +18,15 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
     /// <summary>Told the stream of each event that was committed; null where nobody follows any stream of this session.</summary>
     public Action<string>? Committed { get; set; }
 
-    public async Task<bool> OpenAsync(StreamRecord stream, EventRecord? primer)
+    /// <summary>How long after a failure the store is asked again for what it did not take.</summary>
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
+
+    public Task PauseAsync() => Task.Delay(AskAgain, time);
+
+    /// <param name="stream">Its row.</param>
+    /// <param name="primer">Its first event, if it has one at once.</param>
+    /// <param name="again">Whether the store was asked before; the log has told of it then.</param>
+    public async Task<bool> OpenAsync(StreamRecord stream, EventRecord? primer, bool again = false)
     {
         try
         {
@@ -27,7 +35,11 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
         catch (StoreException e)
         {
-            Log.NotResumable(logger, e, stream.StreamId);
+            if (!again)
+            {
+                Log.NotResumable(logger, e, stream.StreamId);
+            }
+
             return false;
         }
     }
@@ -36,7 +48,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         new(sessionId, stream, sequence, body, time.GetUtcNow(), requestId, origin);
 
     /// <summary>Appends and waits for the commit; false when the store failed: the event may be sent, but without an id.</summary>
-    public async Task<bool> AppendAsync(EventRecord record, StreamState? state)
+    public async Task<bool> AppendAsync(EventRecord record, StreamState? state, bool again = false)
     {
         try
         {
@@ -44,7 +56,11 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
         catch (StoreException e)
         {
-            Log.EventNotKept(logger, e, record.StreamId, record.Sequence);
+            if (!again)
+            {
+                Log.EventNotKept(logger, e, record.StreamId, record.Sequence);
+            }
+
             return false;
         }
 
@@ -53,16 +69,19 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         return true;
     }
 
-    public async Task CloseAsync(string stream, StreamState state)
+    /// <returns>False when the store did not take it.</returns>
+    public async Task<bool> CloseAsync(string stream, StreamState state)
     {
         try
         {
             await store.SetStreamStateAsync(sessionId, stream, state);
             Committed?.Invoke(stream);
+            return true;
         }
         catch (StoreException e)
         {
-            Log.EventNotKept(logger, e, stream, 0);
+            Log.EndNotKept(logger, e, stream);
+            return false;
         }
     }
 
@@ -108,6 +127,9 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
 
     private static partial class Log
     {
+        [LoggerMessage(123, LogLevel.Debug, "How stream {Stream} ended was not kept: the store did not take it. It is asked again.", EventName = "StreamEndNotKept")]
+        public static partial void EndNotKept(ILogger logger, Exception exception, string stream);
+
         [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed: the store did not take it.", EventName = "StreamNotResumable")]
         public static partial void NotResumable(ILogger logger, Exception exception, string stream);
 

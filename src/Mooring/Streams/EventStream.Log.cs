@@ -5,30 +5,59 @@ namespace Mooring.Streams;
 /// <content>A stream and its log: writing to it, reading from it, and what another replica wrote there.</content>
 internal sealed partial class EventStream
 {
+    /// <param name="step">The message.</param>
+    /// <param name="again">Whether the store was asked before; then its failure is known already.</param>
     /// <returns>The event's id; null when the store did not take it.</returns>
-    private async ValueTask<string?> CommitAsync(MessageStep step)
+    private async ValueTask<string?> CommitAsync(MessageStep step, bool again = false)
     {
         while (true)
         {
             var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId, step.Origin);
+            var wasTried = step.Tried == record.Sequence;
+            step.Tried = record.Sequence;
             try
             {
-                if (!await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null))
+                if (!await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null, again))
                 {
                     return null;
                 }
-
-                _sequence++;
-                return new EventId(Id, _sequence).ToString();
             }
             catch (InvalidOperationException)
             {
-                // The replica that had this stream before wrote one more when it moved here. What it wrote comes first.
-                if (!await CatchUpAsync())
+                switch (wasTried ? await HasAsync(record) : false)
                 {
-                    throw;
+                    case true:
+                        // The try before was committed, and only its answer was lost.
+                        break;
+                    case null:
+                        return null;
+                    default:
+                        // The replica that had this stream before wrote one more when it moved here. What it wrote comes first.
+                        if (!await CatchUpAsync())
+                        {
+                            throw;
+                        }
+
+                        continue;
                 }
             }
+
+            _sequence++;
+            return new EventId(Id, _sequence).ToString();
+        }
+    }
+
+    /// <returns>Whether the log has exactly this event; null when the store cannot be asked.</returns>
+    private async ValueTask<bool?> HasAsync(EventRecord record)
+    {
+        try
+        {
+            return await _log.ReadAsync(Id, record.Sequence - 1, limit: 1, CancellationToken.None) is [var found]
+                && found.Sequence == record.Sequence && found.Body.Span.SequenceEqual(record.Body.Span);
+        }
+        catch (StoreException)
+        {
+            return null;
         }
     }
 

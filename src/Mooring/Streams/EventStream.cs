@@ -52,8 +52,8 @@ internal sealed partial class EventStream
     /// <summary>Whether another replica writes it, since it runs the call; this one only looks on.</summary>
     public bool IsTheirs { get; init; }
 
-    /// <summary>Its last message was appended, or it was cancelled.</summary>
-    public bool IsFinished => _finished;
+    /// <summary>Its last message was appended, or it was cancelled; the store knows all of it, or will know as soon as it settles.</summary>
+    public bool IsFinished => _finished && !_isLate;
 
     public bool IsAttached => _connection is { IsOpen: true };
 
@@ -197,7 +197,11 @@ internal sealed partial class EventStream
             case CatchUpStep:
                 await CatchUpAsync();
                 break;
+            case KeepStep:
+                await KeepAsync();
+                break;
             case SettleStep settle:
+                await KeepLateAsync();
                 settle.Done.TrySetResult();
                 break;
         }
@@ -221,28 +225,27 @@ internal sealed partial class EventStream
             return;
         }
 
+        _unopened = _resumable ? null : step.Record;
         step.Opened(null);
     }
 
     private async Task AppendAsync(MessageStep step)
     {
-        string? id = null;
-        if (_resumable)
-        {
-            id = await CommitAsync(step);
-        }
-
-        if (_connection is { } connection && connection.WriteMessage(id, step.Line))
+        // First what the store did not take before; while it does not, there is no use in asking it for this one.
+        var id = await KeepLateAsync() && _resumable ? await CommitAsync(step) : null;
+        var isShown = _connection is { } connection && connection.WriteMessage(id, step.Line);
+        if (isShown && (id is not null || WasGivenId))
         {
             _shown = _sequence;
         }
-        else if (!_resumable)
+
+        if (_resumable && id is null)
+        {
+            NotKept(step, isShown);
+        }
+        else if (!_resumable && !isShown)
         {
             Keep(step.Line);
-        }
-        else if (id is null)
-        {
-            _metrics.Dropped("store");
         }
 
         if (step.Finishes)
@@ -255,6 +258,7 @@ internal sealed partial class EventStream
     private async Task AttachAsync(AttachStep step)
     {
         var connection = step.Connection;
+        await KeepLateAsync();
         if (_resumable && step.After is { } after && after < _sequence && !await ReplayAsync(connection, after))
         {
             connection.Abort(StreamReason.Error, ClosedBy.Gateway);
@@ -268,6 +272,7 @@ internal sealed partial class EventStream
 
         _backlog = null;
         _backlogBytes = 0;
+        ShowLate(connection);
         lock (_gate)
         {
             _connection = connection;
@@ -281,9 +286,10 @@ internal sealed partial class EventStream
 
     private async Task FinishAsync(FinishStep step)
     {
-        if (_resumable)
+        if (_resumable && (!await KeepLateAsync() || !await _log.CloseAsync(Id, step.State)))
         {
-            await _log.CloseAsync(Id, step.State);
+            _unclosed = step.State;
+            LookLater();
         }
 
         _over = true;
@@ -326,6 +332,12 @@ internal sealed partial class EventStream
         public bool Finishes => finishes;
 
         public EventOrigin? Origin => origin;
+
+        /// <summary>The sequence under which the store was last asked to take it; 0: it never was.</summary>
+        public long Tried { get; set; }
+
+        /// <summary>Whether a client saw it, without an event id.</summary>
+        public bool WasShown { get; set; }
 
         public override int Bytes => line.Length;
     }

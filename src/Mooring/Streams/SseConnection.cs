@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using Mooring.Network;
 
 namespace Mooring.Streams;
 
@@ -54,8 +56,10 @@ internal sealed class SseConnection
     public async Task RunAsync(Action<IBufferWriter<byte>>? first = null)
     {
         Start(first);
-        await using var registration = _context.RequestAborted.UnsafeRegister(
-            static state => ((SseConnection)state!).End(StreamReason.ClientClosed, ClosedBy.Client), this);
+        await using var left = _context.RequestAborted.UnsafeRegister(static state => ((SseConnection)state!).OnGone(), this);
+        // Told first, while the socket still knows how its connection ended.
+        await using var lost = (_context.Features.Get<IConnectionLifetimeFeature>()?.ConnectionClosed ?? default)
+            .UnsafeRegister(static state => ((SseConnection)state!).OnGone(), this);
         await _done.Task;
     }
 
@@ -185,7 +189,7 @@ internal sealed class SseConnection
         }
 
         _table.KeepAliveFailed(this);
-        Abort(StreamReason.SlowReader, ClosedBy.Client);
+        AbortSlow();
     }
 
     /// <summary>Cuts the connection without waiting for the reader.</summary>
@@ -214,9 +218,23 @@ internal sealed class SseConnection
         }
 
         // Not under the lock: the end tells the stream, which has a lock of its own.
-        _ = Task.Run(() => Abort(StreamReason.SlowReader, ClosedBy.Client));
+        _ = Task.Run(AbortSlow);
         return true;
     }
+
+    /// <summary>The reader took too little for too long; where its machine acknowledges nothing either, it is not slow but gone.</summary>
+    private void AbortSlow() => Abort(LookAtPeer() == Peer.Vanished ? StreamReason.ClientVanished : StreamReason.SlowReader, ClosedBy.Client);
+
+    private void OnGone() => End(
+        LookAtPeer() switch
+        {
+            Peer.Vanished => StreamReason.ClientVanished,
+            Peer.TakesNothing => StreamReason.SlowReader,
+            _ => StreamReason.ClientClosed,
+        },
+        ClosedBy.Client);
+
+    private Peer LookAtPeer() => PeerSight.Look(_context.Features.Get<IConnectionSocketFeature>()?.Socket);
 
     private void Flush()
     {

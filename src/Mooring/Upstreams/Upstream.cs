@@ -40,7 +40,8 @@ internal sealed partial class Upstream : IAsyncDisposable
         services.Metrics.State(name, Health.State);
         if (config.Url is { } url)
         {
-            _http = new HttpExchange(url, config.Headers, () => services.Config.Current.Limits.BodySize, services.Handler);
+            _http = new HttpExchange(
+                url, config.Headers, () => services.Config.Current.Limits.BodySize, () => services.Config.Current.Http.PeerTimeout, services.Handler);
         }
     }
 

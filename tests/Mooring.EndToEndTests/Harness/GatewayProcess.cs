@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using Mooring.EndToEndTests.Faults.Parts;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Harness;
@@ -21,6 +22,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     private readonly bool _ownsFolder;
     private readonly string _program;
     private Uri? _alsoListen;
+    private string? _data;
 
     private GatewayProcess(string program, string folder, bool ownsFolder, int port)
     {
@@ -35,7 +37,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     public Uri BaseUrl => new($"http://127.0.0.1:{Port.ToString(CultureInfo.InvariantCulture)}");
 
     /// <summary>Data folder; survives <see cref="StopAsync"/>, so that another process can go on with it.</summary>
-    public string DataFolder => Path.Combine(_folder, "data");
+    public string DataFolder => _data ?? Path.Combine(_folder, "data");
 
     public string ConfigFile => Path.Combine(_folder, "mooring.json");
 
@@ -55,11 +57,12 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     /// <param name="program">Another program than the one built from this checkout.</param>
     /// <param name="environment">Variables beside those of the tests.</param>
     /// <param name="alsoListen">A second address to listen on, after the plain one.</param>
+    /// <param name="data">Another data folder than one of its own.</param>
     public static async Task<GatewayProcess> StartAsync(
-        JsonObject config, string? program = null, IReadOnlyDictionary<string, string>? environment = null, Uri? alsoListen = null)
+        JsonObject config, string? program = null, IReadOnlyDictionary<string, string>? environment = null, Uri? alsoListen = null, string? data = null)
     {
         var folder = Directory.CreateTempSubdirectory("mooring-e2e-").FullName;
-        var gateway = new GatewayProcess(program ?? await GatewayBinary.PathAsync(), folder, ownsFolder: true, FreePort()) { _alsoListen = alsoListen };
+        var gateway = new GatewayProcess(program ?? await GatewayBinary.PathAsync(), folder, ownsFolder: true, FreePort()) { _alsoListen = alsoListen, _data = data };
         await File.WriteAllTextAsync(gateway.ConfigFile, config.ToJsonString(), TestContext.Current.CancellationToken);
         try
         {
@@ -92,6 +95,15 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     /// <summary>A server the gateway starts itself.</summary>
     public static JsonObject Command(string program, params string[] arguments) =>
         new() { ["command"] = program, ["args"] = new JsonArray([.. arguments.Select(argument => JsonValue.Create(argument))]) };
+
+    /// <summary>Waits until /ready says so: a store on another machine is opened in the background.</summary>
+    public Task ReadyAsync() => Wait.UntilAsync(
+        async () =>
+        {
+            using var response = await Http.GetAsync(new Uri(BaseUrl, "/ready"), TestContext.Current.CancellationToken);
+            return response.IsSuccessStatusCode;
+        },
+        () => Process.Describe("the gateway is not ready"));
 
     /// <summary>Starts the program again on the same port, config and data, after it ended.</summary>
     public async Task RestartAsync(IReadOnlyDictionary<string, string>? environment = null)

@@ -19,7 +19,7 @@ public sealed class FaultyServerTests
     {
         using var target = Listen(out var elsewhere);
         using var server = Listen(out var url);
-        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal) { ["X-Api-Key"] = "secret" }, () => 1024);
+        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal) { ["X-Api-Key"] = "secret" }, () => 1024, () => TimeSpan.FromMinutes(1));
         using var request = http.Post(new ByteArrayContent("{}"u8.ToArray()), session: "mine", version: null);
 
         var sending = http.SendAsync(request, Cancel);
@@ -35,7 +35,7 @@ public sealed class FaultyServerTests
     public async Task EncodedAnswer_StaysAsItCame_AndIsKnownAsSuch()
     {
         using var server = Listen(out var url);
-        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal), () => 1024);
+        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal), () => 1024, () => TimeSpan.FromMinutes(1));
         using var request = http.Post(new ByteArrayContent("{}"u8.ToArray()), session: null, version: null);
         using var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))

@@ -22,6 +22,16 @@ public sealed class TimeoutChainTests
         Assert.Equal((TimeSpan.FromSeconds(1), "from drain.delay"), (row.Value, row.Origin));
     }
 
+    [Fact]
+    public void Rows_ShowWhenAPeerAndAStoreThatAreGoneAreGivenUp()
+    {
+        var chain = TimeoutChain.Of(
+            new() { Http = new() { PeerTimeout = TimeSpan.FromSeconds(7) }, Cache = new() { MaxStale = TimeSpan.FromSeconds(9) } }, _ => ConfigSource.Default, Laptop);
+
+        Assert.Equal(TimeSpan.FromSeconds(7), Assert.Single(chain.Rows, r => r.Setting == "http.peerTimeout").Value);
+        Assert.Equal(TimeSpan.FromSeconds(9), Assert.Single(chain.Rows, r => r.Setting == "cache.maxStale").Value);
+    }
+
     [Theory]
     [InlineData(49, 0)]
     [InlineData(50, 1)]

@@ -45,7 +45,7 @@ public sealed class AddStoresTests
 
         Assert.True(store.IsRemote);
         Assert.IsType<PostgresSignals>(provider.GetRequiredService<IStoreSignals>());
-        Assert.IsType<PostgresStore>(provider.GetRequiredService<IReplicaStore>());
+        Assert.IsType<MeasuredReplicas>(provider.GetRequiredService<IReplicaStore>());
         var failure = await Assert.ThrowsAsync<StoreException>(() => store.CountSessionsAsync(TestContext.Current.CancellationToken));
         Assert.Contains("'mooring' at nowhere.invalid:5432 was not reached yet", failure.Message, StringComparison.Ordinal);
     }

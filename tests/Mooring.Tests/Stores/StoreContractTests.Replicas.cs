@@ -66,6 +66,32 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task TakeOver_ByOneThatWasTakenOverItself_IsRefused()
+    {
+        await Replicas.BeatAsync("slept", "", TimeSpan.Zero);
+        await Replicas.BeatAsync("dead", "", TimeSpan.Zero);
+        await Replicas.BeatAsync("a", "", Long);
+        await Replicas.TryTakeOverAsync("slept", "a");
+
+        // It woke up and does not know yet. Whatever it took would never be done.
+        Assert.False(await Replicas.TryTakeOverAsync("dead", "slept"));
+        Assert.Equal(["dead"], await Replicas.FindExpiredReplicasAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task TakeOver_Refused_MovesNoMessages()
+    {
+        await Replicas.BeatAsync("living", "", Long);
+        await Replicas.BeatAsync("a", "", Long);
+        await Replicas.PostAsync("living", "call", "c", Utf8("mine"));
+
+        Assert.False(await Replicas.TryTakeOverAsync("living", "a"));
+
+        Assert.Equal("mine", Text(Assert.Single(await Replicas.ReadMailboxAsync("living", 0, 10, Cancel)).Body));
+        Assert.Empty(await Replicas.ReadMailboxAsync("a", 0, 10, Cancel));
+    }
+
+    [Fact]
     public async Task Beat_TakenOver_SaysNoForGood()
     {
         await Replicas.BeatAsync("slept", "", TimeSpan.Zero);

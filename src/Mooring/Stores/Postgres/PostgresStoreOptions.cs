@@ -76,7 +76,7 @@ internal sealed record PostgresStoreOptions
         Enlist = false,
         PersistSecurityInfo = false,
         IncludeErrorDetail = false,
-        // A peer that vanished without a word is found by the kernel within half a minute.
+        // A peer that vanished without a word is found by the kernel within a minute (nine probes on Linux), while nothing is asked of it; else by the command's time limit.
         TcpKeepAlive = true,
         TcpKeepAliveTime = 15,
         TcpKeepAliveInterval = 5,

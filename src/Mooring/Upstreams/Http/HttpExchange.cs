@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
+using Mooring.Network;
 using Mooring.Protocol;
 
 namespace Mooring.Upstreams.Http;
@@ -19,7 +21,9 @@ internal sealed class HttpExchange : IDisposable
     private readonly Func<long> _maxBytes;
 
     /// <param name="maxBytes">Asked for each answer: a reload may change it.</param>
-    public HttpExchange(Uri endpoint, IReadOnlyDictionary<string, string> headers, Func<long> maxBytes, Func<HttpMessageHandler>? handler = null)
+    /// <param name="peerTimeout">How long the server's machine may acknowledge nothing; asked for each connection.</param>
+    public HttpExchange(
+        Uri endpoint, IReadOnlyDictionary<string, string> headers, Func<long> maxBytes, Func<TimeSpan> peerTimeout, Func<HttpMessageHandler>? handler = null)
     {
         _endpoint = endpoint;
         _headers = [.. headers];
@@ -31,6 +35,7 @@ internal sealed class HttpExchange : IDisposable
             UseProxy = true,
             AutomaticDecompression = DecompressionMethods.None,
             ConnectTimeout = TimeSpan.FromSeconds(10),
+            ConnectCallback = (context, cancel) => ConnectAsync(context.DnsEndPoint, peerTimeout(), cancel),
             PooledConnectionIdleTimeout = IdleConnection,
             // Names that move to another address are noticed within this time.
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
@@ -168,7 +173,7 @@ internal sealed class HttpExchange : IDisposable
     /// <summary>What went wrong, without addresses of the inner layers or header values.</summary>
     public static string Describe(HttpRequestException e) => e.HttpRequestError switch
     {
-        HttpRequestError.ConnectionError => $"it could not be connected to ({Socket(e)})",
+        HttpRequestError.ConnectionError => $"it could not be connected to ({SocketError(e)})",
         HttpRequestError.NameResolutionError => "its name could not be resolved",
         HttpRequestError.SecureConnectionError => "the TLS handshake with it failed: " + (e.InnerException?.Message ?? e.Message),
         HttpRequestError.ResponseEnded => "it closed the connection without an answer",
@@ -178,8 +183,25 @@ internal sealed class HttpExchange : IDisposable
 
     public void Dispose() => _invoker.Dispose();
 
-    private static string Socket(HttpRequestException e) =>
-        e.InnerException is System.Net.Sockets.SocketException socket ? socket.SocketErrorCode.ToString() : e.InnerException?.Message ?? e.Message;
+    /// <summary>As the handler does it, but with a limit: an event stream is silent for hours, and its reader would never learn that the server is gone.</summary>
+    private static async ValueTask<Stream> ConnectAsync(DnsEndPoint server, TimeSpan peerTimeout, CancellationToken cancel)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            PeerTimeout.Apply(socket, peerTimeout);
+            await socket.ConnectAsync(server, cancel);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static string SocketError(HttpRequestException e) =>
+        e.InnerException is SocketException socket ? socket.SocketErrorCode.ToString() : e.InnerException?.Message ?? e.Message;
 }
 
 /// <summary>The body of a POST: a frame with its edits, copied once into a pooled buffer on its way out.</summary>

@@ -5,6 +5,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
@@ -28,7 +30,10 @@ internal sealed class FaultyServer : IAsyncDisposable
     private readonly ConcurrentDictionary<string, TaskCompletionSource<JsonObject>> _questions = new(StringComparer.Ordinal);
     private WebApplication? _app;
     private TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SleepyMachine _machine = new();
     private CancellationTokenSource _running = new();
+    private CancellationTokenSource _awake = new();
+    private int _streamsOpened;
 
     private FaultyServer()
     {
@@ -43,6 +48,9 @@ internal sealed class FaultyServer : IAsyncDisposable
 
     /// <summary>Takes every request and answers none.</summary>
     public bool Hangs { get; set; }
+
+    /// <summary>Times a standalone stream was opened.</summary>
+    public int StreamsOpened => Volatile.Read(ref _streamsOpened);
 
     public static async Task<FaultyServer> StartAsync()
     {
@@ -116,12 +124,25 @@ internal sealed class FaultyServer : IAsyncDisposable
         _sessions.Clear();
     }
 
+    /// <summary>Its machine answers nothing any more on the connections it has; what is said from now on goes to those that come.</summary>
+    public void FallAsleep()
+    {
+        _machine.FallAsleep();
+        var before = _awake;
+        _awake = new();
+        before.Cancel();
+    }
+
     /// <summary>Comes (back) on the same port.</summary>
     public async Task StartAgainAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.Services.AddRouting();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, Port));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, Port, listen => listen.Use(next => connection =>
+        {
+            _machine.Add(connection.Features.Get<IConnectionSocketFeature>()!.Socket);
+            return next(connection);
+        })));
         _running = new();
         var app = builder.Build();
         app.MapPost("/mcp", PostAsync);
@@ -283,14 +304,25 @@ internal sealed class FaultyServer : IAsyncDisposable
             return;
         }
 
+        Interlocked.Increment(ref _streamsOpened);
         context.Response.ContentType = "text/event-stream";
         await context.Response.WriteAsync(":\n\n");
         await context.Response.Body.FlushAsync();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _running.Token);
-        await foreach (var line in session.Reader.ReadAllAsync(over.Token))
+        var asleep = _awake.Token;
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(over.Token, asleep);
+        try
         {
-            await context.Response.WriteAsync($"event: message\ndata: {line}\n\n");
-            await context.Response.Body.FlushAsync();
+            await foreach (var line in session.Reader.ReadAllAsync(reading.Token))
+            {
+                await context.Response.WriteAsync($"event: message\ndata: {line}\n\n");
+                await context.Response.Body.FlushAsync();
+            }
+        }
+        catch (OperationCanceledException) when (asleep.IsCancellationRequested)
+        {
+            // Its end would be sent, and it is to end without a word.
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, over.Token);
         }
     }
 

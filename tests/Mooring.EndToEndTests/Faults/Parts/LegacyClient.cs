@@ -6,9 +6,9 @@ using Xunit;
 namespace Mooring.EndToEndTests.Faults.Parts;
 
 /// <summary>A client of HTTP+SSE (2024-11-05). Its maker disposes it.</summary>
-internal sealed class LegacyClient(Uri endpoint) : IDisposable
+internal sealed class LegacyClient(Uri endpoint, SocketsHttpHandler? handler = null) : IDisposable
 {
-    private readonly HttpClient _http = new() { Timeout = Timeout.InfiniteTimeSpan };
+    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler()) { Timeout = Timeout.InfiniteTimeSpan };
     private int _lastId;
     private Uri? _messages;
 
@@ -17,9 +17,9 @@ internal sealed class LegacyClient(Uri endpoint) : IDisposable
     /// <summary>Where messages are posted, if not to where the stream came from.</summary>
     public Uri? PostsTo { get; set; }
 
-    public static async Task<LegacyClient> ConnectAsync(Uri endpoint)
+    public static async Task<LegacyClient> ConnectAsync(Uri endpoint, SocketsHttpHandler? handler = null)
     {
-        var client = new LegacyClient(endpoint);
+        var client = new LegacyClient(endpoint, handler);
         await client.OpenAsync(lastEventId: null);
         var answer = await client.AskAsync("initialize", new JsonObject
         {

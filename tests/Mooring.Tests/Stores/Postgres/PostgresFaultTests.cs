@@ -112,6 +112,51 @@ public sealed class PostgresFaultTests(SharedCluster shared)
     }
 
     [Fact]
+    public async Task Write_CommittedButItsAnswerLostOnTheWay_IsDoneOnceAndNotCalledADuplicate()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        await using var road = new Road(fixture.Cluster.Port);
+        var store = await fixture.OpenAsync(new PostgresStoreOptions { Connection = fixture.With(c => c.Port = road.Port) });
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), Event(1));
+
+        road.Stall(backOnly: true);
+        var append = store.AppendEventAsync(Event(2), StreamState.Finished);
+        await fixture.UntilAsync(async () => await fixture.AskAsync("select count(*) from mooring.events") is 2L, "the write was committed");
+        Assert.False(append.IsCompleted);
+        road.Cut();
+        road.Heal();
+        await Limit.Of(append, "the write");
+
+        Assert.Equal([1, 2], (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(e => e.Sequence));
+        Assert.False(store.Database.IsAway);
+    }
+
+    [Fact]
+    public async Task Road_Stalled_CommandsFailInTimeOthersAtOnceAndAllHeals()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        await using var road = new Road(fixture.Cluster.Port);
+        var store = await fixture.OpenAsync(new PostgresStoreOptions
+        {
+            Connection = fixture.With(c => c.Port = road.Port),
+            ConnectTimeout = TimeSpan.FromSeconds(1),
+            CommandTimeout = TimeSpan.FromSeconds(1),
+        });
+        await store.SaveSessionAsync(Session());
+
+        road.Stall();
+        await Assert.ThrowsAsync<StoreException>(() => Limit.Of(store.SaveSessionAsync(Session("other")), "the write to fail"));
+        Assert.True(store.Database.IsAway);
+        Assert.True(store.CountSessionsAsync(Cancel).IsFaulted);
+
+        road.Heal();
+        await fixture.UntilBackAsync(store);
+        await store.SaveSessionAsync(Session("other"));
+        Assert.Equal(2, await store.CountSessionsAsync(Cancel));
+    }
+
+    [Fact]
     public async Task Pool_AllConnectionsBusy_FurtherReadersAreRefusedInTimeAndLaterServed()
     {
         await using var fixture = await PostgresFixture.OnAsync(shared);

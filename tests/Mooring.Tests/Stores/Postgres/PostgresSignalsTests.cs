@@ -35,6 +35,32 @@ public sealed class PostgresSignalsTests(SharedCluster shared) : SignalContractT
     }
 
     [Fact]
+    public async Task Listen_PeerVanishesWithoutAWord_SaysLostAndHearsAgain()
+    {
+        await using var road = new Road(_fixture.Cluster.Port);
+        var options = new PostgresStoreOptions
+        {
+            Connection = _fixture.With(c => c.Port = road.Port),
+            ConnectTimeout = TimeSpan.FromSeconds(1),
+            CommandTimeout = TimeSpan.FromSeconds(1),
+            ListenKeepAlive = TimeSpan.FromSeconds(1),
+        };
+        await using var signals = _fixture.Signals(await _fixture.OpenAsync(), options);
+        var heard = new HeardSignals();
+        await using var listening = signals.Listen("a", heard.Listener);
+        Assert.Equal("caught up", await heard.NextAsync());
+
+        road.Stall();
+
+        Assert.Equal("lost", await heard.NextAsync());
+        road.Heal();
+        await _fixture.UntilAsync(() => Task.FromResult(heard.Waiting > 0), "it listened again");
+        Assert.Equal("caught up", await heard.NextAsync());
+        await signals.PublishAsync("a", "mail", "1");
+        Assert.Equal("mail 1", await heard.NextAsync());
+    }
+
+    [Fact]
     public async Task Publish_ByAnotherProcess_IsHeard()
     {
         var heard = new HeardSignals();
