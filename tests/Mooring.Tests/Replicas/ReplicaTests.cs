@@ -50,8 +50,7 @@ public sealed class ReplicaTests
     [Fact]
     public async Task Session_StoreAwayForLong_IsServedForAMinuteAndThen503()
     {
-        // A durable call waits for nothing: it is refused as soon as the store is away.
-        await using var pair = await ReplicaPair.StartAsync(config: c => c with { Servers = [.. c.Servers.Select(s => s with { Commit = CommitRule.Fast })] });
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
         var client = await pair.A.ClientAsync();
         pair.Store.Store.IsAway = true;
 
