@@ -88,12 +88,17 @@ internal sealed partial class Router(
     /// <summary>Has a call run, here or at the session's home. Completes when the one that runs it has it.</summary>
     private Task StartAsync(Call call)
     {
-        if (!homes.MayPass(call.Upstream, call.Reply))
+        if (homes.MayPass(call.Upstream, call.Reply))
         {
-            _ = runner.RunAsync(call);
-            return Task.CompletedTask;
+            return PassOnAsync(call);
         }
 
+        _ = runner.RunAsync(call);
+        return Task.CompletedTask;
+    }
+
+    private Task PassOnAsync(Call call)
+    {
         // From here on a cancellation finds it where it runs.
         call.Session.Remove(call);
         return homes.RunAsync(call.Session, call.Upstream, call.Request, call.Reply, here: () => _ = runner.RunAsync(call));
