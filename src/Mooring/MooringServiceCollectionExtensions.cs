@@ -99,6 +99,7 @@ public static class MooringServiceCollectionExtensions
     {
         services.TryAddSingleton<CallsMetrics>();
         services.TryAddSingleton<ReplayPolicy>();
+        services.TryAddSingleton<CommitPolicy>();
         services.TryAddSingleton<CallRunner>();
         services.TryAddSingleton<CallsLeftBehind>();
         services.TryAddSingleton<HomeCalls>();

@@ -135,7 +135,8 @@ public sealed partial class ArchitectureTests
         var schema = (JsonObject)JsonNode.Parse(ConfigSchema.Write())!;
         var server = schema["properties"]!["mcpServers"]!["additionalProperties"]!.AsObject();
         var before = File.ReadAllText(path);
-        var after = Replace(Replace(before, "settings", Table(schema)), "server settings", Table(server));
+        var tool = server["properties"]!["tools"]!["additionalProperties"]!.AsObject();
+        var after = Replace(Replace(Replace(before, "settings", Table(schema)), "server settings", Table(server)), "tool settings", Table(tool));
         if (Environment.GetEnvironmentVariable("WRITE_SCHEMA") == "1")
         {
             File.WriteAllText(path, after);
@@ -145,6 +146,7 @@ public sealed partial class ArchitectureTests
         Assert.True(before == after, "docs/configuration.md is out of step; run this test with WRITE_SCHEMA=1 and commit it.");
         Assert.Contains("| `keepAlive.interval` | `15s` |", after, StringComparison.Ordinal);
         Assert.Contains("| `concurrency` | `64` |", after, StringComparison.Ordinal);
+        Assert.Contains("| `replay` | none |", after, StringComparison.Ordinal);
     }
 
     private static bool Names(string code, ILookup<string, Type> types, List<string> others)

@@ -10,8 +10,13 @@ namespace Mooring.Calls;
 /// </summary>
 internal sealed class Call : PendingRequest, IDisposable
 {
+    /// <summary>As long as names of tools may be (2025-11-25, server/tools, "Tool Names").</summary>
+    private const int LongestWhat = 128;
+
     private readonly CancellationTokenSource _abandon = new();
     private readonly TimeProvider _time;
+    private (Slice Where, ReadOnlyMemory<byte> With)? _key;
+    private string? _toolName;
     private string? _abandonReason;
     private long _lastSign;
     private int _askingClient;
@@ -48,6 +53,21 @@ internal sealed class Call : PendingRequest, IDisposable
     /// <summary>A value of the request that is another one on the server's side (a tool's own name, a resource's own URI).</summary>
     public (Slice Where, ReadOnlyMemory<byte> With)? Renamed { get; init; }
 
+    /// <summary>The server's own name of the tool that is called; empty where the request is no call of a tool. As all of the request, not to be asked for after the answer.</summary>
+    public string ToolName => _toolName ??= Request.Method != McpMethod.ToolsCall ? ""
+        : Renamed is { } renamed ? JsonText.Read(renamed.With.Span)
+        : Request.Text(Request.Envelope.Name);
+
+    /// <summary>What is asked for, for the log: the tool, or the method where it is another one. Clients may name anything, however long.</summary>
+    public string What
+    {
+        get
+        {
+            var name = Request.Method == McpMethod.ToolsCall ? ToolName : Request.MethodName;
+            return name.Length <= LongestWhat ? name : name[..LongestWhat] + "…";
+        }
+    }
+
     /// <summary>Done with a result before the client hears of it: what the gateway itself has to remember (level, subscriptions, whose a task is). May fail the call by an error message.</summary>
     public Func<Frame, Task<string?>>? OnResult { get; init; }
 
@@ -71,8 +91,16 @@ internal sealed class Call : PendingRequest, IDisposable
             message = message.Replace(Request.Envelope.MetaProgressToken, Id);
         }
 
+        if (_key is { } key)
+        {
+            message = message.Replace(key.Where, key.With);
+        }
+
         return Renamed is { } renamed ? message.Replace(renamed.Where, renamed.With) : message;
     }
+
+    /// <summary>From now on it is sent with an idempotency key, the same each time.</summary>
+    public void GiveKey() => _key = IdempotencyKey.In(Request, Id);
 
     public override void OnRelated(Link link, Frame frame)
     {
@@ -136,6 +164,8 @@ internal sealed class Call : PendingRequest, IDisposable
             Abandon($"deadline of {(Upstream.Config.Deadline ?? deadline).TotalSeconds:0.#} s", timedOut: true);
         }
     }
+
+    public bool HasEnded => Volatile.Read(ref _ended) != 0;
 
     /// <summary>True once, for whoever answers.</summary>
     public bool TryEnd() => Interlocked.Exchange(ref _ended, 1) == 0;

@@ -23,6 +23,9 @@ internal enum CallFailure
 
     /// <summary>The gateway stops and the call did not finish in time.</summary>
     Draining,
+
+    /// <summary>It had to be on record first and the store did not take it; its server never heard of it.</summary>
+    NotRecorded,
 }
 
 /// <summary>What a failure looks like to the client and in metrics.</summary>
@@ -35,6 +38,7 @@ internal static class CallFailures
         CallFailure.OutcomeUnknown => "outcome_unknown",
         CallFailure.TimedOut => "timed_out",
         CallFailure.Busy => "busy",
+        CallFailure.NotRecorded => "not_recorded",
         _ => "draining",
     };
 
@@ -45,12 +49,13 @@ internal static class CallFailures
         {
             CallFailure.UpstreamUnreachable => $"Server \"{server}\" cannot be reached: {detail}. The request was not executed.",
             CallFailure.UpstreamRefused => $"Server \"{server}\" refused the request: {detail}.",
-            CallFailure.OutcomeUnknown => $"Outcome unknown: server \"{server}\" was sent the request, but {detail}. It may or may not have been executed; it was not sent again.",
+            CallFailure.OutcomeUnknown => $"Outcome unknown: server \"{server}\" was sent the request, but {detail}. It may or may not have been executed; it is not sent again.",
             CallFailure.TimedOut => $"Server \"{server}\" gave no answer and no progress in time ({detail}); the request was cancelled there. It may or may not have been executed.",
             CallFailure.Busy => $"Server \"{server}\" has too many requests under way and waiting ({detail}). The request was not executed; try again.",
+            CallFailure.NotRecorded => $"The request was not sent to server \"{server}\", since it could not be put on record first: {detail}. It was not executed; try again.",
             _ => $"The gateway is stopping and server \"{server}\" had not answered yet. The request may or may not have been executed.",
         };
-        var executed = failure is CallFailure.UpstreamUnreachable or CallFailure.Busy ? "no" : failure == CallFailure.UpstreamRefused ? "refused" : "unknown";
+        var executed = failure is CallFailure.UpstreamUnreachable or CallFailure.Busy or CallFailure.NotRecorded ? "no" : failure == CallFailure.UpstreamRefused ? "refused" : "unknown";
         byte[] data =
         [
             .. "{\"mooring\":{\"reason\":\""u8, .. Encoding.ASCII.GetBytes(failure.ToTag()), .. "\",\"server\":"u8, .. JsonText.Quote(server),

@@ -38,7 +38,11 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     public Task RunAsync(Call call)
     {
         Interlocked.Increment(ref _running);
-        call.Session.Add(call);
+        if (call.Node is null)
+        {
+            call.Session.Add(call);
+        }
+
         return RunToEndAsync(call);
     }
 
@@ -48,6 +52,11 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         var entered = false;
         try
         {
+            if (replay.HasKey(call))
+            {
+                call.GiveKey();
+            }
+
             // :: 1
             entered = await upstream.EnterAsync(call.Abandoned);
             if (!entered)
@@ -75,7 +84,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 switch (Decide(call, link, attempt, tries))
                 {
                     case Next.Remember when await call.OnResult!(attempt.Answer!) is { } forgotten:
-                        Fail(call, CallFailure.OutcomeUnknown, forgotten);
+                        FailUnknown(call, forgotten, "not_kept");
                         return;
                     case Next.Remember or Next.Answer:
                         Answer(call, attempt.Answer!);
@@ -102,7 +111,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         {
             // A bug of ours must not leave a client waiting for ever.
             Log.RunnerFailed(logger, e, upstream.Name);
-            Fail(call, CallFailure.OutcomeUnknown, "the gateway failed while it handled it");
+            FailUnknown(call, "the gateway failed while it handled it", "fault");
         }
         finally
         {
@@ -148,27 +157,43 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                     upstream.Failed(attempt.Detail);
                 }
 
+                // Nothing was done, so this happens many times over while a server is away: not for the log of every day.
                 return time.GetElapsedTime(call.Started) < ConnectPatience
-                    ? Again(upstream, attempt.Detail, "not_executed")
+                    ? Again(call, attempt.Detail, "not_executed", LogLevel.Debug)
                     : Fail(call, CallFailure.UpstreamUnreachable, attempt.Detail);
 
             default:
                 upstream.Failed(attempt.Detail);
-                if (tries < MaxTries && replay.IsSafe(call))
-                {
-                    return Again(upstream, attempt.Detail, "declared_safe");
-                }
-
-                metrics.UnknownOutcome(upstream.Name, "no_answer");
-                return Fail(call, CallFailure.OutcomeUnknown, attempt.Detail);
+                return AfterUnknown(call, attempt.Detail, tries);
         }
     }
 
-    private Next Again(Upstream upstream, string detail, string reason)
+    /// <summary>Executed or not, nobody can say: again where twice does no harm, else the client is told.</summary>
+    private Next AfterUnknown(Call call, string detail, int tries)
     {
-        Log.TryAgain(logger, upstream.Name, detail, reason);
-        metrics.Replayed(upstream.Name, reason);
+        var repeating = replay.Of(call);
+        return !repeating.IsSafe() ? FailUnknown(call, detail, repeating.ToTag())
+            : tries < MaxTries ? Again(call, detail, repeating.ToTag(), LogLevel.Information)
+            : FailUnknown(call, $"{detail}, at the last of {tries} tries", "gave_up");
+    }
+
+    private Next Again(Call call, string detail, string reason, LogLevel level)
+    {
+        Log.SentAgain(logger, level, call.What, call.Upstream.Name, reason, detail);
+        metrics.Replayed(call.Upstream.Name, reason);
         return Next.TryAgain;
+    }
+
+    private Next FailUnknown(Call call, string detail, string reason)
+    {
+        if (call.HasEnded)
+        {
+            return Next.Done;
+        }
+
+        Log.NotSentAgain(logger, call.What, call.Upstream.Name, reason, detail);
+        metrics.UnknownOutcome(call.Upstream.Name, reason);
+        return Fail(call, CallFailure.OutcomeUnknown, detail);
     }
 
     private enum Next
@@ -227,7 +252,8 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         }
 
         metrics.Ended(call.Upstream.Name, failure.ToTag(), time.GetElapsedTime(call.Started));
-        Log.Failed(logger, call.Upstream.Name, failure, detail);
+        // The store's failure is one thing to be told of, not one for each call that it refuses.
+        Log.Failed(logger, failure == CallFailure.NotRecorded ? LogLevel.Debug : LogLevel.Warning, call.Upstream.Name, failure, detail);
         call.Reply.Complete(call.ClientId, failure.ToResponse(call.ClientId.Span, call.Upstream.Name, detail));
         return Next.Done;
     }
@@ -289,11 +315,14 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         [LoggerMessage(401, LogLevel.Information, "Server {Server} lost the gateway's session ({Detail}); it gets a new one and the call goes on.", EventName = "UpstreamSessionLost")]
         public static partial void SessionLost(ILogger logger, string server, string detail);
 
-        [LoggerMessage(402, LogLevel.Information, "A call to server {Server} is sent again ({Reason}): {Detail}", EventName = "CallSentAgain")]
-        public static partial void TryAgain(ILogger logger, string server, string detail, string reason);
+        [LoggerMessage(EventId = 402, Message = "A call of {What} to server {Server} is sent again ({Reason}): {Detail}", EventName = "CallSentAgain")]
+        public static partial void SentAgain(ILogger logger, LogLevel level, string what, string server, string reason, string detail);
 
-        [LoggerMessage(403, LogLevel.Warning, "A call to server {Server} ended as {Failure}: {Detail}", EventName = "CallFailed")]
-        public static partial void Failed(ILogger logger, string server, CallFailure failure, string detail);
+        [LoggerMessage(405, LogLevel.Information, "A call of {What} to server {Server} is not sent again ({Reason}): {Detail}", EventName = "CallNotSentAgain")]
+        public static partial void NotSentAgain(ILogger logger, string what, string server, string reason, string detail);
+
+        [LoggerMessage(EventId = 403, Message = "A call to server {Server} ended as {Failure}: {Detail}", EventName = "CallFailed")]
+        public static partial void Failed(ILogger logger, LogLevel level, string server, CallFailure failure, string detail);
 
         [LoggerMessage(404, LogLevel.Debug, "Server {Server} could not be told that a call is cancelled.", EventName = "CancelNotSent")]
         public static partial void CancelNotSent(ILogger logger, string server);

@@ -2,11 +2,31 @@ using Mooring.Protocol;
 
 namespace Mooring.Calls;
 
+/// <summary>What became of an attempt to put a call on record (<see cref="Reply.CommitAsync"/>).</summary>
+internal enum Recording
+{
+    /// <summary>Whatever happens from now on, its client can come back for what is known; or its way in has nothing that it could come back with.</summary>
+    Done,
+
+    /// <summary>The store did not take it. The client has heard nothing yet.</summary>
+    StoreFailed,
+
+    /// <summary>The client was gone before its first byte.</summary>
+    ClientLeft,
+}
+
 /// <summary>Where what belongs to a call goes: the answer of one POST, or the one stream of an HTTP+SSE session.</summary>
 internal abstract class Reply
 {
     /// <summary>Whether a client still listens. A reply without one keeps taking messages: they wait where they can.</summary>
     public abstract bool IsConnected { get; }
+
+    /// <summary>
+    /// Commits the record of the call, and gives the client what it can come back with, before anything is done for it. Only for a version
+    /// that begins its streams with an event id, and before anything else was said; nobody else uses the reply meanwhile.
+    /// </summary>
+    /// <param name="server">Where the call will go.</param>
+    public virtual ValueTask<Recording> CommitAsync(string server) => ValueTask.FromResult(Recording.Done);
 
     /// <summary>A notification or server request that belongs to a call, on one line.</summary>
     public abstract void Send(byte[] line);

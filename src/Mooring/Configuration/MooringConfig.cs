@@ -90,6 +90,28 @@ public enum PrefixRule
     Never,
 }
 
+/// <summary>Whether a tool call is put on record, with an event id for its client, before its server hears of it.</summary>
+public enum CommitRule
+{
+    /// <summary>Durable for tools that are not safe to repeat, where several replicas share a store; else fast.</summary>
+    Default,
+
+    /// <summary>On record first: two commits per call, and whatever dies, the client that has the id gets an answer.</summary>
+    Durable,
+
+    /// <summary>Sent at once; on record only when its answer becomes an event stream.</summary>
+    Fast,
+}
+
+/// <summary>Which tool calls carry an idempotency key to their server.</summary>
+public enum KeyRule
+{
+    /// <summary>Those of tools that the gateway itself may send again, read-only ones left out.</summary>
+    Default,
+    Always,
+    Never,
+}
+
 /// <summary>One entry of <c>mcpServers</c>, in the shape that MCP clients use.</summary>
 public sealed record ServerConfig
 {
@@ -136,6 +158,12 @@ public sealed record ServerConfig
     /// <summary>Whether a 503 of this server means that the request was not executed, so that it may be sent again.</summary>
     public bool RetryOn503 { get; init; }
 
+    /// <summary>For its tools; a tool's own <see cref="ToolConfig.Commit"/> comes first.</summary>
+    public CommitRule Commit { get; init; }
+
+    /// <summary>For its tools; a tool's own <see cref="ToolConfig.IdempotencyKey"/> comes first.</summary>
+    public KeyRule IdempotencyKey { get; init; }
+
     /// <summary>Rules for single tools, by the server's own tool name.</summary>
     public IReadOnlyDictionary<string, ToolConfig> Tools { get; init; } = new Dictionary<string, ToolConfig>(StringComparer.Ordinal);
 }
@@ -145,6 +173,12 @@ public sealed record ToolConfig
 {
     /// <summary>Overrides <c>readOnlyHint</c> and <c>idempotentHint</c>: true = may be executed twice, false = never. Null: as the hints say.</summary>
     public bool? Replay { get; init; }
+
+    /// <summary>Null: as its server's.</summary>
+    public CommitRule? Commit { get; init; }
+
+    /// <summary>Null: as its server's.</summary>
+    public KeyRule? IdempotencyKey { get; init; }
 }
 
 /// <summary>One built-in connector and its own settings, which the connector itself checks.</summary>

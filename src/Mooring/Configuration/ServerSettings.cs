@@ -14,10 +14,20 @@ internal static class ServerSettings
         new TextShape(HeaderExpected, value => !value.AsSpan().ContainsAny('\r', '\n', '\0'), loose: true), StringComparer.OrdinalIgnoreCase, name =>
         name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c)) ? null : "is no header name.");
 
+    private static readonly ChoiceShape<CommitRule> Commit =
+        new([new("durable", CommitRule.Durable), new("fast", CommitRule.Fast), new("default", CommitRule.Default)]);
+
+    private static readonly ChoiceShape<KeyRule> Key =
+        new([new("always", KeyRule.Always), new("never", KeyRule.Never), new("default", KeyRule.Default)]);
+
+    /// <summary>One entry of <c>tools</c>.</summary>
     private static readonly ObjectShape<ToolConfig> Tool = new ObjectShape<ToolConfig>(() => new())
         .Add("replay", new OptionalShape<bool>(Bool), c => c.Replay, (c, v) => c with { Replay = v },
             "Whether the tool may be executed twice; overrides its readOnlyHint and idempotentHint.")
-        .NotYet("commit", "durable calls across replicas");
+        .Add("commit", new OptionalShape<CommitRule>(Commit), c => c.Commit, (c, v) => c with { Commit = v },
+            "As the server's commit, for this tool.")
+        .Add("idempotencyKey", new OptionalShape<KeyRule>(Key), c => c.IdempotencyKey, (c, v) => c with { IdempotencyKey = v },
+            "As the server's idempotencyKey, for this tool.");
 
     public static readonly ChoiceShape<PrefixRule> Prefix =
         new([new("always", PrefixRule.Always), new("never", PrefixRule.Never), new("default", PrefixRule.Default)]);
@@ -65,6 +75,11 @@ internal static class ServerSettings
             "Longest silence (no answer, no progress) of one call; else calls.deadline.")
         .Add("retryOn503", Bool, c => c.Server.RetryOn503, (c, v) => c.With(s => s with { RetryOn503 = v }),
             "Whether a 503 of this server means that the request was not executed, so that it may be sent again.")
+        .Add("commit", Commit, c => c.Server.Commit, (c, v) => c.With(s => s with { Commit = v }),
+            "durable: a tool call is in the store, and its client has an event id to come back with (2025-11-25), before the server hears of it. fast: it is sent at once. "
+            + "default: durable for tools that are not safe to repeat, where several replicas share a store; else fast.")
+        .Add("idempotencyKey", Key, c => c.Server.IdempotencyKey, (c, v) => c.With(s => s with { IdempotencyKey = v }),
+            "Which tool calls carry io.mooring/idempotencyKey in _meta to the server. default: those that the gateway itself may send again and that change something.")
         .Add("tools", new MapShape<ToolConfig>(Tool, StringComparer.Ordinal), c => c.Server.Tools, (c, v) => c.With(s => s with { Tools = v }),
             "Rules for single tools, by the server's own tool name.")
         .NotYet("auth", "sign-in at servers")

@@ -7,6 +7,9 @@ namespace Mooring.FrontDoor;
 /// <summary>Refusals of the front door: a JSON-RPC error with the HTTP status that the transport asks for.</summary>
 internal static class Answers
 {
+    /// <summary>Seconds after which a client may try again what the store did not take.</summary>
+    public const string StoreRetryAfter = "2";
+
     public static Task RefuseAsync(HttpContext context, int status, int code, string message, ReadOnlySpan<byte> id = default) =>
         WriteAsync(context, status, JsonRpc.Error(id, code, message));
 
@@ -19,7 +22,7 @@ internal static class Answers
         switch (miss)
         {
             case SessionMiss.StoreAway:
-                context.Response.Headers.RetryAfter = "2";
+                context.Response.Headers.RetryAfter = StoreRetryAfter;
                 return WriteAsync(context, StatusCodes.Status503ServiceUnavailable,
                     JsonRpc.Error(id, JsonRpc.ServerError, "The gateway's store is not reachable just now; the session is not lost. Try again."));
             case SessionMiss.TooMany:

@@ -14,7 +14,7 @@ namespace Mooring.FrontDoor;
 /// one body; anything else (a notification, a server's request, the end of the grace) makes it an event stream that can be resumed.
 /// Made by the request handler, which awaits <see cref="WaitAsync"/>; calls write to it from anywhere, also after the client has left.
 /// </summary>
-internal sealed class PostReply : Reply, IValueTaskSource
+internal sealed partial class PostReply : Reply, IValueTaskSource
 {
     private readonly Lock _gate = new();
     private readonly Session _session;
@@ -36,6 +36,9 @@ internal sealed class PostReply : Reply, IValueTaskSource
 
     /// <summary>The client was gone before the stream began, so it has no event id to come back with.</summary>
     private bool _hadLeft;
+
+    /// <summary>The call could not be put on record and was not begun: the client may send it again.</summary>
+    private bool _notRecorded;
 
     /// <param name="context">The POST.</param>
     /// <param name="session">Whose it is.</param>
@@ -98,6 +101,12 @@ internal sealed class PostReply : Reply, IValueTaskSource
         }
 
         response.StatusCode = StatusCodes.Status200OK;
+        if (_notRecorded)
+        {
+            response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            response.Headers.RetryAfter = Answers.StoreRetryAfter;
+        }
+
         if (_asEvent)
         {
             WriteEvent(response);
@@ -276,55 +285,6 @@ internal sealed class PostReply : Reply, IValueTaskSource
     public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _decided.OnCompleted(continuation, state, token, flags);
 
-    private void CommitToStream()
-    {
-        lock (_gate)
-        {
-            if (_stream is not null || _isDecided || _context is null)
-            {
-                return;
-            }
-
-            _isDecided = true;
-            _connection = new SseConnection(_context, _services.Streams, "post");
-            _stream = _services.NewStream(_session, StreamKind.Post);
-            _stream.Open(Record(), _session.Version.HasPrimer(), OnOpened);
-            _stream.Attach(_connection, after: null);
-            _session.Outbox.AddCall(_stream);
-            _connection.OnEnded = _stream.Detach;
-            _hadLeft = _services.HasLeft(_context);
-            // A batch's answers of before, and still under the lock: the last answer of all ends the stream, and must not overtake them.
-            foreach (var (id, response) in _responses ?? [])
-            {
-                _stream.Append(response.ToLine(), Text(id.Span));
-            }
-        }
-
-        _services.Grace.Remove(this);
-        _context = null;
-    }
-
-    /// <summary>The stream's row is in the store: the first bytes may go out, and the handler may go on.</summary>
-    private void OnOpened(string? primer)
-    {
-        _connection!.Start(writer =>
-        {
-            SseFormat.WriteRetry(writer, _services.Config.Current.Streams.Retry);
-            if (primer is null)
-            {
-                writer.Write(SseFormat.Comment);
-            }
-            else
-            {
-                SseFormat.WritePrimer(writer, primer);
-            }
-        });
-
-        // Called from the stream's pump, which must not wait for what the handler does next.
-        _decided.RunContinuationsAsynchronously = true;
-        _decided.SetResult(true);
-    }
-
     private void Append(ReadOnlyMemory<byte> requestId, Message response)
     {
         var line = response.ToLine();
@@ -354,18 +314,6 @@ internal sealed class PostReply : Reply, IValueTaskSource
         _response = response;
         _hasResponse = true;
     }
-
-    private StreamRecord Record() => new()
-    {
-        SessionId = _session.Id,
-        StreamId = _stream!.Id,
-        Kind = StreamKind.Post,
-        State = StreamState.Running,
-        RequestIds = _open is null ? [Text(_only.Span)] : [.. _open.Select(id => Text(id.Span))],
-        Server = _session.Server,
-        Replica = _services.Replica,
-        Changed = _services.Time.GetUtcNow(),
-    };
 
     private static string Text(ReadOnlySpan<byte> token) => System.Text.Encoding.UTF8.GetString(token);
 }

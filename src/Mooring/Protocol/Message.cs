@@ -9,6 +9,7 @@ internal struct Message(Frame frame)
     private Edit _first;
     private Edit _second;
     private Edit _third;
+    private Edit _fourth;
     private int _count;
 
     public Frame Frame { get; } = frame;
@@ -28,7 +29,7 @@ internal struct Message(Frame frame)
         }
     }
 
-    /// <summary>Puts <paramref name="with"/> where <paramref name="where"/> stands. At most three edits; they must not overlap.</summary>
+    /// <summary>Puts <paramref name="with"/> where <paramref name="where"/> stands; a place without length is a point between two bytes. At most four edits; they must not overlap.</summary>
     public Message Replace(Slice where, ReadOnlyMemory<byte> with) => Add(new Edit(where, with, 0));
 
     public Message Replace(Slice where, long number) => Add(new Edit(where, default, number));
@@ -104,14 +105,17 @@ internal struct Message(Frame frame)
             case 2:
                 _third = edit;
                 break;
+            case 3:
+                _fourth = edit;
+                break;
             default:
-                throw new InvalidOperationException("A message takes at most three edits.");
+                throw new InvalidOperationException("A message takes at most four edits.");
         }
 
         return this;
     }
 
-    private readonly Edit At(int index) => index switch { 0 => _first, 1 => _second, _ => _third };
+    private readonly Edit At(int index) => index switch { 0 => _first, 1 => _second, 2 => _third, _ => _fourth };
 
     private readonly struct Edit(Slice where, ReadOnlyMemory<byte> bytes, long number)
     {

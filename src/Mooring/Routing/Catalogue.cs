@@ -88,25 +88,9 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
     /// <summary>When a list of this server was last confirmed by it.</summary>
     public DateTimeOffset? Confirmed(string server) => _confirmed.TryGetValue(server, out var at) ? at : null;
 
-    /// <summary>Whether a tool says of itself that executing it twice is the same as once.</summary>
-    public bool IsDeclaredSafe(Session session, Upstream upstream, string tool)
-    {
-        var tools = session.Lists.Of(upstream)?[ListKind.Tools] ?? Find(upstream.Name, session.Lists.Key(upstream))[ListKind.Tools] ?? FindAny(upstream.Name)[ListKind.Tools];
-        if (tools?.Find(tool) is not { } item)
-        {
-            return false;
-        }
-
-        var raw = tools.Raw(item);
-        var annotations = JsonFields.Find(raw, "annotations"u8);
-        if (!annotations.IsPresent)
-        {
-            return false;
-        }
-
-        var hints = raw.Slice(annotations.Start, annotations.Length);
-        return JsonFields.IsTrue(hints, "readOnlyHint"u8) || JsonFields.IsTrue(hints, "idempotentHint"u8);
-    }
+    /// <summary>The tools of a server as best known for a session; null: nothing is known of them.</summary>
+    public ServerList? ToolsOf(Session session, Upstream upstream) =>
+        session.Lists.Of(upstream)?[ListKind.Tools] ?? Find(upstream.Name, session.Lists.Key(upstream))[ListKind.Tools] ?? FindAny(upstream.Name)[ListKind.Tools];
 
     public void Save(string server, string key, ReadOnlyMemory<byte> initializeResult)
     {

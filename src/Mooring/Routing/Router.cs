@@ -12,7 +12,7 @@ namespace Mooring.Routing;
 /// </summary>
 internal sealed partial class Router(
     ConfigStore config, TimeProvider time, UpstreamTable upstreams, Destinations destinations, CallRunner runner, Lists lists, Wishes wishes,
-    TaskOwners owners, MergedTasks tasks, HomeCalls homes, ILogger<Router> logger)
+    TaskOwners owners, MergedTasks tasks, HomeCalls homes, CommitPolicy commits, ILogger<Router> logger)
 {
     /// <summary>From now on also handles what other replicas pass on.</summary>
     public void ListenToPeers() => homes.Run = Handle;
@@ -83,16 +83,25 @@ internal sealed partial class Router(
         reply.Refuse(request, error.Code, error.Message, error.Data);
     }
 
-    private void Run(Call call)
+    private void Run(Call call) => _ = commits.IsDurable(call) ? runner.RunOnRecordAsync(call, StartAsync) : StartAsync(call);
+
+    /// <summary>Has a call run, here or at the session's home. Completes when the one that runs it has it.</summary>
+    private Task StartAsync(Call call)
     {
         if (homes.MayPass(call.Upstream, call.Reply))
         {
-            _ = homes.RunAsync(call.Session, call.Upstream, call.Request, call.Reply, here: () => _ = runner.RunAsync(call));
+            return PassOnAsync(call);
         }
-        else
-        {
-            _ = runner.RunAsync(call);
-        }
+
+        _ = runner.RunAsync(call);
+        return Task.CompletedTask;
+    }
+
+    private Task PassOnAsync(Call call)
+    {
+        // From here on a cancellation finds it where it runs.
+        call.Session.Remove(call);
+        return homes.RunAsync(call.Session, call.Upstream, call.Request, call.Reply, here: () => _ = runner.RunAsync(call));
     }
 
     private Func<Frame, Task<string?>>? KeepsOwner(Session session, Upstream upstream, Frame request) =>

@@ -21,7 +21,9 @@ internal sealed class ServerList
             var at = JsonFields.Find(raw, name);
             if (at.IsPresent && raw[at.Start] == '"')
             {
-                items.Add(new Item(slice, at, JsonText.Read(raw.Slice(at.Start, at.Length))));
+                var item = new Item(slice, at, JsonText.Read(raw.Slice(at.Start, at.Length))) { Hints = kind == ListKind.Tools ? HintsOf(raw) : ToolHints.None };
+                items.Add(item);
+                HasHints |= item.Hints != ToolHints.None;
             }
         }
 
@@ -37,6 +39,9 @@ internal sealed class ServerList
 
     /// <summary>Items that have a name; the others cannot be used by anyone.</summary>
     public IReadOnlyList<Item> Items { get; }
+
+    /// <summary>Whether any tool says of itself that it is safe to repeat: without that, whoever only asks this needs no name.</summary>
+    public bool HasHints { get; }
 
     public static ServerList Empty(ListKind kind) => Of(kind, System.Text.Encoding.ASCII.GetBytes($"{{\"{kind.Key()}\":[]}}"));
 
@@ -80,6 +85,19 @@ internal sealed class ServerList
         return _byName.TryGetValue(name, out var item) ? item : null;
     }
 
+    private static ToolHints HintsOf(ReadOnlySpan<byte> tool)
+    {
+        var annotations = JsonFields.Find(tool, "annotations"u8);
+        if (!annotations.IsPresent)
+        {
+            return ToolHints.None;
+        }
+
+        var hints = tool.Slice(annotations.Start, annotations.Length);
+        return (JsonFields.IsTrue(hints, "readOnlyHint"u8) ? ToolHints.ReadOnly : ToolHints.None)
+            | (JsonFields.IsTrue(hints, "idempotentHint"u8) ? ToolHints.Idempotent : ToolHints.None);
+    }
+
     private static byte[] WithoutCursor(byte[] result)
     {
         var cursor = JsonFields.Find(result, "nextCursor"u8);
@@ -89,7 +107,24 @@ internal sealed class ServerList
     /// <param name="Place">In <see cref="Result"/>.</param>
     /// <param name="NameAt">Of the name's token, within the item.</param>
     /// <param name="Name">Its text.</param>
-    internal readonly record struct Item(Slice Place, Slice NameAt, string Name);
+    internal readonly record struct Item(Slice Place, Slice NameAt, string Name)
+    {
+        /// <summary>Of a tool.</summary>
+        public ToolHints Hints { get; init; }
+    }
+}
+
+/// <summary>What a tool says of itself (2025-11-25, schema, "ToolAnnotations"), as far as it matters here.</summary>
+[Flags]
+internal enum ToolHints : byte
+{
+    None = 0,
+
+    /// <summary><c>readOnlyHint</c>: it changes nothing.</summary>
+    ReadOnly = 1,
+
+    /// <summary><c>idempotentHint</c>: executing it twice is the same as once.</summary>
+    Idempotent = 2,
 }
 
 file static class Cursors

@@ -42,7 +42,7 @@ internal sealed class ReplicaPair : IAsyncDisposable
 
     private static string Script { get; } = Path.Combine(Repository.Root, "tests", "Mooring.EndToEndTests", "Faults", "Parts", "stdio-server.mjs");
 
-    public static async Task<ReplicaPair> StartAsync(ReplicaDatabase database)
+    public static async Task<ReplicaPair> StartAsync(ReplicaDatabase database, Action<JsonObject>? configure = null)
     {
         var pair = new ReplicaPair();
         try
@@ -53,6 +53,7 @@ internal sealed class ReplicaPair : IAsyncDisposable
                 ("up", GatewayProcess.Remote(pair.Server.Url)), ("local", GatewayProcess.Command(NodeTool.Program, Script)));
             config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = database.Cluster.ConnectionTo(name) };
             config["drain"] = new JsonObject { ["delay"] = "0s", ["grace"] = "20s" };
+            configure?.Invoke(config);
             pair.A = pair.Add(await GatewayProcess.StartAsync(config));
             pair.B = pair.Add(await GatewayProcess.StartAsync(config));
             await pair.ReadyAsync();

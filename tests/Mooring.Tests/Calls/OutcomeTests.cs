@@ -106,6 +106,93 @@ public sealed class OutcomeTests
     }
 
     [Theory]
+    [InlineData("slow", "not_declared")]
+    [InlineData("forbidden", "forbidden")]
+    public async Task Decision_NotToSendAgain_IsLoggedAndCountedWithItsReason(string tool, string reason)
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        using var list = await client.RequestAsync("tools/list");
+
+        var posting = client.CallAsync(tool);
+        (await gateway.Upstream.CallAsync()).Fail(HttpRequestError.ResponseEnded);
+        using var reply = await gateway.PassTimeAsync(posting, AMinute, "the answer");
+
+        Assert.Equal("outcome_unknown", (await reply.MessageAsync()).Reason());
+        var line = Assert.Single(gateway.LogLines.Lines, l => l.StartsWith("Information CallNotSentAgain", StringComparison.Ordinal));
+        Assert.Contains($"A call of {tool} to server one is not sent again ({reason}): ", line, StringComparison.Ordinal);
+        Assert.Equal([$"mooring_calls_unknown_outcome_total{{server=\"one\",reason=\"{reason}\"}} 1"], await gateway.MetricsAsync("mooring_calls_unknown_outcome_total{"));
+        Assert.Empty(await gateway.MetricsAsync("mooring_calls_replayed_total{"));
+    }
+
+    [Theory]
+    [InlineData("reads", "declared_safe")]
+    [InlineData("repeats", "declared_safe")]
+    [InlineData("allowed", "configured")]
+    public async Task Decision_ToSendAgain_IsLoggedAndCountedWithItsReason(string tool, string reason)
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        using var list = await client.RequestAsync("tools/list");
+
+        var posting = client.CallAsync(tool);
+        (await gateway.Upstream.CallAsync()).Fail(HttpRequestError.ResponseEnded);
+        var again = gateway.Upstream.CallAsync();
+        await gateway.PassTimeAsync(again, AMinute, "the second try");
+        (await again).Text("second");
+        using var reply = await Limit.Of(posting, "the answer");
+
+        var line = Assert.Single(gateway.LogLines.Lines, l => l.StartsWith("Information CallSentAgain", StringComparison.Ordinal));
+        Assert.Contains($"A call of {tool} to server one is sent again ({reason}): ", line, StringComparison.Ordinal);
+        Assert.Equal([$"mooring_calls_replayed_total{{server=\"one\",reason=\"{reason}\"}} 1"], await gateway.MetricsAsync("mooring_calls_replayed_total{"));
+        Assert.Empty(await gateway.MetricsAsync("mooring_calls_unknown_outcome_total{"));
+    }
+
+    [Fact]
+    public async Task Decision_ConnectFails_IsNotForTheLogOfEveryDay()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        var refused = 0;
+        gateway.Upstream.Intercept = e => (string?)e.Message?["method"] == "tools/call" && Interlocked.Increment(ref refused) <= 2
+            ? throw new HttpRequestException(HttpRequestError.ConnectionError, "scripted")
+            : false;
+
+        await gateway.PassTimeAsync(client.ResultAsync("echo"), AMinute, "the answer");
+
+        var lines = gateway.LogLines.Lines.Where(l => l.Contains(" CallSentAgain", StringComparison.Ordinal)).ToList();
+        Assert.Equal(2, lines.Count);
+        Assert.All(lines, line => Assert.StartsWith("Debug CallSentAgain: A call of echo to server one is sent again (not_executed): ", line, StringComparison.Ordinal));
+        Assert.Equal(["mooring_calls_replayed_total{server=\"one\",reason=\"not_executed\"} 2"], await gateway.MetricsAsync("mooring_calls_replayed_total{"));
+    }
+
+    [Fact]
+    public async Task Call_SafeToRepeatButNeverAnswered_IsGivenUpAndSaidSo()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        using var list = await client.RequestAsync("tools/list");
+        gateway.Upstream.Intercept = e =>
+        {
+            var fails = (string?)e.Message?["method"] == "tools/call";
+            if (fails)
+            {
+                e.Fail(HttpRequestError.ResponseEnded);
+            }
+
+            return fails;
+        };
+
+        var answer = await gateway.PassTimeAsync(client.ResultAsync("repeats"), AMinute, "the answer");
+
+        Assert.Equal("outcome_unknown", answer.Reason());
+        Assert.Contains("at the last of 4 tries", (string?)answer["error"]!["message"], StringComparison.Ordinal);
+        Assert.Equal(4, gateway.Upstream.Messages("tools/call").Count);
+        Assert.Equal(["mooring_calls_unknown_outcome_total{server=\"one\",reason=\"gave_up\"} 1"], await gateway.MetricsAsync("mooring_calls_unknown_outcome_total{"));
+        Assert.Equal(["mooring_calls_replayed_total{server=\"one\",reason=\"declared_safe\"} 3"], await gateway.MetricsAsync("mooring_calls_replayed_total{"));
+    }
+
+    [Theory]
     [InlineData(HttpStatusCode.OK, "<html>hello</html>", "text/html")]
     [InlineData(HttpStatusCode.OK, "{not json", "application/json")]
     [InlineData(HttpStatusCode.OK, "", "application/json")]

@@ -74,13 +74,16 @@ public sealed class ServersConfigTests : IDisposable
     {
         var server = Assert.Single(_fixture.LoadFine("""
             { "mcpServers": { "a": { "url": "http://127.0.0.1:1/mcp", "scope": "shared", "prefix": "never", "concurrency": 2, "queue": 0,
-              "deadline": "90s", "retryOn503": true, "disabled": true, "tools": { "send": { "replay": false } } } } }
+              "deadline": "90s", "retryOn503": true, "disabled": true, "commit": "durable", "idempotencyKey": "never",
+              "tools": { "send": { "replay": false, "commit": "fast", "idempotencyKey": "always" }, "other": {} } } } }
             """).Servers);
 
         Assert.Equal((LinkScope.Shared, PrefixRule.Never, 2, 0), (server.Scope, server.Prefix, server.Concurrency, server.Queue));
         Assert.Equal(TimeSpan.FromSeconds(90), server.Deadline);
         Assert.True(server is { RetryOn503: true, Disabled: true });
-        Assert.False(server.Tools["send"].Replay);
+        Assert.Equal((CommitRule.Durable, KeyRule.Never), (server.Commit, server.IdempotencyKey));
+        Assert.Equal((false, CommitRule.Fast, KeyRule.Always), (server.Tools["send"].Replay, server.Tools["send"].Commit, server.Tools["send"].IdempotencyKey));
+        Assert.Equal(new ToolConfig(), server.Tools["other"]);
     }
 
     [Theory]
@@ -98,6 +101,9 @@ public sealed class ServersConfigTests : IDisposable
     [InlineData("""{ "url": "http://x", "headers": { "A": "1", "a": "2" } }""", "mcpServers.a.headers.a", "differs from an earlier name only by upper and lower case.")]
     [InlineData("""{ "url": "http://x", "headers": { "A": "1\n2" } }""", "mcpServers.a.headers.A", null)]
     [InlineData("""{ "url": "http://x", "oauth": {} }""", "mcpServers.a.oauth", "is not available in this version (sign-in at servers).")]
+    [InlineData("""{ "url": "http://x", "commit": "slow" }""", "mcpServers.a.commit", "must be \"durable\" or \"fast\" or \"default\", not \"slow\".")]
+    [InlineData("""{ "url": "http://x", "tools": { "t": { "commit": true } } }""", "mcpServers.a.tools.t.commit", null)]
+    [InlineData("""{ "url": "http://x", "tools": { "t": { "idempotencyKey": "yes" } } }""", "mcpServers.a.tools.t.idempotencyKey", "must be \"always\" or \"never\" or \"default\", not \"yes\".")]
     [InlineData("""{ "url": "http://x", "tools": { "t": { "replay": "perhaps" } } }""", "mcpServers.a.tools.t.replay", "must be true or false, not \"perhaps\".")]
     public void McpServers_OneMistake_SaysWhereAndWhat(string server, string path, string? message)
     {

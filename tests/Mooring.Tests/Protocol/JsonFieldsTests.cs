@@ -99,12 +99,12 @@ public sealed class JsonFieldsTests
     }
 
     [Fact]
-    public void Message_FourthEdit_IsRefused()
+    public void Message_FifthEdit_IsRefused()
     {
         var frame = Frame.Parse("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\"}"u8.ToArray());
-        var message = new Message(frame).Replace(new Slice(0, 1), 1).Replace(new Slice(1, 1), 1).Replace(new Slice(2, 1), 1);
+        var message = new Message(frame).Replace(new Slice(0, 1), 1).Replace(new Slice(1, 1), 1).Replace(new Slice(2, 1), 1).Replace(new Slice(3, 1), 1);
 
-        Assert.Throws<InvalidOperationException>(() => message.Replace(new Slice(3, 1), 1));
+        Assert.Throws<InvalidOperationException>(() => message.Replace(new Slice(4, 1), 1));
     }
 
     [Theory]

@@ -260,7 +260,7 @@ public sealed class ReplicaFaultTests
     [Fact]
     public async Task Session_DoubtedJustBeforeTheStoreIsAway_IsServed()
     {
-        await using var pair = await ReplicaPair.StartAsync();
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
         var (client, _) = await KnownToBothAsync(pair);
         pair.A.Session(client).Doubt();
         pair.Store.Store.IsAway = true;

@@ -30,6 +30,9 @@ internal sealed class ReplicaPair : IAsyncDisposable
         return pair;
     }
 
+    /// <summary>Calls that go to their server at once: the default here is durable, and a durable call is refused as soon as the store is away.</summary>
+    public static MooringConfig FastCalls(MooringConfig config) => config with { Servers = [.. config.Servers.Select(s => s with { Commit = CommitRule.Fast })] };
+
     /// <summary>The same client, with its session, at another gateway.</summary>
     public static McpTestClient At(GatewayFixture gateway, McpTestClient client) =>
         new(gateway.Http, client.Path, client.Version, user: null) { SessionId = client.SessionId };

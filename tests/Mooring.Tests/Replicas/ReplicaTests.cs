@@ -50,7 +50,7 @@ public sealed class ReplicaTests
     [Fact]
     public async Task Session_StoreAwayForLong_IsServedForAMinuteAndThen503()
     {
-        await using var pair = await ReplicaPair.StartAsync();
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
         var client = await pair.A.ClientAsync();
         pair.Store.Store.IsAway = true;
 

@@ -19,7 +19,8 @@ namespace Mooring.EndToEndTests.Faults.Parts;
 /// </summary>
 /// <remarks>
 /// Tools: <c>echo</c> answers its text; <c>hold</c> answers it once <see cref="Release"/> was called; <c>talk</c> sends a log message at
-/// once, its progress as told by <see cref="Progress"/>, and then does as hold; <c>ask</c>, which no list shows, asks the client for a name and answers it.
+/// once, its progress as told by <see cref="Progress"/>, and then does as hold; <c>ask</c>, which no list shows, asks the client for a name and answers it;
+/// <c>steady</c>, listed where a test adds it, does as hold and says that it may be repeated.
 /// </remarks>
 internal sealed class FaultyServer : IAsyncDisposable
 {
@@ -200,7 +201,7 @@ internal sealed class FaultyServer : IAsyncDisposable
             return;
         }
 
-        if (method == "tools/call" && (string?)message["params"]!["name"] is "hold" or "talk")
+        if (method == "tools/call" && (string?)message["params"]!["name"] is "hold" or "talk" or "steady")
         {
             await HoldAsync(context, message);
             return;
@@ -341,7 +342,12 @@ internal sealed class FaultyServer : IAsyncDisposable
         },
         "tools/list" => new JsonObject
         {
-            ["tools"] = new JsonArray([.. Tools.Select(name => new JsonObject { ["name"] = name, ["inputSchema"] = new JsonObject { ["type"] = "object" } })]),
+            ["tools"] = new JsonArray([.. Tools.Select(name => new JsonObject
+            {
+                ["name"] = name,
+                ["inputSchema"] = new JsonObject { ["type"] = "object" },
+                ["annotations"] = new JsonObject { ["idempotentHint"] = name == "steady" },
+            })]),
         },
         "resources/list" => new JsonObject { ["resources"] = new JsonArray(new JsonObject { ["uri"] = "note://a", ["name"] = "a" }) },
         "resources/templates/list" => new JsonObject { ["resourceTemplates"] = new JsonArray() },
