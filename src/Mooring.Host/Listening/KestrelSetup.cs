@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Mooring.Configuration;
+using Mooring.Drain;
 using Mooring.Network;
 
 namespace Mooring.Host.Listening;
@@ -30,9 +31,12 @@ internal static class KestrelSetup
             builder.Services.AddHostedService(services => services.GetRequiredService<TlsCertificates>());
         }
 
+        var listening = new ListenSockets();
+        builder.Services.AddSingleton<IListeners>(listening);
         builder.Services.Configure<SocketTransportOptions>(sockets => sockets.CreateBoundListenSocket = endpoint =>
         {
             var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            listening.Add(socket);
             PeerTimeout.Apply(socket, config.Http.PeerTimeout);
             return socket;
         });

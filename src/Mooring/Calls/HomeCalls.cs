@@ -34,6 +34,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     private static long s_lastKey;
 
     private readonly ConcurrentDictionary<string, Passed> _passed = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<PassedReply, bool> _replies = new();
     private readonly SessionTable _sessions;
     private readonly Peers _peers;
     private readonly CallRunner _runner;
@@ -53,6 +54,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         peers.OnGone(replica => EndAll(passed => passed.Home == replica, "the gateway process that ran it is gone"));
         peers.OnChanged(() => EndAll(passed => passed.Asked != peers.Name, "this gateway process was taken for dead"));
     }
+
+    /// <summary>Completes when what belongs to calls that ran here for others is in their mailboxes.</summary>
+    public Task SettleAsync() => Task.WhenAll(_replies.Keys.Select(reply => reply.ReadyAsync()));
 
     /// <summary>Runs a request that came by letter; the router's.</summary>
     public Action<Session, Frame, Reply>? Run { get; set; }
@@ -81,7 +85,8 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
                     return;
                 }
 
-                if (await PassOnAsync(new Passed(session.Id, upstream.Name, home, _peers.Name, _time.GetTimestamp(), id, reply), body))
+                var deadline = upstream.Config.Deadline ?? _config.Current.Calls.Deadline;
+                if (await PassOnAsync(new Passed(session.Id, upstream.Name, home, _peers.Name, deadline, _time.GetTimestamp(), id, reply), body))
                 {
                     return;
                 }
@@ -103,10 +108,23 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         var key = string.Create(CultureInfo.InvariantCulture, $"{_peers.Name}-{Interlocked.Increment(ref s_lastKey)}");
         _passed[key] = passed;
         _runner.Passed();
-        return await _peers.PostAsync(passed.Home, CallLetter, new Letter(passed.Session, $"{_peers.Name} {key}", body)) || !TryTake(key, out _);
+        try
+        {
+            return await _peers.PostSurelyAsync(passed.Home, CallLetter, new Letter(passed.Session, $"{_peers.Name} {key}", body), passed.Ended.Token) || !TryTake(key, out _);
+        }
+        catch (OperationCanceledException)
+        {
+            // It was ended meanwhile, or the process ends; whether the letter is there nobody can tell.
+            if (TryTake(key, out _))
+            {
+                Lose(passed, "the gateway stopped while it was passed on");
+            }
+
+            return true;
+        }
     }
 
-    /// <summary>The home has its own deadlines; this is for one that lives and says nothing.</summary>
+    /// <summary>The home has its own deadlines; this is for one that lives and says nothing, or cannot.</summary>
     public void OnHeartbeat(long now)
     {
         if (_passed.IsEmpty || now < _nextLook)
@@ -115,8 +133,10 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
 
         _nextLook = now + _time.TimestampFrequency;
-        var atMost = _config.Current.Calls.HardCap + Peers.Lease;
-        EndAll(passed => _time.GetElapsedTime(passed.Began, now) > atMost, "the gateway process that ran it said nothing for too long");
+        var hardCap = _config.Current.Calls.HardCap + Peers.Lease;
+        EndAll(
+            passed => _time.GetElapsedTime(passed.Began, now) > hardCap || _time.GetElapsedTime(passed.Heard, now) > passed.Deadline + Peers.Lease,
+            "the gateway process that ran it said nothing for too long");
     }
 
     private async Task TakeCallAsync(Letter letter)
@@ -126,7 +146,8 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             return;
         }
 
-        var reply = new PassedReply(_peers, asking, letter.Session, key);
+        var reply = new PassedReply(this, asking, letter.Session, key);
+        _replies[reply] = true;
         if (await _sessions.ForPeerAsync(letter.Session) is not { } session)
         {
             reply.Abandon(default);
@@ -141,6 +162,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     {
         if (_passed.TryGetValue(letter.Subject, out var passed))
         {
+            passed.Heard = _time.GetTimestamp();
             what(passed);
         }
 
@@ -164,10 +186,15 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         {
             if (which(passed) && TryTake(key, out _))
             {
-                _metrics.UnknownOutcome(passed.Server, "replica_gone");
-                passed.Reply.Complete(passed.ClientId, CallFailure.OutcomeUnknown.ToResponse(passed.ClientId, passed.Server, why));
+                Lose(passed, why);
             }
         }
+    }
+
+    private void Lose(Passed passed, string why)
+    {
+        _metrics.UnknownOutcome(passed.Server, "replica_gone");
+        passed.Reply.Complete(passed.ClientId, CallFailure.OutcomeUnknown.ToResponse(passed.ClientId, passed.Server, why));
     }
 
     /// <summary>True once for each, for whoever ends it.</summary>
@@ -178,6 +205,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             return false;
         }
 
+        passed.Ended.Cancel();
         _runner.Returned();
         return true;
     }
@@ -186,13 +214,21 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <param name="Server">Its server.</param>
     /// <param name="Home">Who runs it.</param>
     /// <param name="Asked">The name this replica had; answers go to that.</param>
+    /// <param name="Deadline">How long its server may be silent.</param>
     /// <param name="Began">A timestamp.</param>
     /// <param name="ClientId">The client's id, a raw JSON token.</param>
     /// <param name="Reply">Where the answer goes.</param>
-    private sealed record Passed(string Session, string Server, string Home, string Asked, long Began, byte[] ClientId, Reply Reply);
+    private sealed record Passed(string Session, string Server, string Home, string Asked, TimeSpan Deadline, long Began, byte[] ClientId, Reply Reply)
+    {
+        /// <summary>When the home last said something of it; a timestamp.</summary>
+        public long Heard { get; set; } = Began;
+
+        /// <summary>Ends the posting, should that still be tried.</summary>
+        public CancellationTokenSource Ended { get; } = new();
+    }
 
     /// <summary>At the home: what belongs to a call goes back to the replica that asked, one after the other.</summary>
-    private sealed class PassedReply(Peers peers, string asking, string session, string key) : Reply
+    private sealed class PassedReply(HomeCalls home, string asking, string session, string key) : Reply
     {
         private readonly Lock _gate = new();
         private Task _posts = Task.CompletedTask;
@@ -208,9 +244,20 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         {
             Post(AnsweredLetter, response.ToArray());
             response.Frame.Dispose();
+            _ = ForgetAsync();
         }
 
-        public override void Abandon(ReadOnlyMemory<byte> requestId) => Post(DroppedLetter, []);
+        public override void Abandon(ReadOnlyMemory<byte> requestId)
+        {
+            Post(DroppedLetter, []);
+            _ = ForgetAsync();
+        }
+
+        private async Task ForgetAsync()
+        {
+            await ReadyAsync();
+            home._replies.TryRemove(this, out _);
+        }
 
         private void Post(string kind, byte[] body)
         {
@@ -223,7 +270,14 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         private async Task PostAsync(Task before, string kind, byte[] body)
         {
             await before.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.SuppressThrowing);
-            await peers.PostAsync(asking, kind, new Letter(session, key, body));
+            try
+            {
+                await home._peers.PostSurelyAsync(asking, kind, new Letter(session, key, body));
+            }
+            catch (OperationCanceledException)
+            {
+                // The process ends. Whoever asked hears of that.
+            }
         }
     }
 

@@ -22,8 +22,8 @@ internal enum DrainStage
 /// often; the process itself goes on, refusing work, until it is told to end.
 /// </summary>
 internal sealed partial class GatewayDrain(
-    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, Peers peers, IHostApplicationLifetime lifetime,
-    ILogger<GatewayDrain> logger) : IDrain
+    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, HomeCalls homeCalls, Peers peers, IHostApplicationLifetime lifetime,
+    ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDrain
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
     private static readonly (int First, int Last) RetryWindow = (1000, 5000);
@@ -38,6 +38,7 @@ internal sealed partial class GatewayDrain(
     private TimeSpan? _took;
     private int _cutOff;
     private bool _failed;
+    private volatile bool _ends;
 
     public DrainStage? Stage => Progress.Stage;
 
@@ -55,7 +56,11 @@ internal sealed partial class GatewayDrain(
     }
 
     // Where there are several replicas there is a balancer that must notice.
-    public Task RunAsync(CancellationToken cancel) => Begin(evenIfIdle: peers.IsShared).WaitAsync(cancel);
+    public Task RunAsync(CancellationToken cancel)
+    {
+        _ends = true;
+        return Begin(evenIfIdle: peers.IsShared).WaitAsync(cancel);
+    }
 
     /// <summary>Begins the drain unless it was begun before; the task is that of the one drain, and never fails.</summary>
     /// <param name="evenIfIdle">
@@ -134,6 +139,12 @@ internal sealed partial class GatewayDrain(
         }
 
         Enter(DrainStage.CloseStreams, 0);
+        if (_ends && peers.IsShared)
+        {
+            // A balancer that does not look at /ready goes to another replica by itself. With none to go to, being served until the end is better.
+            listeners?.StopAccepting();
+        }
+
         CloseStreams();
 
         Enter(DrainStage.FinishCalls, settings.Grace.TotalSeconds);
@@ -172,12 +183,19 @@ internal sealed partial class GatewayDrain(
     {
         try
         {
-            await Task.WhenAll(sessions.All.Select(session => session.Outbox.SettleAsync())).WaitAsync(DrainConfig.AbortPatience, time, cancel);
+            await Task.WhenAll([homeCalls.SettleAsync(), .. sessions.All.Select(StopListeningAsync)]).WaitAsync(DrainConfig.AbortPatience, time, cancel);
         }
         catch (TimeoutException)
         {
             Log.NotSettled(logger, DrainConfig.AbortPatience.TotalSeconds);
         }
+    }
+
+    /// <summary>What a server says from now on is left to whoever goes on; what it has said must be where that one finds it.</summary>
+    private static async Task StopListeningAsync(Session session)
+    {
+        await session.Links.StopListeningAsync();
+        await session.Outbox.SettleAsync();
     }
 
     private void CloseStreams()

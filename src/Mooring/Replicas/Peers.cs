@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Mooring.Stores;
 
@@ -24,6 +25,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     private static readonly TimeSpan LookWhileDeaf = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>Time between two tries to post what must arrive.</summary>
+    private static readonly TimeSpan PostAgain = TimeSpan.FromMilliseconds(500);
+
     private const int Page = 100;
 
     private const string MailSignal = "mail";
@@ -31,6 +35,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private readonly Dictionary<string, Func<Letter, Task>> _readers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Action<string>> _hearers = new(StringComparer.Ordinal);
     private readonly List<Action<string>> _gone = [];
+    private readonly ConcurrentQueue<string> _goneNews = new();
     private readonly List<Action> _missed = [];
     private readonly List<Action> _changed = [];
     private readonly HashSet<string> _leftBehind = new(StringComparer.Ordinal);
@@ -65,7 +70,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     /// <summary>Says who hears signals of a kind. Before <see cref="Start"/>; must return quickly and throw nothing.</summary>
     public void OnSignal(string kind, Action<string> hear) => _hearers.Add(kind, hear);
 
-    /// <summary>Says who is told that a replica is no longer there, in order or not. Before <see cref="Start"/>.</summary>
+    /// <summary>Says who is told that a replica is no longer there, in order or not; all it wrote has been read then. Before <see cref="Start"/>.</summary>
     public void OnGone(Action<string> hear) => _gone.Add(hear);
 
     /// <summary>Says who is told that the others are not the same as before, or that this replica has another name. Before <see cref="Start"/>.</summary>
@@ -92,14 +97,45 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     {
         try
         {
-            if (await replicas.PostAsync(to, kind, NewName(), letter.ToBytes()) is null)
-            {
-                return false;
-            }
+            return await PostAsync(to, kind, NewName(), letter);
         }
         catch (StoreException e)
         {
             Log.NotPosted(logger, e, kind);
+            return false;
+        }
+    }
+
+    /// <summary>Puts a letter into a replica's mailbox, however long the store is away: once, also where only the store's answer was lost.</summary>
+    /// <param name="to">The replica.</param>
+    /// <param name="kind">Kind of letter.</param>
+    /// <param name="letter">The letter.</param>
+    /// <param name="cancel">Gives up; the letter may be there or not.</param>
+    /// <returns>False when there is no such replica any more; then it was not posted.</returns>
+    /// <exception cref="OperationCanceledException">It was given up, or this process ends.</exception>
+    public async Task<bool> PostSurelyAsync(string to, string kind, Letter letter, CancellationToken cancel = default)
+    {
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, cancel);
+        var name = NewName();
+        while (true)
+        {
+            try
+            {
+                return await PostAsync(to, kind, name, letter);
+            }
+            catch (StoreException e)
+            {
+                Complain(e);
+            }
+
+            await Task.Delay(PostAgain, time, both.Token);
+        }
+    }
+
+    private async Task<bool> PostAsync(string to, string kind, string name, Letter letter)
+    {
+        if (await replicas.PostAsync(to, kind, name, letter.ToBytes()) is null)
+        {
             return false;
         }
 
@@ -215,7 +251,8 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         _others = [.. all.Where(r => r.Id != _name && !(mayJudge && r.IsExpired)).Select(r => r.Id)];
         foreach (var gone in before.Except(_others))
         {
-            _gone.ForEach(hear => hear(gone));
+            _goneNews.Enqueue(gone);
+            _mail.TrySetResult();
         }
 
         if (!before.AsSpan().SequenceEqual(_others))
@@ -253,12 +290,18 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private async Task ReadMailAsync()
     {
         var (reader, after) = (_name, 0L);
+        List<string> gone = [];
         while (!_stopping.IsCancellationRequested)
         {
             _mail = NewWait();
             if (reader != _name)
             {
                 (reader, after) = (_name, 0);
+            }
+
+            while (_goneNews.TryDequeue(out var replica))
+            {
+                gone.Add(replica);
             }
 
             try
@@ -279,6 +322,10 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
                     }
                 }
                 while (page.Count == Page);
+
+                // Only now: what it wrote before it went has been read.
+                gone.ForEach(replica => _gone.ForEach(hear => hear(replica)));
+                gone.Clear();
             }
             catch (StoreException e)
             {

@@ -164,12 +164,14 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     public Task SettleAsync()
     {
         EventStream[] streams;
+        Task passing;
         lock (_gate)
         {
             streams = [.. _streams, .. _calls ?? []];
+            passing = _passing;
         }
 
-        return Task.WhenAll(streams.Select(stream => stream.SettleAsync()));
+        return Task.WhenAll([passing, .. streams.Select(stream => stream.SettleAsync())]);
     }
 
     /// <summary>Ends the connections and keeps the streams: what comes now is for clients that resume them, here or in the next process.</summary>

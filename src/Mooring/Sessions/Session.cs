@@ -149,6 +149,9 @@ internal sealed class Session
     /// <summary>The next use asks the store first.</summary>
     public void Doubt() => Interlocked.Increment(ref _doubts);
 
+    /// <summary>The store is being asked about it, for all requests that come meanwhile.</summary>
+    public Task<SessionMiss>? Confirming { get; set; }
+
     /// <summary>What is to be noted before the store is asked: a change that comes while it answers is newer than the answer.</summary>
     public Asked Asking() => new(Record.Revision, Volatile.Read(ref _doubts), Outbox.Moves);
 

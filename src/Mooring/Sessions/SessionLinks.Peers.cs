@@ -6,6 +6,8 @@ namespace Mooring.Sessions;
 /// <content>Links of a session that several replicas have in memory: which of them has the one that cannot move, and what theirs were shown.</content>
 internal sealed partial class SessionLinks
 {
+    private volatile bool _stopsListening;
+
     /// <summary>The replica that has this session's link to a server whose links cannot move; claimed for this one where nobody alive has it.</summary>
     /// <exception cref="StoreException">It cannot be told.</exception>
     public async ValueTask<string> HomeOfAsync(Upstream upstream)
@@ -61,7 +63,11 @@ internal sealed partial class SessionLinks
 
         if (!services.Peers.IsShared)
         {
-            link.Listen(Heard(link, _known));
+            if (!_stopsListening)
+            {
+                link.Listen(Heard(link, _known));
+            }
+
             return;
         }
 
@@ -69,7 +75,7 @@ internal sealed partial class SessionLinks
         lock (_gate)
         {
             slot = SlotLocked(link.Upstream);
-            if (slot.IsClaiming || _disposed)
+            if (slot.IsClaiming || _disposed || _stopsListening)
             {
                 return;
             }
@@ -129,6 +135,22 @@ internal sealed partial class SessionLinks
         }
     }
 
+    /// <summary>
+    /// The gateway stops: what servers say of their own accord from now on is for whoever goes on with the session, from the last event that is in
+    /// its log.
+    /// </summary>
+    public Task StopListeningAsync()
+    {
+        List<(Slot, Link)> all;
+        lock (_gate)
+        {
+            _stopsListening = true;
+            all = _slots is null ? [] : [.. _slots.Where(s => s.Link is not null).Select(s => (s, s.Link!))];
+        }
+
+        return StopListeningAsync(all);
+    }
+
     /// <summary>Lets go of the links, which other replicas go on with.</summary>
     public async Task LeaveAsync()
     {
@@ -144,9 +166,14 @@ internal sealed partial class SessionLinks
     private async Task StopListeningAsync(IReadOnlyList<(Slot Slot, Link Link)> links)
     {
         var any = false;
-        foreach (var (slot, link) in links.Where(l => l.Link.HasToListen && services.Peers.IsShared && l.Slot.Home == services.Peers.Name))
+        foreach (var (slot, link) in links.Where(l => l.Link.HasToListen))
         {
             link.StopListening();
+            if (!services.Peers.IsShared || slot.Home != services.Peers.Name)
+            {
+                continue;
+            }
+
             slot.Home = null;
             try
             {

@@ -10,13 +10,16 @@ namespace Mooring.Sessions;
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
     ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
-    IReplicaStore replicas, ILoggerFactory loggers)
+    IReplicaStore replicas, StoreOpener opener, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
 
     public TimeProvider Time => time;
 
     public IStore Store => store;
+
+    /// <summary>Completes when the store is open, or is known to be away.</summary>
+    public Task StoreTried => store.IsRemote ? opener.FirstTry : Task.CompletedTask;
 
     public UpstreamTable Upstreams => upstreams;
 

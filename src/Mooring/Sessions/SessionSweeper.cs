@@ -47,7 +47,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
             }
         }
 
-        if (now >= _nextTouch && Interlocked.Exchange(ref _sweeping, 1) == 0)
+        if (now >= _nextTouch && services.StoreTried.IsCompleted && Interlocked.Exchange(ref _sweeping, 1) == 0)
         {
             _nextTouch = now + (long)(TouchEvery.TotalSeconds * services.Time.TimestampFrequency);
             _ = SweepAsync();

@@ -19,6 +19,9 @@ internal sealed partial class SessionTable
     /// <summary>How long it is used when the store cannot be asked: the bound for sessions that were ended elsewhere meanwhile.</summary>
     private TimeSpan MaxStale => _services.Config.Current.Cache.MaxStale;
 
+    /// <summary>How long a request waits for the store where the session is known well enough without.</summary>
+    private static readonly TimeSpan ConfirmPatience = TimeSpan.FromSeconds(1);
+
     /// <summary>Sessions about which the store is asked at a time without a request for them.</summary>
     private const int ConfirmAtOnce = 50;
 
@@ -35,14 +38,7 @@ internal sealed partial class SessionTable
             return session;
         }
 
-        try
-        {
-            return await _loading.GetOrAdd(id, static (id, table) => table.ReadAsync(id), this);
-        }
-        finally
-        {
-            _loading.TryRemove(id, out _);
-        }
+        return await ReadOnceAsync(id);
     }
 
     /// <summary>Nobody used the session here for as long as one may be idle. It ends, unless another replica has seen it since; then only this one lets go of it.</summary>
@@ -143,7 +139,18 @@ internal sealed partial class SessionTable
 
     private async ValueTask<(Session? Session, SessionMiss Miss)> ConfirmAsync(Session session, Principal principal, string? server)
     {
-        var miss = await ConfirmAsync(session);
+        SessionMiss miss;
+        try
+        {
+            miss = await (session.Confirming is { IsCompleted: false } running ? running : session.Confirming = ConfirmAsync(session).AsTask())
+                .WaitAsync(ConfirmPatience, _services.Time);
+        }
+        catch (TimeoutException)
+        {
+            // What is known of it serves a while longer; the answer of the store, should it come, is for the next request.
+            miss = session.Unconfirmed < MaxStale ? SessionMiss.None : SessionMiss.StoreAway;
+        }
+
         return miss == SessionMiss.None ? Check(session, principal, server) : (null, miss);
     }
 

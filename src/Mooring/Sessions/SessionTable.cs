@@ -31,6 +31,9 @@ internal sealed partial class SessionTable
     /// <summary>How many other changes a change may be beaten by. A client makes its changes one after the other, so there is hardly one.</summary>
     private const int MostChanges = 20;
 
+    /// <summary>Longest wait for the store before a request is answered 503; shorter than what proxies wait.</summary>
+    private static readonly TimeSpan LoadPatience = TimeSpan.FromSeconds(4);
+
     private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task<Session?>> _loading = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Principal, int> _perUser = new();
@@ -68,6 +71,7 @@ internal sealed partial class SessionTable
 
         try
         {
+            await StoreTriedAsync();
             await _services.Store.SaveSessionAsync(record);
         }
         catch (StoreException e)
@@ -195,20 +199,43 @@ internal sealed partial class SessionTable
 
         try
         {
-            // Requests that come at once share one session object.
-            var session = await _loading.GetOrAdd(id, static (id, table) => table.ReadAsync(id), this);
+            await StoreTriedAsync();
+            var session = await ReadOnceAsync(id).WaitAsync(LoadPatience, _services.Time);
             return session is null ? (null, SessionMiss.NotFound) : Check(session, principal, server);
+        }
+        catch (TimeoutException)
+        {
+            return (null, SessionMiss.StoreAway);
         }
         catch (StoreException e)
         {
             Complain(e);
             return (null, SessionMiss.StoreAway);
         }
-        finally
-        {
-            _loading.TryRemove(id, out _);
-        }
     }
+
+    /// <summary>A gateway that has only just begun reaches its store in a moment: that is waited for, not refused.</summary>
+    private Task StoreTriedAsync() => _services.StoreTried is { IsCompleted: false } tried
+        ? Task.WhenAny(tried, Task.Delay(LoadPatience, _services.Time))
+        : Task.CompletedTask;
+
+    /// <summary>Requests that come at once share one session object.</summary>
+    private Task<Session?> ReadOnceAsync(string id) => _loading.GetOrAdd(
+        id,
+        static async (id, table) =>
+        {
+            // It is in the table before it takes itself out again.
+            await Task.Yield();
+            try
+            {
+                return await table.ReadAsync(id);
+            }
+            finally
+            {
+                table._loading.TryRemove(id, out _);
+            }
+        },
+        this);
 
     private async Task<Session?> ReadAsync(string id)
     {
@@ -226,19 +253,27 @@ internal sealed partial class SessionTable
         var links = await _services.Store.FindLinksAsync(id, CancellationToken.None);
         session = new Session(record, _services);
         session.Links.Restore(links);
-        Keep(session);
+        if (Keep(session) is var kept && !ReferenceEquals(kept, session))
+        {
+            return kept;
+        }
+
         session.Links.Resume();
         Log.SessionBack(_services.Logger, id[..6]);
         return session;
     }
 
-    private void Keep(Session session)
+    /// <returns>The one session object of that id.</returns>
+    private Session Keep(Session session)
     {
-        if (_sessions.TryAdd(session.Id, session))
+        var kept = _sessions.GetOrAdd(session.Id, session);
+        if (ReferenceEquals(kept, session))
         {
             _perUser.AddOrUpdate(session.Principal, 1, static (_, count) => count + 1);
             _metrics.Opened();
         }
+
+        return kept;
     }
 
     /// <summary>Takes the session out of memory; its record stays.</summary>

@@ -5,6 +5,11 @@ namespace Mooring.Stores;
 /// <summary>Opens a remote store in the background, for as long as it takes, so that no database can stop or slow a start (invariant 3).</summary>
 internal sealed partial class StoreOpener(TimeProvider time, ILogger<StoreOpener> logger)
 {
+    private readonly TaskCompletionSource _firstTry = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when the store is open, or is known to be away.</summary>
+    public Task FirstTry => _firstTry.Task;
+
     /// <summary>Tries until it works. A wrong password or a database that does not exist are tried again too: somebody repairs them without knowing of us.</summary>
     /// <param name="open">Opens the store and reads what is needed; repeated from its beginning after a <see cref="StoreException"/>.</param>
     /// <param name="cancel">Ends the trying.</param>
@@ -17,6 +22,7 @@ internal sealed partial class StoreOpener(TimeProvider time, ILogger<StoreOpener
             try
             {
                 await open(cancel);
+                _firstTry.TrySetResult();
                 if (said is not null)
                 {
                     Log.OpenAtLast(logger);
@@ -26,6 +32,7 @@ internal sealed partial class StoreOpener(TimeProvider time, ILogger<StoreOpener
             }
             catch (StoreException e)
             {
+                _firstTry.TrySetResult();
                 // Once per kind of failure, not once per try.
                 if (said != e.Message)
                 {
