@@ -90,7 +90,7 @@ internal static class ChaosCommand
         }
         catch (Exception e) when (e is not OperationCanceledException || !cancel.IsCancellationRequested)
         {
-            Report.Progress($"  {round.Name}: {e}");
+            Report.Progress($"  {round.Name}: {e.GetType().Name}: {e.Message}\n{e.StackTrace}");
             report.Row(round, Report.Empty(round, $"**not played to its end: {e.GetType().Name}**"));
             return false;
         }

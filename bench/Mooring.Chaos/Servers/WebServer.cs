@@ -59,7 +59,7 @@ internal sealed class WebServer : IDisposable
                     // Its reader too: a server that forgets a session ends what belonged to it.
                     if (_sessions.TryRemove(session, out var forgotten))
                     {
-                        forgotten.Begin(lastEventId: null);
+                        forgotten.Close();
                         count++;
                     }
                 }
@@ -152,20 +152,32 @@ internal sealed class WebServer : IDisposable
             return;
         }
 
-        context.Response.ContentType = "text/event-stream";
-        await context.Response.WriteAsync(":\n\n");
-        await context.Response.Body.FlushAsync();
-        var (reader, after) = session.Begin(context.Request.Headers["Last-Event-ID"].FirstOrDefault());
-        while (await session.ReadAsync(reader, after, context.RequestAborted) is { } events)
+        if (session.Begin(context.Request.Headers["Last-Event-ID"].FirstOrDefault()) is not { } after)
         {
-            foreach (var (id, text) in events)
-            {
-                await context.Response.WriteAsync($"id: {id}\ndata: {text}\n\n");
-                after = id;
-            }
+            context.Response.StatusCode = StatusCodes.Status409Conflict;
+            return;
+        }
 
+        try
+        {
+            context.Response.ContentType = "text/event-stream";
+            await context.Response.WriteAsync(":\n\n");
             await context.Response.Body.FlushAsync();
-            session.Sent(after);
+            while (await session.ReadAsync(after, context.RequestAborted) is { } events)
+            {
+                foreach (var (id, text) in events)
+                {
+                    await context.Response.WriteAsync($"id: {id}\ndata: {text}\n\n");
+                    after = id;
+                }
+
+                await context.Response.Body.FlushAsync();
+                session.Sent(after);
+            }
+        }
+        finally
+        {
+            session.End();
         }
     }
 
@@ -173,7 +185,7 @@ internal sealed class WebServer : IDisposable
     {
         if (_sessions.TryRemove(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
         {
-            session.Begin(lastEventId: null);
+            session.Close();
         }
 
         return Task.CompletedTask;

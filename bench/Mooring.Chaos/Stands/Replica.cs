@@ -13,7 +13,7 @@ internal sealed partial class Replica(string program, int port, string folder, I
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(20) };
 
     private string _log = "";
     private ToolProcess? _process;
@@ -118,9 +118,9 @@ internal sealed partial class Replica(string program, int port, string folder, I
             using var response = await Http.GetAsync(new Uri($"http://127.0.0.1:{port}/ready"), cancel);
             return response.IsSuccessStatusCode;
         }
-        catch (HttpRequestException)
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
-            // Not listening yet.
+            // Not listening yet, or not able to answer yet.
             return false;
         }
     }
