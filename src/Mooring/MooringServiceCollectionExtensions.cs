@@ -102,6 +102,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<CallRunner>();
         services.TryAddSingleton<CallsLeftBehind>();
         services.TryAddSingleton<HomeCalls>();
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<HomeCalls>());
         return services;
     }
 

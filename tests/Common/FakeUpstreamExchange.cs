@@ -158,7 +158,7 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
 /// <summary>How long a test waits, in real time, for what must come: only a failing test ever reaches it.</summary>
 internal static class Limit
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     public static async Task<T> Of<T>(Task<T> task, string what)
     {

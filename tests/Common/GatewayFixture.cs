@@ -86,7 +86,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
         {
             builder.Services.AddSingleton<IStore>(shared.Store);
             builder.Services.AddSingleton(shared.Replicas);
-            builder.Services.AddSingleton(shared.Signals);
+            builder.Services.AddSingleton<IStoreSignals>(shared.Signals);
         }
         else if (options.Store is { } wrap)
         {
@@ -236,12 +236,12 @@ internal sealed record FixtureOptions
 }
 
 /// <summary>The sides of one store that several gateways are on.</summary>
-internal sealed record SharedStore(FaultyStore Store, IReplicaStore Replicas, IStoreSignals Signals)
+internal sealed record SharedStore(FaultyStore Store, IReplicaStore Replicas, LossySignals Signals)
 {
     public static SharedStore On(TimeProvider clock)
     {
         var store = new FaultyStore(clock) { IsRemote = true };
-        return new SharedStore(store, store.Replicas, new LocalSignals());
+        return new SharedStore(store, store.Replicas, new LossySignals());
     }
 }
 

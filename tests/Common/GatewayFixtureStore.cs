@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mooring.Stores;
 using Mooring.Stores.Memory;
 
@@ -14,6 +15,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     /// <summary>Whether it says of itself that it is on another machine.</summary>
     public bool IsRemote { get; init; }
+
+    /// <summary>Called with the name of each operation before it is done; what it throws is thrown.</summary>
+    public Func<string, Task>? Before { get; set; }
 
     /// <summary>Its side for replicas, away when it is.</summary>
     public IReplicaStore Replicas => new FaultyReplicas(this, _inner);
@@ -39,7 +43,14 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     public Task SaveSessionAsync(SessionRecord session) => CommitAsync(() => _inner.SaveSessionAsync(session));
 
-    public Task SetListenerAsync(string sessionId, string replica) => CommitAsync(() => _inner.SetListenerAsync(sessionId, replica));
+    public async Task<bool> UpdateSessionAsync(SessionRecord session)
+    {
+        var updated = false;
+        await CommitAsync(async () => updated = await _inner.UpdateSessionAsync(session));
+        return updated;
+    }
+
+    public Task SetListenerAsync(string sessionId, SessionListener listener) => CommitAsync(() => _inner.SetListenerAsync(sessionId, listener));
 
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) => Up(() => _inner.TouchSessionsAsync(sessions));
 
@@ -101,9 +112,10 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     public ValueTask DisposeAsync() => _inner.DisposeAsync();
 
-    private async Task CommitAsync(Func<Task> write)
+    private async Task CommitAsync(Func<Task> write, [CallerMemberName] string operation = "")
     {
         ThrowIfAway();
+        await BeforeAsync(operation);
         if (_held is { } held)
         {
             Interlocked.Increment(ref _waiting);
@@ -115,11 +127,28 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
         await write();
     }
 
-    private Task Up(Func<Task> work) => IsAway ? Task.FromException(Failure()) : work();
+    private Task BeforeAsync(string operation) => Before?.Invoke(operation) ?? Task.CompletedTask;
 
-    private Task<T> Up<T>(Func<Task<T>> work) => IsAway ? Task.FromException<T>(Failure()) : work();
+    private async Task Up(Func<Task> work, [CallerMemberName] string operation = "")
+    {
+        ThrowIfAway();
+        await BeforeAsync(operation);
+        await work();
+    }
 
-    private ValueTask<T> Up<T>(Func<ValueTask<T>> work) => IsAway ? ValueTask.FromException<T>(Failure()) : work();
+    private async Task<T> Up<T>(Func<Task<T>> work, [CallerMemberName] string operation = "")
+    {
+        ThrowIfAway();
+        await BeforeAsync(operation);
+        return await work();
+    }
+
+    private async ValueTask<T> Up<T>(Func<ValueTask<T>> work, [CallerMemberName] string operation = "")
+    {
+        ThrowIfAway();
+        await BeforeAsync(operation);
+        return await work();
+    }
 
     private void ThrowIfAway()
     {
@@ -133,26 +162,28 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     private sealed class FaultyReplicas(FaultyStore store, IReplicaStore inner) : IReplicaStore
     {
-        private IReplicaStore There => store.IsAway ? throw Failure() : inner;
+        private Task<T> Up<T>(Func<IReplicaStore, Task<T>> work, [CallerMemberName] string operation = "") => store.Up(() => work(inner), operation);
 
-        public Task<bool> BeatAsync(string replica, string info, TimeSpan lease) => There.BeatAsync(replica, info, lease);
+        private Task Up(Func<IReplicaStore, Task> work, [CallerMemberName] string operation = "") => store.Up(() => work(inner), operation);
 
-        public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) => There.FindReplicasAsync(cancel);
+        public Task<bool> BeatAsync(string replica, string info, TimeSpan lease) => Up(there => there.BeatAsync(replica, info, lease), $"BeatAsync {replica}");
 
-        public Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) => There.FindExpiredReplicasAsync(cancel);
+        public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) => Up(there => there.FindReplicasAsync(cancel));
 
-        public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => There.TryTakeOverAsync(deadReplica, byReplica);
+        public Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) => Up(there => there.FindExpiredReplicasAsync(cancel));
 
-        public Task RemoveReplicaAsync(string replica) => There.RemoveReplicaAsync(replica);
+        public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => Up(there => there.TryTakeOverAsync(deadReplica, byReplica));
 
-        public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body) => There.PostAsync(toReplica, kind, callId, body);
+        public Task RemoveReplicaAsync(string replica) => Up(there => there.RemoveReplicaAsync(replica));
 
-        public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) => There.ReadMailboxAsync(replica, after, limit, cancel);
+        public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body) => Up(there => there.PostAsync(toReplica, kind, callId, body));
 
-        public Task AcknowledgeAsync(string replica, long upTo) => There.AcknowledgeAsync(replica, upTo);
+        public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) => Up(there => there.ReadMailboxAsync(replica, after, limit, cancel));
 
-        public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) => There.ClaimHomeAsync(sessionId, server, replica);
+        public Task AcknowledgeAsync(string replica, long upTo) => Up(there => there.AcknowledgeAsync(replica, upTo));
 
-        public Task ReleaseHomeAsync(string sessionId, string server, string replica) => There.ReleaseHomeAsync(sessionId, server, replica);
+        public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) => Up(there => there.ClaimHomeAsync(sessionId, server, replica));
+
+        public Task ReleaseHomeAsync(string sessionId, string server, string replica) => Up(there => there.ReleaseHomeAsync(sessionId, server, replica));
     }
 }

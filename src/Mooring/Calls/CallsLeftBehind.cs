@@ -14,30 +14,46 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, I
     {
         foreach (var stream in streams)
         {
-            long last = 0;
-            var answered = new HashSet<string>(StringComparer.Ordinal);
-            IReadOnlyList<EventRecord> page;
-            while ((page = await store.ReadEventsAsync(stream.SessionId, stream.StreamId, last, limit: 1000, cancel)).Count > 0)
+            try
             {
-                last = page[^1].Sequence;
-                answered.UnionWith(page.Select(e => e.RequestId).OfType<string>());
+                await EndAsync(stream, why, cancel);
             }
-
-            last = Math.Max(last, stream.TrimmedTo);
-            foreach (var id in stream.RequestIds.Where(id => !answered.Contains(id)))
+            catch (InvalidOperationException)
             {
-                var error = CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", why);
-                await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
-                Log.LeftBehind(logger, stream.Server ?? "mooring");
+                // It was only slow, and wrote its own next event just now: what it says is worth more than a guess.
+                Log.StillWrites(logger, stream.Server ?? "mooring");
             }
-
-            await store.SetStreamStateAsync(stream.SessionId, stream.StreamId, StreamState.Finished);
         }
+    }
+
+    private async Task EndAsync(StreamRecord stream, string why, CancellationToken cancel)
+    {
+        long last = 0;
+        var answered = new HashSet<string>(StringComparer.Ordinal);
+        IReadOnlyList<EventRecord> page;
+        while ((page = await store.ReadEventsAsync(stream.SessionId, stream.StreamId, last, limit: 1000, cancel)).Count > 0)
+        {
+            last = page[^1].Sequence;
+            answered.UnionWith(page.Select(e => e.RequestId).OfType<string>());
+        }
+
+        last = Math.Max(last, stream.TrimmedTo);
+        foreach (var id in stream.RequestIds.Where(id => !answered.Contains(id)))
+        {
+            var error = CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", why);
+            await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
+            Log.LeftBehind(logger, stream.Server ?? "mooring");
+        }
+
+        await store.SetStreamStateAsync(stream.SessionId, stream.StreamId, StreamState.Finished);
     }
 
     private static partial class Log
     {
         [LoggerMessage(600, LogLevel.Warning, "A call to server {Server} was running when its gateway process ended; its client is told that the outcome is unknown.", EventName = "CallLeftBehind")]
         public static partial void LeftBehind(ILogger logger, string server);
+
+        [LoggerMessage(602, LogLevel.Information, "A call to server {Server} is not ended: the process that was taken for dead still writes.", EventName = "CallStillWritten")]
+        public static partial void StillWrites(ILogger logger, string server);
     }
 }

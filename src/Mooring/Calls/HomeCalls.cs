@@ -6,6 +6,7 @@ using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
+using Mooring.Streams;
 using Mooring.Upstreams;
 
 namespace Mooring.Calls;
@@ -14,7 +15,7 @@ namespace Mooring.Calls;
 /// Calls to a server whose process for this session runs at another replica, its home: the request goes there by letter, is run there like
 /// any other, and what comes of it comes back by letter, in order. When the home dies, what ran there ends as outcome unknown.
 /// </summary>
-internal sealed partial class HomeCalls
+internal sealed partial class HomeCalls : IHeartbeatHandler
 {
     /// <summary>A request for the home: the subject is the asking replica and its key for the request.</summary>
     private const string CallLetter = "call";
@@ -30,6 +31,8 @@ internal sealed partial class HomeCalls
 
     private const int MostTries = 3;
 
+    private static long s_lastKey;
+
     private readonly ConcurrentDictionary<string, Passed> _passed = new(StringComparer.Ordinal);
     private readonly SessionTable _sessions;
     private readonly Peers _peers;
@@ -38,6 +41,7 @@ internal sealed partial class HomeCalls
     private readonly TimeProvider _time;
     private readonly CallsMetrics _metrics;
     private readonly ILogger<HomeCalls> _logger;
+    private long _nextLook;
 
     public HomeCalls(SessionTable sessions, Peers peers, CallRunner runner, ConfigStore config, TimeProvider time, CallsMetrics metrics, ILogger<HomeCalls> logger)
     {
@@ -46,7 +50,8 @@ internal sealed partial class HomeCalls
         peers.OnLetter(SaidLetter, letter => Told(letter, passed => passed.Reply.Send(letter.Body.ToArray())));
         peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => passed.Reply.Complete(passed.ClientId, letter.Body.ToArray())));
         peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => passed.Reply.Abandon(passed.ClientId)));
-        peers.OnGone(EndAll);
+        peers.OnGone(replica => EndAll(passed => passed.Home == replica, "the gateway process that ran it is gone"));
+        peers.OnChanged(() => EndAll(passed => passed.Asked != peers.Name, "this gateway process was taken for dead"));
     }
 
     /// <summary>Runs a request that came by letter; the router's.</summary>
@@ -76,7 +81,7 @@ internal sealed partial class HomeCalls
                     return;
                 }
 
-                if (await PassOnAsync(new Passed(session, upstream.Name, home, id, reply), body))
+                if (await PassOnAsync(new Passed(session.Id, upstream.Name, home, _peers.Name, _time.GetTimestamp(), id, reply), body))
                 {
                     return;
                 }
@@ -98,25 +103,20 @@ internal sealed partial class HomeCalls
         var key = string.Create(CultureInfo.InvariantCulture, $"{_peers.Name}-{Interlocked.Increment(ref s_lastKey)}");
         _passed[key] = passed;
         _runner.Passed();
-        if (!await _peers.PostAsync(passed.Home, CallLetter, new Letter(passed.Session.Id, $"{_peers.Name} {key}", body)))
-        {
-            return !TryTake(key, out _);
-        }
-
-        _ = EndInTimeAsync(key);
-        return true;
+        return await _peers.PostAsync(passed.Home, CallLetter, new Letter(passed.Session, $"{_peers.Name} {key}", body)) || !TryTake(key, out _);
     }
 
-    private static long s_lastKey;
-
     /// <summary>The home has its own deadlines; this is for one that lives and says nothing.</summary>
-    private async Task EndInTimeAsync(string key)
+    public void OnHeartbeat(long now)
     {
-        await Task.Delay(_config.Current.Calls.HardCap + Peers.Lease, _time);
-        if (TryTake(key, out var passed))
+        if (_passed.IsEmpty || now < _nextLook)
         {
-            Lose(passed, "the gateway process that ran it said nothing for too long");
+            return;
         }
+
+        _nextLook = now + _time.TimestampFrequency;
+        var atMost = _config.Current.Calls.HardCap + Peers.Lease;
+        EndAll(passed => _time.GetElapsedTime(passed.Began, now) > atMost, "the gateway process that ran it said nothing for too long");
     }
 
     private async Task TakeCallAsync(Letter letter)
@@ -156,13 +156,15 @@ internal sealed partial class HomeCalls
         return Task.CompletedTask;
     }
 
-    private void EndAll(string replica)
+    /// <summary>Ends calls whose outcome nobody can tell any more.</summary>
+    private void EndAll(Func<Passed, bool> which, string why)
     {
         foreach (var (key, passed) in _passed)
         {
-            if (passed.Home == replica && TryTake(key, out _))
+            if (which(passed) && TryTake(key, out _))
             {
-                Lose(passed, "the gateway process that ran it is gone");
+                _metrics.UnknownOutcome(passed.Server, "replica_gone");
+                passed.Reply.Complete(passed.ClientId, CallFailure.OutcomeUnknown.ToResponse(passed.ClientId, passed.Server, why));
             }
         }
     }
@@ -179,18 +181,14 @@ internal sealed partial class HomeCalls
         return true;
     }
 
-    private void Lose(Passed passed, string why)
-    {
-        _metrics.UnknownOutcome(passed.Server, "replica_gone");
-        passed.Reply.Complete(passed.ClientId, CallFailure.OutcomeUnknown.ToResponse(passed.ClientId, passed.Server, why));
-    }
-
     /// <param name="Session">Whose request.</param>
     /// <param name="Server">Its server.</param>
     /// <param name="Home">Who runs it.</param>
+    /// <param name="Asked">The name this replica had; answers go to that.</param>
+    /// <param name="Began">A timestamp.</param>
     /// <param name="ClientId">The client's id, a raw JSON token.</param>
     /// <param name="Reply">Where the answer goes.</param>
-    private sealed record Passed(Session Session, string Server, string Home, byte[] ClientId, Reply Reply);
+    private sealed record Passed(string Session, string Server, string Home, string Asked, long Began, byte[] ClientId, Reply Reply);
 
     /// <summary>At the home: what belongs to a call goes back to the replica that asked, one after the other.</summary>
     private sealed class PassedReply(Peers peers, string asking, string session, string key) : Reply

@@ -32,6 +32,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private readonly Dictionary<string, Action<string>> _hearers = new(StringComparer.Ordinal);
     private readonly List<Action<string>> _gone = [];
     private readonly List<Action> _missed = [];
+    private readonly List<Action> _changed = [];
+    private readonly HashSet<string> _leftBehind = new(StringComparer.Ordinal);
+    private readonly StoreOutage _outage = new(time);
     private readonly CancellationTokenSource _stopping = new();
     private volatile string[] _others = [];
     private volatile string _name = NewName();
@@ -51,7 +54,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     /// <summary>Replicas that live, this one not among them; at most a beat old.</summary>
     public IReadOnlyList<string> Others => _others;
 
-    /// <summary>Ends what a dead replica left undone. Called by the one that took it over.</summary>
+    /// <summary>Ends what a dead replica left undone. Called by the one that took it over, again where it failed.</summary>
     public Func<string, CancellationToken, Task>? TakenOver { get; set; }
 
     public bool IsAlive(string replica) => replica == _name || Array.IndexOf(_others, replica) >= 0;
@@ -64,6 +67,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     /// <summary>Says who is told that a replica is no longer there, in order or not. Before <see cref="Start"/>.</summary>
     public void OnGone(Action<string> hear) => _gone.Add(hear);
+
+    /// <summary>Says who is told that the others are not the same as before, or that this replica has another name. Before <see cref="Start"/>.</summary>
+    public void OnChanged(Action hear) => _changed.Add(hear);
 
     /// <summary>Says who is told that signals may have been missed: whatever one of them would have said has to be looked for. Before <see cref="Start"/>.</summary>
     public void OnMissed(Action look) => _missed.Add(look);
@@ -133,7 +139,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
             }
             catch (StoreException e)
             {
-                Log.StoreFailed(logger, e);
+                Complain(e);
             }
         }
 
@@ -172,11 +178,16 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
             catch (StoreException e)
             {
                 _beats = false;
-                Log.StoreFailed(logger, e);
+                Complain(e);
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
                 return;
+            }
+            catch (Exception e)
+            {
+                // A bug of ours must not end the beats: the others would take this replica for dead.
+                Log.BeatFailed(logger, e);
             }
 
             await PauseAsync(Task.CompletedTask, Beat);
@@ -197,27 +208,35 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
             _beatsSince = time.GetTimestamp();
         }
 
+        // While the store was away nobody could beat. Whoever is back first must not take the others for dead.
+        var mayJudge = time.GetElapsedTime(_beatsSince) >= Lease;
         var all = await replicas.FindReplicasAsync(_stopping.Token);
         var before = _others;
-        _others = [.. all.Where(r => !r.IsExpired && r.Id != _name).Select(r => r.Id)];
+        _others = [.. all.Where(r => r.Id != _name && !(mayJudge && r.IsExpired)).Select(r => r.Id)];
         foreach (var gone in before.Except(_others))
         {
             _gone.ForEach(hear => hear(gone));
         }
 
-        // While the store was away nobody could beat. Whoever is back first must not take the others for dead.
-        if (time.GetElapsedTime(_beatsSince) < Lease)
+        if (!before.AsSpan().SequenceEqual(_others))
         {
-            return;
+            _changed.ForEach(hear => hear());
         }
 
-        foreach (var dead in all.Where(r => r.IsExpired && r.Id != _name))
+        foreach (var dead in mayJudge ? all.Where(r => r.IsExpired && r.Id != _name) : [])
         {
             if (await replicas.TryTakeOverAsync(dead.Id, _name))
             {
                 Log.TookOver(logger, dead.Id);
-                await (TakenOver?.Invoke(dead.Id, _stopping.Token) ?? Task.CompletedTask);
+                _leftBehind.Add(dead.Id);
             }
+        }
+
+        // Kept until it is done: nobody else does it after the take-over.
+        foreach (var dead in _leftBehind.ToList())
+        {
+            await (TakenOver?.Invoke(dead, _stopping.Token) ?? Task.CompletedTask);
+            _leftBehind.Remove(dead);
         }
     }
 
@@ -228,6 +247,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         await _listening!.DisposeAsync();
         _name = NewName();
         _listening = Listen();
+        _changed.ForEach(hear => hear());
     }
 
     private async Task ReadMailAsync()
@@ -262,7 +282,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
             }
             catch (StoreException e)
             {
-                Log.StoreFailed(logger, e);
+                Complain(e);
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -300,6 +320,14 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         await over.CancelAsync();
     }
 
+    private void Complain(StoreException e)
+    {
+        if (_outage.IsNews())
+        {
+            Log.StoreFailed(logger, e);
+        }
+    }
+
     private static string NewName() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
 
     private static TaskCompletionSource NewWait() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -314,6 +342,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
         [LoggerMessage(802, LogLevel.Warning, "The store failed; the other replicas are asked again.", EventName = "ReplicaStoreFailed")]
         public static partial void StoreFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(806, LogLevel.Error, "A beat failed.", EventName = "BeatFailed")]
+        public static partial void BeatFailed(ILogger logger, Exception exception);
 
         [LoggerMessage(803, LogLevel.Warning, "A letter of kind {Kind} was not posted.", EventName = "LetterNotPosted")]
         public static partial void NotPosted(ILogger logger, Exception exception, string kind);

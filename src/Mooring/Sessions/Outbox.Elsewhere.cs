@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Routing;
@@ -15,20 +16,8 @@ internal sealed partial class Outbox
     /// <summary>Kind of letter: one line for the stream of a session. Its subject is how often it was passed on.</summary>
     public const string SayLetter = "say";
 
-    /// <summary>Kind of letter: a replica wants to hear of each event of a stream. Its subject is the stream, its body the replica.</summary>
-    public const string FollowLetter = "follow";
-
-    /// <summary>Kind of signal: session, replica and stream; that replica has the session's newest stream now.</summary>
-    public const string ListensSignal = "listens";
-
-    /// <summary>Kind of signal: session and stream; another replica has written to it.</summary>
-    public const string WroteSignal = "wrote";
-
-    /// <summary>A line that was passed on so often stays where it is: the replicas do not agree yet who has the stream.</summary>
+    /// <summary>A line that was passed on so often waits a while: the replicas do not agree yet who has the stream.</summary>
     private const int MostHops = 3;
-
-    /// <summary>The replica that has the session's newest stream, where it is not this one.</summary>
-    private string? _elsewhere;
 
     /// <summary>How far apart the two ways are at most; later it is another change.</summary>
     private static readonly TimeSpan BothWaysWithin = TimeSpan.FromSeconds(5);
@@ -36,78 +25,108 @@ internal sealed partial class Outbox
     /// <summary>By method: changes told by letter less those told as news, and when the last one was.</summary>
     private Dictionary<string, (int Balance, long At)>? _told;
 
-    private Dictionary<string, string>? _followers;
-    private Task _away = Task.CompletedTask;
-    private long _awayBytes;
+    /// <summary>Where the newest stream is, if it is not here. The replica may be dead, and come to be known as alive again.</summary>
+    private SessionListener? _elsewhere;
 
-    /// <summary>What the record says about where the newest stream is.</summary>
-    public void HeldBy(string? replica)
-    {
-        lock (_gate)
-        {
-            _elsewhere = replica is not null && replica != services.Peers.Name && services.Peers.IsAlive(replica) ? replica : null;
-        }
-    }
+    /// <summary>The name under which the store knows that the newest stream is here.</summary>
+    private string? _listensAs;
+
+    /// <summary>Whether what was here when the stream went elsewhere is on its way there.</summary>
+    private bool _hasMoved;
+
+    private Task _passing = Task.CompletedTask;
+    private bool _isPassing;
+    private bool _isTelling;
+    private int _moves;
+
+    /// <summary>Counts how often it became another replica, or this one, that has the stream. A record read before the last time says nothing.</summary>
+    public int Moves => Volatile.Read(ref _moves);
+
+    /// <summary>Whether something waits for a stream.</summary>
+    public bool HasBacklog => Volatile.Read(ref _backlogBytes) > 0;
+
+    /// <summary>The replica that has the session's newest stream, where that is not this one and lives.</summary>
+    private string? HolderLocked => _elsewhere is { Replica: var replica } && services.Peers.IsAlive(replica) ? replica : null;
 
     /// <summary>From now on the newest stream is one of this process. To be called before it shows anything.</summary>
     public async Task ListenHereAsync(string streamId)
     {
-        lock (_gate)
-        {
-            _elsewhere = null;
-        }
-
         if (!services.Peers.IsShared)
         {
             return;
         }
 
+        lock (_gate)
+        {
+            _elsewhere = null;
+            _moves++;
+            _isTelling = true;
+        }
+
+        var name = services.Peers.Name;
+        string? told = null;
         try
         {
-            await services.Store.SetListenerAsync(session.Id, services.Peers.Name);
+            await services.Store.SetListenerAsync(session.Id, new SessionListener(name, streamId));
+            services.Peers.SignalAll(SessionTable.ChangedSignal, session.Id);
+            told = name;
         }
         catch (StoreException e)
         {
-            // The signal still tells those who have the session just now.
             OutboxLog.ListenerNotKept(services.Logger, e);
         }
-
-        services.Peers.SignalAll(ListensSignal, $"{session.Id} {services.Peers.Name} {streamId}");
+        finally
+        {
+            lock (_gate)
+            {
+                _isTelling = false;
+                _listensAs = _elsewhere is null ? told : null;
+            }
+        }
     }
 
-    /// <summary>Another replica has the newest stream now; what waits here goes there.</summary>
-    /// <param name="replica">Who.</param>
-    /// <param name="streamId">The stream there. Where it is one of ours, it has moved.</param>
-    public async Task MovedAsync(string replica, string streamId)
+    /// <summary>
+    /// Takes what the record says about where the newest stream is. Where that is news, what waits here goes there, and so does what streams here
+    /// did not show any more.
+    /// </summary>
+    public void HeldBy(SessionListener? listener)
     {
-        EventStream? same;
-        List<EventStream> silent;
+        if (listener is not { } there || there.Replica == services.Peers.Name)
+        {
+            return;
+        }
+
         lock (_gate)
         {
-            _elsewhere = replica;
-            same = _streams.Find(s => s.Id == streamId);
-            silent = [.. _streams.Where(s => !s.IsAttached && s.IsResumable && !ReferenceEquals(s, same))];
-            _streams.RemoveAll(s => ReferenceEquals(s, same) || silent.Contains(s));
-            while (_backlog is not null && _backlog.TryDequeue(out var line))
+            if (_elsewhere != listener)
             {
-                SendAwayLocked(replica, line, hops: 0);
+                _elsewhere = listener;
+                _hasMoved = false;
+                _moves++;
             }
 
-            _backlog = null;
-            _backlogBytes = 0;
+            _listensAs = null;
+            MoveLocked();
+        }
+    }
+
+    /// <summary>Makes good what lost signals and a failing store left undone. Part of the heartbeat, once a second.</summary>
+    public void Look()
+    {
+        EventStream? untold = null;
+        lock (_gate)
+        {
+            MoveLocked();
+            if (HolderLocked is null && !_isTelling && _listensAs != services.Peers.Name)
+            {
+                untold = _streams.FindLast(s => s.IsAttached);
+                _isTelling = untold is not null;
+            }
         }
 
-        if (same is not null)
+        if (untold is not null)
         {
-            same.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
-            await same.SettleAsync();
-            // What was still written here just now is in the log; the other replica has to look.
-            services.Peers.Signal(replica, WroteSignal, $"{session.Id} {streamId}");
-        }
-
-        foreach (var stream in silent)
-        {
-            await MoveAwayAsync(stream, replica);
+            _ = TellAgainAsync(untold.Id);
         }
     }
 
@@ -116,9 +135,20 @@ internal sealed partial class Outbox
     {
         lock (_gate)
         {
-            if (_elsewhere is { } holder && hops < MostHops)
+            if (HolderLocked is not null)
             {
-                SendAwayLocked(holder, line, hops);
+                _backlog.AddLast(new Waiting(line, hops));
+                _backlogBytes += line.Length;
+                if (hops < MostHops)
+                {
+                    FlushLocked();
+                }
+                else
+                {
+                    // The replicas do not agree who has the stream; it waits for the next look, and the record is read until then.
+                    session.Doubt();
+                }
+
                 return;
             }
 
@@ -128,58 +158,7 @@ internal sealed partial class Outbox
                 return;
             }
 
-            SendHereLocked(line);
-        }
-    }
-
-    /// <summary>Another replica has written to one of our streams.</summary>
-    public void Wrote(string streamId)
-    {
-        Find(streamId)?.CatchUp();
-    }
-
-    /// <summary>A client of ours has come back to another replica for the stream of a call that runs here: that one is told of each event.</summary>
-    public void FollowedBy(string replica, string streamId)
-    {
-        // Letters to a dead replica come to whoever took it over, which may be the one that wrote them.
-        if (replica == services.Peers.Name || Find(streamId) is not { IsTheirs: false } stream)
-        {
-            return;
-        }
-
-        lock (_gate)
-        {
-            (_followers ??= new(StringComparer.Ordinal))[streamId] = replica;
-            session.Log.Committed ??= TellFollower;
-        }
-
-        stream.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
-        services.Peers.Signal(replica, WroteSignal, $"{session.Id} {streamId}");
-    }
-
-    private void TellFollower(string streamId)
-    {
-        string? follower;
-        lock (_gate)
-        {
-            follower = _followers?.GetValueOrDefault(streamId);
-        }
-
-        if (follower is not null)
-        {
-            services.Peers.Signal(follower, WroteSignal, $"{session.Id} {streamId}");
-        }
-    }
-
-    /// <summary>A replica is gone; if it had the stream, what there is to say waits here until the client is back.</summary>
-    public void Gone(string replica)
-    {
-        lock (_gate)
-        {
-            if (_elsewhere == replica)
-            {
-                _elsewhere = null;
-            }
+            SendLocked(line);
         }
     }
 
@@ -201,36 +180,130 @@ internal sealed partial class Outbox
         return isSecond;
     }
 
-    private void SendAwayLocked(string holder, byte[] line, int hops)
+    /// <summary>Sends what waits to the replica that has the stream, one after the other. What cannot be sent waits for the next look.</summary>
+    private async Task PassOnAsync()
     {
-        if (_awayBytes + line.Length > BacklogLimit)
+        // Never under the caller's lock.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        while (true)
         {
-            services.Streams.Dropped("backlog_full");
-            return;
-        }
-
-        _awayBytes += line.Length;
-        _away = SendAwayAsync(_away, holder, line, hops);
-    }
-
-    private async Task SendAwayAsync(Task before, string holder, byte[] line, int hops)
-    {
-        // Never under the caller's lock, and one after the other.
-        await before.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.SuppressThrowing);
-        var taken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, (hops + 1).ToString(), line));
-        lock (_gate)
-        {
-            _awayBytes -= line.Length;
-            if (!taken)
+            string holder;
+            Waiting next;
+            lock (_gate)
             {
-                _elsewhere = _elsewhere == holder ? null : _elsewhere;
-                SendHereLocked(line);
+                if (HolderLocked is not { } there || _backlog.First is not { } first)
+                {
+                    _isPassing = false;
+                    FlushLocked();
+                    return;
+                }
+
+                (holder, next) = (there, first.Value);
+                _backlog.RemoveFirst();
+            }
+
+            var isTaken = false;
+            try
+            {
+                isTaken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, (next.Hops + 1).ToString(CultureInfo.InvariantCulture), next.Line));
+            }
+            finally
+            {
+                lock (_gate)
+                {
+                    if (isTaken)
+                    {
+                        _backlogBytes -= next.Line.Length;
+                    }
+                    else
+                    {
+                        _backlog.AddFirst(next);
+                        _isPassing = false;
+                    }
+                }
+            }
+
+            if (!isTaken)
+            {
+                return;
             }
         }
     }
 
+    /// <summary>The name is another one, or the store did not take what it was told: unless the stream is elsewhere meanwhile, it is told again.</summary>
+    private async Task TellAgainAsync(string streamId)
+    {
+        try
+        {
+            var moves = Moves;
+            var record = await services.Store.FindSessionAsync(session.Id, CancellationToken.None);
+            var others = await services.Replicas.FindReplicasAsync(CancellationToken.None);
+            if (moves != Moves)
+            {
+                return;
+            }
+
+            // The store's word: a replica that has just begun is not known here yet.
+            if (record?.Listener is { } listener && listener.Replica != services.Peers.Name && others.Any(r => r.Id == listener.Replica && !r.IsExpired))
+            {
+                HeldBy(listener);
+            }
+            else
+            {
+                await ListenHereAsync(streamId);
+            }
+        }
+        catch (StoreException)
+        {
+            // With the next look.
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _isTelling = false;
+            }
+        }
+    }
+
+    /// <summary>What is here goes where the newest stream is now, as soon as that replica is known to live.</summary>
+    private void MoveLocked()
+    {
+        FlushLocked();
+        if (_hasMoved || HolderLocked is not { } holder)
+        {
+            return;
+        }
+
+        _hasMoved = true;
+        var same = _streams.Find(s => s.Id == _elsewhere!.Value.Stream);
+        List<EventStream> silent = [.. _streams.Where(s => !s.IsAttached && s.IsResumable && !ReferenceEquals(s, same))];
+        _streams.RemoveAll(s => ReferenceEquals(s, same) || silent.Contains(s));
+        if (same is not null || silent.Count > 0)
+        {
+            _ = MoveAwayAsync(holder, same, silent);
+        }
+    }
+
+    /// <summary>The newest stream is at another replica now, be it one of ours or another.</summary>
+    private async Task MoveAwayAsync(string replica, EventStream? same, List<EventStream> silent)
+    {
+        if (same is not null)
+        {
+            same.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
+            await same.SettleAsync();
+            // What was still written here just now is in the log; the other replica has to look.
+            services.Peers.Signal(replica, WroteSignal, $"{session.Id} {same.Id}");
+        }
+
+        foreach (var stream in silent)
+        {
+            await MoveAwayAsync(stream);
+        }
+    }
+
     /// <summary>As <see cref="MoveAsync"/>, to a stream at another replica.</summary>
-    private async Task MoveAwayAsync(EventStream from, string replica)
+    private async Task MoveAwayAsync(EventStream from)
     {
         await from.SettleAsync();
         try
@@ -241,7 +314,10 @@ internal sealed partial class Outbox
                 {
                     lock (_gate)
                     {
-                        SendAwayLocked(replica, record.Body.ToArray(), hops: 0);
+                        // Bounded by what a log may hold.
+                        _backlog.AddLast(new Waiting(record.Body.ToArray(), Hops: 0));
+                        _backlogBytes += record.Body.Length;
+                        FlushLocked();
                     }
                 }
             }

@@ -15,8 +15,8 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
     private readonly Lock _gate = new();
     private readonly List<EventStream> _streams = new(1);
+    private readonly LinkedList<Waiting> _backlog = [];
     private List<EventStream>? _calls;
-    private Queue<byte[]>? _backlog;
     private long _backlogBytes;
 
     /// <summary>Whether a stream is connected just now, here or at another replica.</summary>
@@ -26,7 +26,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         {
             lock (_gate)
             {
-                return _elsewhere is not null || _streams.Exists(s => s.IsAttached);
+                return HolderLocked is not null || _streams.Exists(s => s.IsAttached);
             }
         }
     }
@@ -48,13 +48,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     {
         lock (_gate)
         {
-            if (_elsewhere is { } holder)
-            {
-                SendAwayLocked(holder, line, hops: 0);
-                return;
-            }
-
-            SendHereLocked(line);
+            SendLocked(line);
         }
     }
 
@@ -66,18 +60,18 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         var line = JsonRpc.Notification(method);
         lock (_gate)
         {
-            if (isEverybodys && (_elsewhere is not null || (services.Peers.IsShared && IsToldLocked(method, byLetter: false))))
+            if (isEverybodys && (HolderLocked is not null || (services.Peers.IsShared && IsToldLocked(method, byLetter: false))))
             {
                 return;
             }
 
-            if (_backlog is not null && _backlog.Any(waiting => waiting.AsSpan().SequenceEqual(line)))
+            if (_backlog.Any(waiting => waiting.Line.AsSpan().SequenceEqual(line)))
             {
                 return;
             }
+
+            SendLocked(line);
         }
-
-        Send(line);
     }
 
     /// <summary>Adds a stream as the newest; what waited goes to it, also what older streams could not show any more.</summary>
@@ -98,13 +92,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
                 replaced.Add(oldest);
             }
 
-            while (_backlog is not null && _backlog.TryDequeue(out var line))
-            {
-                stream.Append(line);
-            }
-
-            _backlog = null;
-            _backlogBytes = 0;
+            GiveBacklogLocked(stream);
         }
 
         foreach (var old in replaced)
@@ -149,11 +137,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
             }
 
             _streams.Add(stream);
-            while (_backlog is not null && _backlog.TryDequeue(out var line))
-            {
-                stream.Append(line);
-            }
-
+            GiveBacklogLocked(stream);
             return stream;
         }
     }
@@ -165,9 +149,9 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         lock (_gate)
         {
             slowest = _streams.Find(s => !s.IsReady);
-            if (_awayBytes > BacklogLimit / 2)
+            if (_backlogBytes > BacklogLimit / 2 && HolderLocked is not null)
             {
-                return _away;
+                return _passing;
             }
         }
 
@@ -209,7 +193,8 @@ internal sealed partial class Outbox(Session session, SessionServices services)
             streams = [.. _streams, .. _calls ?? []];
             _streams.Clear();
             _calls = null;
-            _backlog = null;
+            _backlog.Clear();
+            _backlogBytes = 0;
         }
 
         foreach (var stream in streams)
@@ -272,27 +257,71 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         from.Finish(StreamState.Finished);
     }
 
-    private void SendHereLocked(byte[] line)
+    private void SendLocked(byte[] line)
     {
-        var stream = _streams.FindLast(s => s.IsAttached) ?? _streams.FindLast(s => s.IsResumable || session.IsLegacySse);
-        if (stream is not null)
+        // Behind what waits already, so that everything comes in order.
+        if (HolderLocked is null && _backlog.Count == 0 && NewestLocked() is { } stream)
         {
             stream.Append(line);
             return;
         }
 
-        Keep(line);
+        if (KeepLocked(line))
+        {
+            FlushLocked();
+        }
     }
 
-    private void Keep(byte[] line)
+    private EventStream? NewestLocked() =>
+        _streams.FindLast(s => s.IsAttached) ?? _streams.FindLast(s => s.IsResumable || session.IsLegacySse);
+
+    private bool KeepLocked(byte[] line)
     {
         if (_backlogBytes + line.Length > BacklogLimit)
         {
             services.Streams.Dropped("backlog_full");
+            return false;
+        }
+
+        _backlog.AddLast(new Waiting(line, Hops: 0));
+        _backlogBytes += line.Length;
+        return true;
+    }
+
+    /// <summary>What waits goes on, where there is somewhere to go.</summary>
+    private void FlushLocked()
+    {
+        if (_backlog.Count == 0)
+        {
             return;
         }
 
-        (_backlog ??= new Queue<byte[]>()).Enqueue(line);
-        _backlogBytes += line.Length;
+        if (HolderLocked is not null)
+        {
+            if (!_isPassing)
+            {
+                _isPassing = true;
+                _passing = PassOnAsync();
+            }
+        }
+        else if (NewestLocked() is { } stream)
+        {
+            GiveBacklogLocked(stream);
+        }
     }
+
+    private void GiveBacklogLocked(EventStream stream)
+    {
+        foreach (var waiting in _backlog)
+        {
+            stream.Append(waiting.Line);
+            _backlogBytes -= waiting.Line.Length;
+        }
+
+        _backlog.Clear();
+    }
+
+    /// <param name="Line">One message.</param>
+    /// <param name="Hops">How many replicas have passed it on.</param>
+    private readonly record struct Waiting(byte[] Line, int Hops);
 }

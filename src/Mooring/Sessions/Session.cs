@@ -23,6 +23,8 @@ internal sealed class Session
     private long _lastSeen;
     private long _savedSeen;
     private long _confirmed;
+    private int _doubts;
+    private int _settledDoubts;
     private int _connections;
     private ConcurrentDictionary<string, string>? _seenLinks;
 
@@ -141,29 +143,55 @@ internal sealed class Session
     /// <summary>How long ago the store was asked whether this session is still as it is here.</summary>
     public TimeSpan Unconfirmed => _time.GetElapsedTime(Volatile.Read(ref _confirmed));
 
+    /// <summary>Whether another replica may have changed it since.</summary>
+    public bool IsDoubted => Volatile.Read(ref _doubts) != Volatile.Read(ref _settledDoubts);
+
     /// <summary>The next use asks the store first.</summary>
-    public void Doubt() => Volatile.Write(ref _confirmed, _time.GetTimestamp() - (_time.TimestampFrequency * 3600));
+    public void Doubt() => Interlocked.Increment(ref _doubts);
 
-    /// <summary>Takes what the store has of the session now: another replica may have changed it.</summary>
-    public void Confirm(SessionRecord record)
-    {
-        Volatile.Write(ref _confirmed, _time.GetTimestamp());
-        Change(_ => record);
-        Outbox.HeldBy(record.Listener);
-    }
+    /// <summary>What is to be noted before the store is asked: a change that comes while it answers is newer than the answer.</summary>
+    public Asked Asking() => new(Record.Revision, Volatile.Read(ref _doubts), Outbox.Moves);
 
-    /// <summary>Changes what is kept of the session, and returns it for saving.</summary>
-    public SessionRecord Change(Func<SessionRecord, SessionRecord> change)
+    /// <summary>Takes what the store has of the session: another replica may have changed it.</summary>
+    /// <param name="record">The store's answer.</param>
+    /// <param name="asked">What <see cref="Asking"/> gave before.</param>
+    public void Confirm(SessionRecord record, Asked asked)
     {
         lock (_gate)
         {
-            _record = change(_record);
-            if (ProtocolVersions.TryParse(_record.Version, out var version))
+            if (_record.Revision == asked.Revision)
             {
-                Version = version;
+                TakeLocked(record);
             }
+        }
 
-            return _record;
+        Volatile.Write(ref _settledDoubts, asked.Doubts);
+        if (Outbox.Moves == asked.Moves)
+        {
+            Outbox.HeldBy(record.Listener);
+        }
+
+        Volatile.Write(ref _confirmed, _time.GetTimestamp());
+    }
+
+    /// <summary>Takes a change that the store has committed, unless a later one was first.</summary>
+    public void Take(SessionRecord record)
+    {
+        lock (_gate)
+        {
+            if (record.Revision > _record.Revision)
+            {
+                TakeLocked(record);
+            }
+        }
+    }
+
+    private void TakeLocked(SessionRecord record)
+    {
+        _record = record;
+        if (ProtocolVersions.TryParse(record.Version, out var version))
+        {
+            Version = version;
         }
     }
 
@@ -273,4 +301,9 @@ internal sealed class Session
         Outbox.End(reason);
         await Links.DisposeAsync();
     }
+
+    /// <param name="Revision">Of the record here.</param>
+    /// <param name="Doubts">How often it was doubted.</param>
+    /// <param name="Moves">How often its newest stream moved.</param>
+    public readonly record struct Asked(long Revision, int Doubts, int Moves);
 }

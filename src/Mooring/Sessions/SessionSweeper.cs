@@ -14,6 +14,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     private static readonly TimeSpan TouchEvery = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan UnloadAfter = TimeSpan.FromMinutes(10);
 
+    private readonly StoreOutage _outage = new(services.Time);
     private long _nextTouch;
     private long _nextTick;
     private long _nextLook;
@@ -40,6 +41,10 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         {
             _nextLook = now + (long)(LookEvery.TotalSeconds * services.Time.TimestampFrequency);
             LeaveOrEnd(now);
+            if (services.Peers.IsShared)
+            {
+                table.LookAgain();
+            }
         }
 
         if (now >= _nextTouch && Interlocked.Exchange(ref _sweeping, 1) == 0)
@@ -93,7 +98,10 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         }
         catch (StoreException e)
         {
-            Log.StoreFailed(services.Logger, e);
+            if (_outage.IsNews())
+            {
+                Log.StoreFailed(services.Logger, e);
+            }
         }
         finally
         {

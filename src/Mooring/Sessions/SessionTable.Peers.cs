@@ -20,6 +20,11 @@ internal sealed partial class SessionTable
     /// <summary>How long it is used when the store cannot be asked: the bound for sessions that were ended elsewhere meanwhile.</summary>
     private static readonly TimeSpan MaxStale = TimeSpan.FromSeconds(60);
 
+    /// <summary>Sessions about which the store is asked at a time without a request for them.</summary>
+    private const int ConfirmAtOnce = 50;
+
+    private int _confirming;
+
     /// <summary>The session, where it is in memory.</summary>
     public Session? Known(string id) => _sessions.GetValueOrDefault(id);
 
@@ -63,6 +68,37 @@ internal sealed partial class SessionTable
         await EndAsync(session, StreamReason.SessionExpired);
     }
 
+    /// <summary>
+    /// Asks the store about sessions that signals may have been lost of and that no request asks about: those with something open or waiting.
+    /// Part of the heartbeat, once a second; a few at a time, so that many are spread over a minute.
+    /// </summary>
+    public void LookAgain()
+    {
+        foreach (var session in All)
+        {
+            session.Outbox.Look();
+            if (Volatile.Read(ref _confirming) < ConfirmAtOnce
+                && (session.IsDoubted || session.Unconfirmed > MaxStale)
+                && (session.Connections > 0 || session.Outbox.HasBacklog || session.HasCalls))
+            {
+                _ = AskAsync(session);
+            }
+        }
+
+        async Task AskAsync(Session session)
+        {
+            Interlocked.Increment(ref _confirming);
+            try
+            {
+                await ConfirmAsync(session);
+            }
+            finally
+            {
+                Interlocked.Decrement(ref _confirming);
+            }
+        }
+    }
+
     private void ListenToPeers()
     {
         var peers = _services.Peers;
@@ -77,13 +113,6 @@ internal sealed partial class SessionTable
         {
             Known(letter.Session)?.Outbox.FollowedBy(System.Text.Encoding.ASCII.GetString(letter.Body.Span), letter.Subject);
             return Task.CompletedTask;
-        });
-        peers.OnSignal(Outbox.ListensSignal, id =>
-        {
-            if (id.Split(' ') is [var sessionId, var replica, var stream] && Known(sessionId) is { } session)
-            {
-                _ = session.Outbox.MovedAsync(replica, stream);
-            }
         });
         peers.OnSignal(Outbox.WroteSignal, id =>
         {
@@ -101,13 +130,6 @@ internal sealed partial class SessionTable
                 _ = ConfirmAsync(session).AsTask();
             }
         });
-        peers.OnGone(replica =>
-        {
-            foreach (var session in All)
-            {
-                session.Outbox.Gone(replica);
-            }
-        });
         peers.OnMissed(() =>
         {
             foreach (var session in All)
@@ -117,7 +139,7 @@ internal sealed partial class SessionTable
         });
     }
 
-    private bool IsFresh(Session session) => !_services.Peers.IsShared || session.Unconfirmed < Freshness;
+    private bool IsFresh(Session session) => !_services.Peers.IsShared || (session.Unconfirmed < Freshness && !session.IsDoubted);
 
     private async ValueTask<(Session? Session, SessionMiss Miss)> ConfirmAsync(Session session, Principal principal, string? server)
     {
@@ -127,23 +149,23 @@ internal sealed partial class SessionTable
 
     private async ValueTask<SessionMiss> ConfirmAsync(Session session)
     {
-        var unconfirmed = session.Unconfirmed;
         try
         {
+            var asked = session.Asking();
             if (await _services.Store.FindSessionAsync(session.Id, CancellationToken.None) is { } record)
             {
-                session.Confirm(record);
+                session.Confirm(record, asked);
                 return SessionMiss.None;
             }
         }
         catch (StoreException e)
         {
-            if (unconfirmed < MaxStale)
+            if (session.Unconfirmed < MaxStale)
             {
                 return SessionMiss.None;
             }
 
-            Log.StoreFailed(_services.Logger, e);
+            Complain(e);
             return SessionMiss.StoreAway;
         }
 

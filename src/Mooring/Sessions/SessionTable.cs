@@ -28,17 +28,22 @@ internal enum SessionMiss
 /// </summary>
 internal sealed partial class SessionTable
 {
+    /// <summary>How many other changes a change may be beaten by. A client makes its changes one after the other, so there is hardly one.</summary>
+    private const int MostChanges = 20;
+
     private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task<Session?>> _loading = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Principal, int> _perUser = new();
     private readonly ConcurrentDictionary<Principal, int> _streamsPerUser = new();
     private readonly SessionServices _services;
     private readonly SessionMetrics _metrics;
+    private readonly StoreOutage _outage;
 
     public SessionTable(SessionServices services, SessionMetrics metrics)
     {
         _services = services;
         _metrics = metrics;
+        _outage = new StoreOutage(services.Time);
         services.Shared.Broadcast = Broadcast;
         services.Catalogue.Changed = OnCatalogueChanged;
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
@@ -67,7 +72,7 @@ internal sealed partial class SessionTable
         }
         catch (StoreException e)
         {
-            Log.StoreFailed(_services.Logger, e);
+            Complain(e);
             return (null, SessionMiss.StoreAway);
         }
 
@@ -96,7 +101,7 @@ internal sealed partial class SessionTable
         }
         catch (StoreException e)
         {
-            Log.StoreFailed(_services.Logger, e);
+            Complain(e);
             return false;
         }
 
@@ -119,20 +124,35 @@ internal sealed partial class SessionTable
         }
     }
 
-    /// <summary>Saves a change of the session's record; false when the store did not take it (nothing is changed then).</summary>
+    /// <summary>
+    /// Saves a change of the session's record; false when the store did not take it, or the session is gone (nothing is changed then).
+    /// Where another request or replica changed it meanwhile, <paramref name="change"/> is applied again, to what that one left.
+    /// </summary>
     public async Task<bool> ChangeAsync(Session session, Func<SessionRecord, SessionRecord> change)
     {
-        var before = session.Record;
         try
         {
-            await _services.Store.SaveSessionAsync(session.Change(change));
-            _services.Peers.SignalAll(ChangedSignal, session.Id);
-            return true;
+            for (var tries = 0; tries < MostChanges; tries++)
+            {
+                var changed = change(session.Record);
+                if (await _services.Store.UpdateSessionAsync(changed))
+                {
+                    session.Take(changed with { Revision = changed.Revision + 1 });
+                    _services.Peers.SignalAll(ChangedSignal, session.Id);
+                    return true;
+                }
+
+                if (await ConfirmAsync(session) != SessionMiss.None)
+                {
+                    return false;
+                }
+            }
+
+            return false;
         }
         catch (StoreException e)
         {
-            Log.StoreFailed(_services.Logger, e);
-            session.Change(_ => before);
+            Complain(e);
             return false;
         }
     }
@@ -181,7 +201,7 @@ internal sealed partial class SessionTable
         }
         catch (StoreException e)
         {
-            Log.StoreFailed(_services.Logger, e);
+            Complain(e);
             return (null, SessionMiss.StoreAway);
         }
         finally
@@ -228,6 +248,14 @@ internal sealed partial class SessionTable
         {
             _perUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
             _metrics.Closed();
+        }
+    }
+
+    private void Complain(StoreException e)
+    {
+        if (_outage.IsNews())
+        {
+            Log.StoreFailed(_services.Logger, e);
         }
     }
 

@@ -26,8 +26,15 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Inserts or replaces, but for <see cref="SessionRecord.Listener"/>: another replica may have set it since this one read the record.</summary>
     Task SaveSessionAsync(SessionRecord session);
 
-    /// <summary>Says which replica a session is listened to at, from now on (<see cref="SessionRecord.Listener"/>). An unknown session is ignored.</summary>
-    Task SetListenerAsync(string sessionId, string replica);
+    /// <summary>
+    /// Replaces what a client can change of its session (version, initialize params, initialized, log level, subscriptions), provided that it
+    /// is there and still has the <see cref="SessionRecord.Revision"/> of <paramref name="session"/>; it has the next one then.
+    /// </summary>
+    /// <returns>False: nothing was changed; another replica was first, or the session is gone.</returns>
+    Task<bool> UpdateSessionAsync(SessionRecord session);
+
+    /// <summary>Says where a session is listened to, from now on (<see cref="SessionRecord.Listener"/>). An unknown session is ignored.</summary>
+    Task SetListenerAsync(string sessionId, SessionListener listener);
 
     /// <summary>Moves <c>LastSeen</c> forward for many sessions at once; unknown ids are ignored.</summary>
     Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions);

@@ -16,8 +16,11 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task SaveSessionAsync(SessionRecord session) =>
         ObserveAsync("save_session", time.GetTimestamp(), inner.SaveSessionAsync(session));
 
-    public Task SetListenerAsync(string sessionId, string replica) =>
-        ObserveAsync("set_listener", time.GetTimestamp(), inner.SetListenerAsync(sessionId, replica));
+    public Task<bool> UpdateSessionAsync(SessionRecord session) =>
+        ObserveAsync("update_session", time.GetTimestamp(), inner.UpdateSessionAsync(session));
+
+    public Task SetListenerAsync(string sessionId, SessionListener listener) =>
+        ObserveAsync("set_listener", time.GetTimestamp(), inner.SetListenerAsync(sessionId, listener));
 
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) =>
         ObserveAsync("touch_sessions", time.GetTimestamp(), inner.TouchSessionsAsync(sessions));

@@ -37,10 +37,29 @@ internal sealed record SessionRecord
     public required DateTimeOffset LastSeen { get; init; }
 
     /// <summary>
-    /// The replica that holds the session's newest stream for messages outside of calls; null: none ever did. Kept by the store:
+    /// Where the session's newest stream for messages outside of calls is; null: there never was one. Kept by the store:
     /// <see cref="IStore.SetListenerAsync"/> alone changes it, a saved record does not.
     /// </summary>
-    public string? Listener { get; init; }
+    public SessionListener? Listener { get; init; }
+
+    /// <summary>0, 1, 2 … with every change of the record by <see cref="IStore.UpdateSessionAsync"/>, which tells the changes of several replicas apart.</summary>
+    public long Revision { get; init; }
+}
+
+/// <summary>Where a session is listened to.</summary>
+/// <param name="Replica">The process that has the stream.</param>
+/// <param name="Stream">The stream, which may have been at another process before.</param>
+internal readonly record struct SessionListener(string Replica, string Stream)
+{
+    /// <summary>The replica alone, where a release wrote it that did not know the stream.</summary>
+    public static SessionListener? Parse(string? text) => text?.Split(' ', 2) switch
+    {
+        null => null,
+        [var replica, var stream] => new(replica, stream),
+        var alone => new(alone[0], ""),
+    };
+
+    public override string ToString() => $"{Replica} {Stream}";
 }
 
 /// <summary>The gateway's own session with one upstream on behalf of one client session.</summary>

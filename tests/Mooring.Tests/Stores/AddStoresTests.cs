@@ -28,9 +28,9 @@ public sealed class AddStoresTests
         await store.SaveSessionAsync(StoreRecords.Session());
         await store.OpenStreamAsync(StoreRecords.Call(), null);
 
-        await store.SetListenerAsync("session", "r9");
+        await store.SetListenerAsync("session", new("r9", "g"));
 
-        Assert.Equal("r9", (await store.FindSessionAsync("session", TestContext.Current.CancellationToken))!.Listener);
+        Assert.Equal(new SessionListener("r9", "g"), (await store.FindSessionAsync("session", TestContext.Current.CancellationToken))!.Listener);
         Assert.Single(await store.FindRunningCallsAsync("r1", TestContext.Current.CancellationToken));
         Assert.Empty(await store.FindRunningCallsAsync("r9", TestContext.Current.CancellationToken));
     }

@@ -77,7 +77,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         var changed = Session() with { LogLevel = "debug", Subscriptions = ["x"], LastSeen = FakeClock.Start + TimeSpan.FromHours(1) };
         await _store.SaveSessionAsync(changed);
 
-        Assert.Equal(Describe(changed), Describe(await _store.FindSessionAsync("session", Cancel)));
+        Assert.Equal(Describe(changed with { Revision = 1 }), Describe(await _store.FindSessionAsync("session", Cancel)));
         Assert.Single(await _store.FindLinksAsync("session", Cancel));
         Assert.Single(await _store.ReadEventsAsync("session", "stream", 0, 10, Cancel));
         Assert.Equal(1, await _store.CountSessionsAsync(Cancel));
@@ -86,20 +86,69 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     [Fact]
     public async Task SetListener_SessionSavedBeforeAndAfter_IsWhatWasSetLast()
     {
-        await _store.SaveSessionAsync(Session() with { Listener = "of the record" });
+        await _store.SaveSessionAsync(Session() with { Listener = new("of the record", "g0") });
         Assert.Null((await _store.FindSessionAsync("session", Cancel))!.Listener);
 
-        await _store.SetListenerAsync("session", "a");
-        await _store.SaveSessionAsync(Session() with { Listener = "of the record" });
+        await _store.SetListenerAsync("session", new("a", "g1"));
+        await _store.SaveSessionAsync(Session() with { Listener = new("of the record", "g0") });
         await _store.SaveSessionAsync(Session());
         await _store.TouchSessionsAsync([("session", FakeClock.Start + TimeSpan.FromMinutes(1))]);
-        Assert.Equal("a", (await _store.FindSessionAsync("session", Cancel))!.Listener);
+        Assert.Equal(new SessionListener("a", "g1"), (await _store.FindSessionAsync("session", Cancel))!.Listener);
 
         await Task.WhenAll(
-            _store.SetListenerAsync("session", "b"),
+            _store.SetListenerAsync("session", new("b", "g1")),
             _store.SaveSessionAsync(Session() with { LogLevel = "debug" }),
-            _store.SetListenerAsync("session", "c"));
-        Assert.Equal(Describe(Session() with { LogLevel = "debug", Listener = "c" }), Describe(await _store.FindSessionAsync("session", Cancel)));
+            _store.SetListenerAsync("session", new("c", "g2")));
+        Assert.Equal(Describe(Session() with { LogLevel = "debug", Listener = new("c", "g2"), Revision = 3 }), Describe(await _store.FindSessionAsync("session", Cancel)));
+    }
+
+    [Fact]
+    public async Task UpdateSession_OfTheRevisionThatIsThere_ReplacesWhatAClientChanges()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SetListenerAsync("session", new("a", "g1"));
+        var changed = Session() with { Version = "2025-03-26", InitializeParams = "{}"u8.ToArray(), Initialized = false, LogLevel = "debug", Subscriptions = ["x", "y"] };
+
+        Assert.True(await _store.UpdateSessionAsync(changed with { Subject = "not to be changed" }));
+
+        Assert.Equal(
+            Describe(changed with { Listener = new("a", "g1"), Revision = 1 }),
+            Describe(await _store.FindSessionAsync("session", Cancel)));
+    }
+
+    [Fact]
+    public async Task UpdateSession_OfAnotherRevision_ChangesNothing()
+    {
+        await _store.SaveSessionAsync(Session());
+        Assert.True(await _store.UpdateSessionAsync(Session() with { LogLevel = "debug" }));
+
+        Assert.False(await _store.UpdateSessionAsync(Session() with { LogLevel = "error" }));
+
+        Assert.Equal("debug", (await _store.FindSessionAsync("session", Cancel))!.LogLevel);
+        Assert.True(await _store.UpdateSessionAsync(Session() with { LogLevel = "error", Revision = 1 }));
+        Assert.Equal("error", (await _store.FindSessionAsync("session", Cancel))!.LogLevel);
+    }
+
+    [Fact]
+    public async Task UpdateSession_ManyAtOnceOfOneRevision_OneSucceeds()
+    {
+        await _store.SaveSessionAsync(Session());
+
+        var done = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => _store.UpdateSessionAsync(Session() with { LogLevel = $"{i}" })));
+
+        Assert.Equal($"{Array.IndexOf(done, true)}", (await _store.FindSessionAsync("session", Cancel))!.LogLevel);
+        Assert.Single(done, true);
+    }
+
+    [Fact]
+    public async Task UpdateSession_ThatIsNotThere_DoesNotBringItBack()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.DeleteSessionAsync("session");
+
+        Assert.False(await _store.UpdateSessionAsync(Session()));
+
+        Assert.Null(await _store.FindSessionAsync("session", Cancel));
     }
 
     [Fact]
@@ -107,10 +156,10 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         await _store.SaveSessionAsync(Session("other"));
         await _store.SaveSessionAsync(Session());
-        await _store.SetListenerAsync("session", "a");
+        await _store.SetListenerAsync("session", new("a", "g1"));
         await _store.DeleteSessionAsync("session");
 
-        await _store.SetListenerAsync("session", "late");
+        await _store.SetListenerAsync("session", new("late", "g1"));
         Assert.Null(await _store.FindSessionAsync("session", Cancel));
         await _store.SaveSessionAsync(Session());
 

@@ -27,19 +27,41 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
         {
             if (_sessions.TryGetValue(session.Id, out var known))
             {
-                known.Record = copy with { Listener = known.Record.Listener };
+                known.Record = copy with { Listener = known.Record.Listener, Revision = known.Record.Revision + 1 };
             }
             else
             {
-                _sessions.Add(session.Id, new MemorySession(copy with { Listener = null }));
+                _sessions.Add(session.Id, new MemorySession(copy with { Listener = null, Revision = 0 }));
             }
         }
 
         return Task.CompletedTask;
     }
 
-    public Task SetListenerAsync(string sessionId, string replica) =>
-        With(sessionId, session => session.Record = session.Record with { Listener = replica });
+    public Task<bool> UpdateSessionAsync(SessionRecord session)
+    {
+        lock (_gate)
+        {
+            if (_sessions.GetValueOrDefault(session.Id) is not { } known || known.Record.Revision != session.Revision)
+            {
+                return Task.FromResult(false);
+            }
+
+            known.Record = known.Record with
+            {
+                Version = session.Version,
+                InitializeParams = session.InitializeParams.ToArray(),
+                Initialized = session.Initialized,
+                LogLevel = session.LogLevel,
+                Subscriptions = [.. session.Subscriptions],
+                Revision = session.Revision + 1,
+            };
+            return Task.FromResult(true);
+        }
+    }
+
+    public Task SetListenerAsync(string sessionId, SessionListener listener) =>
+        With(sessionId, session => session.Record = session.Record with { Listener = listener });
 
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions)
     {

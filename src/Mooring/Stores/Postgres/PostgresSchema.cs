@@ -133,6 +133,7 @@ internal static class PostgresSchema
                 primary key (session, server));
             create index homes_replica on mooring.homes (replica);
             """),
+        new(4, 1, "alter table mooring.sessions add column revision bigint not null default 0"),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -37,7 +37,11 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore
     public Task SaveSessionAsync(SessionRecord session) =>
         Write(SessionRows.Save, session.Id, session, session.InitializeParams.Length);
 
-    public Task SetListenerAsync(string sessionId, string replica) => Write(SessionRows.SetListener, sessionId, (sessionId, replica));
+    public Task<bool> UpdateSessionAsync(SessionRecord session) =>
+        Write(SessionRows.Update, session.Id, session, session.InitializeParams.Length);
+
+    public Task SetListenerAsync(string sessionId, SessionListener listener) =>
+        Write(SessionRows.SetListener, sessionId, (sessionId, listener));
 
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) => Task.WhenAll(
         sessions.GroupBy(seen => LaneOf(seen.SessionId)).SelectMany(group => group.Chunk(RowsPerOperation).Select(chunk => Add(group.Key, SessionRows.Touch, key: null, chunk))));

@@ -6,7 +6,7 @@ namespace Mooring.Stores.Postgres;
 internal static class SessionRows
 {
     internal const string FindSql = """
-        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen, listener
+        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen, listener, revision
         from mooring.sessions where id = $1
         """;
 
@@ -32,7 +32,7 @@ internal static class SessionRows
                 issuer = excluded.issuer, subject = excluded.subject, server = excluded.server, transport = excluded.transport,
                 version = excluded.version, initialize_params = excluded.initialize_params, initialized = excluded.initialized,
                 log_level = excluded.log_level, subscriptions = excluded.subscriptions, created = excluded.created,
-                last_seen = excluded.last_seen
+                last_seen = excluded.last_seen, revision = sessions.revision + 1
             """,
         ],
         Parameters = static (to, all) => to.Text(all[0].Id).Text(all[0].Issuer).Text(all[0].Subject).Text(all[0].Server).Text(all[0].Transport)
@@ -40,10 +40,26 @@ internal static class SessionRows
             .Text(PostgresValues.List(all[0].Subscriptions)).Time(all[0].Created).Time(all[0].LastSeen),
     };
 
-    public static readonly PostgresStatement<(string SessionId, string Replica), bool> SetListener = new()
+    public static readonly PostgresStatement<SessionRecord, bool> Update = new()
+    {
+        Sql =
+        [
+            """
+            update mooring.sessions set
+                version = $2, initialize_params = $3, initialized = $4, log_level = $5, subscriptions = $6, revision = revision + 1
+            where id = $1 and revision = $7 returning true
+            """,
+        ],
+        HasRows = true,
+        Parameters = static (to, all) => to.Text(all[0].Id).Text(all[0].Version).Bytes(all[0].InitializeParams).Flag(all[0].Initialized)
+            .Text(all[0].LogLevel).Text(PostgresValues.List(all[0].Subscriptions)).Number(all[0].Revision),
+        Result = static row => row.GetBoolean(0),
+    };
+
+    public static readonly PostgresStatement<(string SessionId, SessionListener Listener), bool> SetListener = new()
     {
         Sql = ["update mooring.sessions set listener = $2 where id = $1 and listener is distinct from $2"],
-        Parameters = static (to, all) => to.Text(all[0].SessionId).Text(all[0].Replica),
+        Parameters = static (to, all) => to.Text(all[0].SessionId).Text(all[0].Listener.ToString()),
     };
 
     /// <summary>Rows are locked in the order of their ids, so that two replicas which touch the same ones wait for each other and never deadlock.</summary>
@@ -116,7 +132,8 @@ internal static class SessionRows
         Subscriptions = row.List(9),
         Created = row.Time(10),
         LastSeen = row.Time(11),
-        Listener = row.TextOrNull(12),
+        Listener = SessionListener.Parse(row.TextOrNull(12)),
+        Revision = row.GetInt64(13),
     };
 
     public static LinkRecord ReadLink(NpgsqlDataReader row, string sessionId) => new()

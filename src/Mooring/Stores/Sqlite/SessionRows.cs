@@ -4,7 +4,7 @@ namespace Mooring.Stores.Sqlite;
 internal static class SessionRows
 {
     internal const string FindSql = """
-        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen, listener
+        select id, issuer, subject, server, transport, version, initialize_params, initialized, log_level, subscriptions, created, last_seen, listener, revision
         from sessions where id = ?
         """;
 
@@ -19,7 +19,12 @@ internal static class SessionRows
             issuer = excluded.issuer, subject = excluded.subject, server = excluded.server, transport = excluded.transport,
             version = excluded.version, initialize_params = excluded.initialize_params, initialized = excluded.initialized,
             log_level = excluded.log_level, subscriptions = excluded.subscriptions, created = excluded.created,
-            last_seen = excluded.last_seen
+            last_seen = excluded.last_seen, revision = sessions.revision + 1
+        """;
+
+    internal const string UpdateSql = """
+        update sessions set version = ?, initialize_params = ?, initialized = ?, log_level = ?, subscriptions = ?, revision = revision + 1
+        where id = ? and revision = ?
         """;
 
     internal const string SetListenerSql = "update sessions set listener = ? where id = ?";
@@ -55,7 +60,8 @@ internal static class SessionRows
             Subscriptions = find.Texts(9),
             Created = find.Time(10),
             LastSeen = find.Time(11),
-            Listener = find.TextOrNull(12),
+            Listener = SessionListener.Parse(find.TextOrNull(12)),
+            Revision = find.Number(13),
         };
     }
 
@@ -76,10 +82,18 @@ internal static class SessionRows
         return save.Run() > 0;
     }
 
-    public static bool SetListener(SqliteDatabase database, (string SessionId, string Replica) change)
+    public static bool Update(SqliteDatabase database, SessionRecord session)
+    {
+        using var update = database.Use(UpdateSql);
+        update.Bind(session.Version).Bind(session.InitializeParams.Span).Bind(session.Initialized ? 1 : 0).Bind(session.LogLevel)
+            .Bind(session.Subscriptions).Bind(session.Id).Bind(session.Revision);
+        return update.Run() > 0;
+    }
+
+    public static bool SetListener(SqliteDatabase database, (string SessionId, SessionListener Listener) change)
     {
         using var set = database.Use(SetListenerSql);
-        return set.Bind(change.Replica).Bind(change.SessionId).Run() > 0;
+        return set.Bind(change.Listener.ToString()).Bind(change.SessionId).Run() > 0;
     }
 
     public static bool Touch(SqliteDatabase database, (string SessionId, DateTimeOffset Seen)[] sessions)

@@ -130,6 +130,7 @@ internal static class SqliteSchema
                 delete from homes where session = old.n;
             end;
             """),
+        new(7, 1, "alter table sessions add column revision integer not null default 0"),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -60,7 +60,9 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
 
     public Task SaveSessionAsync(SessionRecord session) => Write(SessionRows.Save, session);
 
-    public Task SetListenerAsync(string sessionId, string replica) => Write(SessionRows.SetListener, (sessionId, replica));
+    public Task<bool> UpdateSessionAsync(SessionRecord session) => Write(SessionRows.Update, session);
+
+    public Task SetListenerAsync(string sessionId, SessionListener listener) => Write(SessionRows.SetListener, (sessionId, listener));
 
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) =>
         Task.WhenAll(sessions.Chunk(RowsPerOperation).Select(chunk => Write(SessionRows.Touch, chunk)));

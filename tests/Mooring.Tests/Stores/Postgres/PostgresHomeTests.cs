@@ -99,7 +99,7 @@ public sealed class PostgresHomeTests(SharedCluster shared) : IAsyncLifetime
     {
         var store = await _fixture.OpenAsync();
         await store.SaveSessionAsync(Session());
-        await store.SetListenerAsync("session", "a");
+        await store.SetListenerAsync("session", new("a", "g"));
         await store.ClaimHomeAsync("session", "files", "a");
 
         // As schema version 1 had it.
@@ -110,7 +110,7 @@ public sealed class PostgresHomeTests(SharedCluster shared) : IAsyncLifetime
             values ('session', '', '', null, 'http', '2025-11-25', '', true, 'debug', null, 0, 0)
             on conflict (id) do update set log_level = excluded.log_level
             """);
-        Assert.Equal("a debug", await _fixture.AskAsync("select listener || ' ' || log_level from mooring.sessions"));
+        Assert.Equal("a g debug", await _fixture.AskAsync("select listener || ' ' || log_level from mooring.sessions"));
         await _fixture.ExecuteAsync("delete from mooring.sessions where id = 'session'");
 
         Assert.Equal(0L, await _fixture.AskAsync("select count(*) from mooring.homes"));

@@ -42,8 +42,9 @@ public sealed class PostgresSchemaTests(SharedCluster shared) : IAsyncLifetime
         Assert.Equal("mail", Text(Assert.Single(await store.ReadMailboxAsync("old", 0, 10, Cancel)).Body));
 
         await store.AppendEventAsync(Event(3), StreamState.Finished);
-        await store.SetListenerAsync("session", "old");
-        Assert.Equal("old", (await store.FindSessionAsync("session", Cancel))!.Listener);
+        await store.SetListenerAsync("session", new("old", "g"));
+        Assert.Equal(new SessionListener("old", "g"), (await store.FindSessionAsync("session", Cancel))!.Listener);
+        Assert.True(await store.UpdateSessionAsync(Session() with { LogLevel = "error" }));
         Assert.Equal("old", await store.ClaimHomeAsync("session", "files", "old"));
         await store.SaveSessionAsync(Session("new"));
         Assert.Equal(2, await store.CountSessionsAsync(Cancel));

@@ -1,0 +1,18 @@
+using Mooring.Stores;
+
+namespace Mooring.Tests;
+
+/// <summary>Signals that are lost at will.</summary>
+internal sealed class LossySignals : IStoreSignals
+{
+    private readonly LocalSignals _inner = new();
+
+    /// <summary>Whether every signal is lost.</summary>
+    public bool LosesAll { get; set; }
+
+    public Task PublishAsync(string replica, string kind, string id) => LosesAll ? Task.CompletedTask : _inner.PublishAsync(replica, kind, id);
+
+    public IAsyncDisposable Listen(string replica, SignalListener listener) => _inner.Listen(replica, listener);
+
+    public ValueTask DisposeAsync() => _inner.DisposeAsync();
+}

@@ -1,0 +1,327 @@
+using System.Net;
+using System.Text;
+using Mooring.Replicas;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Xunit;
+
+namespace Mooring.Tests.Replicas;
+
+/// <summary>Signals are lost, the store fails now and then, replicas stand still: what was said reaches the client all the same, once.</summary>
+public sealed class ReplicaFaultTests
+{
+    [Fact]
+    public async Task Message_WaitsHereAndTheSignalOfTheStreamIsLost_ReachesItAllTheSame()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        pair.Store.Signals.LosesAll = true;
+        pair.B.Tell(there, "early");
+
+        using var stream = await pair.A.ListenAsync(client);
+
+        Assert.Equal("early", await SaidAsync(pair, stream));
+    }
+
+    [Fact]
+    public async Task Message_ForASilentStreamAndTheSignalOfTheNewOneIsLost_ReachesItAllTheSame()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        using (await pair.B.ListenAsync(there))
+        {
+        }
+
+        await pair.UntilAsync(() => pair.B.Streams.Count == 0, "the stream is lost");
+        pair.Store.Signals.LosesAll = true;
+        pair.B.Tell(there, "0");
+        using var stream = await pair.A.ListenAsync(client);
+        pair.B.Tell(there, "1");
+
+        await pair.PassAsync(TimeSpan.FromSeconds(6));
+        await there.ResultAsync("echo");
+
+        Assert.Equal("0", await SaidAsync(pair, stream));
+        Assert.Equal("1", await SaidAsync(pair, stream));
+        Assert.False(stream.Events.HasNext);
+    }
+
+    [Fact]
+    public async Task Message_CannotBePassedOnForAWhile_ArrivesInOrderAndOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        using var stream = await pair.A.ListenAsync(client);
+        await pair.UntilAsync(() => pair.B.Session(there).Outbox.IsConnected, "it is known where the stream is");
+        pair.Store.Store.Before = Failing("PostAsync");
+        for (var i = 0; i < 3; i++)
+        {
+            pair.B.Tell(there, $"{i}");
+        }
+
+        var first = stream.Events.EventAsync();
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.False(first.IsCompleted);
+        pair.Store.Store.Before = null;
+        pair.B.Tell(there, "3");
+
+        Assert.Equal("0", Data(await pair.A.PassTimeAsync(first, TimeSpan.FromSeconds(30), "what was said")));
+        for (var i = 1; i <= 3; i++)
+        {
+            Assert.Equal($"{i}", await SaidAsync(pair, stream));
+        }
+
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.False(stream.Events.HasNext);
+    }
+
+    [Fact]
+    public async Task Record_ReadBeforeTheStreamCameHere_MovesNothing()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        using var older = await pair.A.ListenAsync(client);
+        var session = pair.B.Session(there);
+        var asked = session.Asking();
+        var record = await pair.Store.Store.FindSessionAsync(session.Id, CancellationToken.None);
+        using var stream = await pair.B.ListenAsync(there);
+        var posted = 0;
+        pair.Store.Store.Before = operation => Task.FromResult(operation == "PostAsync" ? ++posted : 0);
+
+        session.Confirm(record!, asked);
+        pair.B.Tell(there, "here");
+
+        Assert.Equal("here", await SaidAsync(pair, stream));
+        Assert.Equal(0, posted);
+    }
+
+    [Fact]
+    public async Task Listener_StoreDidNotTakeIt_IsToldAgain()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        pair.Store.Store.Before = Failing("SetListenerAsync");
+        using var stream = await pair.A.ListenAsync(client);
+        pair.B.Tell(there, "early");
+        var first = stream.Events.EventAsync();
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.False(first.IsCompleted);
+
+        pair.Store.Store.Before = null;
+
+        Assert.Equal("early", Data(await pair.A.PassTimeAsync(first, TimeSpan.FromSeconds(30), "what was said")));
+    }
+
+    [Fact]
+    public async Task Replica_TakenForDeadWhileItStoodStill_IsFoundUnderItsNewName()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        using var stream = await pair.A.ListenAsync(client);
+        var before = pair.A.Get<Peers>().Name;
+        pair.Store.Store.Before = Failing($"BeatAsync {before}");
+        await pair.UntilAsync(() => pair.B.Get<Peers>().Others.Count == 0, "it is taken for dead");
+        pair.B.Tell(there, "meanwhile");
+
+        pair.Store.Store.Before = null;
+        await pair.UntilAsync(() => pair.A.Get<Peers>().Name != before, "it goes on as a new one");
+        pair.B.Tell(there, "later");
+
+        Assert.Equal("meanwhile", await SaidAsync(pair, stream));
+        Assert.Equal("later", await SaidAsync(pair, stream));
+    }
+
+    [Fact]
+    public async Task Store_AwayForLong_NoReplicaIsSaidToBeGone()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var gone = new List<string>();
+        pair.A.Get<Peers>().OnGone(gone.Add);
+        pair.Store.Store.IsAway = true;
+        await pair.PassAsync(TimeSpan.FromSeconds(20));
+        pair.Store.Store.IsAway = false;
+
+        await pair.PassAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Empty(gone);
+        Assert.Equal([pair.B.Get<Peers>().Name], pair.A.Get<Peers>().Others);
+    }
+
+    [Fact]
+    public async Task Dead_ReplicaAndTheStoreFailsWhileItsCallsAreEnded_TheyAreEndedLater()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        pair.Store.Store.Before = Failing("FindRunningCallsAsync");
+        await DieWithACallAsync(pair, client);
+        await pair.UntilAsync(() => pair.Store.Replicas.FindReplicasAsync(CancellationToken.None).Result.All(r => r.Id != "dead"), "it is taken over");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.Empty(Events(pair, client));
+
+        pair.Store.Store.Before = null;
+        await pair.UntilAsync(() => Events(pair, client).Count > 0, "the call is ended");
+
+        Assert.Contains("outcome_unknown", Encoding.UTF8.GetString(Assert.Single(Events(pair, client)).Body.Span), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Dead_ReplicaThatWasOnlySlowAndAnswersJustNow_ItsAnswerCounts()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        pair.Store.Store.Before = async operation =>
+        {
+            if (operation == "AppendEventAsync")
+            {
+                pair.Store.Store.Before = null;
+                await pair.Store.Store.AppendEventAsync(
+                    new EventRecord(client.SessionId!, "p0123456789", 1, "late but true"u8.ToArray(), pair.A.Clock.GetUtcNow(), "7"));
+            }
+        };
+        await DieWithACallAsync(pair, client);
+        await pair.UntilAsync(() => Events(pair, client).Count > 0, "the call is answered");
+        await pair.PassAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Equal("late but true", Encoding.UTF8.GetString(Assert.Single(Events(pair, client)).Body.Span));
+    }
+
+    [Fact]
+    public async Task Change_HereAndAtTheOtherWithoutASignal_BothHold()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        pair.Store.Signals.LosesAll = true;
+
+        Assert.True(await pair.A.Sessions.ChangeAsync(pair.A.Session(client), r => r with { LogLevel = "error" }));
+        Assert.True(await pair.B.Sessions.ChangeAsync(pair.B.Session(there), r => r with { Subscriptions = ["x"] }));
+
+        var record = await pair.Store.Store.FindSessionAsync(client.SessionId!, CancellationToken.None);
+        Assert.Equal(("error", "x"), (record!.LogLevel, Assert.Single(record.Subscriptions)));
+        Assert.Equal("error", pair.B.Session(there).Record.LogLevel);
+    }
+
+    [Fact]
+    public async Task Changes_ManyAtOnceAtBoth_NoneIsLost()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+
+        var done = await Task.WhenAll(Enumerable.Range(0, 10).Select(i =>
+        {
+            var (gateway, at) = i % 2 == 0 ? (pair.A, client) : (pair.B, there);
+            return gateway.Sessions.ChangeAsync(gateway.Session(at), r => r with { Subscriptions = [.. r.Subscriptions, $"{i}"] });
+        }));
+
+        Assert.DoesNotContain(false, done);
+        var record = await pair.Store.Store.FindSessionAsync(client.SessionId!, CancellationToken.None);
+        Assert.Equal(Enumerable.Range(0, 10).Select(i => $"{i}"), record!.Subscriptions.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Change_OfASessionThatEndedAtTheOther_DoesNotBringItBack()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        await pair.Store.Store.DeleteSessionAsync(client.SessionId!);
+
+        Assert.False(await pair.A.Sessions.ChangeAsync(pair.A.Session(client), r => r with { LogLevel = "error" }));
+
+        Assert.Null(await pair.Store.Store.FindSessionAsync(client.SessionId!, CancellationToken.None));
+        Assert.DoesNotContain(pair.A.Sessions.All, s => s.Id == client.SessionId);
+    }
+
+    [Fact]
+    public async Task Change_StoreLostTheLatestRevision_StartsFromWhatTheStoreHas()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        var session = pair.A.Session(client);
+        Assert.True(await pair.A.Sessions.ChangeAsync(session, r => r with { LogLevel = "error" }));
+        var before = session.Record;
+        await pair.Store.Store.DeleteSessionAsync(session.Id);
+        await pair.Store.Store.SaveSessionAsync(before with { LogLevel = null });
+
+        Assert.True(await pair.A.Sessions.ChangeAsync(session, r => r with { Subscriptions = ["x"] }));
+
+        Assert.Equal("x", Assert.Single((await pair.Store.Store.FindSessionAsync(session.Id, CancellationToken.None))!.Subscriptions));
+    }
+
+    [Fact]
+    public async Task Delete_AtTheOtherAndItsSignalLost_TheOpenStreamEndsWithinAMinuteOrTwo()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        using var stream = await pair.A.ListenAsync(client);
+        await pair.Store.Store.DeleteSessionAsync(client.SessionId!);
+
+        await pair.A.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(90), "the end of the stream");
+    }
+
+    [Fact]
+    public async Task Session_DoubtedJustBeforeTheStoreIsAway_IsServed()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        pair.A.Session(client).Doubt();
+        pair.Store.Store.IsAway = true;
+
+        using var answer = await Limit.Of(client.CallAsync("echo"), "an answer");
+
+        Assert.Equal(HttpStatusCode.OK, answer.Status);
+    }
+
+    [Fact]
+    public async Task Session_DoubtedWhileTheStoreAnswers_IsAskedAboutAgain()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        var session = pair.A.Session(client);
+        var asked = session.Asking();
+        var record = await pair.Store.Store.FindSessionAsync(session.Id, CancellationToken.None);
+        session.Doubt();
+
+        session.Confirm(record!, asked);
+        Assert.True(session.IsDoubted);
+
+        session.Confirm(record!, session.Asking());
+        Assert.False(session.IsDoubted);
+    }
+
+    /// <summary>A client whose session both have in memory.</summary>
+    private static async Task<(McpTestClient Client, McpTestClient There)> KnownToBothAsync(ReplicaPair pair)
+    {
+        var client = await pair.A.ClientAsync();
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("echo");
+        return (client, there);
+    }
+
+    private static Func<string, Task> Failing(string which) =>
+        operation => operation == which ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
+
+    private static async Task DieWithACallAsync(ReplicaPair pair, McpTestClient client)
+    {
+        await pair.Store.Replicas.BeatAsync("dead", "test", TimeSpan.FromSeconds(1));
+        await pair.Store.Store.OpenStreamAsync(
+            new StreamRecord
+            {
+                SessionId = client.SessionId!,
+                StreamId = "p0123456789",
+                Kind = StreamKind.Post,
+                State = StreamState.Running,
+                RequestIds = ["7"],
+                Server = "one",
+                Replica = "dead",
+                Changed = pair.A.Clock.GetUtcNow(),
+            },
+            primer: null);
+    }
+
+    private static IReadOnlyList<EventRecord> Events(ReplicaPair pair, McpTestClient client) =>
+        pair.Store.Store.ReadEventsAsync(client.SessionId!, "p0123456789", 0, 10, CancellationToken.None).Result;
+
+    private static async Task<string?> SaidAsync(ReplicaPair pair, TestReply stream) =>
+        Data(await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(90), "what was said"));
+
+    private static string? Data(TestEvent said) => (string?)said.Message["params"]?["data"];
+}
