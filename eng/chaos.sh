@@ -21,7 +21,11 @@ arguments=()
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --sessions | --official | --pace | --seed | --parallel | --replicas | --commit) arguments+=("$1" "${2:?$1 needs a value}"); shift ;;
+    --sessions | --official | --pace | --seed | --parallel | --replicas | --commit)
+      [ $# -gt 1 ] || { echo "$1 needs a value; see --help" >&2; exit 2; }
+      arguments+=("$1" "$2")
+      shift
+      ;;
     --short) arguments+=(--short) ;;
     --write) arguments+=(--write "$root/docs/stability.md") ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;

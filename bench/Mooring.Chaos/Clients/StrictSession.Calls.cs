@@ -21,6 +21,11 @@ internal sealed partial class StrictSession
             // Whatever came after the time is over came too late.
             outcome = call.HasTime() || outcome == Outcome.Refused ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
         }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            Wrong(new CallState(key, tool, arguments, () => false), $"it never ended; begun {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s before everything was over");
+            throw;
+        }
         finally
         {
             tally.Ended(key, outcome);
