@@ -19,7 +19,8 @@ internal sealed partial class Report(ChaosOptions options)
     private const string ConditionsMark = "<!-- conditions: written by eng/chaos.sh --write -->";
     private const string End = "<!-- end -->";
 
-    private static readonly string Build = Says("git", "-C", Repository.Root, "describe", "--always", "--dirty", "--abbrev=8");
+    /// <summary>The commit that the gateway's program names, which need not be that of this program.</summary>
+    private static readonly Lazy<string> Build = new(() => Commit().Match(Says(GatewayBinary.PathAsync().GetAwaiter().GetResult(), "version")).Value);
 
     private readonly Lock _gate = new();
     private readonly List<string> _rows = [];
@@ -44,7 +45,7 @@ internal sealed partial class Report(ChaosOptions options)
     /// <summary>Takes the row of a round, without its last two cells: what it was measured with.</summary>
     public void Row(Round round, string row)
     {
-        var whole = $"{row} {Build} | {Load()} |";
+        var whole = $"{row} {Build.Value} | {Load()} |";
         Say(whole);
         lock (_gate)
         {
@@ -52,14 +53,14 @@ internal sealed partial class Report(ChaosOptions options)
             if (round is KillRound && row.Contains(" ms |", StringComparison.Ordinal))
             {
                 var slowest = ResumedIn().Match(row).Groups["slowest"].Value;
-                _figures.Add($"| a stream is back on another replica after kill -9, p99 (`resume`) | {slowest} ms | below 1000 ms | {Build} | {Load()} |");
+                _figures.Add($"| a stream is back on another replica after kill -9, p99 (`resume`) | {slowest} ms | below 1000 ms | {Build.Value} | {Load()} |");
             }
         }
     }
 
     public void Figure(Figure figure)
     {
-        var row = $"| {figure.Title} (`{figure.Name}`) | {figure.Value} | {figure.Target} | {Build} | {Load()} |";
+        var row = $"| {figure.Title} (`{figure.Name}`) | {figure.Value} | {figure.Target} | {Build.Value} | {Load()} |";
         Say(row);
         lock (_gate)
         {
@@ -111,7 +112,7 @@ internal sealed partial class Report(ChaosOptions options)
     /// <summary>What a reader must know to judge the tables.</summary>
     private string Conditions(string loadBefore) => new StringBuilder("Conditions of the last run:\n\n")
         .Append($"- {TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}, {RuntimeInformation.FrameworkDescription}, ")
-        .Append($"Linux {Environment.OSVersion.Version}, {Environment.ProcessorCount} cores. {Says("haproxy", "-v").Split(" - ")[0]}; {Says("nginx", "-v")}.\n")
+        .Append($"Linux {Environment.OSVersion.Version}, {Environment.ProcessorCount} cores. {FirstOf(Says("haproxy", "-v")).Split(" - ")[0]}; {FirstOf(Says("nginx", "-v"))}.\n")
         .Append($"- {options.Sessions} sessions in each round, {options.Official} of them on the official libraries, seed {options.Seed}, ")
         .Append($"{options.Pace.TotalSeconds:0.#} s between two steps of a session on average{(options.IsShort ? ", short: faults last 0.4 times as long" : "")}. ")
         .Append("Clients, servers, gateways, balancers and database share these cores over loopback, with other programs: ")
@@ -121,10 +122,16 @@ internal sealed partial class Report(ChaosOptions options)
     {
         var path = File.Exists($"/usr/sbin/{program}") ? $"/usr/sbin/{program}" : program;
         using var process = Process.Start(new ProcessStartInfo(path, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var line = process.StandardOutput.ReadLine() ?? process.StandardError.ReadLine() ?? "";
+        var said = process.StandardOutput.ReadToEnd();
+        said = said.Length > 0 ? said : process.StandardError.ReadToEnd();
         process.WaitForExit();
-        return line;
+        return said.Trim();
     }
+
+    private static string FirstOf(string said) => said.Split('\n')[0];
+
+    [GeneratedRegex(@"(?<=commit\s+)[0-9a-f]{8}", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Commit();
 
     [GeneratedRegex(@"^\|.*?\(`(?<name>[a-z-]+)`\) \|", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Named();

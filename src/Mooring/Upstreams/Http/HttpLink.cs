@@ -22,6 +22,7 @@ internal sealed partial class HttpLink : Link
     private readonly Lock _gate = new();
     private Task<Attempt>? _renewing;
     private volatile string? _session;
+    private TaskCompletionSource _renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _versionHeader;
     private bool _listens;
     private bool _closed;
@@ -191,6 +192,8 @@ internal sealed partial class HttpLink : Link
         {
             _session = attempt.Session;
             _versionHeader = version;
+            _renewed.TrySetResult();
+            _renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         return attempt;
