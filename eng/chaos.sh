@@ -1,34 +1,48 @@
 #!/usr/bin/env bash
-# Plays faults against real gateways under load, behind real balancers, and prints what was lost as a Markdown table.
+# Plays faults against real gateways under load, behind real balancers, and prints what was lost as Markdown tables.
 #
-#   eng/chaos.sh                   every round with 200 sessions, about 25 minutes
-#   eng/chaos.sh --only kill       one round; may be given more than once (docs/chaos.md lists them)
+#   eng/chaos.sh                   every round with 200 sessions, then the throughput; about 35 minutes
+#   eng/chaos.sh ROUND...          these only, such as kill or store-cut (docs/stability.md lists them)
+#   eng/chaos.sh --write           also puts the results into docs/stability.md; rows of rounds that were not played stay
 #   eng/chaos.sh --sessions 50     fewer sessions, or more
+#   eng/chaos.sh --official 0      how many of them are clients built on the official npm libraries (10)
+#   eng/chaos.sh --pace 0.5        mean seconds between two steps of one session (2)
 #   eng/chaos.sh --seed 7          another course of events; the same seed has every session do the same
 #   eng/chaos.sh --short           faults last 0.4 times as long
+#   eng/chaos.sh --parallel 3      rounds at the same time (1)
 #   eng/chaos.sh --replicas 2      every round with that many gateways instead of its own number (more than one: on PostgreSQL)
-#   eng/chaos.sh --write           also puts the result into docs/chaos.md
+#   eng/chaos.sh --commit durable  sets calls.commit of the gateways
 #
-# Ends with 1 if a call or a session was lost, anything was done twice, or another promise of a round was broken.
-# MOORING_BIN names the gateway's program; what ./mooring builds otherwise.
+# Ends with 1 if a call or a session was lost, anything was done twice, another promise of a round was broken, or its fault did not happen;
+# with 2 on wrong usage. MOORING_BIN names the gateway's program; what ./mooring builds otherwise.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 arguments=()
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --sessions | --seed | --only | --replicas) arguments+=("$1" "${2:?$1 needs a value}"); shift ;;
+    --sessions | --official | --pace | --seed | --parallel | --replicas | --commit)
+      [ $# -gt 1 ] || { echo "$1 needs a value; see --help" >&2; exit 2; }
+      arguments+=("$1" "$2")
+      shift
+      ;;
     --short) arguments+=(--short) ;;
-    --write) arguments+=(--write "$root/docs/chaos.md") ;;
+    --write) arguments+=(--write "$root/docs/stability.md") ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
-    *) echo "unknown option $1; see --help" >&2; exit 2 ;;
+    -*) echo "unknown option $1; see --help" >&2; exit 2 ;;
+    *)
+      # Before anything is installed or built.
+      grep -q "(\"$1\", () => new " "$root/bench/Mooring.Chaos/Rounds/AllRounds.cs" || [ "$1" = throughput ] ||
+        { echo "unknown round $1; there are: $(grep -o '("[a-z-]*", () => new ' "$root/bench/Mooring.Chaos/Rounds/AllRounds.cs" | cut -d'"' -f2 | tr '\n' ' ')throughput" >&2; exit 2; }
+      arguments+=("$1")
+      ;;
   esac
   shift
 done
 
 missing=()
 # command:package; Debian keeps some outside of a user's PATH.
-for need in haproxy:haproxy nginx:nginx faketime:faketime setpriv:util-linux; do
+for need in haproxy:haproxy nginx:nginx faketime:faketime setpriv:util-linux sqlite3:sqlite3 git:git node:nodejs npm:npm; do
   PATH=$PATH:/usr/sbin command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
 done
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
@@ -36,6 +50,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   echo "installing ${missing[*]}" >&2
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2 ||
     { apt-get update -q >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2; }
+fi
+
+# The official clients; as ./test.sh installs them.
+fixtures=$root/tests/fixtures/conformance
+if ! cmp -s "$fixtures/package-lock.json" "$fixtures/node_modules/.installed"; then
+  (cd "$fixtures" && npm ci --no-audit --no-fund --loglevel=error >&2)
+  cp "$fixtures/package-lock.json" "$fixtures/node_modules/.installed"
 fi
 
 dotnet build "$root/bench/Mooring.Chaos" -c Release -v q --nologo >&2

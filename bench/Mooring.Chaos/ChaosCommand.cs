@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 using Mooring.Chaos.Rounds;
 
 namespace Mooring.Chaos;
@@ -9,53 +8,75 @@ internal static class ChaosCommand
 {
     public static Task<int> RunAsync(string[] arguments)
     {
-        var sessions = new Option<int>("--sessions") { Description = "Sessions under load in each round.", DefaultValueFactory = _ => 200 };
-        var seed = new Option<int>("--seed") { Description = "Decides what each session does.", DefaultValueFactory = _ => 1 };
-        var only = new Option<string[]>("--only") { Description = "A round; may be given more than once.", DefaultValueFactory = _ => [] };
-        only.AcceptOnlyFromAmong([.. AllRounds.Names]);
-        var isShort = new Option<bool>("--short") { Description = "Faults last 0.4 times as long." };
+        var rounds = new Argument<string[]>("ROUND") { Description = "Rounds to play; all without one.", Arity = ArgumentArity.ZeroOrMore };
+        rounds.AcceptOnlyFromAmong([.. AllRounds.Names, Throughput.Name]);
+        var sessions = Number("--sessions", "Sessions under load in each round.", 200);
+        var official = Number("--official", "How many of them are clients built on the official libraries.", 10);
+        var seed = Number("--seed", "Decides what each session does.", 1);
+        var pace = new Option<double>("--pace") { Description = "Mean seconds between two steps of one session.", DefaultValueFactory = _ => 2 };
+        var isShort = new Option<bool>("--short") { Description = "Faults last 0.4 times as long, and calls are shorter." };
+        var parallel = Number("--parallel", "Rounds played at the same time.", 1);
         var replicas = new Option<int?>("--replicas") { Description = "Another number of gateways than each round's own." };
+        var commit = new Option<string?>("--commit") { Description = "When calls are committed, as calls.commit of the configuration." };
         var write = new Option<string?>("--write") { Description = "Page that keeps the result." };
-        var root = new RootCommand("Faults against gateways under load. eng/chaos.sh installs what is needed and runs it.") { sessions, seed, only, isShort, replicas, write };
+        var root = new RootCommand("Faults against gateways under load. eng/chaos.sh installs what is needed and runs it.")
+        {
+            rounds, sessions, official, seed, pace, isShort, parallel, replicas, commit, write,
+        };
         root.SetAction((parsed, cancel) => PlayAsync(
             new ChaosOptions(
-                parsed.GetValue(sessions), parsed.GetValue(seed), parsed.GetValue(only)!, parsed.GetValue(isShort), parsed.GetValue(replicas), parsed.GetValue(write)),
+                parsed.GetValue(rounds)!,
+                parsed.GetValue(sessions),
+                parsed.GetValue(official),
+                parsed.GetValue(seed),
+                TimeSpan.FromSeconds(parsed.GetValue(pace)),
+                parsed.GetValue(isShort),
+                parsed.GetValue(parallel),
+                parsed.GetValue(replicas),
+                parsed.GetValue(commit),
+                parsed.GetValue(write)),
             cancel));
         // Long enough to stop what was started when it is interrupted.
         return root.Parse(arguments).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });
+
+        static Option<int> Number(string name, string description, int usually) => new(name) { Description = description, DefaultValueFactory = _ => usually };
     }
 
     private static async Task<int> PlayAsync(ChaosOptions options, CancellationToken cancel)
     {
         var loadBefore = Report.Load();
-        var table = new StringBuilder(Result.Head).Append('\n');
+        var report = new Report(options);
         var broken = 0;
-        Console.Out.WriteLine(Result.Head);
-        foreach (var round in AllRounds.Of(options.Only))
+        report.Say(Result.Head);
+        await Parallel.ForEachAsync(
+            AllRounds.Of(options.Rounds),
+            new ParallelOptions { MaxDegreeOfParallelism = options.Parallel, CancellationToken = cancel },
+            async (round, over) => Interlocked.Add(ref broken, await PlayAsync(round, options, report, over) ? 0 : 1));
+        if (options.Rounds.Count == 0 || options.Rounds.Contains(Throughput.Name))
         {
-            var (row, kept) = await RowAsync(round, options, cancel);
-            Console.Out.WriteLine(row);
-            table.Append(row).Append('\n');
-            broken += kept ? 0 : 1;
+            report.Say("");
+            report.Say(Throughput.Head);
+            foreach (var figure in await Throughput.PlayAsync(options, cancel))
+            {
+                report.Figure(figure);
+                broken += figure.IsKept ? 0 : 1;
+            }
         }
 
-        var result = table.Append('\n').Append(Report.Conditions(options, loadBefore)).ToString();
-        if (options.Write is { } page)
-        {
-            Report.Write(page, result);
-        }
-
+        report.Finish(loadBefore);
         Report.Progress(broken == 0 ? "Everything that is promised was kept." : $"{broken} rounds broke a promise.");
         return broken == 0 ? 0 : 1;
     }
 
-    private static async Task<(string Row, bool Kept)> RowAsync(Round round, ChaosOptions options, CancellationToken cancel)
+    /// <returns>Whether everything that is promised was kept.</returns>
+    private static async Task<bool> PlayAsync(Round round, ChaosOptions options, Report report, CancellationToken cancel)
     {
         try
         {
             if (round.Obstacle is { } obstacle)
             {
-                return ($"| {round.Title} (`{round.Name}`) |{string.Concat(Enumerable.Repeat(" |", Result.Columns - 2))} not played: {obstacle} |", true);
+                report.Row(round, Report.Empty(round, $"not played: {obstacle}"));
+                return true;
             }
 
             var result = await Match.PlayAsync(round, options, cancel);
@@ -64,12 +85,14 @@ internal static class ChaosCommand
                 Report.Progress($"  {round.Name}: {note}");
             }
 
-            return (result.ToString(), result.Broken.Count == 0);
+            report.Row(round, result.ToString());
+            return result.Broken.Count == 0;
         }
         catch (Exception e) when (e is not OperationCanceledException || !cancel.IsCancellationRequested)
         {
-            Report.Progress($"  {round.Name}: {e}");
-            return ($"| {round.Title} (`{round.Name}`) |{string.Concat(Enumerable.Repeat(" |", Result.Columns - 2))} **not played to its end: {e.GetType().Name}** |", false);
+            Report.Progress($"  {round.Name}: {e.GetType().Name}: {e.Message}\n{e.StackTrace}");
+            report.Row(round, Report.Empty(round, $"**not played to its end: {e.GetType().Name}**"));
+            return false;
         }
         finally
         {

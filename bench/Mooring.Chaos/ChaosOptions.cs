@@ -1,10 +1,24 @@
 namespace Mooring.Chaos;
 
 /// <summary>What a run is asked to do.</summary>
+/// <param name="Rounds">Names of rounds; empty for all.</param>
 /// <param name="Sessions">Sessions under load in each round.</param>
+/// <param name="Official">How many of them are clients built on the official libraries.</param>
 /// <param name="Seed">Decides what each session does, and in which order.</param>
-/// <param name="Only">Names of rounds; empty for all.</param>
-/// <param name="IsShort">Faults last less than half as long: to see that everything runs.</param>
+/// <param name="Pace">Mean time between two steps of one session.</param>
+/// <param name="IsShort">Faults last less than half as long and calls are shorter: to see that everything runs.</param>
+/// <param name="Parallel">Rounds played at the same time.</param>
 /// <param name="Replicas">Another number of gateways than the round's own; null for that.</param>
+/// <param name="Commit">When calls are committed, as the gateway's configuration has it; null for its own way.</param>
 /// <param name="Write">Page that keeps the result.</param>
-internal sealed record ChaosOptions(int Sessions, int Seed, IReadOnlyList<string> Only, bool IsShort, int? Replicas, string? Write);
+internal sealed record ChaosOptions(
+    IReadOnlyList<string> Rounds,
+    int Sessions,
+    int Official,
+    int Seed,
+    TimeSpan Pace,
+    bool IsShort,
+    int Parallel,
+    int? Replicas,
+    string? Commit,
+    string? Write);

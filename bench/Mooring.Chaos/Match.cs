@@ -8,22 +8,47 @@ namespace Mooring.Chaos;
 /// <summary>Plays one round: builds the stand, puts the load on, strikes, lets everything finish, and compares what clients and servers saw.</summary>
 internal static class Match
 {
+    /// <summary>Longest of the slow calls of a short run, in seconds: long enough to be under way when something happens.</summary>
+    private const int ShortSlowest = 4;
+
     private static readonly TimeSpan Warm = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Calm = TimeSpan.FromSeconds(5);
 
     public static async Task<Result> PlayAsync(Round round, ChaosOptions options, CancellationToken cancel)
     {
-        var shape = options.Replicas is { } replicas ? round.Shape with { Replicas = replicas, Places = replicas } : round.Shape;
+        var shape = round.Shape with { Commit = options.Commit, IsShort = options.IsShort };
+        shape = options.Replicas is { } replicas ? shape with { Replicas = replicas, Places = replicas } : shape;
         var conduct = round.Conduct;
+        conduct.Pace = options.Pace;
+        conduct.Slowest = options.IsShort ? ShortSlowest : conduct.Slowest;
+        var evidence = new Evidence();
         await using var stand = await Stand.BuildAsync(shape, cancel);
-        await using var crowd = new Crowd(options.Sessions, options.Seed, stand.Entrances, conduct);
+        await using var crowd = new Crowd(options.Sessions, options.Official, options.Seed, stand.Entrances, conduct);
         await crowd.StartAsync(cancel);
-        await Task.Delay(Warm, cancel);
-        Report.Progress($"{round.Name}: {options.Sessions} sessions under load, {crowd.Tally.Calls.Count} calls so far");
-        await round.StrikeAsync(new Field(stand, crowd, conduct, options.IsShort), cancel);
-        await Task.Delay(Calm, cancel);
+        var field = new Field(stand, crowd, conduct, evidence, options.IsShort);
+        await field.WaitAsync(Warm.TotalSeconds, cancel);
+        Report.Progress($"{round.Name}: {options.Sessions} sessions under load, {crowd.Tally.Calls.Count} calls so far, load average {Report.Load()}");
+        await round.StrikeAsync(field, cancel);
+        await field.WaitAsync(Calm.TotalSeconds, cancel);
         await crowd.StopAsync(cancel);
         var executed = Ledger.Read(stand.Ledgers);
-        return new Result(round, shape, options.Sessions, crowd.Tally, executed);
+        var result = new Result(round, shape, options.Sessions, crowd.Tally, executed, evidence);
+        if (result.Broken.Count > 0)
+        {
+            KeepLogs(round, stand);
+        }
+
+        return result;
+    }
+
+    /// <summary>What the gateways said in a round that broke a promise, for whoever looks for the reason.</summary>
+    private static void KeepLogs(Round round, Stand stand)
+    {
+        foreach (var (replica, index) in stand.Replicas.Select((replica, index) => (replica, index)))
+        {
+            var file = Path.Combine(Path.GetTempPath(), $"mooring-chaos-{round.Name}-{index}.log");
+            File.WriteAllText(file, replica.Log);
+            Report.Progress($"  {round.Name}: log of gateway {index} in {file}");
+        }
     }
 }

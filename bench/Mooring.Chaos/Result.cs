@@ -5,24 +5,26 @@ using Mooring.Chaos.Stands;
 namespace Mooring.Chaos;
 
 /// <summary>What came out of one round, and what of it breaks a promise.</summary>
-internal sealed class Result(Round round, StandShape shape, int sessions, Tally tally, Dictionary<string, int> executed)
+internal sealed class Result(Round round, StandShape shape, int sessions, Tally tally, Dictionary<string, int> executed, Evidence evidence)
 {
     /// <summary>A list that failed once is asked for again after 0.3 s; longer than this is more than the connection that broke.</summary>
     private static readonly TimeSpan ToolsLimit = TimeSpan.FromSeconds(5);
 
-    public const string Head =
-        "| round | gateways, store | sessions | calls | answered | refused | failed | unknown | cut | lost | done twice | answered, not done | refused, yet done | " +
-        "events | events lost | events repeated | sessions lost | without tools | reconnects | resumed in p50 / p99 | |\n" +
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+    private const string Titles =
+        "| round | gateways, store | sessions | calls | result | after resume | not executed | error | unknown | cut | lost | done twice | answered, not done | refused, yet done | " +
+        "events | events lost | events repeated | sessions lost | wrong lists | without tools | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
 
-    public static int Columns => Head.Split((char)10)[0].Count(c => c == (char)124) - 1;
+    public static string Head { get; } = Titles + "\n|" + string.Concat(Enumerable.Repeat("---|", Titles.Count(c => c == '|') - 1));
+
+    /// <summary>Cells of a row but for the two that say with what it was measured.</summary>
+    public static int Columns { get; } = Titles.Count(c => c == '|') - 3;
 
     private int Lost => tally.Count(Outcome.Lost);
 
-    /// <summary>Keys the servers wrote down more than once. No key is sent again after it may have been executed.</summary>
-    private int Twice => executed.Count(entry => entry.Value > 1);
+    /// <summary>Executions beyond the first. No key is sent again after it may have been executed.</summary>
+    private int Twice => executed.Sum(entry => entry.Value - 1);
 
-    private int NeverDone => tally.Calls.Count(call => call.Value == Outcome.Answered && !executed.ContainsKey(call.Key));
+    private int NeverDone => tally.Calls.Count(call => call.Value is Outcome.Answered or Outcome.Resumed && !executed.ContainsKey(call.Key));
 
     private int DoneThough => tally.Calls.Count(call => call.Value == Outcome.Refused && executed.ContainsKey(call.Key));
 
@@ -39,8 +41,12 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
             Check(tally.SessionsLost, "sessions lost");
             Check(tally.EventsRepeated, "events repeated");
             Check(round.EventsMayBeLost is null ? tally.EventsLost : 0, "events lost");
+            Check(round.ToolsAlways ? tally.WrongLists : 0, "wrong lists");
             Check(round.ToolsAlways && tally.WithoutTools > ToolsLimit ? 1 : 0, "without tools");
-            Check(tally.Count(Outcome.Answered) == 0 ? 1 : 0, "nothing answered");
+            Check(tally.Results == 0 ? 1 : 0, "nothing answered");
+            Check(round.ResumeLimit is { } limit && (tally.Resumptions.IsEmpty || ResumedIn(0.99) > limit.TotalMilliseconds) ? 1 : 0, "not back in time");
+            Check(evidence.IsEmpty ? 1 : 0, "the fault left no trace");
+            broken.AddRange(evidence.Missing.Select(missing => $"the fault did not happen: {missing}"));
             return broken;
 
             void Check(long count, string what)
@@ -56,21 +62,19 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
     public IEnumerable<string> Notes => tally.Notes;
 
     public override string ToString() =>
-        $"| {round.Title} (`{round.Name}`) | {Gateways}, {(shape.UsesPostgres ? "PostgreSQL" : "SQLite")} | {sessions} | {tally.Calls.Count} | {tally.Count(Outcome.Answered)} | " +
-        $"{tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | {tally.Count(Outcome.Cut)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | " +
-        $"{tally.EventsExpected} | {tally.EventsLost} | {tally.EventsRepeated} | {tally.SessionsLost} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | " +
-        $"{Resumed} | {(Broken.Count == 0 ? "kept" : $"**broken: {string.Join(", ", Broken)}**")} |";
+        $"| {round.Title} (`{round.Name}`) | {Gateways}, {(shape.UsesPostgres ? "PostgreSQL" : "SQLite")} | {sessions} | {tally.Calls.Count} | " +
+        $"{tally.Count(Outcome.Answered)} | {tally.Count(Outcome.Resumed)} | {tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | " +
+        $"{tally.Count(Outcome.Cut)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsRepeated} | " +
+        $"{tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +
+        $"{(Broken.Count == 0 ? "kept" : $"**broken: {string.Join(", ", Broken)}**")} |";
 
     private string Gateways => shape.Places == shape.Replicas ? $"{shape.Replicas}" : $"{shape.Replicas} to {shape.Places}";
 
-    private string Resumed
-    {
-        get
-        {
-            var sorted = tally.Resumptions.Order().ToList();
-            return sorted.Count == 0 ? "–" : $"{At(0.5):0} / {At(0.99):0} ms";
+    private string Resumed => tally.Resumptions.IsEmpty ? "–" : $"{ResumedIn(0.5):0} / {ResumedIn(0.99):0} ms";
 
-            double At(double share) => sorted[Math.Min(sorted.Count - 1, (int)(sorted.Count * share))];
-        }
+    private double ResumedIn(double share)
+    {
+        var sorted = tally.Resumptions.Order().ToList();
+        return sorted[Math.Min(sorted.Count - 1, (int)(sorted.Count * share))];
     }
 }

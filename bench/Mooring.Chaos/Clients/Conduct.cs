@@ -6,14 +6,20 @@ internal sealed class Conduct
     private TaskCompletionSource _reads = Done();
     private TaskCompletionSource _calls = Done();
 
-    /// <summary>How long after it was to be answered a call may end otherwise than as lost. Longer where the fault itself lasts.</summary>
-    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>How long the fault keeps the answer of a call away whatever anybody does; zero where it does not.</summary>
+    public TimeSpan FaultLasts { get; init; }
+
+    /// <summary>How long after it was to be answered a call may end otherwise than as lost: 30 s, not counting the fault itself.</summary>
+    public TimeSpan Patience => TimeSpan.FromSeconds(30) + FaultLasts;
+
+    /// <summary>Mean time between two steps of one session.</summary>
+    public TimeSpan Pace { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Bytes added to each notification.</summary>
     public int Padding { get; init; }
 
     /// <summary>Longest of the slow calls, in seconds.</summary>
-    public int Slowest { get; init; } = 10;
+    public int Slowest { get; set; } = 10;
 
     /// <summary>Stops those sessions that can be stopped from reading their standalone streams, or lets them read on.</summary>
     public void Reading(bool on) => Set(ref _reads, on);

@@ -4,7 +4,8 @@ namespace Mooring.Chaos.Clients;
 
 /// <summary>
 /// All sessions of a round. One in eight talks to the server on standard streams, one in eight speaks 2025-06-18, whose clients cannot
-/// come back for the answer of a call; they go by turns through each balancer. Made and disposed by the round.
+/// come back for the answer of a call; they go by turns through each balancer. Beside these strict ones some are built on the official
+/// libraries. Made and disposed by the round.
 /// </summary>
 internal sealed class Crowd : IAsyncDisposable
 {
@@ -29,12 +30,21 @@ internal sealed class Crowd : IAsyncDisposable
     private readonly Conduct _conduct;
     private List<Task> _running = [];
 
-    public Crowd(int count, int seed, IReadOnlyList<Uri> balancers, Conduct conduct)
+    private readonly Func<OfficialClients>? _makeOfficial;
+    private OfficialClients? _official;
+
+    /// <param name="count">Sessions in all.</param>
+    /// <param name="official">How many of them are built on the official libraries.</param>
+    /// <param name="seed">Decides what each does.</param>
+    /// <param name="balancers">Where they connect to.</param>
+    /// <param name="conduct">What the round wants of them.</param>
+    public Crowd(int count, int official, int seed, IReadOnlyList<Uri> balancers, Conduct conduct)
     {
         _conduct = conduct;
+        _makeOfficial = official > 0 ? () => new OfficialClients(official, seed, balancers, Tally, conduct) : null;
         Sessions =
         [
-            .. Enumerable.Range(0, count).Select(index => new StrictSession(
+            .. Enumerable.Range(0, count - official).Select(index => new StrictSession(
                 index,
                 // The first of each pair of eights goes through the one balancer, the second through the other, so that both see every kind.
                 new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : "/servers/web/mcp"),
@@ -54,17 +64,23 @@ internal sealed class Crowd : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancel)
     {
         _running = [.. Sessions.Select(session => Task.Run(() => session.RunAsync(_stop.Token, _end.Token), CancellationToken.None))];
-        await Task.WhenAll(Sessions.Select(session => session.Ready)).WaitAsync(StartLimit, cancel);
+        _official = _makeOfficial?.Invoke();
+        await Task.WhenAll([.. Sessions.Select(session => session.Ready), _official?.Ready ?? Task.CompletedTask]).WaitAsync(StartLimit, cancel);
     }
 
     /// <summary>Has all finish what they began, and gives up on those that do not.</summary>
     public async Task StopAsync(CancellationToken cancel)
     {
         await _stop.CancelAsync();
-        var all = Task.WhenAll(_running);
+        var all = Task.WhenAll([.. _running, _official?.StopAsync() ?? Task.CompletedTask]);
         var limit = _conduct.Patience + _conduct.Patience + TimeSpan.FromSeconds(30);
         await Task.WhenAny(all, Task.Delay(limit, cancel));
         await _end.CancelAsync();
+        if (_official is not null)
+        {
+            await _official.DisposeAsync();
+        }
+
         await all;
     }
 
@@ -88,6 +104,11 @@ internal sealed class Crowd : IAsyncDisposable
     {
         await _end.CancelAsync();
         await Task.WhenAll(_running);
+        if (_official is not null)
+        {
+            await _official.DisposeAsync();
+        }
+
         _http.Dispose();
         _stop.Dispose();
         _end.Dispose();

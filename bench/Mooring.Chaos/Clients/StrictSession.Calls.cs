@@ -12,11 +12,26 @@ internal sealed partial class StrictSession
         arguments["key"] = key;
         var start = TimeProvider.System.GetTimestamp();
         var limit = TimeSpan.FromSeconds(seconds) + conduct.Patience;
-        // Until it has ended some other way.
-        tally.Calls[key] = Outcome.Lost;
-        var outcome = await SendCallAsync(new CallState(key, tool, arguments, () => TimeProvider.System.GetElapsedTime(start) < limit), end);
-        tally.Calls[key] = outcome;
-        if (outcome == Outcome.Answered && tool == "slow")
+        tally.Began(key);
+        var outcome = Outcome.Lost;
+        try
+        {
+            var call = new CallState(key, tool, arguments, () => TimeProvider.System.GetElapsedTime(start) < limit);
+            outcome = await SendCallAsync(call, end);
+            // Whatever came after the time is over came too late.
+            outcome = call.HasTime() || outcome == Outcome.Refused ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            Wrong(new CallState(key, tool, arguments, () => false), $"it never ended; begun {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s before everything was over");
+            throw;
+        }
+        finally
+        {
+            tally.Ended(key, outcome);
+        }
+
+        if (IsResult(outcome) && tool == "slow")
         {
             _events.OweProgress(key, seconds);
         }
@@ -94,6 +109,7 @@ internal sealed partial class StrictSession
     private async Task<Outcome> FollowAsync(CallState call, string session, int id, HttpResponseMessage response, CancellationToken end)
     {
         string? lastEventId = null;
+        var resumed = false;
         var retry = Pause;
         var reader = await EventReader.OfAsync(response);
         try
@@ -108,7 +124,8 @@ internal sealed partial class StrictSession
                     {
                         if (IsAnswer(message, id))
                         {
-                            return Judge(call, message);
+                            var outcome = Judge(call, message);
+                            return outcome == Outcome.Answered && resumed ? Outcome.Resumed : outcome;
                         }
 
                         _events.Saw(message);
@@ -129,6 +146,7 @@ internal sealed partial class StrictSession
                 }
 
                 reader = next;
+                resumed = true;
             }
         }
         finally
@@ -191,6 +209,8 @@ internal sealed partial class StrictSession
                 return Outcome.Failed;
         }
     }
+
+    private static bool IsResult(Outcome outcome) => outcome is Outcome.Answered or Outcome.Resumed;
 
     private Outcome Wrong(CallState call, string why)
     {

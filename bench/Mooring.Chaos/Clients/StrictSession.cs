@@ -40,7 +40,7 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
         try
         {
             // Not all at the same moment, for ever in step.
-            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(1000)), end);
+            await Task.Delay(conduct.Pace * random.NextDouble(), end);
             await WorkAsync(stop, end);
             for (var waited = 0; waited < 100 && !_events.IsSettled(); waited++)
             {
@@ -90,7 +90,7 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
                 await CallAsync("fast", new JsonObject(), seconds: 0, end);
                 break;
             case < 17:
-                var seconds = random.Next(3, conduct.Slowest + 1);
+                var seconds = random.Next(Math.Min(3, conduct.Slowest), conduct.Slowest + 1);
                 await CallAsync("slow", new JsonObject { ["seconds"] = seconds }, seconds, end);
                 break;
             default:
@@ -98,7 +98,7 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
                 break;
         }
 
-        await Task.Delay(TimeSpan.FromMilliseconds(random.Next(200, 800)), stop);
+        await Task.Delay(conduct.Pace * (0.4 + (1.2 * random.NextDouble())), stop);
     }
 
     /// <summary>A call on the orders of a round, beside the session's own ones.</summary>
@@ -111,7 +111,7 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
         var first = _events.Reserve(count);
         var session = Current();
         var outcome = await CallAsync("announce", new JsonObject { ["first"] = first, ["count"] = count, ["size"] = conduct.Padding }, seconds: 0, end);
-        if (outcome == Outcome.Answered && session == Current())
+        if (IsResult(outcome) && session == Current())
         {
             _events.OweAnnounced(first, count);
         }
@@ -170,15 +170,21 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
                     return;
                 }
 
-                if (response.IsSuccessStatusCode && await AnswerOfAsync(response, id, end) is { } answer && HasTools(answer))
+                // A balancer says 502, 503 and 504 too, without a word of JSON.
+                if (await AnswerOfAsync(response, id, end) is { } answer)
                 {
-                    var took = TimeProvider.System.GetElapsedTime(start);
-                    if (failures > 0 || took > TimeSpan.FromSeconds(2))
+                    if (response.IsSuccessStatusCode && HasTools(answer))
                     {
-                        tally.NoTools(took);
+                        var took = TimeProvider.System.GetElapsedTime(start);
+                        if (failures > 0 || took > TimeSpan.FromSeconds(2))
+                        {
+                            tally.NoTools(took);
+                        }
+
+                        return;
                     }
 
-                    return;
+                    tally.WrongList($"{Who}: {(int)response.StatusCode} {answer.ToJsonString()}");
                 }
             }
             catch (Exception e) when (IsTransport(e))
@@ -199,7 +205,9 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
     {
         if (response.Content.Headers.ContentType?.MediaType != "text/event-stream")
         {
-            return JsonNode.Parse(await response.Content.ReadAsStringAsync(end).WaitAsync(HeadLimit, end)) as JsonObject;
+            return response.Content.Headers.ContentType?.MediaType == "application/json"
+                ? JsonNode.Parse(await response.Content.ReadAsStringAsync(end).WaitAsync(HeadLimit, end)) as JsonObject
+                : null;
         }
 
         using var reader = await EventReader.OfAsync(response);

@@ -5,8 +5,11 @@ namespace Mooring.Chaos.Clients;
 /// <summary>How a call ended. Every call ends as exactly one of these.</summary>
 internal enum Outcome
 {
-    /// <summary>Its result came, at once or after a resumption.</summary>
+    /// <summary>Its result came on the connection that asked.</summary>
     Answered,
+
+    /// <summary>Its result came on another connection, which the client opened with its last event id.</summary>
+    Resumed,
 
     /// <summary>The gateway said that it was not executed, or refused to take it until the client gave up.</summary>
     Refused,
@@ -31,8 +34,8 @@ internal sealed class Tally
     private const int NotesKept = 12;
 
     private readonly ConcurrentQueue<string> _notes = new();
-    private long _sessionsLost, _reconnects, _waits, _eventsExpected, _eventsLost, _eventsRepeated, _longestGap;
-    private int _noted;
+    private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsRepeated, _longestGap;
+    private int _noted, _underWay;
 
     /// <summary>Each call by its key.</summary>
     public ConcurrentDictionary<string, Outcome> Calls { get; } = new(StringComparer.Ordinal);
@@ -45,6 +48,15 @@ internal sealed class Tally
     public long SessionsLost => _sessionsLost;
 
     public long Reconnects => _reconnects;
+
+    /// <summary>Calls that have been begun and have not ended.</summary>
+    public int UnderWay => _underWay;
+
+    /// <summary>Lists of tools that were empty, incomplete, or refused by the gateway itself.</summary>
+    public long WrongLists => _wrongLists;
+
+    /// <summary>Calls whose result came.</summary>
+    public int Results => Count(Outcome.Answered) + Count(Outcome.Resumed);
 
     /// <summary>Times the client was told to come back later.</summary>
     public long Waits => _waits;
@@ -64,6 +76,25 @@ internal sealed class Tally
     {
         Interlocked.Increment(ref _sessionsLost);
         Note($"session lost: {why}");
+    }
+
+    public void Began(string key)
+    {
+        // Until it has ended some other way.
+        Calls[key] = Outcome.Lost;
+        Interlocked.Increment(ref _underWay);
+    }
+
+    public void Ended(string key, Outcome outcome)
+    {
+        Calls[key] = outcome;
+        Interlocked.Decrement(ref _underWay);
+    }
+
+    public void WrongList(string what)
+    {
+        Interlocked.Increment(ref _wrongLists);
+        Note($"wrong list: {what}");
     }
 
     public void Reconnected() => Interlocked.Increment(ref _reconnects);

@@ -1,8 +1,12 @@
+using System.Globalization;
 using Mooring.Chaos.Stands;
 
 namespace Mooring.Chaos.Rounds;
 
-/// <summary>The clock of the gateway jumps, by the library behind the program faketime; its monotonic clock goes on as clocks of that kind do.</summary>
+/// <summary>
+/// The clock of one gateway jumps, so that two that share a store do not agree, by the library behind the program faketime; its monotonic
+/// clock goes on as clocks of that kind do.
+/// </summary>
 internal sealed class ClockRound : Round
 {
     private static readonly string? Library = new[] { "x86_64-linux-gnu", "aarch64-linux-gnu" }
@@ -14,13 +18,13 @@ internal sealed class ClockRound : Round
 
     public override string Name => "clock";
 
-    public override string Title => "clock jumps 10 min forward, 20 min back, 1 h forward and back";
+    public override string Title => "clock of one of two gateways jumps 10 min forward, 20 min back, 1 h forward and back";
 
     public override string? Obstacle => Library is null ? "libfaketime is not installed" : null;
 
-    public override StandShape Shape => new(Replicas: 1)
+    public override StandShape Shape => new(Replicas: 2)
     {
-        Environment = new Dictionary<string, string>
+        Environment = index => index != 0 ? new Dictionary<string, string>() : new Dictionary<string, string>
         {
             ["LD_PRELOAD"] = Library ?? "",
             ["FAKETIME_TIMESTAMP_FILE"] = TimestampFile,
@@ -38,6 +42,9 @@ internal sealed class ClockRound : Round
         {
             Jump(offset);
             await field.WaitAsync(8, cancel);
+            var seconds = int.Parse(offset, CultureInfo.InvariantCulture);
+            var wrong = (await field.Stand.Replicas[0].ClockAsync(cancel) - TimeProvider.System.GetUtcNow()).TotalSeconds;
+            field.Evidence.Show("clocks seen to be off as told", Math.Abs(wrong - seconds) < 30 ? 1 : 0);
         }
     }
 

@@ -4,9 +4,14 @@ using Mooring.EndToEndTests.Harness;
 
 namespace Mooring.Chaos.Rounds;
 
-/// <summary>The disk under the embedded store is full for a while. A small tmpfs stands for it, which only root may mount.</summary>
+/// <summary>
+/// The disk under the embedded store is full for a while. A small tmpfs stands for it, which only root may mount. Somebody reads the
+/// database meanwhile, as a backup does: else the store goes on in the room that its log already has, and no write fails.
+/// </summary>
 internal sealed class DiskFullRound : Round
 {
+    private const string WritesFail = "Writing to the store fails";
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     private readonly DirectoryInfo _disk = Directory.CreateTempSubdirectory("mooring-chaos-disk-");
@@ -18,15 +23,24 @@ internal sealed class DiskFullRound : Round
 
     public override StandShape Shape => new(Replicas: 1) { Prepare = MountAsync };
 
-    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
 
-    public override string? Obstacle => Environment.UserName == "root" ? null : "only root may mount the small disk";
+    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(20) };
+
+    public override string? Obstacle =>
+        Environment.UserName != "root" ? "only root may mount the small disk" : File.Exists("/usr/bin/sqlite3") ? null : "sqlite3 is not installed";
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         var ballast = Path.Combine(_disk.FullName, "ballast");
-        await FillAsync(ballast, field, cancel);
+        await using (var reader = ToolProcess.Start("/usr/bin/sqlite3", ["-batch", "-readonly", Path.Combine(_disk.FullName, "data", "mooring.db")]))
+        {
+            await reader.SayAsync("begin; select 'reads', count(*) from sqlite_master;");
+            await reader.FirstLineAsync(Limit, cancel);
+            await FillAsync(ballast, field, cancel);
+        }
+
         File.Delete(ballast);
+        field.ShowSaid(WritesFail);
         await field.WaitAsync(15, cancel);
     }
 

@@ -10,13 +10,18 @@ internal sealed class QuietRound : Round
 
     public override string Title => "balancers cut after 5 s of silence, 60 s of quiet with a silent call under way";
 
-    public override StandShape Shape => new(Replicas: 1) { Configure = config => config["calls"]!["deadline"] = "2m" };
+    public override StandShape Shape => new(Replicas: 2) { Configure = config => config["calls"]!["deadline"] = "2m" };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         field.Conduct.Calling(false);
-        var seconds = field.IsShort ? 24 : 60;
-        await Task.WhenAll(field.Crowd.Sessions.Select(session => session.CallAsync("quiet", seconds, cancel)));
+        var silent = field.Stand.SilentStreamsEndAsync(cancel);
+        var seconds = field.IsShort ? 9 : 60;
+        var start = TimeProvider.System.GetTimestamp();
+        var outcomes = await Task.WhenAll(field.Crowd.Sessions.Select(session => session.CallAsync("quiet", seconds, cancel)));
+        field.Evidence.Show("s of quiet", TimeProvider.System.GetElapsedTime(start).TotalSeconds, atLeast: seconds);
+        field.Evidence.Show("silent calls under way", outcomes.Length);
+        field.Evidence.Show("streams without keep-alive, all cut", await silent, atLeast: field.Stand.Entrances.Count);
         // The streams were as quiet as the calls; they must still be there to carry something.
         await Task.WhenAll(field.Crowd.Sessions.Select(session => session.AnnounceAsync(3, cancel)));
         field.Conduct.Calling(true);
@@ -31,11 +36,11 @@ internal sealed class AgeRound : Round
 
     public override string Title => "every connection to the balancers reset at the age of 6 s, for 40 s";
 
-    public override StandShape Shape => new(Replicas: 1) { WiredClients = true };
+    public override StandShape Shape => new(Replicas: 2) { WiredClients = true };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        SetAge(TimeSpan.FromSeconds(6));
+        SetAge(TimeSpan.FromSeconds(field.IsShort ? 3 : 6));
         // Connections that were there before have no age: they end at once, the rest follows.
         foreach (var wire in field.Stand.ClientWires)
         {
@@ -45,6 +50,7 @@ internal sealed class AgeRound : Round
 
         await field.WaitAsync(40, cancel);
         SetAge(TimeSpan.Zero);
+        field.Evidence.Show("connections reset for their age", field.Stand.ClientWires.Sum(wire => wire.AgedConnections), atLeast: field.Crowd.Sessions.Count);
         await field.WaitAsync(8, cancel);
 
         void SetAge(TimeSpan age)
@@ -64,18 +70,20 @@ internal sealed class HalfOpenRound : Round
 
     public override string Title => "network of half of the clients silent for 30 s, old connections never come back";
 
-    public override StandShape Shape => new(Replicas: 1) { WiredClients = true };
+    public override StandShape Shape => new(Replicas: 2) { WiredClients = true };
 
-    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
+    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(30) };
 
     /// <summary>Nobody can be given tools whose network is away.</summary>
     public override bool ToolsAlways => false;
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
+        field.ShowCallsUnderWay();
         field.Stand.ClientWires[0].FallSilent();
         await field.WaitAsync(30, cancel);
         field.Stand.ClientWires[0].Heal();
+        field.Evidence.Show("bytes swallowed", field.Stand.ClientWires[0].SwallowedBytes);
         await field.WaitAsync(15, cancel);
     }
 }
@@ -83,6 +91,9 @@ internal sealed class HalfOpenRound : Round
 /// <summary>A tenth of the sessions stop reading while much is sent to them.</summary>
 internal sealed class SlowReadersRound : Round
 {
+    private const string Ended = "mooring_stream_duration_seconds_count";
+    private const string SlowReader = "reason=\"slow_reader\"";
+
     public override string Name => "slow-readers";
 
     public override string Title => "a tenth of the sessions reads nothing for 40 s while 5 MB are sent to each";
@@ -91,6 +102,8 @@ internal sealed class SlowReadersRound : Round
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
+        // The first look is the one from which on it is counted.
+        var before = await EndedAsync();
         field.Conduct.Reading(false);
         foreach (var session in field.Crowd.Sessions.Where((_, index) => index % 10 == 5))
         {
@@ -99,7 +112,10 @@ internal sealed class SlowReadersRound : Round
         }
 
         await field.WaitAsync(40, cancel);
+        field.Evidence.Show("streams ended for their slow reader", await EndedAsync() - before);
         field.Conduct.Reading(true);
         await field.WaitAsync(15, cancel);
+
+        async Task<double> EndedAsync() => (await Task.WhenAll(field.Stand.Replicas.Select(replica => replica.MetricAsync(Ended, SlowReader, cancel)))).Sum();
     }
 }

@@ -30,6 +30,8 @@ internal sealed class ReloadRound : Round
         }
 
         await field.WaitAsync(5, cancel);
+        // Every fourth is invalid, which is said; the valid ones between them are seen by the server that comes and goes.
+        field.ShowSaid("has errors; the one in force stays");
     }
 
     private static void Change(JsonObject config, int time)

@@ -11,11 +11,14 @@ internal sealed class KillRound : Round
 
     public override StandShape Shape => new(Replicas: 3);
 
+    public override TimeSpan? ResumeLimit => TimeSpan.FromSeconds(1);
+
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         foreach (var replica in field.Stand.Replicas)
         {
-            await replica.KillAsync(cancel);
+            field.ShowCallsUnderWay();
+            field.ShowKill(await replica.KillAsync(cancel));
             await field.WaitAsync(5, cancel);
             await replica.StartAsync(cancel);
             await field.WaitAsync(10, cancel);
@@ -30,13 +33,16 @@ internal sealed class KillOneRound : Round
 
     public override string Title => "kill -9 of the only gateway, back after 2 s, three times";
 
+    public override StandShape Shape => new(Replicas: 1);
+
     public override bool ToolsAlways => false;
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         for (var time = 0; time < 3; time++)
         {
-            await field.Stand.Replicas[0].KillAsync(cancel);
+            field.ShowCallsUnderWay();
+            field.ShowKill(await field.Stand.Replicas[0].KillAsync(cancel));
             await field.WaitAsync(2, cancel);
             await field.Stand.Replicas[0].StartAsync(cancel);
             await field.WaitAsync(10, cancel);
@@ -57,7 +63,8 @@ internal sealed class RollingRound : Round
     {
         foreach (var replica in field.Stand.Replicas)
         {
-            await replica.StopAsync(cancel);
+            field.ShowCallsUnderWay();
+            field.ShowStop(await replica.StopAsync(cancel));
             await replica.StartAsync(cancel);
             await field.WaitAsync(5, cancel);
         }
@@ -79,15 +86,20 @@ internal sealed class ScaleRound : Round
         foreach (var replica in replicas.Skip(1))
         {
             await replica.StartAsync(cancel);
+            await replica.MetricAsync(CallsMetric, "", cancel);
             await field.WaitAsync(8, cancel);
+            field.Evidence.Show("calls on added replicas", await replica.MetricAsync(CallsMetric, "", cancel));
         }
 
         foreach (var replica in replicas.SkipLast(1))
         {
-            await replica.StopAsync(cancel);
+            field.ShowCallsUnderWay();
+            field.ShowStop(await replica.StopAsync(cancel));
             await field.WaitAsync(5, cancel);
         }
     }
+
+    private const string CallsMetric = "mooring_call_duration_seconds_count";
 }
 
 /// <summary>The only gateway is asked to stop while most sessions wait for a long call.</summary>
@@ -97,14 +109,17 @@ internal sealed class SigtermRound : Round
 
     public override string Title => "SIGTERM during calls of 12 s, start again";
 
+    public override StandShape Shape => new(Replicas: 1);
+
     public override bool ToolsAlways => false;
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         // Beside what the sessions do on their own; their outcomes are in the same tally.
-        var calls = field.Crowd.Sessions.Where((_, index) => index % 2 == 1).Select(session => session.CallAsync("slow", seconds: 12, cancel)).ToList();
+        var calls = field.Crowd.Sessions.Where((_, index) => index % 2 == 1).Select(session => session.CallAsync("slow", field.IsShort ? 5 : 12, cancel)).ToList();
         await field.WaitAsync(3, cancel);
-        await field.Stand.Replicas[0].StopAsync(cancel);
+        field.Evidence.Show("long calls under way", calls.Count(call => !call.IsCompleted));
+        field.ShowStop(await field.Stand.Replicas[0].StopAsync(cancel));
         await field.Stand.Replicas[0].StartAsync(cancel);
         await Task.WhenAll(calls);
     }

@@ -15,10 +15,12 @@ internal sealed class ServerKilledRound : Round
     {
         for (var time = 0; time < 2; time++)
         {
-            await field.Stand.Web.KillAsync();
+            field.ShowCallsUnderWay();
+            field.Evidence.Show("servers killed", await field.Stand.Web.KillAsync() ? 1 : 0);
             await field.WaitAsync(5, cancel);
             await field.Stand.Web.StartAsync(cancel);
             await field.WaitAsync(12, cancel);
+            field.Evidence.Show("requests of sessions it does not know", await field.Stand.Web.OrderAsync("strangers", cancel));
         }
     }
 }
@@ -30,15 +32,15 @@ internal sealed class ServerForgetsRound : Round
 
     public override string Title => "server forgets its sessions, three times";
 
-    public override string EventsMayBeLost => "what the server had not yet sent is forgotten with its sessions";
-
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         for (var time = 0; time < 3; time++)
         {
-            await field.Stand.Web.OrderAsync("forget", cancel);
+            field.Evidence.Show("sessions forgotten", await field.Stand.Web.OrderAsync("forget", cancel));
             await field.WaitAsync(8, cancel);
         }
+
+        field.Evidence.Show("requests of sessions it does not know", await field.Stand.Web.OrderAsync("strangers", cancel));
     }
 }
 
@@ -49,13 +51,11 @@ internal sealed class ServerHangsRound : Round
 
     public override string Title => "server hangs for 25 s, longer than the deadline of a call";
 
-    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
-
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         await field.Stand.Web.OrderAsync("hang", cancel);
         await field.WaitAsync(25, cancel);
-        await field.Stand.Web.OrderAsync("resume", cancel);
+        field.Evidence.Show("requests that hung", await field.Stand.Web.OrderAsync("resume", cancel));
         await field.WaitAsync(15, cancel);
     }
 }

@@ -1,5 +1,6 @@
 using Mooring.Chaos.Clients;
 using Mooring.Chaos.Stands;
+using Npgsql;
 
 namespace Mooring.Chaos.Rounds;
 
@@ -10,16 +11,30 @@ internal sealed class StoreStoppedRound : Round
 
     public override string Title => "PostgreSQL stopped for 20 s";
 
-    public override StandShape Shape => new(Replicas: 2);
-
-    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
+    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(20) };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         await field.Stand.Postgres.StopServerAsync();
         await field.WaitAsync(20, cancel);
+        field.Evidence.Show("refused by the stopped database", await RefusesAsync(field.Stand, cancel) ? 1 : 0);
         await field.Stand.Postgres.StartServerAsync();
         await field.WaitAsync(15, cancel);
+        field.ShowSaid("The store is away");
+    }
+
+    private static async Task<bool> RefusesAsync(Stand stand, CancellationToken cancel)
+    {
+        try
+        {
+            await using var connection = new NpgsqlConnection(stand.Postgres.ConnectionTo("chaos"));
+            await connection.OpenAsync(cancel);
+            return false;
+        }
+        catch (NpgsqlException)
+        {
+            return true;
+        }
     }
 }
 
@@ -30,19 +45,20 @@ internal sealed class StoreKilledRound : Round
 
     public override string Title => "PostgreSQL killed -9 and started, three times";
 
-    public override StandShape Shape => new(Replicas: 2);
-
-    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(45) };
-
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         for (var time = 0; time < 3; time++)
         {
+            field.ShowCallsUnderWay();
+            var before = await StartedAsync(field.Stand);
             await field.Stand.Postgres.KillServerAsync();
             await field.Stand.Postgres.StartServerAsync();
+            field.Evidence.Show("other starts of the database", await StartedAsync(field.Stand) > before ? 1 : 0);
             await field.WaitAsync(10, cancel);
         }
     }
+
+    private static async Task<DateTime> StartedAsync(Stand stand) => (DateTime)(await stand.Postgres.AskAsync("chaos", "select pg_postmaster_start_time()"))!;
 }
 
 /// <summary>One gateway after the other cannot reach the store, while the other can.</summary>
@@ -54,7 +70,7 @@ internal sealed class StoreCutRound : Round
 
     public override StandShape Shape => new(Replicas: 2) { WiredStore = true };
 
-    public override Conduct Conduct { get; } = new() { Patience = TimeSpan.FromSeconds(60) };
+    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(10) };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
@@ -63,10 +79,12 @@ internal sealed class StoreCutRound : Round
             wire.Cut();
             await field.WaitAsync(10, cancel);
             wire.Heal();
+            field.Evidence.Show("connections to the store cut or refused", wire.CutConnections);
             await field.WaitAsync(8, cancel);
             wire.FallSilent();
             await field.WaitAsync(10, cancel);
             wire.Heal();
+            field.Evidence.Show("bytes to the store swallowed", wire.SwallowedBytes);
             await field.WaitAsync(8, cancel);
         }
     }
@@ -86,6 +104,7 @@ internal sealed class StoreDelayedRound : Round
         Set(TimeSpan.FromMilliseconds(300));
         await field.WaitAsync(30, cancel);
         Set(TimeSpan.Zero);
+        field.Evidence.Show("pieces to the store delayed", field.Stand.StoreWires.Sum(wire => wire.DelayedPieces), atLeast: 100);
         await field.WaitAsync(5, cancel);
 
         void Set(TimeSpan delay)

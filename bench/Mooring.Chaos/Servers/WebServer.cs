@@ -17,6 +17,7 @@ internal sealed class WebServer : IDisposable
     private readonly ConcurrentDictionary<string, WebSession> _sessions = new(StringComparer.Ordinal);
     private readonly Ledger _ledger;
     private TaskCompletionSource _goesOn = new();
+    private long _hung, _strangers;
 
     private WebServer(string ledgers)
     {
@@ -34,7 +35,7 @@ internal sealed class WebServer : IDisposable
         app.MapPost("/mcp", server.PostAsync);
         app.MapGet("/mcp", server.GetAsync);
         app.MapDelete("/mcp", server.Delete);
-        app.MapPost("/control/{order}", server.Control);
+        app.MapPost("/control/{order}", server.ControlAsync);
         await app.StartAsync();
         await Console.Out.WriteLineAsync("ready");
         // Its starter holds the other end: it ends with whoever started it.
@@ -47,8 +48,9 @@ internal sealed class WebServer : IDisposable
 
     public void Dispose() => _ledger.Dispose();
 
-    private Task Control(HttpContext context)
+    private async Task ControlAsync(HttpContext context)
     {
+        var count = 0L;
         switch ((string?)context.Request.RouteValues["order"])
         {
             case "forget":
@@ -57,15 +59,20 @@ internal sealed class WebServer : IDisposable
                     // Its reader too: a server that forgets a session ends what belonged to it.
                     if (_sessions.TryRemove(session, out var forgotten))
                     {
-                        forgotten.Begin(lastEventId: null);
+                        forgotten.Close();
+                        count++;
                     }
                 }
 
+                break;
+            case "strangers":
+                count = Interlocked.Read(ref _strangers);
                 break;
             case "hang":
                 _goesOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
                 break;
             case "resume":
+                count = Interlocked.Exchange(ref _hung, 0);
                 _goesOn.TrySetResult();
                 break;
             default:
@@ -73,12 +80,30 @@ internal sealed class WebServer : IDisposable
                 break;
         }
 
-        return Task.CompletedTask;
+        await context.Response.WriteAsync($"{count}");
+    }
+
+    /// <summary>Waits while the server is told to hang.</summary>
+    private Task MayGoOnAsync(CancellationToken cancel)
+    {
+        var goesOn = _goesOn.Task;
+        if (!goesOn.IsCompleted)
+        {
+            Interlocked.Increment(ref _hung);
+        }
+
+        return goesOn.WaitAsync(cancel);
+    }
+
+    private void RefuseStranger(HttpContext context)
+    {
+        Interlocked.Increment(ref _strangers);
+        context.Response.StatusCode = StatusCodes.Status404NotFound;
     }
 
     private async Task PostAsync(HttpContext context)
     {
-        await _goesOn.Task.WaitAsync(context.RequestAborted);
+        await MayGoOnAsync(context.RequestAborted);
         var message = (await JsonNode.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted))!.AsObject();
         var id = context.Request.Headers["Mcp-Session-Id"].ToString();
         var method = (string?)message["method"];
@@ -91,7 +116,7 @@ internal sealed class WebServer : IDisposable
         }
         else if (!_sessions.TryGetValue(id, out session))
         {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            RefuseStranger(context);
             return;
         }
 
@@ -120,27 +145,39 @@ internal sealed class WebServer : IDisposable
 
     private async Task GetAsync(HttpContext context)
     {
-        await _goesOn.Task.WaitAsync(context.RequestAborted);
+        await MayGoOnAsync(context.RequestAborted);
         if (!_sessions.TryGetValue(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
         {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            RefuseStranger(context);
             return;
         }
 
-        context.Response.ContentType = "text/event-stream";
-        await context.Response.WriteAsync(":\n\n");
-        await context.Response.Body.FlushAsync();
-        var (reader, after) = session.Begin(context.Request.Headers["Last-Event-ID"].FirstOrDefault());
-        while (await session.ReadAsync(reader, after, context.RequestAborted) is { } events)
+        if (session.Begin(context.Request.Headers["Last-Event-ID"].FirstOrDefault()) is not { } after)
         {
-            foreach (var (id, text) in events)
-            {
-                await context.Response.WriteAsync($"id: {id}\ndata: {text}\n\n");
-                after = id;
-            }
+            context.Response.StatusCode = StatusCodes.Status409Conflict;
+            return;
+        }
 
+        try
+        {
+            context.Response.ContentType = "text/event-stream";
+            await context.Response.WriteAsync(":\n\n");
             await context.Response.Body.FlushAsync();
-            session.Sent(after);
+            while (await session.ReadAsync(after, context.RequestAborted) is { } events)
+            {
+                foreach (var (id, text) in events)
+                {
+                    await context.Response.WriteAsync($"id: {id}\ndata: {text}\n\n");
+                    after = id;
+                }
+
+                await context.Response.Body.FlushAsync();
+                session.Sent(after);
+            }
+        }
+        finally
+        {
+            session.End();
         }
     }
 
@@ -148,7 +185,7 @@ internal sealed class WebServer : IDisposable
     {
         if (_sessions.TryRemove(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
         {
-            session.Begin(lastEventId: null);
+            session.Close();
         }
 
         return Task.CompletedTask;

@@ -2,7 +2,7 @@ namespace Mooring.Chaos.Servers;
 
 /// <summary>
 /// One session of the web server: its notifications, numbered, kept for whoever comes back with <c>Last-Event-ID</c>. Any thread may add;
-/// the newest reader alone is served.
+/// one reader at a time is served, as the official servers do it.
 /// </summary>
 internal sealed class WebSession
 {
@@ -14,7 +14,7 @@ internal sealed class WebSession
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _lastId;
     private long _sent;
-    private int _reader;
+    private bool _isRead, _isClosed;
 
     public void Add(string text)
     {
@@ -30,34 +30,60 @@ internal sealed class WebSession
         }
     }
 
-    /// <summary>Begins to read, after the given event or after the last one that was ever sent; ends an older reader.</summary>
-    public (int Reader, long After) Begin(string? lastEventId)
+    /// <summary>Begins to read, after the given event or after the last one that was ever sent.</summary>
+    /// <returns>Null while another one reads.</returns>
+    public long? Begin(string? lastEventId)
     {
         lock (_gate)
         {
+            if (_isRead)
+            {
+                return null;
+            }
+
+            _isRead = true;
+            return long.TryParse(lastEventId, out var after) ? after : _sent;
+        }
+    }
+
+    /// <summary>The reader has gone.</summary>
+    public void End()
+    {
+        lock (_gate)
+        {
+            _isRead = false;
+        }
+    }
+
+    /// <summary>The session is over, and so is whoever reads.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _isClosed = true;
             Wake();
-            return (++_reader, long.TryParse(lastEventId, out var after) ? after : _sent);
         }
     }
 
     /// <summary>What came after the given event; waits for the next where there is none.</summary>
-    /// <returns>Null for a reader that was replaced.</returns>
-    public async Task<List<(long Id, string Text)>?> ReadAsync(int reader, long after, CancellationToken cancel)
+    /// <returns>Null when the session is over.</returns>
+    public async Task<List<(long Id, string Text)>?> ReadAsync(long after, CancellationToken cancel)
     {
         while (true)
         {
             Task changed;
             lock (_gate)
             {
-                if (reader != _reader)
-                {
-                    return null;
-                }
-
+                // Whoever reads gets what there is, also when the session is over.
                 var events = _events.FindAll(entry => entry.Id > after);
                 if (events.Count > 0)
                 {
                     return events;
+                }
+
+                if (_isClosed)
+                {
+                    return null;
                 }
 
                 changed = _changed.Task;

@@ -21,7 +21,7 @@ internal sealed class Balancer : IAsyncDisposable
     public int Port { get; } = Ports.Free();
 
     /// <summary>HAProxy, which asks each replica twice a second whether it is ready.</summary>
-    public static Task<Balancer> HaproxyAsync(IReadOnlyList<int> replicas) => StartAsync(
+    public static Task<Balancer> HaproxyAsync(IReadOnlyList<int> replicas, int silence) => StartAsync(
         "haproxy",
         (balancer, _) => $"""
             global
@@ -35,9 +35,15 @@ internal sealed class Balancer : IAsyncDisposable
                 timeout server 5s
                 timeout http-keep-alive 5s
                 timeout http-request 5s
+                retries 3
+                option redispatch 1
             frontend in
                 bind 127.0.0.1:{balancer.Port}
+                acl wants_silence path /silence
+                use_backend silence if wants_silence
                 default_backend replicas
+            backend silence
+                server silence 127.0.0.1:{silence}
             backend replicas
                 balance roundrobin
                 option httpchk GET /ready
@@ -47,7 +53,7 @@ internal sealed class Balancer : IAsyncDisposable
         file => ["-db", "-f", file]);
 
     /// <summary>nginx, which asks nobody and finds out by itself who is away.</summary>
-    public static Task<Balancer> NginxAsync(IReadOnlyList<int> replicas) => StartAsync(
+    public static Task<Balancer> NginxAsync(IReadOnlyList<int> replicas, int silence) => StartAsync(
         "nginx",
         (balancer, folder) => $$"""
             daemon off;
@@ -68,6 +74,10 @@ internal sealed class Balancer : IAsyncDisposable
                 }
                 server {
                     listen 127.0.0.1:{{balancer.Port}} backlog=4096 sndbuf=16k;
+                    location /silence {
+                        proxy_pass http://127.0.0.1:{{silence}};
+                        proxy_read_timeout 5s;
+                    }
                     location / {
                         proxy_pass http://replicas;
                         proxy_http_version 1.1;

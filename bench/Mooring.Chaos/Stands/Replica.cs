@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Harness;
@@ -12,18 +13,21 @@ internal sealed partial class Replica(string program, int port, string folder, I
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
-    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(5) };
+    private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(20) };
 
+    private string _log = "";
     private ToolProcess? _process;
 
     public int Port => port;
+
+    public Uri Url => new($"http://127.0.0.1:{port}");
 
     public string DataFolder { get; } = Path.Combine(folder, "data");
 
     private string ConfigFile => Path.Combine(folder, "mooring.json");
 
     /// <summary>What it said on its way, for the report of a round that failed.</summary>
-    public string Log { get; private set; } = "";
+    public string Log => _log + _process?.Errors;
 
     /// <summary>Replaces the configuration as editors and platforms do: by another file of that name.</summary>
     public void Configure(JsonObject config)
@@ -51,14 +55,31 @@ internal sealed partial class Replica(string program, int port, string folder, I
     }
 
     /// <summary>kill -9 of this process and of no other.</summary>
-    public Task KillAsync(CancellationToken cancel) => EndAsync(9, cancel);
+    /// <returns>Its exit code.</returns>
+    public Task<int> KillAsync(CancellationToken cancel) => EndAsync(9, cancel);
 
     /// <summary>SIGTERM, and the wait for its end.</summary>
-    public Task StopAsync(CancellationToken cancel) => EndAsync(15, cancel);
+    /// <returns>Its exit code.</returns>
+    public Task<int> StopAsync(CancellationToken cancel) => EndAsync(15, cancel);
+
+    /// <summary>What it calls now, by its own clock.</summary>
+    public async Task<DateTimeOffset> ClockAsync(CancellationToken cancel)
+    {
+        using var response = await Http.GetAsync(new Uri(Url, "/health"), cancel);
+        return response.Headers.Date ?? throw new InvalidOperationException("The gateway's answer has no date.");
+    }
+
+    /// <summary>The sum of all series of one metric that have these words among their tags.</summary>
+    public async Task<double> MetricAsync(string name, string tags, CancellationToken cancel)
+    {
+        var text = await Http.GetStringAsync(new Uri(Url, "/metrics"), cancel);
+        return text.Split('\n').Where(line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(tags, StringComparison.Ordinal))
+            .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+    }
 
     public async ValueTask DisposeAsync() => await ForgetAsync();
 
-    private async Task EndAsync(int signal, CancellationToken cancel)
+    private async Task<int> EndAsync(int signal, CancellationToken cancel)
     {
         var process = _process!;
         if (Kill(process.Id, signal) != 0)
@@ -76,6 +97,8 @@ internal sealed partial class Replica(string program, int port, string folder, I
 
             await Task.Delay(20, cancel);
         }
+
+        return process.ExitCode;
     }
 
     private async Task ForgetAsync()
@@ -84,7 +107,7 @@ internal sealed partial class Replica(string program, int port, string folder, I
         {
             _process = null;
             await process.DisposeAsync();
-            Log += process.Errors;
+            _log += process.Errors;
         }
     }
 
@@ -95,9 +118,9 @@ internal sealed partial class Replica(string program, int port, string folder, I
             using var response = await Http.GetAsync(new Uri($"http://127.0.0.1:{port}/ready"), cancel);
             return response.IsSuccessStatusCode;
         }
-        catch (HttpRequestException)
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
-            // Not listening yet.
+            // Not listening yet, or not able to answer yet.
             return false;
         }
     }

@@ -18,8 +18,8 @@ internal sealed record StandShape(int Replicas)
     /// <summary>A wire between the clients and each balancer.</summary>
     public bool WiredClients { get; init; }
 
-    /// <summary>Variables of the gateways.</summary>
-    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    /// <summary>Variables of each gateway.</summary>
+    public Func<int, IReadOnlyDictionary<string, string>> Environment { get; init; } = _ => new Dictionary<string, string>();
 
     /// <summary>Changes to the configuration.</summary>
     public Action<JsonObject> Configure { get; init; } = _ => { };
@@ -27,12 +27,20 @@ internal sealed record StandShape(int Replicas)
     /// <summary>Called with a gateway's data folder before its start.</summary>
     public Func<string, Task> Prepare { get; init; } = _ => Task.CompletedTask;
 
+    /// <summary>When calls are committed, as the configuration has it; null for the gateway's own way.</summary>
+    public string? Commit { get; init; }
+
+    /// <summary>For a run that is to be over soon.</summary>
+    public bool IsShort { get; init; }
+
     public bool UsesPostgres => Places > 1;
 }
 
 /// <summary>Servers, gateways, store, balancers and the wires between them, all real. A round makes and disposes it; everything ends with it.</summary>
 internal sealed class Stand : IAsyncDisposable
 {
+    private static readonly HttpClient Http = new(new SocketsHttpHandler { UseProxy = false });
+
     private readonly Stack<IAsyncDisposable> _parts = new();
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mooring-chaos-");
     private readonly List<Replica> _replicas = [];
@@ -90,7 +98,7 @@ internal sealed class Stand : IAsyncDisposable
             // Below the 5 s of the balancers with room for a late beat.
             ["keepAlive"] = new JsonObject { ["interval"] = "2s" },
             ["calls"] = new JsonObject { ["deadline"] = "15s" },
-            ["drain"] = new JsonObject { ["delay"] = "2s", ["grace"] = "20s" },
+            ["drain"] = new JsonObject { ["delay"] = _shape.IsShort ? "1s" : "2s", ["grace"] = _shape.IsShort ? "8s" : "20s" },
             ["logLevel"] = "warning",
         };
         if (_shape.UsesPostgres)
@@ -98,8 +106,34 @@ internal sealed class Stand : IAsyncDisposable
             config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = Connection(index) };
         }
 
+        if (_shape.Commit is { } commit)
+        {
+            config["calls"]!["commit"] = commit;
+        }
+
         _shape.Configure(config);
         return config;
+    }
+
+    /// <summary>Opens a response behind each balancer that stays silent, and waits for its end.</summary>
+    /// <returns>How many the balancers ended between 4 and 9 s.</returns>
+    public async Task<int> SilentStreamsEndAsync(CancellationToken cancel)
+    {
+        var ended = await Task.WhenAll(Entrances.Select(async entrance =>
+        {
+            var start = TimeProvider.System.GetTimestamp();
+            try
+            {
+                await Http.GetStringAsync(new Uri(entrance, Silence.Path), cancel);
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException)
+            {
+                // Cut short, which is one way to end it.
+            }
+
+            return TimeProvider.System.GetElapsedTime(start);
+        }));
+        return ended.Count(took => took > TimeSpan.FromSeconds(4) && took < TimeSpan.FromSeconds(9));
     }
 
     public async ValueTask DisposeAsync()
@@ -130,7 +164,8 @@ internal sealed class Stand : IAsyncDisposable
 
         await Task.WhenAll(_replicas.Take(_shape.Replicas).Select(replica => replica.StartAsync(cancel)));
         var ports = _replicas.ConvertAll(replica => replica.Port);
-        foreach (var balancer in new[] { Add(await Balancer.HaproxyAsync(ports)), Add(await Balancer.NginxAsync(ports)) })
+        var silence = Add(new Silence());
+        foreach (var balancer in new[] { Add(await Balancer.HaproxyAsync(ports, silence.Port)), Add(await Balancer.NginxAsync(ports, silence.Port)) })
         {
             var port = balancer.Port;
             if (_shape.WiredClients)
@@ -154,7 +189,7 @@ internal sealed class Stand : IAsyncDisposable
         }
 
         var folder = Path.Combine(_folder.FullName, $"replica-{index}");
-        var replica = Add(new Replica(await GatewayBinary.PathAsync(), Ports.Free(), folder, _shape.Environment));
+        var replica = Add(new Replica(await GatewayBinary.PathAsync(), Ports.Free(), folder, _shape.Environment(index)));
         replica.Configure(Config(index));
         Directory.CreateDirectory(replica.DataFolder);
         await _shape.Prepare(replica.DataFolder);

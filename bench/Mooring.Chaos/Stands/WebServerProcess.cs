@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mooring.EndToEndTests.Harness;
 
 namespace Mooring.Chaos.Stands;
@@ -20,24 +21,31 @@ internal sealed class WebServerProcess(string ledgers) : IAsyncDisposable
         await _process.FirstLineAsync(StartLimit, cancel);
     }
 
-    public async Task KillAsync()
+    /// <returns>Whether there was one that ran until now.</returns>
+    public async Task<bool> KillAsync()
     {
-        if (_process is { } process)
+        if (_process is not { } process)
         {
-            _process = null;
-            await process.DisposeAsync();
+            return false;
         }
+
+        _process = null;
+        var ran = !process.HasExited;
+        await process.DisposeAsync();
+        return ran;
     }
 
-    /// <summary>forget, hang or resume.</summary>
-    public async Task OrderAsync(string order, CancellationToken cancel)
+    /// <summary>forget, hang, resume or strangers.</summary>
+    /// <returns>Sessions forgotten, requests that hung, or requests of unknown sessions since the start.</returns>
+    public async Task<long> OrderAsync(string order, CancellationToken cancel)
     {
         using var response = await Http.PostAsync(new Uri(Url, $"/control/{order}"), content: null, cancel);
         response.EnsureSuccessStatusCode();
+        return long.Parse(await response.Content.ReadAsStringAsync(cancel), CultureInfo.InvariantCulture);
     }
 
     /// <summary>How this program is started for another of its parts.</summary>
     public static (string Program, string[] Arguments) Self(params string[] arguments) => (Environment.ProcessPath!, arguments);
 
-    public async ValueTask DisposeAsync() => await KillAsync();
+    public async ValueTask DisposeAsync() => _ = await KillAsync();
 }

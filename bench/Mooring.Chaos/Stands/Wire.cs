@@ -23,6 +23,7 @@ internal sealed class Wire : IAsyncDisposable
     private volatile bool _silent;
     private long _delayTicks;
     private long _ageTicks;
+    private long _cut, _aged, _swallowed, _delayed;
 
     public Wire(int target)
     {
@@ -33,6 +34,18 @@ internal sealed class Wire : IAsyncDisposable
     }
 
     public int Port { get; }
+
+    /// <summary>Connections that were reset by <see cref="Cut"/>, and those refused since.</summary>
+    public long CutConnections => Interlocked.Read(ref _cut);
+
+    /// <summary>Connections that were reset for their age.</summary>
+    public long AgedConnections => Interlocked.Read(ref _aged);
+
+    /// <summary>Bytes that went into a dead network.</summary>
+    public long SwallowedBytes => Interlocked.Read(ref _swallowed);
+
+    /// <summary>Pieces that arrived later than they were sent.</summary>
+    public long DelayedPieces => Interlocked.Read(ref _delayed);
 
     /// <summary>How much later what the near end sends arrives at the far end.</summary>
     public TimeSpan Delay
@@ -53,6 +66,7 @@ internal sealed class Wire : IAsyncDisposable
         foreach (var pair in _pairs.Keys)
         {
             pair.Reset();
+            Interlocked.Increment(ref _cut);
         }
     }
 
@@ -105,6 +119,7 @@ internal sealed class Wire : IAsyncDisposable
         if (_down)
         {
             near.Close(0);
+            Interlocked.Increment(ref _cut);
             return;
         }
 
@@ -120,6 +135,7 @@ internal sealed class Wire : IAsyncDisposable
             if (age > TimeSpan.Zero && await Task.WhenAny(both, Task.Delay(age, _closing.Token)) != both)
             {
                 pair.Reset();
+                Interlocked.Increment(ref _aged);
             }
 
             await both;
@@ -165,6 +181,7 @@ internal sealed class Wire : IAsyncDisposable
                 if (pair.IsDead)
                 {
                     // What was sent into a dead network is gone.
+                    Interlocked.Add(ref _swallowed, bytes.Length);
                     continue;
                 }
 
@@ -172,6 +189,7 @@ internal sealed class Wire : IAsyncDisposable
                 if (wait > TimeSpan.Zero)
                 {
                     await Task.Delay(wait, _closing.Token);
+                    Interlocked.Increment(ref _delayed);
                 }
 
                 for (var sent = 0; sent < bytes.Length;)

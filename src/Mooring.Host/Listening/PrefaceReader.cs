@@ -26,19 +26,20 @@ internal static class PrefaceReader
     {
         var input = connection.Transport.Input;
         var begun = false;
-        if (input.TryRead(out var ready))
-        {
-            if (Decide(input, ready) is { } known)
-            {
-                return known;
-            }
-
-            begun = true;
-        }
-
         var closing = connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
         try
         {
+            // Throws too where the connection was reset meanwhile, as balancers do that only look whether somebody listens.
+            if (input.TryRead(out var ready))
+            {
+                if (Decide(input, ready) is { } known)
+                {
+                    return known;
+                }
+
+                begun = true;
+            }
+
             if (!begun && await ReadOnceAsync(input, http.KeepAlive, time, closing, connection.ConnectionClosed) is { } decided)
             {
                 return decided;

@@ -78,6 +78,13 @@ internal sealed class ToolProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Writes a line to its standard input.</summary>
+    public async Task SayAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
+    }
+
     public void Kill() => _process.Kill(entireProcessTree: true);
 
     public string Describe(string phase) =>

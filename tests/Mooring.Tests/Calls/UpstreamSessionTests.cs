@@ -41,6 +41,53 @@ public sealed class UpstreamSessionTests
     }
 
     [Fact]
+    public async Task SessionRenewedByACall_WhileListeningWasRefusedForLong_ListeningBeginsAtOnce()
+    {
+        var refused = 0;
+        var server = new FakeUpstream { HasGetStream = true };
+        var lost = "";
+        server.Intercept = exchange =>
+        {
+            // Somebody else listens on that session.
+            if (exchange.HttpMethod != "GET" || exchange.Session != Volatile.Read(ref lost))
+            {
+                return false;
+            }
+
+            exchange.Status(HttpStatusCode.Conflict);
+            Interlocked.Increment(ref refused);
+            return true;
+        };
+        await using var gateway = await GatewayFixture.StartAsync(null, server);
+        var client = await gateway.ClientAsync();
+        await client.ResultAsync("echo");
+        var link = gateway.Session(client).Links.Open[0];
+        Volatile.Write(ref lost, link.SessionId);
+        var first = await ListenerAsync();
+        first.Stream().Cut();
+        await gateway.UntilAsync(() => Volatile.Read(ref refused) >= 5, "five refusals", TimeSpan.FromMinutes(2));
+
+        gateway.Upstream.ForgetSessions();
+        await client.ResultAsync("echo");
+
+        // The clock stands still: the pause after the last refusal is not waited for.
+        var after = await ListenerAsync();
+        Assert.NotEqual(first.Session, after.Session);
+
+        async Task<UpstreamExchange> ListenerAsync()
+        {
+            while (true)
+            {
+                var listener = await gateway.Upstream.GetAsync();
+                if (listener.Session == link.SessionId)
+                {
+                    return listener;
+                }
+            }
+        }
+    }
+
+    [Fact]
     public async Task Session_LostByTheServer_IsRenewedWithLevelAndSubscriptionsAndTheCallGoesOn()
     {
         await using var gateway = await StartAsync();

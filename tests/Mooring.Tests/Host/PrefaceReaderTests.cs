@@ -111,6 +111,14 @@ public sealed class PrefaceReaderTests
     }
 
     [Fact]
+    public async Task Read_ConnectionWasReset_IsNeither()
+    {
+        await _pipe.Writer.CompleteAsync(new ConnectionResetException("reset"));
+
+        Assert.Equal(Preface.None, await Read());
+    }
+
+    [Fact]
     public async Task Read_ConnectionReset_IsNeither()
     {
         var reading = Read();

@@ -249,11 +249,12 @@ internal sealed partial class HttpLink
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         var listened = _session;
         var pause = DefaultRetry;
+        var before = 0;
         try
         {
             while (true)
             {
-                var session = _session;
+                var (session, renewed) = Current();
                 if (session != listened)
                 {
                     // A call has renewed it meanwhile: event ids of the session before mean nothing, or something else, in the new one.
@@ -266,6 +267,9 @@ internal sealed partial class HttpLink
                     if (status == 404 && session is not null)
                     {
                         await ReinitializeAsync(session, cancel);
+                        renewed = Current().Renewed;
+                        // How long the old session was refused says nothing about the new one; one refused time and again does.
+                        pause = before == 404 ? pause : DefaultRetry;
                     }
                     // 409: somebody else listens on this session, maybe another gateway process that is about to end.
                     else if (status is >= 400 and < 500 and not (404 or 408 or 409 or 429))
@@ -287,14 +291,33 @@ internal sealed partial class HttpLink
                     pause = await RelayAsync(response, session, cursor, cancel) ? cursor.Retry ?? DefaultRetry : pause;
                 }
 
-                await Task.Delay(pause * (0.8 + (Random.Shared.NextDouble() * 0.4)), _time, cancel);
-                pause = Longer(pause);
+                before = status;
+                await PauseAsync(pause * (0.8 + (Random.Shared.NextDouble() * 0.4)), renewed, cancel);
+                pause = renewed.IsCompleted ? DefaultRetry : Longer(pause);
             }
         }
         catch (OperationCanceledException)
         {
             // The link is closed.
         }
+    }
+
+    /// <summary>The session, and what completes when a call has renewed it.</summary>
+    private (string? Session, Task Renewed) Current()
+    {
+        lock (_gate)
+        {
+            return (_session, _renewed.Task);
+        }
+    }
+
+    /// <summary>Waits, at most until a call has renewed the session: what is said on the new one must not wait because the old one was refused for long.</summary>
+    private async Task PauseAsync(TimeSpan pause, Task renewed, CancellationToken cancel)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        await Task.WhenAny(renewed, Task.Delay(pause, _time, over.Token));
+        await over.CancelAsync();
+        cancel.ThrowIfCancellationRequested();
     }
 
     /// <returns>Whether anything came, so that the next try may be soon.</returns>

@@ -23,6 +23,7 @@ internal sealed partial class HttpLink : Link
     private readonly Lock _gate = new();
     private Task<Attempt>? _renewing;
     private volatile string? _session;
+    private TaskCompletionSource _renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _versionHeader;
     private CancellationTokenSource? _listening;
     private bool _closed;
@@ -219,6 +220,8 @@ internal sealed partial class HttpLink : Link
         {
             _session = attempt.Session;
             _versionHeader = version;
+            _renewed.TrySetResult();
+            _renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         return attempt;
