@@ -22,6 +22,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     /// <summary>Called with the name of each operation before it is done; what it throws is thrown.</summary>
     public Func<string, Task>? Before { get; set; }
 
+    /// <summary>As <see cref="Before"/>, but after it was done: its answer is lost.</summary>
+    public Action<string>? After { get; set; }
+
     /// <summary>Its side for replicas, away when it is.</summary>
     public IReplicaStore Replicas => new FaultyReplicas(this, _inner);
 
@@ -147,7 +150,9 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     {
         ThrowIfAway();
         await BeforeAsync(operation);
-        return await work();
+        var result = await work();
+        After?.Invoke(operation);
+        return result;
     }
 
     private async ValueTask<T> Up<T>(Func<ValueTask<T>> work, [CallerMemberName] string operation = "")

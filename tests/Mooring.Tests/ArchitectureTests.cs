@@ -52,6 +52,7 @@ public sealed partial class ArchitectureTests
     private static readonly Dictionary<string, string> PlugPoints = new(StringComparer.Ordinal)
     {
         ["IConnector"] = "applications bring their own",
+        ["IListeners"] = "the host has the sockets; embedded, there are none of ours",
         ["IDrain"] = "the program's lifetime asks for a drain without knowing the rooms it reaches into",
     };
 

@@ -165,6 +165,9 @@ internal sealed class Call : PendingRequest, IDisposable
         }
     }
 
+    /// <summary>Whether a try of it ended so that nobody can say whether it was executed.</summary>
+    public bool MayHaveRun { get; set; }
+
     public bool HasEnded => Volatile.Read(ref _ended) != 0;
 
     /// <summary>True once, for whoever answers.</summary>

@@ -173,8 +173,14 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     {
         var repeating = replay.Of(call);
         return !repeating.IsSafe() ? FailUnknown(call, detail, repeating.ToTag())
-            : tries < MaxTries ? Again(call, detail, repeating.ToTag(), LogLevel.Information)
+            : tries < MaxTries ? AgainAfterUnknown(call, detail, repeating)
             : FailUnknown(call, $"{detail}, at the last of {tries} tries", "gave_up");
+    }
+
+    private Next AgainAfterUnknown(Call call, string detail, Repeating repeating)
+    {
+        call.MayHaveRun = true;
+        return Again(call, detail, repeating.ToTag(), LogLevel.Information);
     }
 
     private Next Again(Call call, string detail, string reason, LogLevel level)
@@ -249,6 +255,13 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         if (!TryEnd(call))
         {
             return Next.Done;
+        }
+
+        if (call.MayHaveRun && failure is (CallFailure.UpstreamUnreachable or CallFailure.UpstreamRefused))
+        {
+            // Of the last try it is known that it was not executed, of one before it is not.
+            metrics.UnknownOutcome(call.Upstream.Name, "gave_up");
+            (failure, detail) = (CallFailure.OutcomeUnknown, $"gave no answer, and when it was asked again: {detail}");
         }
 
         metrics.Ended(call.Upstream.Name, failure.ToTag(), time.GetElapsedTime(call.Started));

@@ -95,6 +95,12 @@ internal sealed partial class SessionLinks
             {
                 link.Listen(Heard(link, await services.Store.FindLinksAsync(session.Id, CancellationToken.None)));
             }
+
+            if (_stopsListening || _disposed)
+            {
+                // The stop came meanwhile.
+                await StopListeningAsync([(slot, link)]);
+            }
         }
         catch (StoreException)
         {
@@ -169,7 +175,7 @@ internal sealed partial class SessionLinks
         foreach (var (slot, link) in links.Where(l => l.Link.HasToListen))
         {
             link.StopListening();
-            if (!services.Peers.IsShared || slot.Home != services.Peers.Name)
+            if (!services.Peers.IsShared || (slot.Home is { } home && home != services.Peers.Name))
             {
                 continue;
             }
@@ -228,7 +234,10 @@ internal sealed partial class SessionLinks
                     link.Adopt(other);
                 }
 
-                ForgetHome(link.Upstream);
+                if (!link.Listens)
+                {
+                    ForgetHome(link.Upstream);
+                }
             }
         }
         catch (StoreException e)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Upstreams.Stdio;
 using Xunit;
@@ -121,6 +122,13 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
 
         pair.A.Signal(15);
         Assert.Empty(await stream.RestAsync());
+        // A balancer that asks nobody whether it is ready is sent on by that.
+        using (var late = new TcpClient())
+        {
+            var refused = await Assert.ThrowsAsync<SocketException>(async () => await late.ConnectAsync(pair.AtA.Host, pair.AtA.Port, TestContext.Current.CancellationToken));
+            Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
+        }
+
         using var other = client.At(pair.AtB);
         using var rest = await other.OpenAsync(stream.LastEventId);
         pair.Server.Release();

@@ -49,6 +49,42 @@ public sealed class OutcomeTests
         Assert.Equal(2, gateway.Upstream.Executions(tool));
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData(HttpStatusCode.BadRequest)]
+    public async Task Call_SentAgainAndNotExecutedThen_IsOutcomeUnknown(HttpStatusCode? refused)
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        using var list = await client.RequestAsync("tools/list");
+        var posting = client.ResultAsync("repeats");
+        var first = await gateway.Upstream.CallAsync();
+        gateway.Upstream.Intercept = e =>
+        {
+            if ((string?)e.Message?["method"] != "tools/call")
+            {
+                return false;
+            }
+
+            if (refused is { } status)
+            {
+                e.Status(status, "no");
+            }
+            else
+            {
+                e.Fail(HttpRequestError.ConnectionError);
+            }
+
+            return true;
+        };
+
+        first.Fail(HttpRequestError.ResponseEnded);
+
+        var answer = await gateway.PassTimeAsync(posting, AMinute, "the answer");
+        Assert.Equal(("outcome_unknown", "unknown"), (answer.Reason(), answer.Executed()));
+        Assert.Equal(1, gateway.Upstream.Executions("repeats"));
+    }
+
     [Fact]
     public async Task Call_ReadOnlyToolButConfigForbids_IsExecutedOnce()
     {

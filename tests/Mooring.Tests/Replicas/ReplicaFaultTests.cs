@@ -287,6 +287,124 @@ public sealed class ReplicaFaultTests
         Assert.False(session.IsDoubted);
     }
 
+    [Fact]
+    public async Task Letter_ThatMustArriveAndTheStoreIsAway_ArrivesOnceItIsBack()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (a, b) = (pair.A.Get<Peers>(), pair.B.Get<Peers>());
+        var read = new List<string>();
+        b.OnLetter("test", letter =>
+        {
+            read.Add(letter.Subject);
+            return Task.CompletedTask;
+        });
+        pair.Store.Store.IsAway = true;
+        var posting = a.PostSurelyAsync(b.Name, "test", new Letter("session", "hello", default));
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.False(posting.IsCompleted);
+
+        pair.Store.Store.IsAway = false;
+
+        Assert.True(await pair.A.PassTimeAsync(posting, TimeSpan.FromSeconds(5), "it was posted"));
+        await pair.UntilAsync(() => read.Count > 0, "it was read");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.Equal(["hello"], read);
+    }
+
+    [Fact]
+    public async Task Letter_ThatMustArriveAndOnlyTheAnswerOfTheStoreIsLost_IsReadOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (a, b) = (pair.A.Get<Peers>(), pair.B.Get<Peers>());
+        var read = 0;
+        b.OnLetter("test", _ =>
+        {
+            read++;
+            return Task.CompletedTask;
+        });
+        var posts = 0;
+        pair.Store.Store.After = operation =>
+        {
+            if (operation == "PostAsync" && ++posts == 1)
+            {
+                throw new StoreException("the answer was lost");
+            }
+        };
+
+        Assert.True(await pair.A.PassTimeAsync(a.PostSurelyAsync(b.Name, "test", new Letter("session", "hello", default)), TimeSpan.FromSeconds(5), "it was posted"));
+
+        await pair.PassAsync(TimeSpan.FromSeconds(6));
+        Assert.Equal((2, 1), (posts, read));
+    }
+
+    [Fact]
+    public async Task Letter_ToAReplicaThatIsGone_IsNotPosted()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+
+        Assert.False(await Limit.Of(pair.A.Get<Peers>().PostSurelyAsync("nobody", "test", new Letter("session", "hello", default)), "the answer"));
+    }
+
+    [Fact]
+    public async Task Gone_Replica_IsToldAfterAllItWroteWasRead()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (a, b) = (pair.A.Get<Peers>(), pair.B.Get<Peers>());
+        var heard = new List<string>();
+        a.OnLetter("test", _ =>
+        {
+            heard.Add("letter");
+            return Task.CompletedTask;
+        });
+        a.OnGone(_ => heard.Add("gone"));
+        pair.Store.Signals.LosesAll = true;
+        for (var i = 0; i < 150; i++)
+        {
+            Assert.True(await b.PostAsync(a.Name, "test", new Letter("session", "", default)));
+        }
+
+        await pair.StopBAsync();
+
+        await pair.UntilAsync(() => heard.Contains("gone"), "it is known to be gone");
+        Assert.Equal([.. Enumerable.Repeat("letter", 150), "gone"], heard);
+    }
+
+    [Fact]
+    public async Task Session_StoreDoesNotAnswer_IsServedAsItIsKnownAndAnUnknownOneIs503()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        pair.A.Advance(TimeSpan.FromSeconds(6));
+        var never = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation == "FindSessionAsync" ? never.Task : Task.CompletedTask;
+
+        using var known = await pair.A.PassTimeAsync(client.CallAsync("echo"), TimeSpan.FromSeconds(3), "an answer");
+        using var unknown = await pair.A.PassTimeAsync(ReplicaPair.At(pair.B, client).CallAsync("echo"), TimeSpan.FromSeconds(6), "an answer");
+
+        Assert.Equal(HttpStatusCode.OK, known.Status);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, unknown.Status);
+        Assert.NotNull(unknown.Header("Retry-After"));
+        never.SetResult();
+    }
+
+    [Fact]
+    public async Task Start_StoreIsReachedInAMoment_IsWaitedForAndNotRefused()
+    {
+        var clock = new FakeClock();
+        var store = SharedStore.On(clock);
+        var opens = new TaskCompletionSource();
+        store.Store.Before = operation => operation == "OpenAsync" ? opens.Task : Task.CompletedTask;
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Shared = store }, new FakeUpstream());
+
+        var opening = gateway.ClientAsync();
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(1), clock), TimeSpan.FromSeconds(2), "a second passed");
+        Assert.False(opening.IsCompleted);
+        opens.SetResult();
+
+        Assert.Equal("nothing", (await (await Limit.Of(opening, "a session")).ResultAsync("echo")).Text());
+    }
+
     /// <summary>A client whose session both have in memory.</summary>
     private static async Task<(McpTestClient Client, McpTestClient There)> KnownToBothAsync(ReplicaPair pair)
     {

@@ -47,6 +47,22 @@ public sealed class ReplicaListeningTests
     }
 
     [Fact]
+    public async Task Listener_Drained_LeavesItToTheOtherForGood()
+    {
+        await using var pair = await StartAsync();
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        await ReplicaPair.At(pair.B, client).ResultAsync("echo");
+
+        await pair.A.PassTimeAsync(pair.A.Get<Mooring.Drain.GatewayDrain>().Begin(evenIfIdle: false), TimeSpan.FromMinutes(2), "the drain is over");
+
+        await pair.UntilAsync(() => pair.B.Session(client).Links.Open[0].Listens, "the other listens");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.False(pair.A.Session(client).Links.Open[0].Listens);
+        Assert.True(pair.B.Session(client).Links.Open[0].Listens);
+    }
+
+    [Fact]
     public async Task Listener_TakenForDead_LeavesItToTheOther()
     {
         await using var pair = await StartAsync();

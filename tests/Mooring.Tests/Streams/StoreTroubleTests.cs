@@ -1,4 +1,5 @@
 using System.Net;
+using Mooring.Configuration;
 using Mooring.Stores;
 using Xunit;
 
@@ -77,6 +78,7 @@ public sealed class StoreTroubleTests
             Clock = clock,
             Shared = shared,
             Config = c => c with { Cache = c.Cache with { MaxStale = TimeSpan.FromSeconds(20) } },
+            Server = s => s with { Commit = CommitRule.Fast },
         });
         var client = await gateway.ClientAsync();
         shared.Store.IsAway = true;

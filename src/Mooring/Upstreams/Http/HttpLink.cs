@@ -122,8 +122,7 @@ internal sealed partial class HttpLink : Link
 
             Version = version;
             InitializeResult = record.InitializeResult;
-            _versionHeader = VersionHeader(version);
-            _session = record.UpstreamSessionId;
+            TakeSessionLocked(record.UpstreamSessionId, VersionHeader(version));
         }
     }
 
@@ -218,13 +217,18 @@ internal sealed partial class HttpLink : Link
 
         lock (_gate)
         {
-            _session = attempt.Session;
-            _versionHeader = version;
-            _renewed.TrySetResult();
-            _renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            TakeSessionLocked(attempt.Session, version);
         }
 
         return attempt;
+    }
+
+    private void TakeSessionLocked(string? session, string? version)
+    {
+        _session = session;
+        _versionHeader = version;
+        _renewed.TrySetResult();
+        _renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     private static string? VersionHeader(ProtocolVersion version) =>
