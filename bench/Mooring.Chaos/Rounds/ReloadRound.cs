@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mooring.Chaos.Stands;
 
 namespace Mooring.Chaos.Rounds;
 
