@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mooring.Chaos.Stands;
 
 namespace Mooring.Chaos.Rounds;
 
@@ -7,11 +8,20 @@ internal sealed class ReloadRound : Round
 {
     public override string Name => "reload";
 
-    public override string Title => "configuration replaced every 500 ms for 30 s";
+    public override string Title => "configuration replaced every 3 s for 36 s";
+
+    /// <summary>Said for each change that was taken over.</summary>
+    private const string Reloaded = "reloaded; changed:";
+    private const string Refused = "has errors; the one in force stays";
+
+    /// <summary>A gateway looks once a second, and takes over what it has seen twice: what changes faster is not read at all.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
+
+    public override StandShape Shape => new(Replicas: 2) { Configure = config => config["logLevel"] = "information" };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        var over = field.WaitAsync(30, cancel);
+        var over = field.WaitAsync(36, cancel);
         for (var time = 0; !over.IsCompleted; time++)
         {
             foreach (var (replica, index) in field.Stand.Replicas.Select((replica, index) => (replica, index)))
@@ -21,7 +31,7 @@ internal sealed class ReloadRound : Round
                 replica.Configure(config);
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(500), cancel);
+            await Task.Delay(Pause, cancel);
         }
 
         foreach (var (replica, index) in field.Stand.Replicas.Select((replica, index) => (replica, index)))
@@ -30,8 +40,8 @@ internal sealed class ReloadRound : Round
         }
 
         await field.WaitAsync(5, cancel);
-        // Every fourth is invalid, which is said; the valid ones between them are seen by the server that comes and goes.
-        field.ShowSaid("has errors; the one in force stays");
+        field.ShowSaid(Reloaded);
+        field.ShowSaid(Refused);
     }
 
     private static void Change(JsonObject config, int time)
