@@ -20,7 +20,7 @@ public sealed class ShortRounds : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         var program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Mooring.Chaos.exe" : "Mooring.Chaos");
-        string[] options = ["--short", "--sessions", "24", "--official", "4", "--pace", "0.8", "--parallel", "4"];
+        string[] options = ["--short", "--sessions", "24", "--official", "4", "--pace", "0.8", "--parallel", "3"];
         var gateway = new Dictionary<string, string> { ["MOORING_BIN"] = await GatewayBinary.PathAsync() };
         _process = ToolProcess.Start(program, [.. options, .. AllRounds.Names], gateway);
         await _process.ExitAsync(Limit, TestContext.Current.CancellationToken);
