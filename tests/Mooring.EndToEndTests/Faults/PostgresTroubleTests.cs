@@ -168,7 +168,10 @@ public sealed class PostgresTroubleTests(ReplicaDatabase database) : IClassFixtu
 
         private static JsonObject Config(FaultyServer server, string connection)
         {
-            var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
+            var up = GatewayProcess.Remote(server.Url);
+            // A durable call is refused while there is nothing to put it on record in; what is looked at here is everything else.
+            up["commit"] = "fast";
+            var config = GatewayProcess.Config(("up", up));
             config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = connection };
             config["keepAlive"] = new JsonObject { ["interval"] = "200ms" };
             config["drain"] = new JsonObject { ["delay"] = "0s", ["grace"] = "5s" };
