@@ -45,7 +45,7 @@ limited() {
 install_packages() {
     missing=''
     # command:package
-    for need in nginx:nginx haproxy:haproxy chromium:chromium wrk:wrk busybox:busybox setpriv:util-linux pgbouncer:pgbouncer node:nodejs npm:npm curl:curl openssl:openssl; do
+    for need in nginx:nginx haproxy:haproxy chromium:chromium wrk:wrk busybox:busybox setpriv:util-linux pgbouncer:pgbouncer faketime:faketime sqlite3:sqlite3 node:nodejs npm:npm curl:curl openssl:openssl; do
         command -v "${need%%:*}" > /dev/null 2>&1 || missing="$missing ${need##*:}"
     done
     # Its programs are not on the path.

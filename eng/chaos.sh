@@ -11,7 +11,7 @@
 #   eng/chaos.sh --short           faults last 0.4 times as long
 #   eng/chaos.sh --parallel 3      rounds at the same time (1)
 #   eng/chaos.sh --replicas 2      every round with that many gateways instead of its own number (more than one: on PostgreSQL)
-#   eng/chaos.sh --commit durable  sets calls.commit of the gateways
+#   eng/chaos.sh --commit durable  sets commit of every server
 #
 # Ends with 1 if a call or a session was lost, anything was done twice, another promise of a round was broken, or its fault did not happen;
 # with 2 on wrong usage. MOORING_BIN names the gateway's program; what ./mooring builds otherwise.

@@ -12,7 +12,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
 
     private const string Titles =
         "| round | gateways, store | sessions | calls | result | after resume | not executed | error | unknown | cut | lost | done twice | answered, not done | refused, yet done | " +
-        "events | events lost | events repeated | sessions lost | wrong lists | without tools | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
+        "events | events lost | lost without an id | events repeated | sessions lost | wrong lists | without tools | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
 
     public static string Head { get; } = Titles + "\n|" + string.Concat(Enumerable.Repeat("---|", Titles.Count(c => c == '|') - 1));
 
@@ -64,7 +64,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
     public override string ToString() =>
         $"| {round.Title} (`{round.Name}`) | {Gateways}, {(shape.UsesPostgres ? "PostgreSQL" : "SQLite")} | {sessions} | {tally.Calls.Count} | " +
         $"{tally.Count(Outcome.Answered)} | {tally.Count(Outcome.Resumed)} | {tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | " +
-        $"{tally.Count(Outcome.Cut)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsRepeated} | " +
+        $"{tally.Count(Outcome.Cut)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsWithoutId} | {tally.EventsRepeated} | " +
         $"{tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +
         $"{(Broken.Count == 0 ? "kept" : $"**broken: {string.Join(", ", Broken)}**")} |";
 

@@ -12,6 +12,7 @@ internal sealed class EventBook
     private readonly Dictionary<string, int> _seen = new(StringComparer.Ordinal);
     private readonly HashSet<string> _owed = new(StringComparer.Ordinal);
     private int _next;
+    private int _withoutId;
 
     /// <summary>Sets numbers aside for an announcement.</summary>
     public int Reserve(int count)
@@ -27,6 +28,18 @@ internal sealed class EventBook
     public void OweAnnounced(int first, int count) => Owe(Enumerable.Range(first, count).Select(number => $"n{number}"));
 
     public void OweProgress(string key, int steps) => Owe(Enumerable.Range(1, steps).Select(step => $"{key}/{step}"));
+
+    /// <summary>
+    /// A stream broke before the client had any event id to come back with, which only versions without a primer let happen: of what was
+    /// announced so far the gateway cannot know what arrived, and the client cannot say.
+    /// </summary>
+    public void BrokeWithoutId()
+    {
+        lock (_gate)
+        {
+            _withoutId = _next;
+        }
+    }
 
     public void Saw(JsonObject message)
     {
@@ -53,7 +66,7 @@ internal sealed class EventBook
     {
         lock (_gate)
         {
-            return _owed.All(_seen.ContainsKey);
+            return _owed.All(what => _seen.ContainsKey(what) || IsWithoutId(what));
         }
     }
 
@@ -64,7 +77,8 @@ internal sealed class EventBook
         {
             var lost = _owed.Where(what => !_seen.ContainsKey(what)).ToList();
             var repeated = _seen.Where(entry => entry.Value > 1).ToList();
-            tally.Events(_owed.Count, lost.Count, repeated.Sum(entry => entry.Value - 1));
+            var withoutId = lost.RemoveAll(IsWithoutId);
+            tally.Events(_owed.Count, lost.Count, withoutId, repeated.Sum(entry => entry.Value - 1));
             if (lost.Count > 0)
             {
                 tally.Note($"{who}: {lost.Count} events lost, the first {lost[0]}");
@@ -75,10 +89,13 @@ internal sealed class EventBook
                 tally.Note($"{who}: {repeated.Count} events repeated, the first {repeated[0].Key}");
             }
 
+            _withoutId = 0;
             _owed.Clear();
             _seen.Clear();
         }
     }
+
+    private bool IsWithoutId(string what) => what[0] == 'n' && int.TryParse(what.AsSpan(1), out var number) && number <= _withoutId;
 
     private void Owe(IEnumerable<string> what)
     {

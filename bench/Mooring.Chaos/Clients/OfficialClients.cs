@@ -107,7 +107,7 @@ internal sealed class OfficialClients : IAsyncDisposable
                 _tally.WrongList(first.Value.GetString()!);
                 break;
             case "events":
-                _tally.Events(first.Value.GetInt64(), said.GetProperty("lost").GetInt64(), said.GetProperty("repeated").GetInt64());
+                _tally.Events(first.Value.GetInt64(), said.GetProperty("lost").GetInt64(), 0, said.GetProperty("repeated").GetInt64());
                 break;
             default:
                 _tally.Note(first.Value.GetString()!);

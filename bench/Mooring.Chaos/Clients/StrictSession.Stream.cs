@@ -5,6 +5,9 @@ namespace Mooring.Chaos.Clients;
 /// <content>The standalone stream: held all the time, opened again with its last event id whenever it ends.</content>
 internal sealed partial class StrictSession
 {
+    /// <summary>Whether a stream begins with an event id.</summary>
+    private bool HasPrimer => version == "2025-11-25";
+
     /// <summary>One in ten: these stop reading when a round says so.</summary>
     private bool CanStall => index % 10 == 5;
 
@@ -49,6 +52,11 @@ internal sealed partial class StrictSession
                 case HttpStatusCode.OK:
                     if (state.Broke is { } broke)
                     {
+                        if (state.LastEventId is null && !HasPrimer)
+                        {
+                            _events.BrokeWithoutId();
+                        }
+
                         tally.Resumptions.Add((TimeProvider.System.GetElapsedTime(broke) - state.Retry).TotalMilliseconds);
                     }
 

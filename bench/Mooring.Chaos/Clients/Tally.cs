@@ -34,7 +34,7 @@ internal sealed class Tally
     private const int NotesKept = 12;
 
     private readonly ConcurrentQueue<string> _notes = new();
-    private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsRepeated, _longestGap;
+    private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsWithoutId, _eventsRepeated, _longestGap;
     private int _noted, _underWay;
 
     /// <summary>Each call by its key.</summary>
@@ -64,6 +64,9 @@ internal sealed class Tally
     public long EventsExpected => _eventsExpected;
 
     public long EventsLost => _eventsLost;
+
+    /// <summary>Lost on a stream whose client had no event id to come back with; no gateway can help that.</summary>
+    public long EventsWithoutId => _eventsWithoutId;
 
     public long EventsRepeated => _eventsRepeated;
 
@@ -101,10 +104,11 @@ internal sealed class Tally
 
     public void Waited() => Interlocked.Increment(ref _waits);
 
-    public void Events(long expected, long lost, long repeated)
+    public void Events(long expected, long lost, long withoutId, long repeated)
     {
         Interlocked.Add(ref _eventsExpected, expected);
         Interlocked.Add(ref _eventsLost, lost);
+        Interlocked.Add(ref _eventsWithoutId, withoutId);
         Interlocked.Add(ref _eventsRepeated, repeated);
     }
 

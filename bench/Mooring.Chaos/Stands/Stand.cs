@@ -108,7 +108,10 @@ internal sealed class Stand : IAsyncDisposable
 
         if (_shape.Commit is { } commit)
         {
-            config["calls"]!["commit"] = commit;
+            foreach (var (_, server) in config["mcpServers"]!.AsObject())
+            {
+                server!["commit"] = commit;
+            }
         }
 
         _shape.Configure(config);

@@ -4,7 +4,7 @@ using Mooring.Stores;
 namespace Mooring.Calls;
 
 /// <summary>Calls that ran in a process that is dead: their clients come back for an answer, and get an honest one.</summary>
-internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, ILogger<CallsLeftBehind> logger)
+internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, CallsMetrics metrics, ILogger<CallsLeftBehind> logger)
 {
     /// <summary>Ends calls, each with an answer that says that the outcome is unknown.</summary>
     /// <param name="streams">The calls' streams.</param>
@@ -42,6 +42,7 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, I
         {
             var error = CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", why);
             await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
+            metrics.UnknownOutcome(stream.Server ?? "mooring", "replica_gone");
             Log.LeftBehind(logger, stream.Server ?? "mooring");
         }
 

@@ -147,13 +147,13 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
 
         var reply = new PassedReply(this, asking, letter.Session, key);
-        _replies[reply] = true;
         if (await _sessions.ForPeerAsync(letter.Session) is not { } session)
         {
             reply.Abandon(default);
             return;
         }
 
+        _replies[reply] = true;
         session.Seen();
         Run!(session, Frame.Parse(letter.Body.ToArray()), reply);
     }
@@ -178,6 +178,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
         return Task.CompletedTask;
     }
+
+    /// <summary>The gateway stops: nobody is left here whom the homes could answer.</summary>
+    public void End() => EndAll(_ => true, "the gateway that waited for its answer stops");
 
     /// <summary>Ends calls whose outcome nobody can tell any more.</summary>
     private void EndAll(Func<Passed, bool> which, string why)

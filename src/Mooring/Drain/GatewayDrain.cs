@@ -158,6 +158,8 @@ internal sealed partial class GatewayDrain(
             session.ForEachCall(call => call.Abandon("the gateway stops"));
         }
 
+        homeCalls.End();
+
         await FinishedAsync(DrainConfig.AbortPatience, cancel);
         await SettleAsync(cancel);
         foreach (var session in sessions.All)
@@ -196,6 +198,7 @@ internal sealed partial class GatewayDrain(
     {
         await session.Links.StopListeningAsync();
         await session.Outbox.SettleAsync();
+        await session.Links.ReleaseAsync();
     }
 
     private void CloseStreams()

@@ -21,12 +21,15 @@ internal sealed partial class ClientMessages
     public ClientMessages(SessionTable sessions, Peers peers, TimeProvider time, ILogger<ClientMessages> logger)
     {
         (_sessions, _peers, _time, _logger) = (sessions, peers, time, logger);
-        peers.OnLetter(ClientLetter, async letter =>
+        peers.OnLetter(ClientLetter, letter =>
         {
             if (sessions.Known(letter.Session) is { } session)
             {
-                await TakeHereAsync(session, Frame.Parse(letter.Body.ToArray()), CancellationToken.None);
+                // A server that does not take it must not keep other letters waiting.
+                _ = TakeFromPeerAsync(session, Frame.Parse(letter.Body.ToArray()));
             }
+
+            return Task.CompletedTask;
         });
     }
 
@@ -35,6 +38,19 @@ internal sealed partial class ClientMessages
         if (!await TakeHereAsync(session, frame, cancel))
         {
             await _peers.PostToAllAsync(ClientLetter, new Letter(session.Id, "", frame.Memory));
+        }
+    }
+
+    private async Task TakeFromPeerAsync(Session session, Frame frame)
+    {
+        using var limit = new CancellationTokenSource(PassOnTimeout, _time);
+        try
+        {
+            await TakeHereAsync(session, frame, limit.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            Log.NotPassedOn(_logger, session.Server ?? "mooring", "what the client said");
         }
     }
 

@@ -7,11 +7,15 @@ internal sealed partial class Peers
 {
     /// <summary>Puts a letter into a replica's mailbox.</summary>
     /// <returns>False when there is no such replica any more, or the store did not take it.</returns>
-    public async Task<bool> PostAsync(string to, string kind, Letter letter)
+    /// <param name="to">The replica.</param>
+    /// <param name="kind">Kind of letter.</param>
+    /// <param name="letter">The letter.</param>
+    /// <param name="name">What it is known by, where it may be posted again; the mailbox takes it once.</param>
+    public async Task<bool> PostAsync(string to, string kind, Letter letter, string? name = null)
     {
         try
         {
-            return await PostAsync(to, kind, NewName(), letter);
+            return await PostOnceAsync(to, kind, name ?? NewName(), letter);
         }
         catch (StoreException e)
         {
@@ -35,7 +39,7 @@ internal sealed partial class Peers
         {
             try
             {
-                return await PostAsync(to, kind, name, letter);
+                return await PostOnceAsync(to, kind, name, letter);
             }
             catch (StoreException e)
             {
@@ -46,7 +50,7 @@ internal sealed partial class Peers
         }
     }
 
-    private async Task<bool> PostAsync(string to, string kind, string name, Letter letter)
+    private async Task<bool> PostOnceAsync(string to, string kind, string name, Letter letter)
     {
         if (await replicas.PostAsync(to, kind, name, letter.ToBytes()) is null)
         {
@@ -126,7 +130,7 @@ internal sealed partial class Peers
         {
             await read(letter);
         }
-        catch (Exception e)
+        catch (Exception e) when (e is not StoreException)
         {
             // One letter's bug must not keep the others waiting.
             Log.ReaderFailed(logger, e, mail.Kind);

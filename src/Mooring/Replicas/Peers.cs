@@ -48,6 +48,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private IAsyncDisposable? _listening;
     private Task _work = Task.CompletedTask;
     private long _beatsSince;
+    private long _beat;
     private bool _beats;
 
     /// <summary>This process, new with every start.</summary>
@@ -183,11 +184,15 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
             return;
         }
 
-        if (!_beats)
+        // A beat that came late means that this process stood still, or the store did: then so may the others have.
+        var now = time.GetTimestamp();
+        if (!_beats || time.GetElapsedTime(_beat, now) > Lease / 2)
         {
             _beats = true;
-            _beatsSince = time.GetTimestamp();
+            _beatsSince = now;
         }
+
+        _beat = now;
 
         // While the store was away nobody could beat. Whoever is back first must not take the others for dead.
         var mayJudge = time.GetElapsedTime(_beatsSince) >= Lease;
@@ -247,7 +252,8 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         }
     }
 
-    private static string NewName() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+    /// <summary>A name that nobody else has.</summary>
+    public static string NewName() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
 
     private static TaskCompletionSource NewWait() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -37,6 +37,7 @@ internal sealed partial class Outbox
     private Task _passing = Task.CompletedTask;
     private bool _isPassing;
     private bool _isTelling;
+    private bool _isComing;
     private int _moves;
 
     /// <summary>Counts how often it became another replica, or this one, that has the stream. A record read before the last time says nothing.</summary>
@@ -61,6 +62,7 @@ internal sealed partial class Outbox
             _elsewhere = null;
             _moves++;
             _isTelling = true;
+            _isComing = true;
         }
 
         var name = services.Peers.Name;
@@ -80,6 +82,7 @@ internal sealed partial class Outbox
             lock (_gate)
             {
                 _isTelling = false;
+                _isComing = false;
                 _listensAs = _elsewhere is null ? told : null;
             }
         }
@@ -91,13 +94,32 @@ internal sealed partial class Outbox
     /// </summary>
     public void HeldBy(SessionListener? listener)
     {
-        if (listener is not { } there || there.Replica == services.Peers.Name)
+        if (listener is not { } there)
         {
             return;
         }
 
         lock (_gate)
         {
+            if (_isComing)
+            {
+                // The record is being changed just now; what was read of it is older or newer, nobody knows.
+                session.Doubt();
+                return;
+            }
+
+            if (there.Replica == services.Peers.Name)
+            {
+                if (_elsewhere is not null)
+                {
+                    _elsewhere = null;
+                    _moves++;
+                    FlushLocked();
+                }
+
+                return;
+            }
+
             if (_elsewhere != listener)
             {
                 _elsewhere = listener;
@@ -201,14 +223,15 @@ internal sealed partial class Outbox
                     return;
                 }
 
-                (holder, next) = (there, first.Value);
+                // Known by one name however often it is posted: the store may have taken it and only its answer be lost.
+                (holder, next) = (there, first.Value with { Name = first.Value.Name ?? Peers.NewName() });
                 _backlog.RemoveFirst();
             }
 
             var isTaken = false;
             try
             {
-                isTaken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, SubjectOf(next), next.Line));
+                isTaken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, SubjectOf(next), next.Line), next.Name);
             }
             finally
             {

@@ -328,5 +328,6 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     /// <param name="Line">One message.</param>
     /// <param name="Hops">How many replicas have passed it on.</param>
     /// <param name="Origin">The server's event it was made of.</param>
-    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin);
+    /// <param name="Name">Of the letter it goes in; null before it was posted.</param>
+    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin, string? Name = null);
 }

@@ -37,7 +37,7 @@ internal sealed class Session
         _confirmed = _lastSeen;
         Version = ProtocolVersions.TryParse(record.Version, out var version) ? version : ProtocolVersions.Latest;
         Principal = new Principal(record.Issuer, record.Subject);
-        Log = new EventLog(record.Id, services.Store, services.Config, services.Time, services.Logger);
+        Log = new EventLog(record.Id, services.Store, services.Config, services.Time, services.Outage, services.Logger);
         Lists = new SessionLists(this, services);
         Links = new SessionLinks(this, services);
         Outbox = new Outbox(this, services);

@@ -89,7 +89,7 @@ internal sealed partial class SessionLinks
             slot.Home = home;
             if (home != services.Peers.Name)
             {
-                link.StopListening();
+                await link.StopListeningAsync();
             }
             else if (!link.Listens)
             {
@@ -99,7 +99,8 @@ internal sealed partial class SessionLinks
             if (_stopsListening || _disposed)
             {
                 // The stop came meanwhile.
-                await StopListeningAsync([(slot, link)]);
+                await link.StopListeningAsync();
+                await ReleaseAsync([(slot, link)]);
             }
         }
         catch (StoreException)
@@ -147,14 +148,19 @@ internal sealed partial class SessionLinks
     /// </summary>
     public Task StopListeningAsync()
     {
-        List<(Slot, Link)> all;
+        _stopsListening = true;
+        return Task.WhenAll(All().Select(one => one.Link.StopListeningAsync()));
+    }
+
+    /// <summary>What was heard is in the log: whoever goes on with the session may listen from there.</summary>
+    public Task ReleaseAsync() => ReleaseAsync(All());
+
+    private List<(Slot Slot, Link Link)> All()
+    {
         lock (_gate)
         {
-            _stopsListening = true;
-            all = _slots is null ? [] : [.. _slots.Where(s => s.Link is not null).Select(s => (s, s.Link!))];
+            return _slots is null ? [] : [.. _slots.Where(s => s.Link is not null).Select(s => (s, s.Link!))];
         }
-
-        return StopListeningAsync(all);
     }
 
     /// <summary>Lets go of the links, which other replicas go on with.</summary>
@@ -166,15 +172,15 @@ internal sealed partial class SessionLinks
             await link.LeaveAsync();
         }
 
-        await StopListeningAsync(all);
+        await ReleaseAsync(all);
     }
 
-    private async Task StopListeningAsync(IReadOnlyList<(Slot Slot, Link Link)> links)
+    private async Task ReleaseAsync(IReadOnlyList<(Slot Slot, Link Link)> links)
     {
         var any = false;
         foreach (var (slot, link) in links.Where(l => l.Link.HasToListen))
         {
-            link.StopListening();
+            await link.StopListeningAsync();
             if (!services.Peers.IsShared || (slot.Home is { } home && home != services.Peers.Name))
             {
                 continue;
@@ -230,7 +236,7 @@ internal sealed partial class SessionLinks
             {
                 if (records.FirstOrDefault(record => IsOther(record, link)) is { } other)
                 {
-                    link.StopListening();
+                    await link.StopListeningAsync();
                     link.Adopt(other);
                 }
 

@@ -44,7 +44,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             {
                 _ = OpenAsync(upstream, CancellationToken.None).AsTask();
             }
-            else if (!upstream.IsPerSession && (subscribes || session.Record.LogLevel is not null))
+            else if (!listens && !upstream.IsPerSession && (subscribes || session.Record.LogLevel is not null))
             {
                 _ = services.Shared.JoinAsync(upstream, session);
             }
@@ -115,7 +115,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     /// <summary>Gives up the links to servers that are no longer configured.</summary>
     public async Task DropAsync(IReadOnlyList<Upstream> gone)
     {
-        List<Link> links = [];
+        List<(Slot Slot, Link Link)> links = [];
         session.Lists.Drop(gone);
         lock (_gate)
         {
@@ -124,12 +124,13 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                 _slots!.Remove(slot);
                 if (slot.Link is { } link)
                 {
-                    links.Add(link);
+                    links.Add((slot, link));
                 }
             }
         }
 
-        foreach (var link in links)
+        await ReleaseAsync(links);
+        foreach (var (_, link) in links)
         {
             await link.DisposeAsync();
         }
@@ -172,7 +173,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             slot.Link = null;
         }
 
-        _ = StopListeningAsync([(slot, link)]);
+        _ = ReleaseAsync([(slot, link)]);
 
         foreach (var line in session.Questions.Forget(link))
         {

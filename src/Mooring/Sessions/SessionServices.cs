@@ -36,6 +36,9 @@ internal sealed class SessionServices(
 
     public IReplicaStore Replicas => replicas;
 
+    /// <summary>Whether a failure of the store is worth a line in the log.</summary>
+    public StoreOutage Outage { get; } = new(time);
+
     public Views Views => views;
 
     /// <summary>Links that belong to no single session.</summary>

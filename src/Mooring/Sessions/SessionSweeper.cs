@@ -14,7 +14,6 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     private static readonly TimeSpan TouchEvery = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan UnloadAfter = TimeSpan.FromMinutes(10);
 
-    private readonly StoreOutage _outage = new(services.Time);
     private long _nextTouch;
     private long _nextTick;
     private long _nextLook;
@@ -71,7 +70,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
             {
                 _ = table.EndAsync(session, StreamReason.SessionExpired);
             }
-            else if (quiet > UnloadAfter && session.RunningCalls == 0 && session.Links.Open.Count == 0 && session.Questions.Count == 0)
+            else if (quiet > UnloadAfter && session.RunningCalls == 0 && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)
             {
                 // The store has all of it; the next request brings it back.
                 table.Forget(session);
@@ -98,7 +97,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         }
         catch (StoreException e)
         {
-            if (_outage.IsNews())
+            if (services.Outage.IsNews("sweep"))
             {
                 Log.StoreFailed(services.Logger, e);
             }

@@ -40,13 +40,11 @@ internal sealed partial class SessionTable
     private readonly ConcurrentDictionary<Principal, int> _streamsPerUser = new();
     private readonly SessionServices _services;
     private readonly SessionMetrics _metrics;
-    private readonly StoreOutage _outage;
 
     public SessionTable(SessionServices services, SessionMetrics metrics)
     {
         _services = services;
         _metrics = metrics;
-        _outage = new StoreOutage(services.Time);
         services.Shared.Broadcast = Broadcast;
         services.Catalogue.Changed = OnCatalogueChanged;
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
@@ -288,7 +286,7 @@ internal sealed partial class SessionTable
 
     private void Complain(StoreException e)
     {
-        if (_outage.IsNews())
+        if (_services.Outage.IsNews())
         {
             Log.StoreFailed(_services.Logger, e);
         }

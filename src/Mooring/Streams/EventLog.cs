@@ -7,7 +7,7 @@ namespace Mooring.Streams;
 /// The event logs of one session, kept in the store. Made with its session; its streams append through it. Counts what it wrote,
 /// so that the limits of the session are held without asking the store each time.
 /// </summary>
-internal sealed partial class EventLog(string sessionId, IStore store, ConfigStore config, TimeProvider time, ILogger logger)
+internal sealed partial class EventLog(string sessionId, IStore store, ConfigStore config, TimeProvider time, StoreOutage outage, ILogger logger)
 {
     private long _bytes;
     private int _events;
@@ -35,7 +35,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
         catch (StoreException e)
         {
-            if (!again)
+            if (!again && outage.IsNews("open"))
             {
                 Log.NotResumable(logger, e, stream.StreamId);
             }
@@ -56,7 +56,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
         catch (StoreException e)
         {
-            if (!again)
+            if (!again && outage.IsNews("append"))
             {
                 Log.EventNotKept(logger, e, record.StreamId, record.Sequence);
             }
@@ -117,7 +117,10 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
         catch (StoreException e)
         {
-            Log.EventNotKept(logger, e, "", 0);
+            if (outage.IsNews("trim"))
+            {
+                Log.NotTrimmed(logger, e);
+            }
         }
         finally
         {
@@ -130,13 +133,16 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         [LoggerMessage(123, LogLevel.Debug, "How stream {Stream} ended was not kept: the store did not take it. It is asked again.", EventName = "StreamEndNotKept")]
         public static partial void EndNotKept(ILogger logger, Exception exception, string stream);
 
-        [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed: the store did not take it.", EventName = "StreamNotResumable")]
+        [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed for now: the store did not take it. Others may not be, too.", EventName = "StreamNotResumable")]
         public static partial void NotResumable(ILogger logger, Exception exception, string stream);
+
+        [LoggerMessage(124, LogLevel.Warning, "The store did not drop old events of a session; it is asked again with the next ones.", EventName = "EventsNotTrimmed")]
+        public static partial void NotTrimmed(ILogger logger, Exception exception);
 
         [LoggerMessage(122, LogLevel.Error, "Stream {Stream} failed.", EventName = "StreamStepFailed")]
         public static partial void StepFailed(ILogger logger, Exception exception, string stream);
 
-        [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept: the store did not take it.", EventName = "EventNotKept")]
+        [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept: the store did not take it. Others may not be, too.", EventName = "EventNotKept")]
         public static partial void EventNotKept(ILogger logger, Exception exception, string stream, long sequence);
     }
 }

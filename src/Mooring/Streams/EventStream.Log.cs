@@ -33,9 +33,12 @@ internal sealed partial class EventStream
                         return null;
                     default:
                         // The replica that had this stream before wrote one more when it moved here. What it wrote comes first.
-                        if (!await CatchUpAsync())
+                        switch (await CatchUpAsync())
                         {
-                            throw;
+                            case null:
+                                return null;
+                            case false:
+                                throw;
                         }
 
                         continue;
@@ -61,8 +64,8 @@ internal sealed partial class EventStream
         }
     }
 
-    /// <returns>Whether there was anything.</returns>
-    private async ValueTask<bool> CatchUpAsync()
+    /// <returns>Whether there was anything; null when the store cannot be asked.</returns>
+    private async ValueTask<bool?> CatchUpAsync()
     {
         var before = _sequence;
         try
@@ -95,6 +98,7 @@ internal sealed partial class EventStream
         catch (StoreException)
         {
             // Looked for again soon.
+            return _sequence > before ? true : null;
         }
 
         return _sequence > before;

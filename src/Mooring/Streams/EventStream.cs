@@ -201,8 +201,15 @@ internal sealed partial class EventStream
                 await KeepAsync();
                 break;
             case SettleStep settle:
-                await KeepLateAsync();
-                settle.Done.TrySetResult();
+                try
+                {
+                    await KeepLateAsync();
+                }
+                finally
+                {
+                    settle.Done.TrySetResult();
+                }
+
                 break;
         }
     }

@@ -77,9 +77,8 @@ internal abstract class Link : IAsyncDisposable
     }
 
     /// <summary>Leaves it to another gateway process.</summary>
-    public virtual void StopListening()
-    {
-    }
+    /// <returns>Completes when nothing more of it can come.</returns>
+    public virtual Task StopListeningAsync() => Task.CompletedTask;
 
     /// <summary>Goes on with another session of the same server, which another gateway process has made.</summary>
     public virtual void Adopt(LinkRecord record)

@@ -37,10 +37,11 @@ public sealed class ReplicaListeningTests
         Assert.Equal("first", await DataAsync(pair, stream));
         Assert.Equal("second", await DataAsync(pair, stream));
         await client.ResultAsync("echo");
+        var link = pair.A.Session(client).Links.Open[0].SessionId!;
 
         await pair.StopBAsync();
 
-        var next = await pair.A.PassTimeAsync(pair.Upstream.GetAsync(), TimeSpan.FromSeconds(30), "the other listens");
+        var next = await pair.A.PassTimeAsync(OfSessionAsync(pair.Upstream, link), TimeSpan.FromSeconds(30), "the other listens");
         Assert.Equal("e 2", next.LastEventId);
         await next.SendAsync(Said("third"), id: "e 3");
         Assert.Equal("third", await DataAsync(pair, stream));

@@ -29,19 +29,26 @@ internal sealed partial class HttpLink
             }
 
             _listening = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
-            _ = ListenAsync(new Cursor { Id = after }, _listening.Token);
+            _relaying = ListenAsync(new Cursor { Id = after }, _listening.Token);
         }
     }
 
-    public override void StopListening()
+    public override async Task StopListeningAsync()
     {
         CancellationTokenSource? listening;
+        Task relaying;
         lock (_gate)
         {
             (listening, _listening) = (_listening, null);
+            relaying = _relaying;
         }
 
-        listening?.Cancel();
+        if (listening is not null)
+        {
+            await listening.CancelAsync();
+            await relaying;
+            listening.Dispose();
+        }
     }
 
     private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage response, string? session, CancellationToken cancel)
