@@ -83,6 +83,8 @@ internal sealed partial class Outbox
             {
                 _isTelling = false;
                 _isComing = false;
+                // Once more: what was asked meanwhile may have been answered from before.
+                _moves++;
                 _listensAs = _elsewhere is null ? told : null;
             }
         }

@@ -173,6 +173,10 @@ internal sealed class Session
         {
             Outbox.HeldBy(record.Listener);
         }
+        else
+        {
+            Doubt();
+        }
 
         Volatile.Write(ref _confirmed, _time.GetTimestamp());
     }

@@ -63,11 +63,7 @@ internal sealed partial class SessionLinks
 
         if (!services.Peers.IsShared)
         {
-            if (!_stopsListening)
-            {
-                link.Listen(Heard(link, _known));
-            }
-
+            link.Listen(Heard(link, _known));
             return;
         }
 
@@ -148,12 +144,18 @@ internal sealed partial class SessionLinks
     /// </summary>
     public Task StopListeningAsync()
     {
+        if (!services.Peers.IsShared)
+        {
+            // Nobody else goes on: better heard to the end.
+            return Task.CompletedTask;
+        }
+
         _stopsListening = true;
         return Task.WhenAll(All().Select(one => one.Link.StopListeningAsync()));
     }
 
     /// <summary>What was heard is in the log: whoever goes on with the session may listen from there.</summary>
-    public Task ReleaseAsync() => ReleaseAsync(All());
+    public Task ReleaseAsync() => services.Peers.IsShared ? ReleaseAsync(All()) : Task.CompletedTask;
 
     private List<(Slot Slot, Link Link)> All()
     {
