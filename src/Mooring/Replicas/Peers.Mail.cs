@@ -113,7 +113,7 @@ internal sealed partial class Peers
                 return;
             }
 
-            await PauseAsync(_mail.Task, _hears ? LookWhileHearing : LookWhileDeaf);
+            await PauseAsync(_hears ? LookWhileHearing : LookWhileDeaf, _mail.Task);
         }
     }
 

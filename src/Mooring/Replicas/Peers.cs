@@ -172,7 +172,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
                 Log.BeatFailed(logger, e);
             }
 
-            await PauseAsync(Task.CompletedTask, Beat);
+            await PauseAsync(Beat);
         }
     }
 
@@ -237,10 +237,11 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         _changed.ForEach(hear => hear());
     }
 
-    private async Task PauseAsync(Task orSooner, TimeSpan pause)
+    private async Task PauseAsync(TimeSpan pause, Task? orSooner = null)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        await Task.WhenAny(orSooner, Task.Delay(pause, time, over.Token));
+        var delay = Task.Delay(pause, time, over.Token);
+        await Task.WhenAny(delay, orSooner ?? delay);
         await over.CancelAsync();
     }
 
