@@ -9,9 +9,16 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 {
     private readonly MemoryStore _inner = new(time);
     private volatile TaskCompletionSource? _held;
+    private volatile Since? _away;
 
     /// <summary>Whether everything fails.</summary>
-    public bool IsAway { get; set; }
+    public bool IsAway
+    {
+        get => _away is not null;
+        set => _away = value ? _away ?? new Since(time.GetUtcNow()) : null;
+    }
+
+    public DateTimeOffset? AwaySince => _away?.Time;
 
     /// <summary>Whether writes are committed, and then said to have failed: the connection broke before the answer.</summary>
     public bool LosesAnswers { get; set; }
@@ -61,6 +68,8 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     public Task TouchSessionsAsync(IReadOnlyList<(string SessionId, DateTimeOffset Seen)> sessions) => Up(() => _inner.TouchSessionsAsync(sessions));
 
     public Task DeleteSessionAsync(string sessionId) => Up(() => _inner.DeleteSessionAsync(sessionId));
+
+    public Task<bool> DeleteIdleSessionAsync(string sessionId, DateTimeOffset before) => Up(() => _inner.DeleteIdleSessionAsync(sessionId, before));
 
     public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
         Up(() => _inner.FindIdleSessionsAsync(before, limit, cancel));
@@ -171,6 +180,8 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     }
 
     private static StoreException Failure() => new("scripted failure");
+
+    private sealed record Since(DateTimeOffset Time);
 
     private sealed class FaultyReplicas(FaultyStore store, IReplicaStore inner) : IReplicaStore
     {

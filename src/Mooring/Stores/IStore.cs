@@ -16,6 +16,9 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Whether opening it depends on another machine: then the gateway listens first and opens it in the background (invariant 3).</summary>
     bool IsRemote => false;
 
+    /// <summary>Since when it is away, or does not take what is written: for people to see. Null while it works, and for a store that cannot fail.</summary>
+    DateTimeOffset? AwaySince => null;
+
     /// <summary>Opens the store and brings its schema up to date. May be tried again after a <see cref="StoreException"/> where the store is remote.</summary>
     Task OpenAsync(CancellationToken cancel);
 
@@ -41,6 +44,10 @@ internal interface IStore : IAsyncDisposable
 
     /// <summary>Removes the session with its links, streams and events. Removing an unknown one is fine.</summary>
     Task DeleteSessionAsync(string sessionId);
+
+    /// <summary>As <see cref="DeleteSessionAsync"/>, provided that it was not seen since <paramref name="before"/>; compared where it is removed, so that a touch counts to the last moment.</summary>
+    /// <returns>Whether it is gone, or was not there; false: it was seen since.</returns>
+    Task<bool> DeleteIdleSessionAsync(string sessionId, DateTimeOffset before);
 
     /// <summary>Ids of sessions not seen since <paramref name="before"/>, at most <paramref name="limit"/>.</summary>
     Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel);

@@ -7,6 +7,8 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
 {
     public bool IsRemote => inner.IsRemote;
 
+    public DateTimeOffset? AwaySince => inner.AwaySince;
+
     public Task OpenAsync(CancellationToken cancel) =>
         ObserveAsync("open", Now, inner.OpenAsync(cancel));
 
@@ -27,6 +29,9 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
 
     public Task DeleteSessionAsync(string sessionId) =>
         ObserveAsync("delete_session", Now, inner.DeleteSessionAsync(sessionId));
+
+    public Task<bool> DeleteIdleSessionAsync(string sessionId, DateTimeOffset before) =>
+        ObserveAsync("delete_idle_session", Now, inner.DeleteIdleSessionAsync(sessionId, before));
 
     public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
         ObserveAsync("find_idle_sessions", Now, inner.FindIdleSessionsAsync(before, limit, cancel));

@@ -93,12 +93,14 @@ public sealed class SqliteWriterTests : IAsyncDisposable
         Assert.InRange(stored, 1, 20);
         Assert.Contains(_fixture.Options.DatabasePath, full.Message, StringComparison.Ordinal);
         Assert.Contains("full (SQLite error 13)", full.Message, StringComparison.Ordinal);
+        Assert.NotNull(store.AwaySince);
         Assert.Equal(stored, (await store.ReadEventsAsync("session", "stream", 0, 100, Cancel)).Count);
         await Assert.ThrowsAsync<StoreException>(() => store.AppendEventAsync(Event(stored + 1, body: body)));
 
         await store.TrimEventsAsync("session", 1, long.MaxValue);
         await store.AppendEventAsync(Event(stored + 1, body: body), StreamState.Finished);
 
+        Assert.Null(store.AwaySince);
         Assert.Equal(
             [stored, stored + 1],
             (await store.ReadEventsAsync("session", "stream", 0, 100, Cancel)).Select(known => (int)known.Sequence));

@@ -240,6 +240,61 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task DeleteIdleSession_SeenSince_ChangesNothing()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        await _store.OpenStreamAsync(Call(), Event(1));
+        var seen = FakeClock.Start + TimeSpan.FromMinutes(1);
+        await _store.TouchSessionsAsync([("session", seen)]);
+
+        Assert.False(await _store.DeleteIdleSessionAsync("session", seen));
+
+        Assert.NotNull(await _store.FindSessionAsync("session", Cancel));
+        Assert.Single(await _store.FindLinksAsync("session", Cancel));
+        Assert.Equal([1], await SequencesAsync("stream"));
+    }
+
+    [Fact]
+    public async Task DeleteIdleSession_NotSeenSince_TakesAllOfItsOwnAndNothingElse()
+    {
+        foreach (var id in new[] { "gone", "stays" })
+        {
+            await _store.SaveSessionAsync(Session(id));
+            await _store.SaveLinkAsync(Link(id));
+            await _store.OpenStreamAsync(Call("stream", id), Event(1, "stream", id));
+        }
+
+        Assert.True(await _store.DeleteIdleSessionAsync("gone", FakeClock.Start.AddTicks(1)));
+        Assert.True(await _store.DeleteIdleSessionAsync("gone", FakeClock.Start.AddTicks(1)));
+
+        Assert.Null(await _store.FindSessionAsync("gone", Cancel));
+        await _store.SaveSessionAsync(Session("gone"));
+        Assert.Empty(await _store.FindLinksAsync("gone", Cancel));
+        Assert.Empty(await _store.ReadEventsAsync("gone", "stream", 0, 10, Cancel));
+        Assert.Null(await _store.FindStreamAsync("gone", "stream", Cancel));
+        Assert.Single(await _store.FindLinksAsync("stays", Cancel));
+        Assert.Equal([1], await SequencesAsync("stream", "stays"));
+    }
+
+    [Fact]
+    public async Task DeleteIdleSession_ManyTouchesMeanwhile_EitherIsGoneOrWasTouched()
+    {
+        var ids = Enumerable.Range(0, 50).Select(i => $"s{i}").ToList();
+        await Task.WhenAll(ids.Select(id => _store.SaveSessionAsync(Session(id))));
+        var later = FakeClock.Start + TimeSpan.FromMinutes(1);
+
+        var deleting = ids.Select(id => _store.DeleteIdleSessionAsync(id, later)).ToList();
+        await _store.TouchSessionsAsync([.. ids.Select(id => (id, later))]);
+        var gone = await Task.WhenAll(deleting);
+
+        for (var i = 0; i < ids.Count; i++)
+        {
+            Assert.Equal(gone[i], await _store.FindSessionAsync(ids[i], Cancel) is null);
+        }
+    }
+
+    [Fact]
     public async Task Writes_SessionIsGone_LeaveNothingBehind()
     {
         await _store.SaveSessionAsync(Session());

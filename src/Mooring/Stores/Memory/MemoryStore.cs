@@ -89,6 +89,20 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
         return Task.CompletedTask;
     }
 
+    public Task<bool> DeleteIdleSessionAsync(string sessionId, DateTimeOffset before)
+    {
+        lock (_gate)
+        {
+            if (_sessions.TryGetValue(sessionId, out var session) && session.Record.LastSeen >= before)
+            {
+                return Task.FromResult(false);
+            }
+
+            _sessions.Remove(sessionId);
+            return Task.FromResult(true);
+        }
+    }
+
     public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel)
     {
         lock (_gate)

@@ -8,10 +8,15 @@ namespace Mooring.Stores.Postgres;
 /// </summary>
 internal static class PostgresBatch
 {
-    public static async Task RunAsync(NpgsqlConnection connection, IReadOnlyList<PostgresWrite> writes, CancellationToken cancel)
+    /// <param name="connection">Whose the transaction is.</param>
+    /// <param name="writes">What is committed together.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <param name="seconds">How long it may take; null: as long as any command.</param>
+    public static async Task RunAsync(NpgsqlConnection connection, IReadOnlyList<PostgresWrite> writes, CancellationToken cancel, int? seconds = null)
     {
         var groups = Group(writes);
         await using var batch = new NpgsqlBatch(connection);
+        batch.Timeout = seconds ?? batch.Timeout;
         foreach (var (statement, members) in groups)
         {
             foreach (var sql in statement.Sql)

@@ -5,7 +5,8 @@ namespace Mooring.Stores.Postgres;
 
 /// <summary>
 /// The way to the database: a bounded pool, and the knowledge whether it answers. Made and disposed by <see cref="PostgresStore"/>.
-/// While the database is known to be away every use fails at once, and one loop alone tries to reach it.
+/// While the database is known to be away every use fails at once, and one loop alone tries to reach it. It is away when a connection cannot be
+/// had or breaks again and again; what only takes too long fails alone, unless another connection gets no answer either.
 /// </summary>
 /// <remarks>
 /// Each use is one implicit transaction: a single command, or a batch sent with one Sync. Nothing is left in the server's session
@@ -23,8 +24,10 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
     private readonly SemaphoreSlim _free;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
+    private readonly string _apart;
     private Task _probing = Task.CompletedTask;
-    private volatile string? _away;
+    private Task<Exception?>? _checking;
+    private volatile Absence? _away;
     private bool _open;
     private bool _disposed;
 
@@ -36,13 +39,17 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
         // The lanes' connections are theirs, so that reads never keep writes waiting for one.
         _free = new SemaphoreSlim(Math.Max(1, options.MaxConnections - options.Lanes));
         Name = NameOf(settings);
-        _away = $"{Name} was not reached yet.";
+        _apart = options.CheckSettings().ConnectionString;
+        _away = new Absence($"{Name} was not reached yet.", time.GetUtcNow());
     }
 
     /// <summary>Where and what, for messages.</summary>
     public string Name { get; }
 
     public bool IsAway => _away is not null;
+
+    /// <summary>Since when it is away; null while it is there.</summary>
+    public DateTimeOffset? AwaySince => _away?.Since;
 
     /// <summary>Connects, and brings the schema up to date. One try.</summary>
     public async Task OpenAsync(CancellationToken cancel)
@@ -61,12 +68,12 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
         }
         catch (StoreException e)
         {
-            _away = e.Message;
+            StayAway(e.Message);
             throw;
         }
         catch (Exception e) when (PostgresFailure.IsOurs(e))
         {
-            throw new StoreException(_away = Unreachable(e), e);
+            throw new StoreException(StayAway(Unreachable(e)), e);
         }
 
         Volatile.Write(ref _open, true);
@@ -117,7 +124,8 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
             }
             catch (Exception e) when (PostgresFailure.IsTimeout(e))
             {
-                throw MarkAway(e);
+                // Its connection may hang, or a lock in its way be held; only another connection can tell whether the database is there.
+                throw await CheckAsync() is { } absence ? MarkAway(absence) : new StoreException($"{Name} failed: {PostgresFailure.Describe(e)}", e);
             }
             catch (NpgsqlException e) when (!PostgresFailure.IsConflict(e) || attempt == Tries)
             {
@@ -133,9 +141,9 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
     public void ThrowIfAway()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_away is { } reason)
+        if (_away is { } absence)
         {
-            throw new StoreException(reason);
+            throw new StoreException(absence.Reason);
         }
     }
 
@@ -149,12 +157,14 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
         _disposed = true;
         await _stop.CancelAsync();
         Task probing;
+        Task? checking;
         lock (_gate)
         {
-            probing = _probing;
+            (probing, checking) = (_probing, _checking);
         }
 
         await probing;
+        await (checking ?? Task.CompletedTask);
         await _source.DisposeAsync();
         _stop.Dispose();
         _free.Dispose();
@@ -202,13 +212,49 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
         {
             if (!_disposed && _away is null)
             {
-                _away = reason;
+                _away = new Absence(reason, _time.GetUtcNow());
                 Log.Away(_logger, reason);
                 _probing = ProbeAsync(reason);
             }
         }
 
         return new StoreException(reason, failure);
+    }
+
+    /// <summary>Asks the database whether it is there, on a connection of its own; one question for all that want to know.</summary>
+    /// <returns>Null, or why it is not.</returns>
+    private Task<Exception?> CheckAsync()
+    {
+        lock (_gate)
+        {
+            return _checking is { IsCompleted: false } running ? running : _checking = AskAsync();
+        }
+    }
+
+    private async Task<Exception?> AskAsync()
+    {
+        try
+        {
+            // Not from the pool: what is in there may be as stuck as the one that raised the question.
+            await using var connection = new NpgsqlConnection(_apart);
+            await connection.OpenAsync(_stop.Token);
+            await using var question = new NpgsqlCommand("select 1", connection);
+            await question.ExecuteScalarAsync(_stop.Token);
+            return null;
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.TooManyConnections)
+        {
+            // There, and answering; just not to one more.
+            return null;
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+        catch (Exception e) when (PostgresFailure.IsOurs(e))
+        {
+            return e;
+        }
     }
 
     /// <summary>Alone tries to reach a database that is away, so that it is not greeted by thousands when it comes back.</summary>
@@ -227,17 +273,18 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
                 await question.ExecuteScalarAsync(_stop.Token);
                 break;
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
                 return;
             }
-            catch (Exception e) when (PostgresFailure.IsOurs(e))
+            catch (Exception e)
             {
+                // Whatever it is: nobody else tries, so this must not end.
                 _source.Clear();
-                _away = Unreachable(e);
-                if (_away != said)
+                var reason = StayAway(Unreachable(e));
+                if (reason != said)
                 {
-                    said = _away;
+                    said = reason;
                     Log.Away(_logger, said);
                 }
             }
@@ -247,5 +294,14 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
         _away = null;
     }
 
+    /// <summary>Away since before, whatever the reason is now.</summary>
+    private string StayAway(string reason)
+    {
+        _away = new Absence(reason, _away?.Since ?? _time.GetUtcNow());
+        return reason;
+    }
+
     private string Unreachable(Exception failure) => $"{Name} cannot be reached: {PostgresFailure.Describe(failure)}";
+
+    private sealed record Absence(string Reason, DateTimeOffset Since);
 }

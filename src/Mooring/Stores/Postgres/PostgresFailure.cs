@@ -1,4 +1,6 @@
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
 using Npgsql;
 
 namespace Mooring.Stores.Postgres;
@@ -28,7 +30,10 @@ internal static class PostgresFailure
         failure is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };
 
     /// <summary>Whether trying to connect, or to use the connection, failed for a reason that concerns the database as a whole.</summary>
-    public static bool IsOurs(Exception failure) => failure is NpgsqlException or IOException or SocketException or TimeoutException;
+    public static bool IsOurs(Exception failure) =>
+        failure is NpgsqlException or IOException or SocketException or TimeoutException
+            // Certificates: somebody mends them without knowing of us.
+            or AuthenticationException or CryptographicException or UnauthorizedAccessException;
 
     /// <summary>In words, with what to do about it where that is known. Holds no part of the connection's text.</summary>
     public static string Describe(Exception failure) => failure switch

@@ -11,11 +11,14 @@ namespace Mooring.Stores.Postgres;
 /// <code>
 /// wait ─▶ take what waits (256 operations, 4 MB) ─▶ one round trip, one transaction ─▶ complete all
 ///            ├─ connection lost ─▶ the same again: what was perhaps committed is known by its keys
-///            └─ a statement fails ─▶ rolled back ─▶ each again in a transaction of its own: only the guilty fail
+///            └─ a statement fails, or takes too long ─▶ rolled back ─▶ each again in a transaction of its own: only the guilty fail
 /// </code>
 /// </remarks>
 internal sealed class PostgresLane
 {
+    /// <summary>Sessions whose writes may each take too long after a batch did; the rest of it is given up then, so that the lane is free again soon.</summary>
+    private const int MostSlow = 4;
+
     private readonly PostgresDatabase _database;
     private readonly PostgresStoreOptions _options;
     private readonly Channel<PostgresWrite> _queue;
@@ -63,7 +66,11 @@ internal sealed class PostgresLane
         while (await _queue.Reader.WaitToReadAsync())
         {
             Take();
-            await RunAsync(_batch, fallBack: _batch.Count > 1);
+            if (await TryAsync(_batch, seconds: null) is { } failure)
+            {
+                await FailOrSplitAsync(failure);
+            }
+
             _batch.Clear(); // an idle lane holds no bodies
         }
     }
@@ -80,7 +87,8 @@ internal sealed class PostgresLane
         }
     }
 
-    private async Task RunAsync(IReadOnlyList<PostgresWrite> writes, bool fallBack)
+    /// <returns>Null when all are committed and completed; else why none is.</returns>
+    private async Task<Exception?> TryAsync(IReadOnlyList<PostgresWrite> writes, int? seconds)
     {
         try
         {
@@ -92,33 +100,56 @@ internal sealed class PostgresLane
                         write.MayBeDone |= again;
                     }
 
-                    await PostgresBatch.RunAsync(connection, writes, cancel);
+                    await PostgresBatch.RunAsync(connection, writes, cancel, seconds);
                     return true;
                 },
                 CancellationToken.None);
         }
-        catch (Exception failure) when (fallBack && failure is not StoreException { InnerException: not PostgresException } and not ObjectDisposedException && !_database.IsAway)
-        {
-            foreach (var write in writes)
-            {
-                await RunAsync([write], fallBack: false);
-            }
-
-            return;
-        }
         catch (Exception failure)
         {
-            foreach (var write in writes)
-            {
-                write.Fail(failure);
-            }
-
-            return;
+            return failure;
         }
 
         foreach (var write in writes)
         {
             write.Complete();
         }
+
+        return null;
     }
+
+    private async Task FailOrSplitAsync(Exception failure)
+    {
+        var isSlow = IsSlow(failure);
+        if (_batch.Count == 1 || _database.IsAway || !(isSlow || IsOfAStatement(failure)))
+        {
+            _batch.ForEach(write => write.Fail(failure));
+            return;
+        }
+
+        // What stands behind a slow write of the same session would wait for the same lock.
+        var slow = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var write in _batch)
+        {
+            // A server that was not heard of in time may have committed all the same.
+            write.MayBeDone |= isSlow;
+            if (slow.Count >= MostSlow || (write.Key is { } key && slow.Contains(key)))
+            {
+                write.Fail(failure);
+            }
+            else if (await TryAsync([write], isSlow ? _options.AloneSeconds : null) is { } own)
+            {
+                write.Fail(own);
+                if (isSlow && IsSlow(own))
+                {
+                    slow.Add(write.Key ?? "");
+                }
+            }
+        }
+    }
+
+    private static bool IsSlow(Exception failure) => failure is StoreException { InnerException: { } inner } && PostgresFailure.IsTimeout(inner);
+
+    /// <summary>Whether another statement, on the same database, may do better.</summary>
+    private static bool IsOfAStatement(Exception failure) => failure is StoreException { InnerException: PostgresException } or not (StoreException or ObjectDisposedException);
 }

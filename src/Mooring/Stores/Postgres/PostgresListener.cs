@@ -53,8 +53,9 @@ internal sealed partial class PostgresListener(
             {
                 return;
             }
-            catch (Exception e) when (PostgresFailure.IsOurs(e))
+            catch (Exception e)
             {
+                // Whatever it is: with nobody listening every wake-up is late, so this must not end.
                 if (hears)
                 {
                     listener.Lost();

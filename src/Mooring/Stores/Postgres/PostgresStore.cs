@@ -26,6 +26,8 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore
 
     public bool IsRemote => true;
 
+    public DateTimeOffset? AwaySince => _database.AwaySince;
+
     /// <summary>The way to the database, for the signals that go beside the store's own transactions.</summary>
     public PostgresDatabase Database => _database;
 
@@ -47,6 +49,8 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore
         sessions.GroupBy(seen => LaneOf(seen.SessionId)).SelectMany(group => group.Chunk(RowsPerOperation).Select(chunk => Add(group.Key, SessionRows.Touch, key: null, chunk))));
 
     public Task DeleteSessionAsync(string sessionId) => Write(SessionRows.Delete, sessionId, sessionId);
+
+    public Task<bool> DeleteIdleSessionAsync(string sessionId, DateTimeOffset before) => Write(SessionRows.DeleteIdle, sessionId, (sessionId, before));
 
     public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
         ManyAsync(SessionRows.FindIdleSql, to => to.Time(before).Number(limit), row => row.Text(0), cancel);

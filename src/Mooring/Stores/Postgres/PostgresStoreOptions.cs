@@ -31,7 +31,7 @@ internal sealed record PostgresStoreOptions
     /// <value>Default 5 s.</value>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a command may take before the database counts as away.</summary>
+    /// <summary>How long a command may take before it fails, and the database is asked on another connection whether it is there.</summary>
     /// <value>Default 10 s.</value>
     public TimeSpan CommandTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
@@ -54,6 +54,19 @@ internal sealed record PostgresStoreOptions
         settings.Pooling = true;
         settings.MinPoolSize = 0;
         settings.MaxPoolSize = MaxConnections;
+        return settings;
+    }
+
+    /// <summary>How long each of several writes may take, in seconds, after they took too long together.</summary>
+    public int AloneSeconds => Seconds(CommandTimeout / 4);
+
+    /// <summary>What a connection beside the pool connects with, to ask whether the database is there: that takes no longer than connecting may.</summary>
+    public NpgsqlConnectionStringBuilder CheckSettings()
+    {
+        var settings = Common(Connection);
+        settings.ApplicationName = (settings.ApplicationName ?? "mooring") + "-check";
+        settings.CommandTimeout = Seconds(ConnectTimeout);
+        settings.Pooling = false;
         return settings;
     }
 

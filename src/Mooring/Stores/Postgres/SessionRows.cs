@@ -95,6 +95,26 @@ internal static class SessionRows
         Parameters = static (to, all) => to.Text(all[0]),
     };
 
+    /// <summary>As <see cref="Delete"/>. A touch that is under way is waited for, and counts; one that comes later finds no row.</summary>
+    public static readonly PostgresStatement<(string SessionId, DateTimeOffset Before), bool> DeleteIdle = new()
+    {
+        Sql =
+        [
+            """
+            with own as (select n from mooring.sessions where id = $1 and last_seen < $2 for update)
+            delete from mooring.links where session in (select n from own)
+            """,
+            "delete from mooring.events where session = (select n from mooring.sessions where id = $1 and last_seen < $2)",
+            "delete from mooring.streams where session = (select n from mooring.sessions where id = $1 and last_seen < $2)",
+            "delete from mooring.links where session = (select n from mooring.sessions where id = $1 and last_seen < $2)",
+            "delete from mooring.sessions where id = $1 and last_seen < $2",
+            "select not exists (select from mooring.sessions where id = $1 and last_seen >= $2)",
+        ],
+        HasRows = true,
+        Parameters = static (to, all) => to.Text(all[0].SessionId).Time(all[0].Before),
+        Result = static row => row.GetBoolean(0),
+    };
+
     public static readonly PostgresStatement<LinkRecord, bool> SaveLink = new()
     {
         Sql =

@@ -123,6 +123,21 @@ internal static class SessionRows
         return true;
     }
 
+    /// <summary>Nothing is written between the question and the answer: there is one writer.</summary>
+    public static bool DeleteIdle(SqliteDatabase database, (string Id, DateTimeOffset Before) session)
+    {
+        using (var seen = database.Use("select 1 from sessions where id = ? and last_seen >= ?"))
+        {
+            if (seen.Bind(session.Id).Bind(session.Before).Step())
+            {
+                return false;
+            }
+        }
+
+        Delete(database, session.Id);
+        return true;
+    }
+
     public static IReadOnlyList<string> FindIdle(SqliteDatabase database, (DateTimeOffset Before, int Limit) arguments)
     {
         using var find = database.Use(FindIdleSql);

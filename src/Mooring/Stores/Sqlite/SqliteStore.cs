@@ -20,6 +20,8 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
     private bool _open;
     private bool _disposed;
 
+    public DateTimeOffset? AwaySince => _writer.FailingSince;
+
     public async Task OpenAsync(CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
@@ -68,6 +70,8 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
         Task.WhenAll(sessions.Chunk(RowsPerOperation).Select(chunk => Write(SessionRows.Touch, chunk)));
 
     public Task DeleteSessionAsync(string sessionId) => Write(SessionRows.Delete, sessionId);
+
+    public Task<bool> DeleteIdleSessionAsync(string sessionId, DateTimeOffset before) => Write(SessionRows.DeleteIdle, (sessionId, before));
 
     public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
         Read(SessionRows.FindIdle, (before, limit), cancel);

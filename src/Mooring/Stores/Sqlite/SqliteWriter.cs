@@ -23,7 +23,10 @@ internal sealed partial class SqliteWriter(SqliteStoreOptions options, TimeProvi
     private readonly List<SqliteOperation> _batch = new(options.BatchOperations);
     private SqliteDatabase? _database;
     private long? _foldFailed;
-    private bool _failing;
+    private long _failingSince;
+
+    /// <summary>Since when writing fails; null while it works.</summary>
+    public DateTimeOffset? FailingSince => Volatile.Read(ref _failingSince) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     /// <summary>Opens the file and brings its schema up to date, on the writer's own thread.</summary>
     public Task StartAsync()
@@ -187,9 +190,9 @@ internal sealed partial class SqliteWriter(SqliteStoreOptions options, TimeProvi
 
     private void Fail(SqliteOperation operation, Exception failure)
     {
-        if (failure is StoreException && !_failing)
+        if (failure is StoreException && _failingSince == 0)
         {
-            _failing = true;
+            Volatile.Write(ref _failingSince, time.GetUtcNow().UtcTicks);
             Log.WritesFail(logger, failure.Message);
         }
 
@@ -254,9 +257,9 @@ internal sealed partial class SqliteWriter(SqliteStoreOptions options, TimeProvi
 
     private void NoteSuccess()
     {
-        if (_failing)
+        if (_failingSince != 0)
         {
-            _failing = false;
+            Volatile.Write(ref _failingSince, 0);
             Log.WritesSucceedAgain(logger, options.DatabasePath);
         }
     }

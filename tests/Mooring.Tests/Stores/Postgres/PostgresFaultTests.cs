@@ -30,6 +30,7 @@ public sealed class PostgresFaultTests(SharedCluster shared)
 
         // Known to be away: nobody tries to connect for a caller any more.
         Assert.True(store.Database.IsAway);
+        Assert.Equal(fixture.Clock.GetUtcNow(), store.AwaySince);
         Assert.True(store.SaveSessionAsync(Session()).IsFaulted);
         Assert.True(store.CountSessionsAsync(Cancel).IsFaulted);
 
@@ -38,6 +39,7 @@ public sealed class PostgresFaultTests(SharedCluster shared)
         await store.AppendEventAsync(Event(2), StreamState.Finished);
 
         Assert.Equal([1, 2], (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(e => e.Sequence));
+        Assert.Null(store.AwaySince);
         Assert.Single(fixture.Log.Lines, line => line.StartsWith("Information StoreBack", StringComparison.Ordinal));
         Assert.Contains(fixture.Log.Lines, line => line.StartsWith("Error StoreAway", StringComparison.Ordinal));
     }
@@ -196,10 +198,71 @@ public sealed class PostgresFaultTests(SharedCluster shared)
         }
 
         var failure = await Assert.ThrowsAsync<StoreException>(() => store.SaveSessionAsync(Session()));
-        Assert.Contains("cannot be reached", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("failed: no answer in time", failure.Message, StringComparison.Ordinal);
+        Assert.False(store.Database.IsAway);
         await transaction.RollbackAsync(Cancel);
-        await fixture.UntilBackAsync(store);
         await store.SaveSessionAsync(Session());
+        Assert.DoesNotContain(fixture.Log.Lines, line => line.StartsWith("Error StoreAway", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Write_WaitsForARowThatAnotherHolds_FailsAloneAndTheOthersAreDone()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync(fixture.Options with { CommandTimeout = TimeSpan.FromSeconds(1), MaxConnections = 2 });
+        await store.SaveSessionAsync(Session("held"));
+        await store.SaveSessionAsync(Session("free"));
+        await store.OpenStreamAsync(Call("stream", "free"), null);
+        await using var locker = new Npgsql.NpgsqlConnection(fixture.Options.Connection);
+        await locker.OpenAsync(Cancel);
+        var transaction = await locker.BeginTransactionAsync(Cancel);
+        await using (var hold = new Npgsql.NpgsqlCommand("select n from mooring.sessions where id = 'held' for update", locker, transaction))
+        {
+            await hold.ExecuteNonQueryAsync(Cancel);
+        }
+
+        // There is one lane: the first write goes alone, and the others wait behind it for a transaction of their own.
+        var held = new List<Task> { store.SetListenerAsync("held", new("a", "g1")) };
+        List<Task> free = [];
+        for (var i = 1; i <= 10; i++)
+        {
+            held.Add(store.SetListenerAsync("held", new("a", $"g{i + 1}")));
+            free.Add(store.AppendEventAsync(Event(i, "stream", "free")));
+            free.Add(store.SaveSessionAsync(Session($"new{i}")));
+        }
+
+        Assert.Equal(2, await store.CountSessionsAsync(Cancel));
+        await Task.WhenAll(free);
+        foreach (var write in held)
+        {
+            await Assert.ThrowsAsync<StoreException>(() => write);
+        }
+
+        Assert.False(store.Database.IsAway);
+        Assert.DoesNotContain(fixture.Log.Lines, line => line.StartsWith("Error StoreAway", StringComparison.Ordinal));
+        Assert.Equal(Enumerable.Range(1, 10).Select(i => (long)i), (await store.ReadEventsAsync("free", "stream", 0, 100, Cancel)).Select(e => e.Sequence));
+        await transaction.RollbackAsync(Cancel);
+        await store.SetListenerAsync("held", new("b", "g1"));
+        Assert.Equal(new SessionListener("b", "g1"), (await store.FindSessionAsync("held", Cancel))!.Listener);
+    }
+
+    [Fact]
+    public async Task DeleteIdleSession_IsBeingTouchedElsewhere_WaitsAndKeepsIt()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await store.SaveLinkAsync(Link());
+        var before = FakeClock.Start + TimeSpan.FromMinutes(1);
+        var gone = true;
+
+        await fixture.BesideAsync(
+            $"update mooring.sessions set last_seen = {before.UtcTicks}",
+            async () => gone = await store.DeleteIdleSessionAsync("session", before));
+
+        Assert.False(gone);
+        Assert.NotNull(await store.FindSessionAsync("session", Cancel));
+        Assert.Single(await store.FindLinksAsync("session", Cancel));
     }
 
     [Fact]
@@ -365,7 +428,7 @@ public sealed class PostgresFaultTests(SharedCluster shared)
             async (connection, cancel) =>
             {
                 await using var ask = new Npgsql.NpgsqlCommand(
-                    "select (select count(*) from pg_prepared_statements) + (select count(*) from pg_locks where locktype = 'advisory') + (select count(*) from pg_settings where source = 'session')",
+                    "select (select count(*) from pg_prepared_statements) + (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())) + (select count(*) from pg_settings where source = 'session')",
                     connection);
                 return await ask.ExecuteScalarAsync(cancel);
             },

@@ -35,6 +35,28 @@ public sealed class PostgresSignalsTests(SharedCluster shared) : SignalContractT
     }
 
     [Fact]
+    public async Task Listen_ListenerFails_IsListenedToAgain()
+    {
+        var caughtUp = 0;
+        var heard = new TaskCompletionSource();
+        var failing = new SignalListener(
+            (_, _) => heard.TrySetResult(),
+            () =>
+            {
+                if (Interlocked.Increment(ref caughtUp) == 1)
+                {
+                    throw new InvalidOperationException("scripted failure");
+                }
+            },
+            () => { });
+        await using var listening = Signals.Listen("a", failing);
+
+        await _fixture.UntilAsync(() => Task.FromResult(Volatile.Read(ref caughtUp) > 1), "it listened again");
+        await Signals.PublishAsync("a", "mail", "1");
+        await Limit.Of(heard.Task, "the signal");
+    }
+
+    [Fact]
     public async Task Listen_PeerVanishesWithoutAWord_SaysLostAndHearsAgain()
     {
         await using var road = new Road(_fixture.Cluster.Port);
