@@ -26,6 +26,7 @@ internal sealed class Session
     private int _doubts;
     private int _settledDoubts;
     private int _connections;
+    private int _expiring;
     private ConcurrentDictionary<string, string>? _seenLinks;
 
     public Session(SessionRecord record, SessionServices services)
@@ -100,26 +101,40 @@ internal sealed class Session
 
     public void Seen() => Volatile.Write(ref _lastSeen, _time.GetTimestamp());
 
-    public TimeSpan IdleFor(long now) => Connections > 0 ? TimeSpan.Zero : _time.GetElapsedTime(Volatile.Read(ref _lastSeen), now);
+    public TimeSpan IdleFor(long now) => IsInUse ? TimeSpan.Zero : _time.GetElapsedTime(Volatile.Read(ref _lastSeen), now);
+
+    /// <summary>A client that lost its connection comes back for the answer.</summary>
+    private bool IsInUse => Connections > 0 || HasCalls;
 
     /// <summary>How long ago it was last seen, if that is news since this was last asked.</summary>
     public TimeSpan? TakeSeen(long now)
     {
-        if (Connections > 0)
+        if (IsInUse)
         {
-            _savedSeen = now;
-            return TimeSpan.Zero;
+            // As if it were used just now, so that the time counts from its last use and not from the last time this was asked.
+            Volatile.Write(ref _lastSeen, now);
         }
 
         var seen = Volatile.Read(ref _lastSeen);
-        if (seen <= _savedSeen)
+        if (seen <= Volatile.Read(ref _savedSeen))
         {
             return null;
         }
 
-        _savedSeen = seen;
+        Volatile.Write(ref _savedSeen, seen);
         return _time.GetElapsedTime(seen, now);
     }
+
+    /// <summary>The store did not take what <see cref="TakeSeen"/> gave: it is news once more.</summary>
+    public void SeenNotSaved() => Volatile.Write(ref _savedSeen, long.MinValue);
+
+    /// <summary>Whether the store knows when it was last seen.</summary>
+    public bool IsSeenSaved => Volatile.Read(ref _lastSeen) <= Volatile.Read(ref _savedSeen);
+
+    /// <summary>Whether its end is to be seen to: by one at a time, however long the store takes.</summary>
+    public bool TryBeginExpiring() => Interlocked.Exchange(ref _expiring, 1) == 0;
+
+    public void EndExpiring() => Volatile.Write(ref _expiring, 0);
 
     public void Connected() => Interlocked.Increment(ref _connections);
 

@@ -196,7 +196,7 @@ internal sealed partial class SessionLinks
             }
             catch (StoreException e)
             {
-                Log.LinksNotRead(services.Logger, e);
+                Log.LinksNotRead(services.Logger, e.Message);
             }
         }
 
@@ -250,7 +250,7 @@ internal sealed partial class SessionLinks
         }
         catch (StoreException e)
         {
-            Log.LinksNotRead(services.Logger, e);
+            Log.LinksNotRead(services.Logger, e.Message);
         }
     }
 }

@@ -331,7 +331,10 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         catch (StoreException e)
         {
             // After a restart the server gets a new session instead; that is all that is lost.
-            Log.LinkNotKept(services.Logger, e, link.Upstream.Name);
+            if (services.Outage.IsNews("link"))
+            {
+                Log.LinkNotKept(services.Logger, link.Upstream.Name, e.Message);
+            }
         }
     }
 
@@ -358,11 +361,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     private static partial class Log
     {
-        [LoggerMessage(500, LogLevel.Warning, "The link to server {Server} was not kept in the store.", EventName = "LinkNotKept")]
-        public static partial void LinkNotKept(ILogger logger, Exception exception, string server);
+        [LoggerMessage(500, LogLevel.Warning, "The link to server {Server} was not kept in the store; others may not be, too: {Reason}", EventName = "LinkNotKept")]
+        public static partial void LinkNotKept(ILogger logger, string server, string reason);
 
-        [LoggerMessage(504, LogLevel.Warning, "The links that another replica kept were not read.", EventName = "LinksNotRead")]
-        public static partial void LinksNotRead(ILogger logger, Exception exception);
+        [LoggerMessage(504, LogLevel.Warning, "The links that another replica kept were not read: {Reason}", EventName = "LinksNotRead")]
+        public static partial void LinksNotRead(ILogger logger, string reason);
 
         [LoggerMessage(502, LogLevel.Warning, "Server {Server} asks the client too much at once; the request was refused.", EventName = "TooManyQuestions")]
         public static partial void TooManyQuestions(ILogger logger, string server);

@@ -11,13 +11,20 @@ namespace Mooring.Sessions;
 internal sealed partial class SessionSweeper(SessionTable table, SessionServices services, CallRunner runner) : IHeartbeatHandler
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan TouchEvery = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// Sweeps in a row after which the store has heard from every replica that is there: another may find it back some seconds later than this one,
+    /// which can be after this one's second, and tells it of its sessions with its next sweep.
+    /// </summary>
+    private const int SweepsUntilAllAreHeard = 3;
+
     private static readonly TimeSpan UnloadAfter = TimeSpan.FromMinutes(10);
 
     private long _nextTouch;
     private long _nextTick;
     private long _nextLook;
     private int _sweeping;
+    private int _swept;
 
     public void OnHeartbeat(long now)
     {
@@ -39,7 +46,8 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         if (now >= _nextLook)
         {
             _nextLook = now + (long)(LookEvery.TotalSeconds * services.Time.TimestampFrequency);
-            LeaveOrEnd(now);
+            table.ExpireUnused(now);
+            Unload(now);
             if (services.Peers.IsShared)
             {
                 table.LookAgain();
@@ -48,7 +56,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
 
         if (now >= _nextTouch && services.StoreTried.IsCompleted && Interlocked.Exchange(ref _sweeping, 1) == 0)
         {
-            _nextTouch = now + (long)(TouchEvery.TotalSeconds * services.Time.TimestampFrequency);
+            _nextTouch = now + (long)(SessionTable.TouchEvery.TotalSeconds * services.Time.TimestampFrequency);
             _ = SweepAsync();
         }
     }
@@ -56,23 +64,13 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     /// <summary>Writes down what only memory knows; at a stop.</summary>
     public Task SaveAsync() => TouchAsync();
 
-    private void LeaveOrEnd(long now)
+    /// <summary>The store has all of them; the next request brings one back.</summary>
+    private void Unload(long now)
     {
-        var idle = services.Config.Current.Sessions.Idle;
         foreach (var session in table.All)
         {
-            var quiet = session.IdleFor(now);
-            if (quiet > idle && services.Peers.IsShared)
+            if (session.IdleFor(now) > UnloadAfter && session.IsSeenSaved && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)
             {
-                _ = table.LeaveAsync(session);
-            }
-            else if (quiet > idle)
-            {
-                _ = table.EndAsync(session, StreamReason.SessionExpired);
-            }
-            else if (quiet > UnloadAfter && session.RunningCalls == 0 && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)
-            {
-                // The store has all of it; the next request brings it back.
                 table.Forget(session);
             }
         }
@@ -83,23 +81,22 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         try
         {
             await TouchAsync();
-            var before = services.Time.GetUtcNow() - services.Config.Current.Sessions.Idle;
-            foreach (var id in await services.Store.FindIdleSessionsAsync(before, limit: 1000, CancellationToken.None))
+            if (table.MayExpire)
             {
-                if (!table.Has(id))
-                {
-                    await services.Store.DeleteSessionAsync(id);
-                }
+                await DeleteUnusedAsync();
             }
 
             await services.Store.ExpireTasksAsync(services.Time.GetUtcNow());
             await services.Store.ExpireEventsAsync(services.Time.GetUtcNow() - services.Config.Current.EventLog.Age);
+            table.TouchesArrive(++_swept >= SweepsUntilAllAreHeard);
         }
         catch (StoreException e)
         {
+            _swept = 0;
+            table.TouchesArrive(false);
             if (services.Outage.IsNews("sweep"))
             {
-                Log.StoreFailed(services.Logger, e);
+                Log.StoreFailed(services.Logger, e.Message);
             }
         }
         finally
@@ -108,28 +105,51 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         }
     }
 
+    /// <summary>Sessions that are in no replica's memory, or in that of one that is gone.</summary>
+    private async Task DeleteUnusedAsync()
+    {
+        var before = table.ExpiredBefore;
+        foreach (var id in await services.Store.FindIdleSessionsAsync(before, limit: 1000, CancellationToken.None))
+        {
+            if (!table.Has(id))
+            {
+                await services.Store.DeleteIdleSessionAsync(id, before);
+            }
+        }
+    }
+
     private async Task TouchAsync()
     {
-        var seen = new List<(string, DateTimeOffset)>();
+        var seen = new List<(Session Session, DateTimeOffset Seen)>();
         var now = services.Time.GetTimestamp();
         var today = services.Time.GetUtcNow();
         foreach (var session in table.All)
         {
             if (session.TakeSeen(now) is { } ago)
             {
-                seen.Add((session.Id, today - ago));
+                seen.Add((session, today - ago));
             }
         }
 
-        if (seen.Count > 0)
+        if (seen.Count == 0)
         {
-            await services.Store.TouchSessionsAsync(seen);
+            return;
+        }
+
+        try
+        {
+            await services.Store.TouchSessionsAsync([.. seen.Select(one => (one.Session.Id, one.Seen))]);
+        }
+        catch (StoreException)
+        {
+            seen.ForEach(one => one.Session.SeenNotSaved());
+            throw;
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(522, LogLevel.Error, "The store failed.", EventName = "SweepFailed")]
-        public static partial void StoreFailed(ILogger logger, Exception exception);
+        [LoggerMessage(522, LogLevel.Error, "Sessions and events were not swept, the store failed: {Reason}", EventName = "SweepFailed")]
+        public static partial void StoreFailed(ILogger logger, string reason);
     }
 }

@@ -41,28 +41,6 @@ internal sealed partial class SessionTable
         return await ReadOnceAsync(id);
     }
 
-    /// <summary>Nobody used the session here for as long as one may be idle. It ends, unless another replica has seen it since; then only this one lets go of it.</summary>
-    public async Task LeaveAsync(Session session)
-    {
-        try
-        {
-            var record = await _services.Store.FindSessionAsync(session.Id, CancellationToken.None);
-            if (record is not null && _services.Time.GetUtcNow() - record.LastSeen <= _services.Config.Current.Sessions.Idle)
-            {
-                Forget(session);
-                await session.LeaveAsync();
-                return;
-            }
-        }
-        catch (StoreException)
-        {
-            // Asked again with the next look.
-            return;
-        }
-
-        await EndAsync(session, StreamReason.SessionExpired);
-    }
-
     /// <summary>
     /// Asks the store about sessions that signals may have been lost of and that no request asks about: those with something open or waiting.
     /// Part of the heartbeat, once a second; a few at a time, so that many are spread over a minute.
@@ -123,7 +101,11 @@ internal sealed partial class SessionTable
             if (Known(id) is { } session)
             {
                 session.Doubt();
-                _ = ConfirmAsync(session).AsTask();
+                if (session.Confirming is not { IsCompleted: false })
+                {
+                    // Else it stays doubted, and whoever uses it next asks again: many changes are not as many questions.
+                    session.Confirming = ConfirmAsync(session).AsTask();
+                }
             }
         });
         peers.OnMissed(() =>

@@ -107,11 +107,17 @@ internal sealed partial class SessionTable
             return false;
         }
 
+        await EndHereAsync(session, reason);
+        return true;
+    }
+
+    /// <summary>Its record is gone; so is what is left of it here.</summary>
+    private async Task EndHereAsync(Session session, StreamReason reason)
+    {
         Forget(session);
         UnsubscribeShared(session);
         await session.EndAsync(reason);
         _services.Peers.SignalAll(ChangedSignal, session.Id);
-        return true;
     }
 
     /// <summary>A link that others share keeps no subscription that nobody wants any more.</summary>
@@ -217,23 +223,39 @@ internal sealed partial class SessionTable
         ? Task.WhenAny(tried, Task.Delay(LoadPatience, _services.Time))
         : Task.CompletedTask;
 
-    /// <summary>Requests that come at once share one session object.</summary>
-    private Task<Session?> ReadOnceAsync(string id) => _loading.GetOrAdd(
-        id,
-        static async (id, table) =>
+    /// <summary>Requests that come at once share one session object. Each load is in the table before it begins, so that it finds itself there to take out, however soon it is over.</summary>
+    private Task<Session?> ReadOnceAsync(string id)
+    {
+        if (_loading.TryGetValue(id, out var running))
         {
-            // It is in the table before it takes itself out again.
-            await Task.Yield();
-            try
-            {
-                return await table.ReadAsync(id);
-            }
-            finally
-            {
-                table._loading.TryRemove(id, out _);
-            }
-        },
-        this);
+            return running;
+        }
+
+        var load = new TaskCompletionSource<Session?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        running = _loading.GetOrAdd(id, load.Task);
+        if (ReferenceEquals(running, load.Task))
+        {
+            _ = LoadOnceAsync(id, load);
+        }
+
+        return running;
+    }
+
+    private async Task LoadOnceAsync(string id, TaskCompletionSource<Session?> load)
+    {
+        try
+        {
+            var session = await ReadAsync(id);
+            _loading.TryRemove(KeyValuePair.Create(id, load.Task));
+            load.SetResult(session);
+        }
+        catch (Exception e)
+        {
+            // Out of the table before anybody hears of it: who asks again then has it read again.
+            _loading.TryRemove(KeyValuePair.Create(id, load.Task));
+            load.SetException(e);
+        }
+    }
 
     private async Task<Session?> ReadAsync(string id)
     {
@@ -243,7 +265,7 @@ internal sealed partial class SessionTable
         }
 
         var record = await _services.Store.FindSessionAsync(id, CancellationToken.None);
-        if (record is null || _services.Time.GetUtcNow() - record.LastSeen > _services.Config.Current.Sessions.Idle)
+        if (record is null || (record.LastSeen < ExpiredBefore && MayExpire))
         {
             return null;
         }
@@ -288,7 +310,7 @@ internal sealed partial class SessionTable
     {
         if (_services.Outage.IsNews())
         {
-            Log.StoreFailed(_services.Logger, e);
+            Log.StoreFailed(_services.Logger, e.Message);
         }
     }
 
@@ -342,8 +364,8 @@ internal sealed partial class SessionTable
 
     private static partial class Log
     {
-        [LoggerMessage(520, LogLevel.Error, "The store failed.", EventName = "StoreFailed")]
-        public static partial void StoreFailed(ILogger logger, Exception exception);
+        [LoggerMessage(520, LogLevel.Error, "The store failed: {Reason}", EventName = "StoreFailed")]
+        public static partial void StoreFailed(ILogger logger, string reason);
 
         [LoggerMessage(521, LogLevel.Debug, "Session {Session}… goes on from the store.", EventName = "SessionBack")]
         public static partial void SessionBack(ILogger logger, string session);
