@@ -13,6 +13,9 @@ internal sealed partial class ClientMessages
 
     private static readonly TimeSpan PassOnTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>Longest wait for the store to take a letter before the client is asked to say it again; as for a session that it has to be asked about.</summary>
+    private static readonly TimeSpan PostPatience = TimeSpan.FromSeconds(4);
+
     private readonly SessionTable _sessions;
     private readonly Peers _peers;
     private readonly TimeProvider _time;
@@ -33,11 +36,28 @@ internal sealed partial class ClientMessages
         });
     }
 
-    public async Task TakeAsync(Session session, Frame frame, CancellationToken cancel)
+    /// <returns>False: it was for another replica, and the store did not take the letter. It must not be acknowledged: a server would wait for its answer, or a cancelled call go on.</returns>
+    public async Task<bool> TakeAsync(Session session, Frame frame, CancellationToken cancel) =>
+        await TakeHereAsync(session, frame, cancel) || await TellOthersAsync(session, frame) || frame.Method == McpMethod.Progress;
+
+    /// <summary>Twice is as good as once: a question is answered once, a call ends once, and the rest says only that something changed.</summary>
+    private async Task<bool> TellOthersAsync(Session session, Frame frame)
     {
-        if (!await TakeHereAsync(session, frame, cancel))
+        if (_peers.Others is not { Count: > 0 } others)
         {
-            await _peers.PostToAllAsync(ClientLetter, new Letter(session.Id, "", frame.Memory));
+            return true;
+        }
+
+        using var patience = new CancellationTokenSource(PostPatience, _time);
+        try
+        {
+            var letter = new Letter(session.Id, "", frame.Memory);
+            await Task.WhenAll(others.Select(other => _peers.PostSurelyAsync(other, ClientLetter, letter, patience.Token))).WaitAsync(patience.Token);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 

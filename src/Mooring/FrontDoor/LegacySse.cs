@@ -110,9 +110,19 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
 
         session.Seen();
-        foreach (var frame in frames)
+        foreach (var frame in frames.Where(frame => frame.Kind != FrameKind.Request))
         {
-            await TakeAsync(session, frame, context.RequestAborted);
+            if (!await messages.TakeAsync(session, frame, context.RequestAborted))
+            {
+                // Before any request of a batch is begun: the client may send all of it again.
+                await Answers.MissAsync(context, SessionMiss.StoreAway);
+                return;
+            }
+        }
+
+        foreach (var frame in frames.Where(frame => frame.Kind == FrameKind.Request))
+        {
+            Handle(session, frame);
         }
 
         context.Response.StatusCode = StatusCodes.Status202Accepted;
@@ -139,13 +149,9 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             : [frame];
     }
 
-    private async Task TakeAsync(Session session, Frame frame, CancellationToken cancel)
+    private void Handle(Session session, Frame frame)
     {
-        if (frame.Kind != FrameKind.Request)
-        {
-            await messages.TakeAsync(session, frame, cancel);
-        }
-        else if (frame.Method == McpMethod.Initialize)
+        if (frame.Method == McpMethod.Initialize)
         {
             _ = AnswerInitializeAsync(session, frame);
         }

@@ -28,7 +28,12 @@ internal sealed partial class StreamableHttp(
 
         if (frame!.Kind != FrameKind.Request)
         {
-            await messages.TakeAsync(session, frame, context.RequestAborted);
+            if (!await messages.TakeAsync(session, frame, context.RequestAborted))
+            {
+                await Answers.MissAsync(context, SessionMiss.StoreAway);
+                return;
+            }
+
             context.Response.StatusCode = StatusCodes.Status202Accepted;
             return;
         }
@@ -157,7 +162,12 @@ internal sealed partial class StreamableHttp(
 
         foreach (var frame in frames.Where(f => f.Kind != FrameKind.Request))
         {
-            await messages.TakeAsync(session, frame, context.RequestAborted);
+            if (!await messages.TakeAsync(session, frame, context.RequestAborted))
+            {
+                // Before any of its requests is begun: the client may send all of it again.
+                await Answers.MissAsync(context, SessionMiss.StoreAway);
+                return;
+            }
         }
 
         var requests = frames.Where(f => f.Kind == FrameKind.Request).ToList();

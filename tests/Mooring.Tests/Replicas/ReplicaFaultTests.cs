@@ -370,6 +370,94 @@ public sealed class ReplicaFaultTests
     }
 
     [Fact]
+    public async Task Changes_ManyAreSignalledWhileTheStoreIsSlow_TheStoreIsAskedOnceAndAgainByTheNextUse()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var (answers, asked) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), 0);
+        pair.Store.Store.Before = operation =>
+        {
+            asked += operation == "FindSessionAsync" ? 1 : 0;
+            return operation == "FindSessionAsync" ? answers.Task : Task.CompletedTask;
+        };
+
+        for (var i = 1; i <= 20; i++)
+        {
+            var doubts = pair.A.Session(client).Asking().Doubts;
+            pair.B.Get<Peers>().SignalAll(SessionTable.ChangedSignal, client.SessionId!);
+            await pair.A.UntilAsync(() => pair.A.Session(client).Asking().Doubts > doubts, "the change is heard of");
+        }
+
+        Assert.Equal(1, asked);
+        pair.Store.Store.Before = null;
+        answers.SetResult();
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        await pair.UntilAsync(() => !pair.A.Session(client).IsDoubted, "no doubt is left");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Answer_ForTheOtherAndTheStoreDoesNotTakeTheLetter_Is503AndCountsWhenItIsSaidAgain(bool isSilent)
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
+        var client = await pair.A.ClientAsync(capabilities: """{"elicitation":{}}""");
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("echo");
+        var (stream, call) = await pair.A.StreamedAsync(client);
+        using var reply = stream;
+        await call.SendAsync("""{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}""");
+        var question = await reply.MessageAsync();
+        var answer = "{\"jsonrpc\":\"2.0\",\"id\":" + question.RawId() + ",\"result\":{\"action\":\"accept\",\"content\":{}}}";
+        var never = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation != "PostAsync" ? Task.CompletedTask
+            : isSilent ? never.Task : Task.FromException(new StoreException("scripted failure"));
+
+        using (var refused = await pair.B.PassTimeAsync(there.PostAsync(answer), TimeSpan.FromSeconds(6), "an answer"))
+        {
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "2"), (refused.Status, refused.Header("Retry-After")));
+        }
+
+        pair.Store.Store.Before = null;
+        using (var taken = await Limit.Of(there.PostAsync(answer), "an answer"))
+        {
+            Assert.Equal(HttpStatusCode.Accepted, taken.Status);
+        }
+
+        never.SetResult();
+        await pair.UntilAsync(() => pair.Upstream.Requests.Any(r => r.Message?["result"] is not null), "the server has its answer");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.Single(pair.Upstream.Requests, r => r.Message?["result"] is not null);
+    }
+
+    [Fact]
+    public async Task Notification_ForTheOtherAndTheStoreIsAway_Is503WhereItMatters()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
+        var client = await pair.A.ClientAsync();
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("echo");
+        var (reply, _) = await pair.A.StreamedAsync(client, id: "77");
+        using var _r = reply;
+        pair.Store.Store.IsAway = true;
+        foreach (var (method, parameters, status) in new[]
+        {
+            ("notifications/cancelled", """{"requestId":77}""", HttpStatusCode.ServiceUnavailable),
+            ("notifications/roots/list_changed", "{}", HttpStatusCode.ServiceUnavailable),
+            ("notifications/progress", """{"progressToken":1,"progress":1}""", HttpStatusCode.Accepted),
+        })
+        {
+            using var said = await pair.B.PassTimeAsync(
+                there.PostAsync($$"""{"jsonrpc":"2.0","method":"{{method}}","params":{{parameters}}}"""), TimeSpan.FromSeconds(6), "an answer");
+            Assert.Equal(status, said.Status);
+        }
+
+        pair.Store.Store.IsAway = false;
+        await there.NotifyAsync("notifications/cancelled", """{"requestId":77}""");
+        await pair.UntilAsync(() => pair.A.Runner.Running == 0, "the call ended");
+    }
+
+    [Fact]
     public async Task Session_StoreDoesNotAnswer_IsServedAsItIsKnownAndAnUnknownOneIs503()
     {
         await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
