@@ -55,7 +55,7 @@ internal sealed partial class MooringService(
         }
         catch (StoreException e)
         {
-            Log.NotSaved(logger, e);
+            Log.NotSaved(logger, e.Message);
         }
 
         // Sessions stay in the store; only their links to processes and connectors end here.
@@ -108,7 +108,7 @@ internal sealed partial class MooringService(
 
     private static partial class Log
     {
-        [LoggerMessage(601, LogLevel.Warning, "When sessions were last used was not saved.", EventName = "SeenNotSaved")]
-        public static partial void NotSaved(ILogger logger, Exception exception);
+        [LoggerMessage(601, LogLevel.Warning, "When sessions were last used was not saved: {Reason}", EventName = "SeenNotSaved")]
+        public static partial void NotSaved(ILogger logger, string reason);
     }
 }

@@ -159,7 +159,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
             }
             catch (StoreException e)
             {
-                Log.NewsNotRead(logger, e);
+                Log.NewsNotRead(logger, e.Message);
             }
         }
         while (Interlocked.CompareExchange(ref _news, 0, 1) != 1);
@@ -205,7 +205,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
         catch (StoreException e)
         {
             // Kept in memory; the next change tries again.
-            Log.NotKept(logger, e, record.Server, record.Kind);
+            Log.NotKept(logger, record.Server, record.Kind, e.Message);
         }
     }
 
@@ -214,10 +214,10 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
         [LoggerMessage(200, LogLevel.Information, "Server {Server} shows another list of {Kind} now: {Count} items.", EventName = "CatalogueChanged")]
         public static partial void ListChanged(ILogger logger, string server, string kind, int count);
 
-        [LoggerMessage(201, LogLevel.Warning, "The {Kind} of server {Server} were not kept in the store.", EventName = "CatalogueNotKept")]
-        public static partial void NotKept(ILogger logger, Exception exception, string server, string kind);
+        [LoggerMessage(201, LogLevel.Warning, "The {Kind} of server {Server} were not kept in the store: {Reason}", EventName = "CatalogueNotKept")]
+        public static partial void NotKept(ILogger logger, string server, string kind, string reason);
 
-        [LoggerMessage(202, LogLevel.Warning, "What other replicas have learnt of the servers could not be read.", EventName = "CatalogueNewsNotRead")]
-        public static partial void NewsNotRead(ILogger logger, Exception exception);
+        [LoggerMessage(202, LogLevel.Warning, "What other replicas have learnt of the servers could not be read: {Reason}", EventName = "CatalogueNewsNotRead")]
+        public static partial void NewsNotRead(ILogger logger, string reason);
     }
 }

@@ -52,7 +52,7 @@ internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks s
         }
         catch (StoreException e)
         {
-            Log.OwnersNotKnown(logger, e, upstream.Name);
+            Log.OwnersNotKnown(logger, upstream.Name, e.Message);
         }
 
         return items;
@@ -91,7 +91,7 @@ internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks s
 
     private static partial class Log
     {
-        [LoggerMessage(230, LogLevel.Error, "Whose the tasks of server {Server} are could not be read; they are missing from a list.", EventName = "TaskOwnersNotKnown")]
-        public static partial void OwnersNotKnown(ILogger logger, Exception exception, string server);
+        [LoggerMessage(230, LogLevel.Debug, "Whose the tasks of server {Server} are could not be read; they are missing from a list: {Reason}", EventName = "TaskOwnersNotKnown")]
+        public static partial void OwnersNotKnown(ILogger logger, string server, string reason);
     }
 }

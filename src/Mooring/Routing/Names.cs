@@ -94,7 +94,7 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
         }
         catch (StoreException e)
         {
-            Log.NotKept(logger, e, name.Name);
+            Log.NotKept(logger, name.Name, e.Message);
         }
     }
 
@@ -106,13 +106,13 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
         }
         catch (StoreException e)
         {
-            Log.NotKept(logger, e, server);
+            Log.NotKept(logger, server, e.Message);
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(210, LogLevel.Warning, "Who holds the name {Name} was not kept in the store.", EventName = "NameNotKept")]
-        public static partial void NotKept(ILogger logger, Exception exception, string name);
+        [LoggerMessage(210, LogLevel.Warning, "Who holds the name {Name} was not kept in the store: {Reason}", EventName = "NameNotKept")]
+        public static partial void NotKept(ILogger logger, string name, string reason);
     }
 }

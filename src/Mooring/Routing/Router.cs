@@ -2,6 +2,7 @@ using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Sessions;
+using Mooring.Stores;
 using Mooring.Upstreams;
 
 namespace Mooring.Routing;
@@ -122,10 +123,16 @@ internal sealed partial class Router(
 
             Forward(session, request, reply, onResult: null);
         }
+        catch (StoreException e)
+        {
+            // That the store is away is said by the store, once; here it would be said for every request.
+            Log.OwnerNotKnown(logger, e.Message);
+            reply.Refuse(request, JsonRpc.InternalError, "The gateway's store is not reachable, so whose task it is could not be told.");
+        }
         catch (Exception e)
         {
-            Log.OwnerNotKnown(logger, e);
-            reply.Refuse(request, JsonRpc.InternalError, "The gateway's store is not reachable, so whose task it is could not be told.");
+            Log.LookFailed(logger, e);
+            reply.Refuse(request, JsonRpc.InternalError, "The gateway failed to look whose task it is.");
         }
     }
 
@@ -149,7 +156,7 @@ internal sealed partial class Router(
         [LoggerMessage(222, LogLevel.Error, "Looking for the server of a request failed.", EventName = "LookFailed")]
         public static partial void LookFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(221, LogLevel.Error, "Whose a task is could not be told.", EventName = "TaskOwnerNotKnown")]
-        public static partial void OwnerNotKnown(ILogger logger, Exception exception);
+        [LoggerMessage(221, LogLevel.Debug, "Whose a task is could not be told: {Reason}", EventName = "TaskOwnerNotKnown")]
+        public static partial void OwnerNotKnown(ILogger logger, string reason);
     }
 }

@@ -37,7 +37,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         {
             if (!again && outage.IsNews("open"))
             {
-                Log.NotResumable(logger, e, stream.StreamId);
+                Log.NotResumable(logger, stream.StreamId, e.Message);
             }
 
             return false;
@@ -58,7 +58,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         {
             if (!again && outage.IsNews("append"))
             {
-                Log.EventNotKept(logger, e, record.StreamId, record.Sequence);
+                Log.EventNotKept(logger, record.StreamId, record.Sequence, e.Message);
             }
 
             return false;
@@ -80,7 +80,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
         catch (StoreException e)
         {
-            Log.EndNotKept(logger, e, stream);
+            Log.EndNotKept(logger, stream, e.Message);
             return false;
         }
     }
@@ -119,7 +119,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         {
             if (outage.IsNews("trim"))
             {
-                Log.NotTrimmed(logger, e);
+                Log.NotTrimmed(logger, e.Message);
             }
         }
         finally
@@ -130,19 +130,19 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
 
     private static partial class Log
     {
-        [LoggerMessage(123, LogLevel.Debug, "How stream {Stream} ended was not kept: the store did not take it. It is asked again.", EventName = "StreamEndNotKept")]
-        public static partial void EndNotKept(ILogger logger, Exception exception, string stream);
+        [LoggerMessage(123, LogLevel.Debug, "How stream {Stream} ended was not kept: it is said again. {Reason}", EventName = "StreamEndNotKept")]
+        public static partial void EndNotKept(ILogger logger, string stream, string reason);
 
-        [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed for now: the store did not take it. Others may not be, too.", EventName = "StreamNotResumable")]
-        public static partial void NotResumable(ILogger logger, Exception exception, string stream);
+        [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed for now, since the store did not take it; others may not be, too. {Reason}", EventName = "StreamNotResumable")]
+        public static partial void NotResumable(ILogger logger, string stream, string reason);
 
-        [LoggerMessage(124, LogLevel.Warning, "The store did not drop old events of a session; it is asked again with the next ones.", EventName = "EventsNotTrimmed")]
-        public static partial void NotTrimmed(ILogger logger, Exception exception);
+        [LoggerMessage(124, LogLevel.Warning, "The store did not drop old events of a session; it is asked again with the next ones. {Reason}", EventName = "EventsNotTrimmed")]
+        public static partial void NotTrimmed(ILogger logger, string reason);
 
         [LoggerMessage(122, LogLevel.Error, "Stream {Stream} failed.", EventName = "StreamStepFailed")]
         public static partial void StepFailed(ILogger logger, Exception exception, string stream);
 
-        [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept: the store did not take it. Others may not be, too.", EventName = "EventNotKept")]
-        public static partial void EventNotKept(ILogger logger, Exception exception, string stream, long sequence);
+        [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept, since the store did not take it; others may not be, too. {Reason}", EventName = "EventNotKept")]
+        public static partial void EventNotKept(ILogger logger, string stream, long sequence, string reason);
     }
 }

@@ -69,6 +69,37 @@ public sealed class StoreTroubleTests
     }
 
     [Fact]
+    public async Task Away_ManyRequestsAreRefused_TheOutageIsToldOnceAndWithoutAStackForEach()
+    {
+        var clock = new FakeClock();
+        var shared = SharedStore.On(clock);
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Shared = shared, Server = s => s with { Scope = LinkScope.Shared } });
+        await gateway.UntilAsync(() => gateway.Get<Mooring.Drain.Readiness>().IsReady, "the gateway was ready");
+        var (client, lost, legacy) = (await gateway.ClientAsync(), await gateway.ClientAsync(), gateway.NewClient(path: "/servers/one/sse"));
+        await client.ResultAsync("echo");
+        gateway.Sessions.Forget(gateway.Session(lost));
+        shared.Store.IsAway = true;
+        var before = gateway.LogLines.Lines.Count;
+
+        for (var i = 0; i < 10; i++)
+        {
+            foreach (var asking in new[]
+            {
+                lost.CallAsync("echo"), lost.GetAsync(), lost.GetAsync("g0123456789abcdef-1"), lost.DeleteAsync(), legacy.GetAsync(), client.GetAsync("g0123456789abcdef-1"),
+                client.CallAsync("echo"), client.RequestAsync("tasks/list"), client.RequestAsync("tasks/get", """{"taskId":"t"}"""), client.RequestAsync("logging/setLevel", """{"level":"error"}"""), client.DeleteAsync(),
+                client.RequestAsync("initialize", """{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"""),
+            })
+            {
+                using var refused = await gateway.PassTimeAsync(asking, TimeSpan.FromSeconds(6), "an answer");
+            }
+        }
+
+        var lines = gateway.LogLines.Lines.Skip(before).ToList();
+        Assert.DoesNotContain(lines, line => line.Contains("\n   at ", StringComparison.Ordinal));
+        Assert.True(lines.Count(l => !l.StartsWith("Debug", StringComparison.Ordinal) && !l.StartsWith("Information", StringComparison.Ordinal)) <= 10, string.Join('\n', lines));
+    }
+
+    [Fact]
     public async Task Away_StoreOfSeveralReplicas_SessionsInMemoryAreServedForAsLongAsTheSettingSays()
     {
         var clock = new FakeClock();
