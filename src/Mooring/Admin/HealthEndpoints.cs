@@ -4,13 +4,18 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Mooring.Drain;
 using Mooring.Sessions;
+using Mooring.Stores;
 using Mooring.Streams;
 using Mooring.Telemetry;
 
 namespace Mooring.Admin;
 
 /// <summary>Liveness, readiness and metrics. None depends on anything remote: a restart would not bring a server back.</summary>
-internal sealed class HealthEndpoints(Readiness readiness, StreamTable streams, SessionTable sessions, PrometheusExporter metrics, TimeProvider time)
+/// <remarks>
+/// A store that goes away later changes no status, since it goes away from all replicas at once: with none of them ready a balancer would refuse
+/// even what each goes on doing from memory. It is said in words instead.
+/// </remarks>
+internal sealed class HealthEndpoints(Readiness readiness, IStore store, StreamTable streams, SessionTable sessions, PrometheusExporter metrics, TimeProvider time)
 {
     private readonly long _started = time.GetTimestamp();
 
@@ -38,6 +43,16 @@ internal sealed class HealthEndpoints(Readiness readiness, StreamTable streams, 
         json.WriteBoolean("ok", status == StatusCodes.Status200OK);
         json.WriteString("status", word);
         json.WriteBoolean("draining", readiness.IsDraining);
+        if (store.AwaySince is { } since)
+        {
+            json.WriteString("store", "away");
+            json.WriteString("storeAwaySince", since.UtcDateTime);
+        }
+        else
+        {
+            json.WriteString("store", "ok");
+        }
+
         json.WriteNumber("activeConnections", streams.Count);
         json.WriteNumber("sessions", sessions.Count);
         json.WriteNumber("uptime", Math.Round(time.GetElapsedTime(_started).TotalSeconds, 1));

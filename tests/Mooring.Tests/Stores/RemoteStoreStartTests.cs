@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Mooring.Drain;
 using Xunit;
 
@@ -54,6 +55,37 @@ public sealed class RemoteStoreStartTests
         await gateway.DisposeAsync();
 
         Assert.DoesNotContain(gateway.LogLines.Lines, line => line.StartsWith("Critical", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Ready_StoreGoesAwayLater_StaysReadyAndSaysSinceWhen()
+    {
+        FaultyStore store = null!;
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Store = time => store = new FaultyStore(time) { IsRemote = true } });
+        await gateway.UntilAsync(() => gateway.Get<Readiness>().IsReady, "the gateway was ready");
+        foreach (var path in new[] { "/ready", "/health" })
+        {
+            Assert.Equal((HttpStatusCode.OK, "ok", null), await StoreAsync(gateway, path));
+        }
+
+        var since = gateway.Clock.GetUtcNow();
+        store.IsAway = true;
+        gateway.Advance(TimeSpan.FromMinutes(1));
+
+        foreach (var path in new[] { "/ready", "/health" })
+        {
+            Assert.Equal((HttpStatusCode.OK, "away", since), await StoreAsync(gateway, path));
+        }
+
+        store.IsAway = false;
+        Assert.Equal((HttpStatusCode.OK, "ok", null), await StoreAsync(gateway, "/ready"));
+    }
+
+    private static async Task<(HttpStatusCode Status, string? Store, DateTimeOffset? Since)> StoreAsync(GatewayFixture gateway, string path)
+    {
+        using var reply = await Limit.Of(gateway.Http.GetAsync(path), path);
+        var said = JsonNode.Parse(await reply.Content.ReadAsStringAsync())!;
+        return (reply.StatusCode, (string?)said["store"], (DateTimeOffset?)said["storeAwaySince"]);
     }
 
     private static async Task<HttpStatusCode> StatusAsync(GatewayFixture gateway, string path)
