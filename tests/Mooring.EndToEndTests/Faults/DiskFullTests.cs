@@ -36,7 +36,7 @@ public sealed class DiskFullTests
                 {
                     server.Log(new string('x', 50_000));
                     await get.NotificationAsync("notifications/message");
-                    return await MetricsPage.SumAsync(gateway, "mooring_store_failures_total") > 0;
+                    return await MetricsPage.SumAsync(gateway, """mooring_store_failures_total{store="sqlite",operation="append_event"}""") > 0;
                 },
                 () => gateway.Process.Describe("the store never ran out of room"));
             server.Release();
