@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Npgsql;
 
 namespace Mooring.Tests;
@@ -90,7 +88,7 @@ internal sealed class PostgresCluster : IAsyncDisposable
     /// <summary>Makes a cluster and starts it.</summary>
     public static async Task<PostgresCluster> StartAsync()
     {
-        var (port, proxyPort) = FreePorts();
+        var (port, proxyPort) = (LoopbackPorts.Take(), LoopbackPorts.Take());
         string[] line = [.. Unprivileged(), "/bin/sh", "-c", Script, "postgres-of-the-tests", FindPrograms(), $"{port}", $"{proxyPort}", Password];
         var start = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = "/" };
         var cluster = new PostgresCluster(Process.Start(start)!, port, proxyPort);
@@ -200,14 +198,5 @@ internal sealed class PostgresCluster : IAsyncDisposable
             : [];
         return folders.Concat((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')).FirstOrDefault(folder => File.Exists(Path.Combine(folder, "initdb")))
             ?? throw new InvalidOperationException("PostgreSQL is not installed; on Debian: apt-get install -y --no-install-recommends postgresql");
-    }
-
-    private static (int First, int Second) FreePorts()
-    {
-        using var first = new TcpListener(IPAddress.Loopback, 0);
-        using var second = new TcpListener(IPAddress.Loopback, 0);
-        first.Start();
-        second.Start();
-        return (((IPEndPoint)first.LocalEndpoint).Port, ((IPEndPoint)second.LocalEndpoint).Port);
     }
 }

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 
 namespace Mooring.Chaos.Stands;
 
@@ -18,7 +19,7 @@ internal sealed class Balancer : IAsyncDisposable
 
     public string Name { get; }
 
-    public int Port { get; } = Ports.Free();
+    public int Port { get; } = LoopbackPorts.Take();
 
     /// <summary>HAProxy, which asks each replica twice a second whether it is ready.</summary>
     public static Task<Balancer> HaproxyAsync(IReadOnlyList<int> replicas, int silence) => StartAsync(
@@ -71,6 +72,8 @@ internal sealed class Balancer : IAsyncDisposable
                 upstream replicas {
                     {{string.Concat(replicas.Select(port => $"server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;"))}}
                     keepalive 32;
+                    # Below the time for which a gateway that stops serves everything: a connection that is kept longer meets its refusal.
+                    keepalive_timeout 1s;
                 }
                 server {
                     listen 127.0.0.1:{{balancer.Port}} backlog=4096 sndbuf=16k;

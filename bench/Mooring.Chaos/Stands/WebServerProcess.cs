@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 
 namespace Mooring.Chaos.Stands;
 
@@ -9,7 +10,7 @@ internal sealed class WebServerProcess(string ledgers) : IAsyncDisposable
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
 
-    private readonly int _port = Ports.Free();
+    private readonly int _port = LoopbackPorts.Take();
     private ToolProcess? _process;
 
     public Uri Url => new($"http://127.0.0.1:{_port}/mcp");

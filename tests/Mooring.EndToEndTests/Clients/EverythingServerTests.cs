@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Clients;
@@ -27,7 +28,7 @@ public sealed class EverythingServerTests
     [InlineData("sse", "sse", "/sse")]
     public async Task OverHttp_EveryAnswer_EqualsDirect(string mode, string transport, string path)
     {
-        var port = GatewayProcess.FreePort().ToString(CultureInfo.InvariantCulture);
+        var port = LoopbackPorts.Take().ToString(CultureInfo.InvariantCulture);
         await using var server = ToolProcess.Start(
             NodeTool.Program, [NodeTool.Package(Package), mode], new Dictionary<string, string> { ["PORT"] = port });
         var url = new Uri($"http://127.0.0.1:{port}{path}");

@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Faults;
@@ -163,7 +164,7 @@ public sealed class DrainVerbTests
     [Fact]
     public async Task NobodyThere_IsUnreachable()
     {
-        var port = GatewayProcess.FreePort().ToString(CultureInfo.InvariantCulture);
+        var port = LoopbackPorts.Take().ToString(CultureInfo.InvariantCulture);
         await using var verb = await StartVerbAsync("--url", $"http://127.0.0.1:{port}");
 
         Assert.Equal(3, await verb.ExitAsync(Limit, TestContext.Current.CancellationToken));

@@ -1,9 +1,8 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Harness;
@@ -62,7 +61,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
         JsonObject config, string? program = null, IReadOnlyDictionary<string, string>? environment = null, Uri? alsoListen = null, string? data = null)
     {
         var folder = Directory.CreateTempSubdirectory("mooring-e2e-").FullName;
-        var gateway = new GatewayProcess(program ?? await GatewayBinary.PathAsync(), folder, ownsFolder: true, FreePort()) { _alsoListen = alsoListen, _data = data };
+        var gateway = new GatewayProcess(program ?? await GatewayBinary.PathAsync(), folder, ownsFolder: true, LoopbackPorts.Take()) { _alsoListen = alsoListen, _data = data };
         await File.WriteAllTextAsync(gateway.ConfigFile, config.ToJsonString(), TestContext.Current.CancellationToken);
         try
         {
@@ -180,14 +179,6 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
             // Not listening yet.
             return false;
         }
-    }
-
-    /// <summary>A loopback port that nobody listens on just now.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     [LibraryImport("libc", EntryPoint = "kill")]

@@ -5,6 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Operation;
@@ -118,7 +119,7 @@ public sealed class HttpVersionTests
             var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
             config["tls"] = new JsonObject { ["cert"] = folder.File("tls.crt"), ["key"] = folder.File("tls.key") };
             config["limits"] = new JsonObject { ["bodySize"] = "64kB" };
-            var secure = new Uri($"https://127.0.0.1:{GatewayProcess.FreePort().ToString(CultureInfo.InvariantCulture)}");
+            var secure = new Uri($"https://127.0.0.1:{LoopbackPorts.Take().ToString(CultureInfo.InvariantCulture)}");
             return new Site(await GatewayProcess.StartAsync(config, alsoListen: secure), secure, folder);
         }
 

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Samples;
@@ -35,7 +35,7 @@ public sealed class EmbeddingSampleTests : IDisposable
             Assert.True(await build.ExitAsync(BuildLimit, cancellation) == 0, build.Describe("the sample did not build"));
         }
 
-        var url = new Uri($"http://127.0.0.1:{FreePort().ToString(CultureInfo.InvariantCulture)}");
+        var url = new Uri($"http://127.0.0.1:{LoopbackPorts.Take().ToString(CultureInfo.InvariantCulture)}");
         var program = Path.Combine(folder, "bin", Configuration, "net10.0", "Embedding.dll");
         await using var app = ToolProcess.Start("dotnet", [program, "--urls", url.GetLeftPart(UriPartial.Authority), "--data", _data], folder: folder);
 
@@ -114,12 +114,5 @@ public sealed class EmbeddingSampleTests : IDisposable
             ? text.Split('\n').Last(l => l.StartsWith("data: {", StringComparison.Ordinal))["data: ".Length..]
             : text;
         return (JsonDocument.Parse(json).RootElement, response.Headers.TryGetValues("Mcp-Session-Id", out var ids) ? ids.Single() : null);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Faults.Parts;
@@ -81,7 +82,7 @@ internal sealed class Proxy : IAsyncDisposable
 
     private static async Task<Proxy> StartAsync(string program, Func<Proxy, string, (string Config, Func<string, string[]> Arguments)> describe)
     {
-        var proxy = new Proxy(GatewayProcess.FreePort());
+        var proxy = new Proxy(LoopbackPorts.Take());
         var (config, arguments) = describe(proxy, proxy._folder.Path);
         var file = proxy._folder.File("proxy.conf");
         await File.WriteAllTextAsync(file, config, TestContext.Current.CancellationToken);
