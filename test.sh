@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need (skips what is there), builds, and runs every test. Last line: "N passed, N failed".
 # With arguments only the named suites run: ./test.sh Mooring.Tests node format
+# Suites: Mooring.Tests, Mooring.EndToEndTests, node, format, and rounds: each round of eng/chaos.sh in its short form, one test each.
 set -u
 
 cd -- "$(dirname -- "$0")" || exit 1
@@ -150,6 +151,21 @@ run_node_suite() {
     done < "$results/node-tests"
 }
 
+# Every fault of eng/chaos.sh for a few seconds, several at a time; what each lost and did twice is in its line.
+run_rounds() {
+    say 'rounds'
+    rounds="$results/rounds"
+    { limited bench/Mooring.Chaos/bin/Release/net10.0/Mooring.Chaos --short < /dev/null; echo $? > "$rounds.code"; } | tee "$rounds"
+    code=$(cat "$rounds.code")
+    ok=$(grep -c '^[a-z-]*: kept in ' "$rounds")
+    bad=$(grep -c '^[a-z-]*: \*\*broken' "$rounds")
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    if [ "$bad" -eq 0 ] && { [ "$code" -ne 0 ] || [ "$ok" -eq 0 ]; }; then
+        fail "rounds ended with code $code after $ok of them"
+    fi
+}
+
 if ! command -v dotnet > /dev/null 2>&1; then
     fail 'the .NET SDK is missing (version in global.json): https://dot.net'
     finish
@@ -164,6 +180,10 @@ if ! dotnet build Mooring.slnx -c Release --nologo -v quiet < /dev/null; then
     finish
 fi
 
+# The gateway that later suites start. What is compiled ahead takes a minute, in which other things can be tested.
+./mooring version < /dev/null > "$results/gateway" 2>&1 &
+gateway=$!
+
 # Style and analyzers are part of the build; only layout is left.
 if wanted format "$@"; then
     say 'format'
@@ -174,15 +194,26 @@ if wanted format "$@"; then
     fi
 fi
 
-for project in tests/*/*.csproj; do
-    name=$(basename "$project" .csproj)
-    if wanted "$name" "$@"; then
-        run_dotnet_suite "$name"
-    fi
-done
+if wanted Mooring.Tests "$@"; then
+    run_dotnet_suite Mooring.Tests
+fi
+
+if ! wait "$gateway"; then
+    cat "$results/gateway" >&2
+    fail 'the build of the gateway'
+    finish
+fi
+
+if wanted Mooring.EndToEndTests "$@"; then
+    run_dotnet_suite Mooring.EndToEndTests
+fi
 
 if wanted node "$@"; then
     run_node_suite
+fi
+
+if wanted rounds "$@"; then
+    run_rounds
 fi
 
 finish

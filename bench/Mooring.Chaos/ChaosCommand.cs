@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mooring.Chaos.Rounds;
+using Mooring.Chaos.Stands;
 
 namespace Mooring.Chaos;
 
@@ -10,12 +11,12 @@ internal static class ChaosCommand
     {
         var rounds = new Argument<string[]>("ROUND") { Description = "Rounds to play; all without one.", Arity = ArgumentArity.ZeroOrMore };
         rounds.AcceptOnlyFromAmong([.. AllRounds.Names, Throughput.Name]);
-        var sessions = Number("--sessions", "Sessions under load in each round.", 200);
-        var official = Number("--official", "How many of them are clients built on the official libraries.", 10);
-        var seed = Number("--seed", "Decides what each session does.", 1);
-        var pace = new Option<double>("--pace") { Description = "Mean seconds between two steps of one session.", DefaultValueFactory = _ => 2 };
-        var isShort = new Option<bool>("--short") { Description = "Faults last 0.4 times as long, and calls are shorter." };
-        var parallel = Number("--parallel", "Rounds played at the same time.", 1);
+        var sessions = new Option<int?>("--sessions") { Description = "Sessions under load in each round; usually 200, in short rounds 16." };
+        var official = new Option<int?>("--official") { Description = "How many of them are clients built on the official libraries; usually 10, in short rounds 2." };
+        var seed = new Option<int>("--seed") { Description = "Decides what each session does.", DefaultValueFactory = _ => 1 };
+        var pace = new Option<double?>("--pace") { Description = "Mean seconds between two steps of one session; usually 2, in short rounds 1." };
+        var isShort = new Option<bool>("--short") { Description = "Rounds of a few seconds each." };
+        var parallel = new Option<int?>("--parallel") { Description = "Rounds played at the same time; usually 1, short ones 3." };
         var replicas = new Option<int?>("--replicas") { Description = "Another number of gateways than each round's own." };
         var commit = new Option<string?>("--commit") { Description = "When calls are committed, as calls.commit of the configuration." };
         var write = new Option<string?>("--write") { Description = "Page that keeps the result." };
@@ -23,23 +24,28 @@ internal static class ChaosCommand
         {
             rounds, sessions, official, seed, pace, isShort, parallel, replicas, commit, write,
         };
+        root.Validators.Add(given =>
+        {
+            if (given.GetValue(isShort) && given.GetValue(write) is not null)
+            {
+                given.AddError("Short rounds say nothing about times, so the page does not keep them: --short or --write.");
+            }
+        });
         root.SetAction((parsed, cancel) => PlayAsync(
             new ChaosOptions(
                 parsed.GetValue(rounds)!,
-                parsed.GetValue(sessions),
-                parsed.GetValue(official),
+                parsed.GetValue(sessions) ?? (parsed.GetValue(isShort) ? 16 : 200),
+                parsed.GetValue(official) ?? (parsed.GetValue(isShort) ? 2 : 10),
                 parsed.GetValue(seed),
-                TimeSpan.FromSeconds(parsed.GetValue(pace)),
+                TimeSpan.FromSeconds(parsed.GetValue(pace) ?? (parsed.GetValue(isShort) ? 1 : 2)),
                 parsed.GetValue(isShort),
-                parsed.GetValue(parallel),
+                parsed.GetValue(parallel) ?? (parsed.GetValue(isShort) ? 3 : 1),
                 parsed.GetValue(replicas),
                 parsed.GetValue(commit),
                 parsed.GetValue(write)),
             cancel));
         // Long enough to stop what was started when it is interrupted.
         return root.Parse(arguments).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });
-
-        static Option<int> Number(string name, string description, int usually) => new(name) { Description = description, DefaultValueFactory = _ => usually };
     }
 
     private static async Task<int> PlayAsync(ChaosOptions options, CancellationToken cancel)
@@ -47,12 +53,13 @@ internal static class ChaosCommand
         var loadBefore = Report.Load();
         var report = new Report(options);
         var broken = 0;
-        report.Say(Result.Head);
+        await using var postgres = options.IsShort ? new SharedPostgres() : null;
+        report.Begin();
         await Parallel.ForEachAsync(
             AllRounds.Of(options.Rounds),
             new ParallelOptions { MaxDegreeOfParallelism = options.Parallel, CancellationToken = cancel },
-            async (round, over) => Interlocked.Add(ref broken, await PlayAsync(round, options, report, over) ? 0 : 1));
-        if (options.Rounds.Count == 0 || options.Rounds.Contains(Throughput.Name))
+            async (round, over) => Interlocked.Add(ref broken, await PlayAsync(round, options, postgres, report, over) ? 0 : 1));
+        if (options.Rounds.Contains(Throughput.Name) || (options.Rounds.Count == 0 && !options.IsShort))
         {
             report.Say("");
             report.Say(Throughput.Head);
@@ -69,29 +76,30 @@ internal static class ChaosCommand
     }
 
     /// <returns>Whether everything that is promised was kept.</returns>
-    private static async Task<bool> PlayAsync(Round round, ChaosOptions options, Report report, CancellationToken cancel)
+    private static async Task<bool> PlayAsync(Round round, ChaosOptions options, SharedPostgres? postgres, Report report, CancellationToken cancel)
     {
+        var start = TimeProvider.System.GetTimestamp();
         try
         {
             if (round.Obstacle is { } obstacle)
             {
-                report.Row(round, Report.Empty(round, $"not played: {obstacle}"));
+                report.Unplayed(round, $"not played: {obstacle}");
                 return true;
             }
 
-            var result = await Match.PlayAsync(round, options, cancel);
+            var result = await Match.PlayAsync(round, options, postgres, cancel);
             foreach (var note in result.Notes)
             {
                 Report.Progress($"  {round.Name}: {note}");
             }
 
-            report.Row(round, result.ToString());
+            report.Played(round, result, TimeProvider.System.GetElapsedTime(start));
             return result.Broken.Count == 0;
         }
         catch (Exception e) when (e is not OperationCanceledException || !cancel.IsCancellationRequested)
         {
             Report.Progress($"  {round.Name}: {e.GetType().Name}: {e.Message}\n{e.StackTrace}");
-            report.Row(round, Report.Empty(round, $"**not played to its end: {e.GetType().Name}**"));
+            report.Unplayed(round, $"**broken: not played to its end: {e.GetType().Name}**");
             return false;
         }
         finally

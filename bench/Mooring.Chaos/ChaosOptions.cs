@@ -6,7 +6,7 @@ namespace Mooring.Chaos;
 /// <param name="Official">How many of them are clients built on the official libraries.</param>
 /// <param name="Seed">Decides what each session does, and in which order.</param>
 /// <param name="Pace">Mean time between two steps of one session.</param>
-/// <param name="IsShort">Faults last less than half as long and calls are shorter: to see that everything runs.</param>
+/// <param name="IsShort">Faults of a few seconds, fewer of them, and shorter calls: to see that everything holds, not how long it takes.</param>
 /// <param name="Parallel">Rounds played at the same time.</param>
 /// <param name="Replicas">Another number of gateways than the round's own; null for that.</param>
 /// <param name="Commit">When calls are committed, as the gateway's configuration has it; null for its own way.</param>

@@ -9,12 +9,9 @@ namespace Mooring.Chaos;
 internal static class Match
 {
     /// <summary>Longest of the slow calls of a short run, in seconds: long enough to be under way when something happens.</summary>
-    private const int ShortSlowest = 4;
+    private const int ShortSlowest = 3;
 
-    private static readonly TimeSpan Warm = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(5);
-
-    public static async Task<Result> PlayAsync(Round round, ChaosOptions options, CancellationToken cancel)
+    public static async Task<Result> PlayAsync(Round round, ChaosOptions options, SharedPostgres? postgres, CancellationToken cancel)
     {
         var shape = round.Shape with { Commit = options.Commit, IsShort = options.IsShort };
         shape = options.Replicas is { } replicas ? shape with { Replicas = replicas, Places = replicas } : shape;
@@ -22,14 +19,18 @@ internal static class Match
         conduct.Pace = options.Pace;
         conduct.Slowest = options.IsShort ? ShortSlowest : conduct.Slowest;
         var evidence = new Evidence();
-        await using var stand = await Stand.BuildAsync(shape, cancel);
+        await using var stand = await Stand.BuildAsync(shape, postgres, cancel);
         await using var crowd = new Crowd(options.Sessions, options.Official, options.Seed, stand.Entrances, conduct);
         await crowd.StartAsync(cancel);
         var field = new Field(stand, crowd, conduct, evidence, options.IsShort);
-        await field.WaitAsync(Warm.TotalSeconds, cancel);
-        Report.Progress($"{round.Name}: {options.Sessions} sessions under load, {crowd.Tally.Calls.Count} calls so far, load average {Report.Load()}");
+        await field.WaitAsync(5, 2, cancel);
+        if (!options.IsShort)
+        {
+            Report.Progress($"{round.Name}: {options.Sessions} sessions under load, {crowd.Tally.Calls.Count} calls so far, load average {Report.Load()}");
+        }
+
         await round.StrikeAsync(field, cancel);
-        await field.WaitAsync(Calm.TotalSeconds, cancel);
+        await field.WaitAsync(5, 1, cancel);
         await crowd.StopAsync(cancel);
         var executed = Ledger.Read(stand.Ledgers);
         var result = new Result(round, shape, options.Sessions, crowd.Tally, executed, evidence);

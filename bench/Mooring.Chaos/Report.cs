@@ -30,9 +30,39 @@ internal sealed partial class Report(ChaosOptions options)
 
     public static string Load() => File.ReadAllText("/proc/loadavg").Split(' ')[0];
 
-    /// <summary>The row of a round that has no figures.</summary>
-    public static string Empty(Round round, string why) =>
-        $"| {round.Title} (`{round.Name}`) |{string.Concat(Enumerable.Repeat(" |", Result.Columns - 2))} {why} |";
+    public void Begin()
+    {
+        if (!options.IsShort)
+        {
+            Say(Result.Head);
+        }
+    }
+
+    /// <summary>A row of the table; of a short round, whose times are not those of the table, a line of its own.</summary>
+    public void Played(Round round, Result result, TimeSpan took)
+    {
+        if (options.IsShort)
+        {
+            Say($"{round.Name}: {result.Verdict} in {took.TotalSeconds:0} s; {result.Line}");
+        }
+        else
+        {
+            Row(round, result.ToString());
+        }
+    }
+
+    /// <summary>A round that has no figures.</summary>
+    public void Unplayed(Round round, string why)
+    {
+        if (options.IsShort)
+        {
+            Say($"{round.Name}: {why}");
+        }
+        else
+        {
+            Row(round, $"| {round.Title} (`{round.Name}`) |{string.Concat(Enumerable.Repeat(" |", Result.Columns - 2))} {why} |");
+        }
+    }
 
     public void Say(string line)
     {
@@ -42,8 +72,9 @@ internal sealed partial class Report(ChaosOptions options)
         }
     }
 
-    /// <summary>Takes the row of a round, without its last two cells: what it was measured with.</summary>
-    public void Row(Round round, string row)
+    /// <param name="round">Which.</param>
+    /// <param name="row">Its row but for the last two cells: what it was measured with.</param>
+    private void Row(Round round, string row)
     {
         var whole = $"{row} {Build.Value} | {Load()} |";
         Say(whole);
@@ -114,7 +145,7 @@ internal sealed partial class Report(ChaosOptions options)
         .Append($"- {TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}, {RuntimeInformation.FrameworkDescription}, ")
         .Append($"Linux {Environment.OSVersion.Version}, {Environment.ProcessorCount} cores. {FirstOf(Says("haproxy", "-v")).Split(" - ")[0]}; {FirstOf(Says("nginx", "-v"))}.\n")
         .Append($"- {options.Sessions} sessions in each round, {options.Official} of them on the official libraries, seed {options.Seed}, ")
-        .Append($"{options.Pace.TotalSeconds:0.#} s between two steps of a session on average{(options.IsShort ? ", short: faults last 0.4 times as long" : "")}. ")
+        .Append($"{options.Pace.TotalSeconds:0.#} s between two steps of a session on average. ")
         .Append("Clients, servers, gateways, balancers and database share these cores over loopback, with other programs: ")
         .Append($"load average {loadBefore} at the start, {Load()} at the end.\n").ToString();
 

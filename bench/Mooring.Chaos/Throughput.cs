@@ -29,9 +29,9 @@ internal static class Throughput
 
     public static async Task<IReadOnlyList<Figure>> PlayAsync(ChaosOptions options, CancellationToken cancel)
     {
-        await using var shared = await Stand.BuildAsync(new StandShape(Replicas: 2) { Commit = options.Commit }, cancel);
-        await using var first = await Stand.BuildAsync(new StandShape(Replicas: 1), cancel);
-        await using var second = await Stand.BuildAsync(new StandShape(Replicas: 1), cancel);
+        await using var shared = await Stand.BuildAsync(new StandShape(Replicas: 2) { Commit = options.Commit }, shared: null, cancel);
+        await using var first = await Stand.BuildAsync(new StandShape(Replicas: 1), shared: null, cancel);
+        await using var second = await Stand.BuildAsync(new StandShape(Replicas: 1), shared: null, cancel);
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, MaxConnectionsPerServer = int.MaxValue });
         var together = await Task.WhenAll(Enumerable.Range(0, Sessions).Select(_ => Caller.OpenAsync(http, [.. shared.Replicas.Select(replica => replica.Url)], cancel)));
         var apart = await Task.WhenAll(Enumerable.Range(0, Sessions).Select(index => Caller.OpenAsync(http, [(index % 2 == 0 ? first : second).Replicas[0].Url], cancel)));

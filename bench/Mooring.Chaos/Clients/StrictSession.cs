@@ -117,6 +117,15 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
         }
     }
 
+    /// <summary>Asks for its tools at one gateway, past the balancers.</summary>
+    public async Task VisitAsync(Uri gateway, CancellationToken end)
+    {
+        using var request = Post(Request(NextId(), "tools/list", parameters: null), Current());
+        request.RequestUri = new Uri(gateway, endpoint.AbsolutePath);
+        using var response = await SendAsync(request, end);
+        response.EnsureSuccessStatusCode();
+    }
+
     /// <summary>Initialises until it succeeds: until then there is no session that could be lost.</summary>
     private async Task OpenAsync(CancellationToken end)
     {

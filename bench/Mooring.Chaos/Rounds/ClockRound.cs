@@ -41,7 +41,7 @@ internal sealed class ClockRound : Round
         foreach (var offset in new[] { "+600", "-600", "+3600", "+0" })
         {
             Jump(offset);
-            await field.WaitAsync(8, cancel);
+            await field.WaitAsync(8, 2.5, cancel);
             var seconds = int.Parse(offset, CultureInfo.InvariantCulture);
             var wrong = (await field.Stand.Replicas[0].ClockAsync(cancel) - TimeProvider.System.GetUtcNow()).TotalSeconds;
             field.Evidence.Show("clocks seen to be off as told", Math.Abs(wrong - seconds) < 30 ? 1 : 0);

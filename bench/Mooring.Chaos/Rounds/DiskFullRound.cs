@@ -23,7 +23,6 @@ internal sealed class DiskFullRound : Round
 
     public override StandShape Shape => new(Replicas: 1) { Prepare = MountAsync };
 
-
     public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(20) };
 
     public override string? Obstacle =>
@@ -41,7 +40,7 @@ internal sealed class DiskFullRound : Round
 
         File.Delete(ballast);
         field.ShowSaid(WritesFail);
-        await field.WaitAsync(15, cancel);
+        await field.WaitAsync(15, 3, cancel);
     }
 
     public override async Task ClearAsync()
@@ -57,7 +56,7 @@ internal sealed class DiskFullRound : Round
     /// <summary>Takes every byte there is, again and again: the store frees some when it tidies up.</summary>
     private static async Task FillAsync(string ballast, Field field, CancellationToken cancel)
     {
-        var over = field.WaitAsync(20, cancel);
+        var over = field.WaitAsync(20, 5, cancel);
         await using var file = new FileStream(ballast, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
         var chunk = new byte[64 * 1024];
         while (!over.IsCompleted)

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Mooring.Chaos.Clients;
 using Mooring.Chaos.Stands;
 
@@ -10,13 +11,13 @@ internal sealed class QuietRound : Round
 
     public override string Title => "balancers cut after 5 s of silence, 60 s of quiet with a silent call under way";
 
-    public override StandShape Shape => new(Replicas: 2) { Configure = config => config["calls"]!["deadline"] = "2m" };
+    public override StandShape Shape => new(Replicas: 2) { Configure = (config, _) => config["calls"]!["deadline"] = "2m" };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         field.Conduct.Calling(false);
         var silent = field.Stand.SilentStreamsEndAsync(cancel);
-        var seconds = field.IsShort ? 9 : 60;
+        var seconds = field.IsShort ? 7 : 60;
         var start = TimeProvider.System.GetTimestamp();
         var outcomes = await Task.WhenAll(field.Crowd.Sessions.Select(session => session.CallAsync("quiet", seconds, cancel)));
         field.Evidence.Show("s of quiet", TimeProvider.System.GetElapsedTime(start).TotalSeconds, atLeast: seconds);
@@ -25,7 +26,7 @@ internal sealed class QuietRound : Round
         // The streams were as quiet as the calls; they must still be there to carry something.
         await Task.WhenAll(field.Crowd.Sessions.Select(session => session.AnnounceAsync(3, cancel)));
         field.Conduct.Calling(true);
-        await field.WaitAsync(5, cancel);
+        await field.WaitAsync(5, 1, cancel);
     }
 }
 
@@ -40,7 +41,7 @@ internal sealed class AgeRound : Round
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        SetAge(TimeSpan.FromSeconds(field.IsShort ? 3 : 6));
+        SetAge(TimeSpan.FromSeconds(field.IsShort ? 2 : 6));
         // Connections that were there before have no age: they end at once, the rest follows.
         foreach (var wire in field.Stand.ClientWires)
         {
@@ -48,10 +49,10 @@ internal sealed class AgeRound : Round
             wire.Heal();
         }
 
-        await field.WaitAsync(40, cancel);
+        await field.WaitAsync(40, 7, cancel);
         SetAge(TimeSpan.Zero);
         field.Evidence.Show("connections reset for their age", field.Stand.ClientWires.Sum(wire => wire.AgedConnections), atLeast: field.Crowd.Sessions.Count);
-        await field.WaitAsync(8, cancel);
+        await field.WaitAsync(8, 2, cancel);
 
         void SetAge(TimeSpan age)
         {
@@ -79,12 +80,13 @@ internal sealed class HalfOpenRound : Round
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        field.ShowCallsUnderWay();
+        await field.CallsUnderWayAsync(cancel);
         field.Stand.ClientWires[0].FallSilent();
-        await field.WaitAsync(30, cancel);
+        await field.WaitAsync(30, 6, cancel);
         field.Stand.ClientWires[0].Heal();
         field.Evidence.Show("bytes swallowed", field.Stand.ClientWires[0].SwallowedBytes);
-        await field.WaitAsync(15, cancel);
+        // Until the dead connections have been silent for too long.
+        await field.WaitAsync(15, 5, cancel);
     }
 }
 
@@ -97,6 +99,11 @@ internal sealed class SlowReadersRound : Round
     public override string Name => "slow-readers";
 
     public override string Title => "a tenth of the sessions reads nothing for 40 s while 5 MB are sent to each";
+
+    public override StandShape Shape => new(Replicas: 2)
+    {
+        Configure = (config, isShort) => config["streams"] = new JsonObject { ["writeTimeout"] = isShort ? "3s" : "30s" },
+    };
 
     public override Conduct Conduct { get; } = new() { Padding = 40 * 1024 };
 
@@ -111,10 +118,10 @@ internal sealed class SlowReadersRound : Round
             await session.AnnounceAsync(128, cancel);
         }
 
-        await field.WaitAsync(40, cancel);
+        await field.WaitAsync(40, 7, cancel);
         field.Evidence.Show("streams ended for their slow reader", await EndedAsync() - before);
         field.Conduct.Reading(true);
-        await field.WaitAsync(15, cancel);
+        await field.WaitAsync(15, 3, cancel);
 
         async Task<double> EndedAsync() => (await Task.WhenAll(field.Stand.Replicas.Select(replica => replica.MetricAsync(Ended, SlowReader, cancel)))).Sum();
     }

@@ -17,11 +17,11 @@ internal sealed class ReloadRound : Round
     /// <summary>A gateway looks once a second, and takes over what it has seen twice: what changes faster is not read at all.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
 
-    public override StandShape Shape => new(Replicas: 2) { Configure = config => config["logLevel"] = "information" };
+    public override StandShape Shape => new(Replicas: 2) { Configure = (config, _) => config["logLevel"] = "information" };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        var over = field.WaitAsync(36, cancel);
+        var over = field.WaitAsync(36, 8, cancel);
         for (var time = 0; !over.IsCompleted; time++)
         {
             foreach (var (replica, index) in field.Stand.Replicas.Select((replica, index) => (replica, index)))
@@ -39,7 +39,7 @@ internal sealed class ReloadRound : Round
             replica.Configure(field.Stand.Config(index));
         }
 
-        await field.WaitAsync(5, cancel);
+        await field.WaitAsync(5, 3, cancel);
         field.ShowSaid(Reloaded);
         field.ShowSaid(Refused);
     }
@@ -52,13 +52,13 @@ internal sealed class ReloadRound : Round
                 config["mcpServers"]!["passing"] = config["mcpServers"]!["web"]!.DeepClone();
                 break;
             case 1:
-                config["keepAlive"]!["interval"] = "1500ms";
+                config["keepAlive"]!["interval"] = "no duration";
                 break;
             case 2:
-                config["limits"] = new JsonObject { ["callsPerSession"] = 100 };
+                config["keepAlive"]!["interval"] = "1500ms";
                 break;
             default:
-                config["keepAlive"]!["interval"] = "no duration";
+                config["limits"] = new JsonObject { ["callsPerSession"] = 100 };
                 break;
         }
     }

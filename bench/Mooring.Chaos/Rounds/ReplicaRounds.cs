@@ -17,11 +17,11 @@ internal sealed class KillRound : Round
     {
         foreach (var replica in field.Stand.Replicas)
         {
-            field.ShowCallsUnderWay();
+            await field.CallsUnderWayAsync(cancel);
             field.ShowKill(await replica.KillAsync(cancel));
-            await field.WaitAsync(5, cancel);
+            await field.WaitAsync(5, 1, cancel);
             await replica.StartAsync(cancel);
-            await field.WaitAsync(10, cancel);
+            await field.WaitAsync(10, 2, cancel);
         }
     }
 }
@@ -39,13 +39,13 @@ internal sealed class KillOneRound : Round
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        for (var time = 0; time < 3; time++)
+        for (var time = 0; time < (field.IsShort ? 2 : 3); time++)
         {
-            field.ShowCallsUnderWay();
+            await field.CallsUnderWayAsync(cancel);
             field.ShowKill(await field.Stand.Replicas[0].KillAsync(cancel));
-            await field.WaitAsync(2, cancel);
+            await field.WaitAsync(2, 1, cancel);
             await field.Stand.Replicas[0].StartAsync(cancel);
-            await field.WaitAsync(10, cancel);
+            await field.WaitAsync(10, 3, cancel);
         }
     }
 }
@@ -63,10 +63,10 @@ internal sealed class RollingRound : Round
     {
         foreach (var replica in field.Stand.Replicas)
         {
-            field.ShowCallsUnderWay();
+            await field.CallsUnderWayAsync(cancel);
             field.ShowStop(await replica.StopAsync(cancel));
             await replica.StartAsync(cancel);
-            await field.WaitAsync(5, cancel);
+            await field.WaitAsync(5, 1.5, cancel);
         }
     }
 }
@@ -87,15 +87,15 @@ internal sealed class ScaleRound : Round
         {
             await replica.StartAsync(cancel);
             await replica.MetricAsync(CallsMetric, "", cancel);
-            await field.WaitAsync(8, cancel);
+            await field.WaitAsync(8, 2.5, cancel);
             field.Evidence.Show("calls on added replicas", await replica.MetricAsync(CallsMetric, "", cancel));
         }
 
         foreach (var replica in replicas.SkipLast(1))
         {
-            field.ShowCallsUnderWay();
+            await field.CallsUnderWayAsync(cancel);
             field.ShowStop(await replica.StopAsync(cancel));
-            await field.WaitAsync(5, cancel);
+            await field.WaitAsync(5, 1.5, cancel);
         }
     }
 
@@ -116,8 +116,8 @@ internal sealed class SigtermRound : Round
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         // Beside what the sessions do on their own; their outcomes are in the same tally.
-        var calls = field.Crowd.Sessions.Where((_, index) => index % 2 == 1).Select(session => session.CallAsync("slow", field.IsShort ? 5 : 12, cancel)).ToList();
-        await field.WaitAsync(3, cancel);
+        var calls = field.Crowd.Sessions.Where((_, index) => index % 2 == 1).Select(session => session.CallAsync("slow", field.IsShort ? 4 : 12, cancel)).ToList();
+        await field.WaitAsync(3, 1, cancel);
         field.Evidence.Show("long calls under way", calls.Count(call => !call.IsCompleted));
         field.ShowStop(await field.Stand.Replicas[0].StopAsync(cancel));
         await field.Stand.Replicas[0].StartAsync(cancel);

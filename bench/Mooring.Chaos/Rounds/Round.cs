@@ -41,8 +41,32 @@ internal abstract class Round
 /// <summary>What a round has to work with.</summary>
 internal sealed record Field(Stand Stand, Crowd Crowd, Conduct Conduct, Evidence Evidence, bool IsShort)
 {
-    /// <summary>Writes down that calls are under way now, which a fault in an idle moment would not prove anything without.</summary>
-    public void ShowCallsUnderWay() => Evidence.Show("calls under way", Crowd.Tally.UnderWay);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(10);
+
+    /// <summary>Waits for calls to be under way, and writes down how many: a fault in an idle moment would not prove anything.</summary>
+    public async Task CallsUnderWayAsync(CancellationToken cancel)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (Crowd.Tally.UnderWay == 0 && TimeProvider.System.GetElapsedTime(start) < CallLimit)
+        {
+            await Task.Delay(Look, cancel);
+        }
+
+        Evidence.Show("calls under way", Crowd.Tally.UnderWay);
+    }
+
+    /// <summary>
+    /// Has every gateway know every session. Of one that it never saw, a gateway cannot say whose it is while the store is away, and refuses it.
+    /// </summary>
+    public Task AcquaintAsync(CancellationToken cancel) =>
+        Task.WhenAll(Crowd.Sessions.Select(async session =>
+        {
+            foreach (var replica in Stand.Replicas)
+            {
+                await session.VisitAsync(replica.Url, cancel);
+            }
+        }));
 
     public void ShowKill(int exitCode) => Evidence.Show("killed", exitCode == 128 + 9 ? 1 : 0);
 
@@ -57,6 +81,6 @@ internal sealed record Field(Stand Stand, Crowd Crowd, Conduct Conduct, Evidence
         }
     }
 
-    /// <summary>Lets the load run for that long; less than half as long in a short run.</summary>
-    public Task WaitAsync(double seconds, CancellationToken cancel) => Task.Delay(TimeSpan.FromSeconds(IsShort ? seconds * 0.4 : seconds), cancel);
+    /// <summary>Lets the load run for so many seconds, or so many in a short run.</summary>
+    public Task WaitAsync(double seconds, double brief, CancellationToken cancel) => Task.Delay(TimeSpan.FromSeconds(IsShort ? brief : seconds), cancel);
 }

@@ -13,13 +13,13 @@ internal sealed class ServerKilledRound : Round
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        for (var time = 0; time < 2; time++)
+        for (var time = 0; time < (field.IsShort ? 1 : 2); time++)
         {
-            field.ShowCallsUnderWay();
+            await field.CallsUnderWayAsync(cancel);
             field.Evidence.Show("servers killed", await field.Stand.Web.KillAsync() ? 1 : 0);
-            await field.WaitAsync(5, cancel);
+            await field.WaitAsync(5, 2, cancel);
             await field.Stand.Web.StartAsync(cancel);
-            await field.WaitAsync(12, cancel);
+            await field.WaitAsync(12, 4, cancel);
             field.Evidence.Show("requests of sessions it does not know", await field.Stand.Web.OrderAsync("strangers", cancel));
         }
     }
@@ -34,10 +34,10 @@ internal sealed class ServerForgetsRound : Round
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        for (var time = 0; time < 3; time++)
+        for (var time = 0; time < (field.IsShort ? 2 : 3); time++)
         {
             field.Evidence.Show("sessions forgotten", await field.Stand.Web.OrderAsync("forget", cancel));
-            await field.WaitAsync(8, cancel);
+            await field.WaitAsync(8, 3, cancel);
         }
 
         field.Evidence.Show("requests of sessions it does not know", await field.Stand.Web.OrderAsync("strangers", cancel));
@@ -54,8 +54,8 @@ internal sealed class ServerHangsRound : Round
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         await field.Stand.Web.OrderAsync("hang", cancel);
-        await field.WaitAsync(25, cancel);
+        await field.WaitAsync(25, 7, cancel);
         field.Evidence.Show("requests that hung", await field.Stand.Web.OrderAsync("resume", cancel));
-        await field.WaitAsync(15, cancel);
+        await field.WaitAsync(15, 3, cancel);
     }
 }

@@ -11,15 +11,18 @@ internal sealed class StoreStoppedRound : Round
 
     public override string Title => "PostgreSQL stopped for 20 s";
 
+    public override StandShape Shape => new(Replicas: 2) { StrikesStore = true };
+
     public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(20) };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
+        await field.AcquaintAsync(cancel);
         await field.Stand.Postgres.StopServerAsync();
-        await field.WaitAsync(20, cancel);
+        await field.WaitAsync(20, 5, cancel);
         field.Evidence.Show("refused by the stopped database", await RefusesAsync(field.Stand, cancel) ? 1 : 0);
         await field.Stand.Postgres.StartServerAsync();
-        await field.WaitAsync(15, cancel);
+        await field.WaitAsync(15, 4, cancel);
         field.ShowSaid("The store is away");
     }
 
@@ -27,7 +30,7 @@ internal sealed class StoreStoppedRound : Round
     {
         try
         {
-            await using var connection = new NpgsqlConnection(stand.Postgres.ConnectionTo("chaos"));
+            await using var connection = new NpgsqlConnection(stand.Postgres.ConnectionTo(stand.Database));
             await connection.OpenAsync(cancel);
             return false;
         }
@@ -45,20 +48,23 @@ internal sealed class StoreKilledRound : Round
 
     public override string Title => "PostgreSQL killed -9 and started, three times";
 
+    public override StandShape Shape => new(Replicas: 2) { StrikesStore = true };
+
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        for (var time = 0; time < 3; time++)
+        await field.AcquaintAsync(cancel);
+        for (var time = 0; time < (field.IsShort ? 2 : 3); time++)
         {
-            field.ShowCallsUnderWay();
+            await field.CallsUnderWayAsync(cancel);
             var before = await StartedAsync(field.Stand);
             await field.Stand.Postgres.KillServerAsync();
             await field.Stand.Postgres.StartServerAsync();
             field.Evidence.Show("other starts of the database", await StartedAsync(field.Stand) > before ? 1 : 0);
-            await field.WaitAsync(10, cancel);
+            await field.WaitAsync(10, 3, cancel);
         }
     }
 
-    private static async Task<DateTime> StartedAsync(Stand stand) => (DateTime)(await stand.Postgres.AskAsync("chaos", "select pg_postmaster_start_time()"))!;
+    private static async Task<DateTime> StartedAsync(Stand stand) => (DateTime)(await stand.Postgres.AskAsync(stand.Database, "select pg_postmaster_start_time()"))!;
 }
 
 /// <summary>One gateway after the other cannot reach the store, while the other can.</summary>
@@ -74,18 +80,19 @@ internal sealed class StoreCutRound : Round
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
+        await field.AcquaintAsync(cancel);
         foreach (var wire in field.Stand.StoreWires)
         {
             wire.Cut();
-            await field.WaitAsync(10, cancel);
+            await field.WaitAsync(10, 2, cancel);
             wire.Heal();
             field.Evidence.Show("connections to the store cut or refused", wire.CutConnections);
-            await field.WaitAsync(8, cancel);
+            await field.WaitAsync(8, 1, cancel);
             wire.FallSilent();
-            await field.WaitAsync(10, cancel);
+            await field.WaitAsync(10, 2, cancel);
             wire.Heal();
             field.Evidence.Show("bytes to the store swallowed", wire.SwallowedBytes);
-            await field.WaitAsync(8, cancel);
+            await field.WaitAsync(8, 1, cancel);
         }
     }
 }
@@ -102,10 +109,10 @@ internal sealed class StoreDelayedRound : Round
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         Set(TimeSpan.FromMilliseconds(300));
-        await field.WaitAsync(30, cancel);
+        await field.WaitAsync(30, 6, cancel);
         Set(TimeSpan.Zero);
-        field.Evidence.Show("pieces to the store delayed", field.Stand.StoreWires.Sum(wire => wire.DelayedPieces), atLeast: 100);
-        await field.WaitAsync(5, cancel);
+        field.Evidence.Show("pieces to the store delayed", field.Stand.StoreWires.Sum(wire => wire.DelayedPieces), atLeast: field.IsShort ? 20 : 100);
+        await field.WaitAsync(5, 1, cancel);
 
         void Set(TimeSpan delay)
         {

@@ -15,14 +15,17 @@ internal sealed record StandShape(int Replicas)
     /// <summary>A wire between each gateway and the store.</summary>
     public bool WiredStore { get; init; }
 
+    /// <summary>Whether the round strikes the database itself, which then is its own.</summary>
+    public bool StrikesStore { get; init; }
+
     /// <summary>A wire between the clients and each balancer.</summary>
     public bool WiredClients { get; init; }
 
     /// <summary>Variables of each gateway.</summary>
     public Func<int, IReadOnlyDictionary<string, string>> Environment { get; init; } = _ => new Dictionary<string, string>();
 
-    /// <summary>Changes to the configuration.</summary>
-    public Action<JsonObject> Configure { get; init; } = _ => { };
+    /// <summary>Changes to the configuration, also depending on whether the run is short.</summary>
+    public Action<JsonObject, bool> Configure { get; init; } = (_, _) => { };
 
     /// <summary>Called with a gateway's data folder before its start.</summary>
     public Func<string, Task> Prepare { get; init; } = _ => Task.CompletedTask;
@@ -62,6 +65,9 @@ internal sealed class Stand : IAsyncDisposable
 
     public PostgresCluster Postgres { get; private set; } = null!;
 
+    /// <summary>The one that its gateways share.</summary>
+    public string Database { get; private set; } = "";
+
     /// <summary>Where clients connect to: HAProxy, nginx.</summary>
     public List<Uri> Entrances { get; } = [];
 
@@ -69,12 +75,15 @@ internal sealed class Stand : IAsyncDisposable
 
     public string Folder => _folder.FullName;
 
-    public static async Task<Stand> BuildAsync(StandShape shape, CancellationToken cancel)
+    /// <param name="shape">What it consists of.</param>
+    /// <param name="shared">The cluster for those that do not strike it; null where every stand has its own.</param>
+    /// <param name="cancel">Cancels.</param>
+    public static async Task<Stand> BuildAsync(StandShape shape, SharedPostgres? shared, CancellationToken cancel)
     {
         var stand = new Stand(shape);
         try
         {
-            await stand.BuildAsync(cancel);
+            await stand.BuildAsync(shared, cancel);
             return stand;
         }
         catch
@@ -97,8 +106,8 @@ internal sealed class Stand : IAsyncDisposable
             },
             // Below the 5 s of the balancers with room for a late beat.
             ["keepAlive"] = new JsonObject { ["interval"] = "2s" },
-            ["calls"] = new JsonObject { ["deadline"] = "15s" },
-            ["drain"] = new JsonObject { ["delay"] = _shape.IsShort ? "1s" : "2s", ["grace"] = _shape.IsShort ? "8s" : "20s" },
+            ["calls"] = new JsonObject { ["deadline"] = _shape.IsShort ? "5s" : "15s" },
+            ["drain"] = new JsonObject { ["delay"] = _shape.IsShort ? "1500ms" : "2s", ["grace"] = _shape.IsShort ? "8s" : "20s" },
             ["logLevel"] = "warning",
         };
         if (_shape.UsesPostgres)
@@ -114,7 +123,7 @@ internal sealed class Stand : IAsyncDisposable
             }
         }
 
-        _shape.Configure(config);
+        _shape.Configure(config, _shape.IsShort);
         return config;
     }
 
@@ -149,16 +158,18 @@ internal sealed class Stand : IAsyncDisposable
         _folder.Delete(recursive: true);
     }
 
-    private async Task BuildAsync(CancellationToken cancel)
+    private async Task BuildAsync(SharedPostgres? shared, CancellationToken cancel)
     {
         Directory.CreateDirectory(Ledgers);
         Web = Add(new WebServerProcess(Ledgers));
-        await Web.StartAsync(cancel);
+        var webStarts = Web.StartAsync(cancel);
         if (_shape.UsesPostgres)
         {
-            Postgres = Add(await PostgresCluster.StartAsync());
-            await Postgres.ExecuteAsync("postgres", "create database chaos");
+            Postgres = shared is null || _shape.StrikesStore ? Add(await PostgresCluster.StartAsync()) : await shared.Cluster;
+            Database = await Postgres.NewDatabaseAsync();
         }
+
+        await webStarts;
 
         for (var index = 0; index < _shape.Places; index++)
         {
@@ -192,7 +203,7 @@ internal sealed class Stand : IAsyncDisposable
         }
 
         var folder = Path.Combine(_folder.FullName, $"replica-{index}");
-        var replica = Add(new Replica(await GatewayBinary.PathAsync(), Ports.Free(), folder, _shape.Environment(index)));
+        var replica = Add(new Replica(await GatewayBinary.PathAsync(), LoopbackPorts.Take(), folder, _shape.Environment(index)));
         replica.Configure(Config(index));
         Directory.CreateDirectory(replica.DataFolder);
         await _shape.Prepare(replica.DataFolder);
@@ -202,7 +213,7 @@ internal sealed class Stand : IAsyncDisposable
 
     private string Connection(int index)
     {
-        var connection = new NpgsqlConnectionStringBuilder(Postgres.ConnectionTo("chaos"));
+        var connection = new NpgsqlConnectionStringBuilder(Postgres.ConnectionTo(Database));
         if (_shape.WiredStore)
         {
             connection.Port = _storeWires[index].Port;
