@@ -1,15 +1,6 @@
-using System.CommandLine;
 using Mooring.Host.Cli;
 
-var root = new RootCommand("Mooring, an MCP gateway whose connections hold.")
-{
-    RunCommand.Create(),
-    CheckCommand.Create(),
-    DrainCommand.Create(),
-    VersionCommand.Create(),
-};
-
-var parsed = root.Parse(args);
+var parsed = CommandLine.Create().Parse(args);
 if (parsed.Errors.Count > 0)
 {
     foreach (var error in parsed.Errors)
