@@ -141,8 +141,8 @@ internal static class Settings
         .Add("http", Http, c => c.Http, (c, v) => c with { Http = v }, "HTTP connections.")
         .Add("origins", new ListShape<string>(new TextShape(OriginExpected, IsOrigin), orOne: true), c => c.Origins, (c, v) => c with { Origins = v },
             "Origins that browsers may call from. A * stands for one or more whole labels, or for any port.")
-        .Add("hosts", new ListShape<string>(new TextShape(HostExpected, IsHost), orOne: true), c => c.Hosts, (c, v) => c with { Hosts = v },
-            "Names that the Host header may carry beside loopback names and the host of publicUrl.")
+        .Add("hosts", new ListShape<string>(new TextShape(HostExpected, t => IsHost(t) && HostPattern.Parse(t) is not null), orOne: true), c => c.Hosts, (c, v) => c with { Hosts = v },
+            "Names that the Host header may carry beside loopback names and the host of publicUrl. With a port, that port only; a leading * stands for one or more whole labels.")
         .Add("trustedProxies", new ListShape<string>(new TextShape("an IP address or network such as 10.0.0.0/8", IsNetwork), orOne: true),
             c => c.TrustedProxies, (c, v) => c with { TrustedProxies = v }, "Networks whose X-Forwarded headers are believed.", restart: true)
         .Add("logLevel", new ChoiceShape<string>(
@@ -159,23 +159,13 @@ internal static class Settings
 
     private static bool IsOrigin(string text)
     {
-        if (text is "*" or "null")
-        {
-            return true;
-        }
-
         var scheme = text.IndexOf("://", StringComparison.Ordinal);
         return scheme > 0 && text[..scheme].All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '-' or '.')
-            && IsHost(text[(scheme + 3)..]);
+            && IsHost(text[(scheme + 3)..]) && OriginPattern.Parse(text) is not null;
     }
 
     private static bool IsHost(string text)
     {
-        if (text is "*")
-        {
-            return true;
-        }
-
         var colon = text.LastIndexOf(':');
         var hasPort = colon >= 0 && !text.EndsWith(']');
         var port = hasPort ? text[(colon + 1)..] : "*";

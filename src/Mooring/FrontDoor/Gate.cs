@@ -75,17 +75,16 @@ internal sealed class Gate
     private sealed class Rules
     {
         private readonly HashSet<string> _hosts = new(StringComparer.OrdinalIgnoreCase) { "localhost", "127.0.0.1", "[::1]" };
+        private readonly HostPattern[] _hostPatterns;
         private readonly OriginPattern[] _origins;
         private readonly bool _anyHost;
 
         public Rules(MooringConfig config)
         {
             Config = config;
-            foreach (var host in config.Hosts)
-            {
-                _hosts.Add(host);
-            }
-
+            // Plain names are looked up: every request asks.
+            _hosts.UnionWith(config.Hosts.Where(IsPlain));
+            _hostPatterns = [.. config.Hosts.Where(host => !IsPlain(host)).Select(HostPattern.Parse).OfType<HostPattern>()];
             if (config.PublicUrl is { } url)
             {
                 _hosts.Add(url.Host);
@@ -102,8 +101,11 @@ internal sealed class Gate
 
         public MooringConfig Config { get; }
 
-        public bool AllowsHost(HostString host) => _anyHost || _hosts.Contains(host.Host);
+        public bool AllowsHost(HostString host) =>
+            _anyHost || _hosts.Contains(host.Host) || Array.Exists(_hostPatterns, pattern => pattern.Matches(host.Value!));
 
         public bool AllowsOrigin(string origin) => Array.Exists(_origins, pattern => pattern.Matches(origin));
+
+        private static bool IsPlain(string host) => !host.Contains('*', StringComparison.Ordinal) && host.LastIndexOf(':') <= host.LastIndexOf(']');
     }
 }

@@ -382,6 +382,29 @@ public sealed class FrontDoorTests
     }
 
     [Theory]
+    [InlineData("plain.example.com", "plain.example.com", true)]
+    [InlineData("Plain.example.com", "plain.example.com:8443", true)]
+    [InlineData("plain.example.com", "a.plain.example.com", false)]
+    [InlineData("port.example.com:8443", "port.example.com:8443", true)]
+    [InlineData("port.example.com:8443", "port.example.com", false)]
+    [InlineData("port.example.com:8443", "port.example.com:8444", false)]
+    [InlineData("port.example.com:443", "port.example.com", true)]
+    [InlineData("*.wild.example.com", "a.wild.example.com", true)]
+    [InlineData("*.wild.example.com", "a.b.wild.example.com:8443", true)]
+    [InlineData("*.wild.example.com", "wild.example.com", false)]
+    [InlineData("*.wild.example.com", "evil-wild.example.com", false)]
+    [InlineData("[2001:db8::1]", "[2001:db8::1]:3000", true)]
+    public async Task Any_HostOfTheConfiguration_PassesAsItIsWritten(string configured, string host, bool passes)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Config = c => c with { Hosts = [configured] } });
+        var client = await gateway.ClientAsync();
+
+        using var post = await client.PostAsync(Ping, headers: ("Host", host));
+
+        Assert.Equal(passes ? HttpStatusCode.OK : HttpStatusCode.Forbidden, post.Status);
+    }
+
+    [Theory]
     [InlineData("null")]
     [InlineData("http://evil.test")]
     [InlineData("http://localhost.evil.test")]

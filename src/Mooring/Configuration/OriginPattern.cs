@@ -1,10 +1,11 @@
 using System.Buffers;
 
-namespace Mooring.FrontDoor;
+namespace Mooring.Configuration;
 
 /// <summary>
 /// An origin that browsers may call from: scheme, host, port (RFC 6454). A leading <c>*</c> in the host stands for one or more whole
-/// labels, so that <c>https://*.example.com</c> is not <c>https://evil-example.com</c>; a port <c>*</c> for any port.
+/// labels, so that <c>https://*.example.com</c> is not <c>https://evil-example.com</c>; a port <c>*</c> for any port. What is no pattern is an
+/// error of the configuration: a setting that matches nothing would lock everybody out without a word.
 /// </summary>
 internal sealed class OriginPattern
 {

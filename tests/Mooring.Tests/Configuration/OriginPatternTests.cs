@@ -1,7 +1,7 @@
-using Mooring.FrontDoor;
+using Mooring.Configuration;
 using Xunit;
 
-namespace Mooring.Tests.FrontDoor;
+namespace Mooring.Tests.Configuration;
 
 public sealed class OriginPatternTests
 {
