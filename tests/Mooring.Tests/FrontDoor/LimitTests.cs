@@ -67,6 +67,20 @@ public sealed class LimitTests
     }
 
     [Fact]
+    public async Task Initialize_MoreSessionsThanTheGatewayHolds_Is429WithRetryAfterForEverybody()
+    {
+        await using var gateway = await StartAsync(l => l with { Sessions = 1 });
+        var first = await gateway.ClientAsync(user: "ann");
+
+        using var second = await gateway.NewClient(user: "bob").RequestAsync("initialize", """{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}""");
+        Assert.Equal(HttpStatusCode.TooManyRequests, second.Status);
+        Assert.NotNull(second.Header("Retry-After"));
+
+        (await first.DeleteAsync()).Dispose();
+        await gateway.ClientAsync(user: "bob");
+    }
+
+    [Fact]
     public async Task Call_MoreThanOneSessionMayRun_IsRefusedWithoutReachingTheServer()
     {
         await using var gateway = await StartAsync(l => l with { CallsPerSession = 1 });
