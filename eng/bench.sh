@@ -3,23 +3,32 @@
 #
 #   eng/bench.sh                 everything, about half an hour
 #   eng/bench.sh --quick         one short round, to see that everything runs
-#   eng/bench.sh --only streams  calls, streams, start, stdio or profile
-#   eng/bench.sh --write         also puts the result into docs/benchmarks.md
+#   eng/bench.sh --only streams  calls, streams, start, stdio or profile; or scaling, which has a page of its own
+#   eng/bench.sh --write         also puts the result into docs/benchmarks.md (docs/scaling.md)
 #   eng/bench.sh --stand-in      without the gateway: a second pass-through takes its place and shows the noise
 #   eng/bench.sh --steered       loopback hands received packets to the first processor (needs root); see docs/benchmarks.md
 #
 # MOORING_BIN names the gateway's program; ./mooring otherwise.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-arguments=(suite --root "$root")
+verb=suite
+arguments=()
+page=
 gateway=${MOORING_BIN:-$root/mooring}
 steered=
 
 while [ $# -gt 0 ]; do
   case $1 in
     --quick) arguments+=(--quick) ;;
-    --only) arguments+=(--only "${2:?--only needs a name}"); shift ;;
-    --write) arguments+=(--write "$root/docs/benchmarks.md") ;;
+    --only)
+      if [ "${2:?--only needs a name}" = scaling ]; then
+        verb=scaling
+      else
+        arguments+=(--only "$2")
+      fi
+      shift
+      ;;
+    --write) page=1 ;;
     --steered) steered=1; arguments+=(--steered) ;;
     --stand-in) gateway= ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
@@ -28,13 +37,23 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-for program in nginx node npm perf; do
+programs=(nginx node npm perf)
+[ "$verb" = suite ] || programs=()
+if [ -n "$page" ]; then
+  [ "$verb" = suite ] && arguments+=(--write "$root/docs/benchmarks.md") || arguments+=(--write "$root/docs/scaling.md")
+fi
+
+for program in "${programs[@]}"; do
   if ! command -v "$program" >/dev/null; then
     echo "installing $program" >&2
     apt-get install -y -q "${program/#perf/linux-perf}" >&2
   fi
 done
-if [ ! -e "$root/bench/npm/node_modules/.package-lock.json" ] || [ "$root/bench/npm/package-lock.json" -nt "$root/bench/npm/node_modules/.package-lock.json" ]; then
+if [ "$verb" = scaling ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
+  echo "installing postgresql" >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql >&2
+fi
+if [ "$verb" = suite ] && { [ ! -e "$root/bench/npm/node_modules/.package-lock.json" ] || [ "$root/bench/npm/package-lock.json" -nt "$root/bench/npm/node_modules/.package-lock.json" ]; }; then
   # engine-strict off: one of them asks for a newer node than Debian has, and runs on it all the same.
   (cd "$root/bench/npm" && npm ci --no-audit --no-fund --ignore-scripts --loglevel error >&2)
 fi
@@ -48,7 +67,7 @@ fi
 
 # 10,000 connections need as many files on each side.
 ulimit -n "$(ulimit -Hn)"
-command=("$root/bench/Mooring.Benchmarks/bin/Release/net10.0/Mooring.Benchmarks" "${arguments[@]}")
+command=("$root/bench/Mooring.Benchmarks/bin/Release/net10.0/Mooring.Benchmarks" "$verb" --root "$root" "${arguments[@]}")
 if [ -n "$steered" ]; then
   # A network of its own, so that nothing else on the machine sees the setting.
   exec unshare --net --mount sh -c '

@@ -31,7 +31,8 @@ internal sealed class RawConnection : IDisposable
 
     public bool IsEventStream { get; private set; }
 
-    public string? SessionId { get; private set; }
+    /// <summary>That of the first answer that had one; who opens several sessions clears it in between.</summary>
+    public string? SessionId { get; set; }
 
     /// <summary>The last answer's body without its chunk framing; valid until the next request.</summary>
     public ReadOnlySpan<byte> Body => _buffer.AsSpan(_bodyStart, _bodyLength);

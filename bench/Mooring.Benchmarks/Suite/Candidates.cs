@@ -37,6 +37,10 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     public Task<ServerProcess> GatewayOverStdioAsync(string scope, CancellationToken cancellation) =>
         GatewayAsync(new { command = Self, args = new[] { "stdio-upstream" }, scope }, cancellation);
 
+    /// <summary>A gateway that may share its database with others.</summary>
+    public Task<ServerProcess> GatewayOnPostgresAsync(object server, string connection, CancellationToken cancellation) =>
+        GatewayAsync(server, cancellation, store: new { kind = "postgres", connection });
+
     public Task<ServerProcess> SupergatewayAsync(CancellationToken cancellation)
     {
         var port = ServerProcess.FreePort();
@@ -64,7 +68,8 @@ internal sealed class Candidates(SuiteOptions options, string folder)
         return ServerProcess.Start(Local(port, "/mcp"), options.Gateway!, ["run", "--urls", $"http://127.0.0.1:{port}", "--data", NewData()], options.Root);
     }
 
-    private Task<ServerProcess> GatewayAsync(object server, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null)
+    private Task<ServerProcess> GatewayAsync(
+        object server, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null, object? store = null)
     {
         var port = ServerProcess.FreePort();
         var data = NewData();
@@ -73,6 +78,7 @@ internal sealed class Candidates(SuiteOptions options, string folder)
         {
             mcpServers = new { bench = server },
             keepAlive = new { interval = $"{options.Beat}s" },
+            store = store ?? new { kind = "sqlite" },
 
             // No balancer to wait for, and the run is over when it stops.
             drain = new { delay = "1s", grace = "1s" },
