@@ -260,6 +260,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         if (call.MayHaveRun && failure is (CallFailure.UpstreamUnreachable or CallFailure.UpstreamRefused))
         {
             // Of the last try it is known that it was not executed, of one before it is not.
+            Log.NotSentAgain(logger, call.What, call.Upstream.Name, "gave_up", detail);
             metrics.UnknownOutcome(call.Upstream.Name, "gave_up");
             (failure, detail) = (CallFailure.OutcomeUnknown, $"gave no answer, and when it was asked again: {detail}");
         }

@@ -83,6 +83,8 @@ public sealed class OutcomeTests
         var answer = await gateway.PassTimeAsync(posting, AMinute, "the answer");
         Assert.Equal(("outcome_unknown", "unknown"), (answer.Reason(), answer.Executed()));
         Assert.Equal(1, gateway.Upstream.Executions("repeats"));
+        var line = Assert.Single(gateway.LogLines.Lines, l => l.StartsWith("Information CallNotSentAgain", StringComparison.Ordinal));
+        Assert.Contains("A call of repeats to server one is not sent again (gave_up): ", line, StringComparison.Ordinal);
     }
 
     [Fact]
