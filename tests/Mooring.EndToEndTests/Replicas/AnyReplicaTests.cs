@@ -184,23 +184,26 @@ public sealed class AnyReplicaTests(ReplicaDatabase database) : IClassFixture<Re
     }
 
     [Theory(Timeout = ReplicaPair.TestLimit)]
-    [InlineData("A")]
-    [InlineData("B")]
-    public async Task AskedThroughA_AnswerPosted_ReachesTheServer(string postedTo)
+    [InlineData("A", "elicitation/create")]
+    [InlineData("B", "elicitation/create")]
+    [InlineData("B", "sampling/createMessage")]
+    public async Task AskedThroughA_AnswerPosted_ReachesTheServer(string postedTo, string asks)
     {
         await using var pair = await ReplicaPair.StartAsync(database);
-        using var client = new McpClient(pair.AtA) { Capabilities = new JsonObject { ["elicitation"] = new JsonObject() } };
+        using var client = new McpClient(pair.AtA) { Capabilities = new JsonObject { ["elicitation"] = new JsonObject(), ["sampling"] = new JsonObject() } };
         await client.InitializeAsync();
-        var call = client.ToolCall("ask");
+        var call = client.ToolCall("ask", asks);
         using var stream = await client.PostForStreamAsync(call);
-        var question = await stream.MessageAsync(message => (string?)message["method"] == "elicitation/create");
+        var question = await stream.MessageAsync(message => (string?)message["method"] == asks);
         using var other = client.At(postedTo == "A" ? pair.AtA : pair.AtB);
 
         using var taken = await other.PostAsync(new JsonObject
         {
             ["jsonrpc"] = "2.0",
             ["id"] = question["id"]!.DeepClone(),
-            ["result"] = new JsonObject { ["action"] = "accept", ["content"] = new JsonObject { ["name"] = "Ada" } },
+            ["result"] = asks == "sampling/createMessage"
+                ? new JsonObject { ["role"] = "assistant", ["model"] = "none", ["content"] = new JsonObject { ["type"] = "text", ["text"] = "Ada" } }
+                : new JsonObject { ["action"] = "accept", ["content"] = new JsonObject { ["name"] = "Ada" } },
         });
 
         Assert.Equal(HttpStatusCode.Accepted, taken.StatusCode);

@@ -221,25 +221,32 @@ internal sealed class FaultyServer : IAsyncDisposable
     {
         var question = "question-" + Guid.NewGuid().ToString("n");
         var asked = _questions[question] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        var samples = (string?)message["params"]!["arguments"]?["text"] == "sampling/createMessage";
         context.Response.ContentType = "text/event-stream";
         await SendAsync(context, new JsonObject
         {
             ["jsonrpc"] = "2.0",
             ["id"] = question,
-            ["method"] = "elicitation/create",
-            ["params"] = new JsonObject
-            {
-                ["message"] = "Your name?",
-                ["requestedSchema"] = new JsonObject
+            ["method"] = samples ? "sampling/createMessage" : "elicitation/create",
+            ["params"] = samples
+                ? new JsonObject
                 {
-                    ["type"] = "object",
-                    ["properties"] = new JsonObject { ["name"] = new JsonObject { ["type"] = "string" } },
+                    ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = new JsonObject { ["type"] = "text", ["text"] = "Your name?" } }),
+                    ["maxTokens"] = 10,
+                }
+                : new JsonObject
+                {
+                    ["message"] = "Your name?",
+                    ["requestedSchema"] = new JsonObject
+                    {
+                        ["type"] = "object",
+                        ["properties"] = new JsonObject { ["name"] = new JsonObject { ["type"] = "string" } },
+                    },
                 },
-            },
         }.ToJsonString());
         using var over = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _running.Token);
         var answer = await asked.Task.WaitAsync(over.Token);
-        message["params"]!["arguments"] = new JsonObject { ["text"] = (string?)answer["result"]?["content"]?["name"] ?? "nobody" };
+        message["params"]!["arguments"] = new JsonObject { ["text"] = (string?)answer["result"]?["content"]?[samples ? "text" : "name"] ?? "nobody" };
         await SendAsync(context, Answer(message, Result("tools/call", message)));
     }
 
