@@ -7,6 +7,7 @@ namespace Mooring.EndToEndTests.Merging;
 /// <summary>
 /// Every feature through every pair of transports, on both routes: the official client library must see through the gateway what it
 /// sees without. A second server with the very same names stands behind each gateway, so on the merged route everything clashes.
+/// A relay on each leg judges every message.
 /// </summary>
 public sealed class FeatureMatrixTests
 {
@@ -32,22 +33,28 @@ public sealed class FeatureMatrixTests
     {
         await using var server = await NodeTool.StartAsync("server.mjs", upstream == "sse" ? ["--sse"] : []);
         await using var clashing = await NodeTool.StartAsync("server.mjs");
+        await using var serverLeg = upstream == "stdio"
+            ? Relay.ForCommand("server", NodeTool.Program, Path.Combine(Repository.NodeFixtures, "server.mjs"), "--stdio")
+            : await Relay.ToAsync("server", server.Url);
         await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(
             ("one", upstream switch
             {
-                "stdio" => GatewayProcess.Command(NodeTool.Program, Path.Combine(Repository.NodeFixtures, "server.mjs"), "--stdio"),
-                "sse" => GatewayProcess.Remote(server.Url, "sse"),
-                _ => GatewayProcess.Remote(server.Url),
+                "stdio" => serverLeg.Server,
+                "sse" => GatewayProcess.Remote(serverLeg.Url, "sse"),
+                _ => GatewayProcess.Remote(serverLeg.Url),
             }),
             ("two", GatewayProcess.Remote(clashing.Url))));
         var direct = await RunAsync(upstream == "sse" ? "sse" : "http", server.Url);
 
         var path = $"{(route == "single" ? "/servers/one" : "")}/{(client == "sse" ? "sse" : "mcp")}";
-        var through = await RunAsync(client, new Uri(gateway.BaseUrl, path), route == "merged" ? ["--prefix", "one__"] : []);
+        await using var clientLeg = await Relay.ToAsync("client", new Uri(gateway.BaseUrl, path));
+        var through = await RunAsync(client, clientLeg.Url, route == "merged" ? ["--prefix", "one__"] : []);
 
         Assert.Equal(Features, direct.Select(feature => feature.Key));
         Assert.DoesNotContain("\"failed\"", direct.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(Lines(direct), Lines(through));
+        await clientLeg.AssertEveryMessageValidAsync();
+        await serverLeg.AssertEveryMessageValidAsync();
     }
 
     private static async Task<JsonObject> RunAsync(string transport, Uri url, params string[] more)
