@@ -28,6 +28,11 @@ internal abstract class Reply
     /// <param name="server">Where the call will go.</param>
     public virtual ValueTask<Recording> CommitAsync(string server) => ValueTask.FromResult(Recording.Done);
 
+    /// <summary>Where the call goes, told before it is begun: whoever finds it left behind can say whose answer is missing.</summary>
+    public virtual void GoesTo(string server)
+    {
+    }
+
     /// <summary>A notification or server request that belongs to a call, on one line.</summary>
     public abstract void Send(byte[] line);
 

@@ -77,6 +77,14 @@ internal sealed partial class PostReply
         return Recording.Done;
     }
 
+    public override void GoesTo(string server)
+    {
+        lock (_gate)
+        {
+            _server = _open is null ? server : null;
+        }
+    }
+
     private void CommitToStream()
     {
         lock (_gate)
@@ -89,7 +97,7 @@ internal sealed partial class PostReply
             _isDecided = true;
             _connection = new SseConnection(_context, _services.Streams, "post");
             _stream = _services.NewStream(_session, StreamKind.Post);
-            _stream.Open(Record(_stream, _session.Server), _session.Version.HasPrimer(), OnOpened);
+            _stream.Open(Record(_stream, _session.Server ?? _server), _session.Version.HasPrimer(), OnOpened);
             _stream.Attach(_connection, after: null);
             _session.Outbox.AddCall(_stream);
             _connection.OnEnded = _stream.Detach;

@@ -34,6 +34,9 @@ internal sealed partial class PostReply : Reply, IValueTaskSource
     private bool _isDecided;
     private bool _asEvent;
 
+    /// <summary>Where the one call goes, once that is known; null for a batch, whose calls may go to several.</summary>
+    private string? _server;
+
     /// <summary>The client was gone before the stream began, so it has no event id to come back with.</summary>
     private bool _hadLeft;
 

@@ -84,7 +84,11 @@ internal sealed partial class Router(
         reply.Refuse(request, error.Code, error.Message, error.Data);
     }
 
-    private void Run(Call call) => _ = commits.IsDurable(call) ? runner.RunOnRecordAsync(call, StartAsync) : StartAsync(call);
+    private void Run(Call call)
+    {
+        call.Reply.GoesTo(call.Upstream.Name);
+        _ = commits.IsDurable(call) ? runner.RunOnRecordAsync(call, StartAsync) : StartAsync(call);
+    }
 
     /// <summary>Has a call run, here or at the session's home. Completes when the one that runs it has it.</summary>
     private Task StartAsync(Call call)

@@ -98,6 +98,32 @@ public sealed class RestartTests : IDisposable
     }
 
     [Fact]
+    public async Task Restart_CallOfTheMergedRouteWasRunning_ErrorNamesTheServerThatWasAsked()
+    {
+        var clock = new FakeClock();
+        FakeUpstream[] servers = [new FakeUpstream("two").Hold("slow"), new FakeUpstream("one")];
+        string? id;
+        string? eventId;
+        await using (var before = await StartAsync(clock, servers))
+        {
+            var client = await before.ClientAsync(path: "/mcp");
+            id = client.SessionId;
+            var (reply, _) = await before.StreamedAsync(client, "two__slow");
+            await reply.Events.NextAsync();
+            eventId = (await reply.Events.NextAsync())!.Id;
+            reply.Dispose();
+        }
+
+        await using var after = await StartAsync(clock, servers);
+        var again = after.NewClient(path: "/mcp");
+        again.SessionId = id;
+        using var resumed = await again.GetAsync(eventId);
+
+        var answer = Assert.Single(await resumed.Events.RestAsync(), e => e.IsMessage).Message;
+        Assert.Equal("two", (string?)answer["error"]!["data"]!["mooring"]!["server"]);
+    }
+
+    [Fact]
     public async Task Restart_GetStreamAndAnsweredCall_AreReplayedByLastEventId()
     {
         var clock = new FakeClock();
@@ -160,8 +186,8 @@ public sealed class RestartTests : IDisposable
         Assert.NotEmpty((await list.MessageAsync())["result"]!["tools"]!.AsArray());
     }
 
-    private Task<GatewayFixture> StartAsync(FakeClock clock, FakeUpstream server) =>
-        GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Directory = _directory }, server);
+    private Task<GatewayFixture> StartAsync(FakeClock clock, params FakeUpstream[] servers) =>
+        GatewayFixture.StartAsync(new FixtureOptions { Clock = clock, Directory = _directory }, servers);
 
     [Fact]
     public async Task Restart_SubscribedOnASharedLink_HearsOfUpdatesWithoutACall()
