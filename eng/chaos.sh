@@ -12,7 +12,7 @@
 #                                  time, one PostgreSQL for all that do not strike it; one line for each. ./test.sh plays them so
 #   eng/chaos.sh --parallel 3      rounds at the same time (1)
 #   eng/chaos.sh --replicas 2      every round with that many gateways instead of its own number (more than one: on PostgreSQL)
-#   eng/chaos.sh --commit durable  sets commit of every server
+#   eng/chaos.sh --commit durable  sets commit of every server; the throughput is measured both ways in any case
 #
 # Ends with 1 if a call or a session was lost, anything was done twice, another promise of a round was broken, or its fault did not happen;
 # with 2 on wrong usage. MOORING_BIN names the gateway's program; what ./mooring builds otherwise.

@@ -63,7 +63,7 @@ internal static class ChaosCommand
         {
             report.Say("");
             report.Say(Throughput.Head);
-            foreach (var figure in await Throughput.PlayAsync(options, cancel))
+            foreach (var figure in await Throughput.PlayAsync(cancel))
             {
                 report.Figure(figure);
                 broken += figure.IsKept ? 0 : 1;

@@ -44,7 +44,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
             Check(tally.SessionsLost, "sessions lost");
             Check(tally.EventsRepeated, "events repeated");
             Check(round.EventsMayBeLost is null ? tally.EventsLost : 0, "events lost");
-            Check(round.ToolsAlways ? tally.WrongLists : 0, "wrong lists");
+            Check(round.ListsAlways ? tally.WrongLists : 0, "wrong lists");
             Check(round.ToolsAlways && tally.WithoutTools > InTime(ToolsLimit) ? 1 : 0, "without tools");
             Check(tally.Results == 0 ? 1 : 0, "nothing answered");
             Check(round.ResumeLimit is { } limit && (tally.Resumptions.IsEmpty || ResumedIn(0.99) > InTime(limit).TotalMilliseconds) ? 1 : 0, "not back in time");

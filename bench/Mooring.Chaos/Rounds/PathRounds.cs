@@ -78,6 +78,8 @@ internal sealed class HalfOpenRound : Round
     /// <summary>Nobody can be given tools whose network is away.</summary>
     public override bool ToolsAlways => false;
 
+    public override bool ListsAlways => true;
+
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         await field.CallsUnderWayAsync(cancel);

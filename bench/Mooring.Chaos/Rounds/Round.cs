@@ -25,6 +25,9 @@ internal abstract class Round
     /// <summary>Whether nobody may be without tools. Not where the only gateway is down.</summary>
     public virtual bool ToolsAlways => true;
 
+    /// <summary>Whether no list may be empty, incomplete or refused by a gateway. Not where the only gateway stops; a network that is away refuses nothing.</summary>
+    public virtual bool ListsAlways => ToolsAlways;
+
     /// <summary>Longest time, at the 99th percentile, in which a stream must be back; null where the fault itself keeps it away.</summary>
     public virtual TimeSpan? ResumeLimit => null;
 
