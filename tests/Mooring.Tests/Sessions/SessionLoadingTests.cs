@@ -18,7 +18,7 @@ public sealed class SessionLoadingTests
 
         var away = FindAtOnce(gateway, client.SessionId!);
         Assert.True(away.IsCompletedSuccessfully);
-        Assert.Equal(SessionMiss.StoreAway, away.Result.Miss);
+        Assert.Equal(SessionMiss.StoreAway, (await away).Miss);
 
         _store.IsAway = false;
         Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
@@ -31,11 +31,11 @@ public sealed class SessionLoadingTests
         var client = await gateway.ClientAsync();
         gateway.Sessions.Forget(gateway.Session(client));
 
-        var first = FindAtOnce(gateway, client.SessionId!);
-        gateway.Sessions.Forget((await first).Session!);
+        var (first, _) = await FindAtOnce(gateway, client.SessionId!);
+        gateway.Sessions.Forget(first!);
         var second = await gateway.Sessions.FindAsync(client.SessionId!, Principal.Anonymous, "one");
 
-        Assert.NotSame(first.Result.Session, second.Session);
+        Assert.NotSame(first, second.Session);
         Assert.Same(second.Session, gateway.Session(client));
     }
 
