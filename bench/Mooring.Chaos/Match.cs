@@ -33,6 +33,7 @@ internal static class Match
         await field.WaitAsync(5, 1, cancel);
         await crowd.StopAsync(cancel);
         var executed = Ledger.Read(stand.Ledgers);
+        KeepJournals(round, crowd.Tally);
         var result = new Result(round, shape, options.Sessions, crowd.Tally, executed, evidence);
         if (result.Broken.Count > 0)
         {
@@ -40,6 +41,17 @@ internal static class Match
         }
 
         return result;
+    }
+
+    /// <summary>What the sessions concerned did and received, so that what was lost or came twice can be explained.</summary>
+    private static void KeepJournals(Round round, Tally tally)
+    {
+        if (tally.Journals.Count > 0)
+        {
+            var file = Path.Combine(Path.GetTempPath(), $"mooring-chaos-{round.Name}-sessions.log");
+            File.WriteAllLines(file, tally.Journals.SelectMany(journal => journal.Append("")));
+            Report.Progress($"  {round.Name}: what {tally.Journals.Count} sessions with lost or repeated events did is in {file}");
+        }
     }
 
     /// <summary>What the gateways said in a round that broke a promise, for whoever looks for the reason.</summary>

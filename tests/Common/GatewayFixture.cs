@@ -243,6 +243,13 @@ internal sealed record SharedStore(FaultyStore Store, IReplicaStore Replicas, Lo
         var store = new FaultyStore(clock) { IsRemote = true };
         return new SharedStore(store, store.Replicas, new LossySignals());
     }
+
+    /// <summary>The same store, but with faults of one gateway's own.</summary>
+    public SharedStore Apart()
+    {
+        var store = new FaultyStore(Store);
+        return this with { Store = store, Replicas = store.Replicas };
+    }
 }
 
 /// <summary>Keeps what the gateway logged, for the message of a failing test.</summary>

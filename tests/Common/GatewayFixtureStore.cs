@@ -5,11 +5,25 @@ using Mooring.Stores.Memory;
 namespace Mooring.Tests;
 
 /// <summary>A store that is away at will, or keeps its commits waiting.</summary>
-internal sealed class FaultyStore(TimeProvider time) : IStore
+internal sealed class FaultyStore : IStore
 {
-    private readonly MemoryStore _inner = new(time);
+    private readonly IStore _inner;
+    private readonly IReplicaStore _replicas;
     private volatile TaskCompletionSource? _held;
     private volatile Since? _away;
+
+    public FaultyStore(TimeProvider time)
+    {
+        var memory = new MemoryStore(time);
+        (_inner, _replicas) = (memory, memory);
+    }
+
+    /// <param name="behind">What is behind it: this one fails for one gateway alone.</param>
+    public FaultyStore(FaultyStore behind)
+    {
+        (_inner, _replicas) = (behind, behind.Replicas);
+        IsRemote = behind.IsRemote;
+    }
 
     /// <summary>Whether everything fails.</summary>
     public bool IsAway
@@ -32,8 +46,11 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
     /// <summary>As <see cref="Before"/>, but after it was done: its answer is lost.</summary>
     public Action<string>? After { get; set; }
 
+    /// <summary>Says which events are lost although their writer is told that they are kept: as those that only the memory of a dead process had.</summary>
+    public Func<EventRecord, bool>? Drop { get; set; }
+
     /// <summary>Its side for replicas, away when it is.</summary>
-    public IReplicaStore Replicas => new FaultyReplicas(this, _inner);
+    public IReplicaStore Replicas => new FaultyReplicas(this, _replicas);
 
     /// <summary>Writes that wait for <see cref="Release"/>.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
@@ -84,7 +101,17 @@ internal sealed class FaultyStore(TimeProvider time) : IStore
 
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => CommitAsync(() => _inner.OpenStreamAsync(stream, primer));
 
-    public Task AppendEventAsync(EventRecord record, StreamState? state = null) => CommitAsync(() => _inner.AppendEventAsync(record, state));
+    public async Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null)
+    {
+        if (Drop?.Invoke(record) is true)
+        {
+            return true;
+        }
+
+        var appended = false;
+        await CommitAsync(async () => appended = await _inner.AppendEventAsync(record, state));
+        return appended;
+    }
 
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         CommitAsync(() => _inner.SetStreamStateAsync(sessionId, streamId, state));

@@ -52,7 +52,8 @@ internal sealed class Crowd : IAsyncDisposable
                 _http,
                 Tally,
                 conduct,
-                new Random((seed * 100_003) + index))),
+                new Random((seed * 100_003) + index),
+                new Journal())),
         ];
     }
 

@@ -6,7 +6,9 @@ namespace Mooring.Chaos.Clients;
 /// What one session was promised in notifications and progress, and what came. Announced numbers count once the announcing call was
 /// answered, progress once its call was: what an unfinished call would have said, nobody owes.
 /// </summary>
-internal sealed class EventBook
+/// <param name="journal">Where it is written down.</param>
+/// <param name="isPrimed">Whether streams of this version, the server's to the gateway too, begin with an event id.</param>
+internal sealed class EventBook(Journal journal, bool isPrimed)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, int> _seen = new(StringComparer.Ordinal);
@@ -30,8 +32,8 @@ internal sealed class EventBook
     public void OweProgress(string key, int steps) => Owe(Enumerable.Range(1, steps).Select(step => $"{key}/{step}"));
 
     /// <summary>
-    /// A stream broke before the client had any event id to come back with, which only versions without a primer let happen: of what was
-    /// announced so far the gateway cannot know what arrived, and the client cannot say.
+    /// A stream broke before the client had any event id to come back with: without a primer before the first message, with one before the first
+    /// byte. Of what was announced so far the gateway cannot know what arrived, and the client cannot say.
     /// </summary>
     public void BrokeWithoutId()
     {
@@ -39,9 +41,13 @@ internal sealed class EventBook
         {
             _withoutId = _next;
         }
+
+        journal.Write($"a stream broke before it gave an id; up to n{_withoutId} nobody can ask for");
     }
 
-    public void Saw(JsonObject message)
+    /// <param name="message">What came.</param>
+    /// <param name="where">On which connection, under which event id.</param>
+    public void Saw(JsonObject message, string where)
     {
         var parameters = message["params"];
         var what = (string?)message["method"] switch
@@ -55,6 +61,7 @@ internal sealed class EventBook
             return;
         }
 
+        journal.Write($"{what} {where}");
         lock (_gate)
         {
             _seen[what] = _seen.GetValueOrDefault(what) + 1;
@@ -77,7 +84,9 @@ internal sealed class EventBook
         {
             var lost = _owed.Where(what => !_seen.ContainsKey(what)).ToList();
             var repeated = _seen.Where(entry => entry.Value > 1).ToList();
-            var withoutId = lost.RemoveAll(IsWithoutId);
+            var first = isPrimed ? 0 : _seen.Keys.Select(NumberOf).Where(number => number > 0).DefaultIfEmpty(int.MaxValue).Min();
+            // Before the first one that came, the gateway had no id of the server's to come back with.
+            var withoutId = lost.RemoveAll(what => IsWithoutId(what) || (NumberOf(what) > 0 && NumberOf(what) < first));
             tally.Events(_owed.Count, lost.Count, withoutId, repeated.Sum(entry => entry.Value - 1));
             if (lost.Count > 0)
             {
@@ -89,13 +98,26 @@ internal sealed class EventBook
                 tally.Note($"{who}: {repeated.Count} events repeated, the first {repeated[0].Key}");
             }
 
+            if (lost.Count + withoutId + repeated.Count > 0)
+            {
+                tally.Keep(
+                [
+                    $"# session {who}",
+                    $"lost: {string.Join(' ', lost)}; {withoutId} lost without an id; repeated: {string.Join(' ', repeated.Select(entry => entry.Key))}",
+                    .. journal.Lines,
+                ]);
+            }
+
             _withoutId = 0;
             _owed.Clear();
             _seen.Clear();
         }
     }
 
-    private bool IsWithoutId(string what) => what[0] == 'n' && int.TryParse(what.AsSpan(1), out var number) && number <= _withoutId;
+    private bool IsWithoutId(string what) => NumberOf(what) is > 0 and var number && number <= _withoutId;
+
+    /// <summary>Of an announcement; 0 for progress.</summary>
+    private static int NumberOf(string what) => what[0] == 'n' && int.TryParse(what.AsSpan(1), out var number) ? number : 0;
 
     private void Owe(IEnumerable<string> what)
     {

@@ -128,7 +128,7 @@ internal sealed partial class StrictSession
                             return outcome == Outcome.Answered && resumed ? Outcome.Resumed : outcome;
                         }
 
-                        _events.Saw(message);
+                        _events.Saw(message, $"on the stream of {call.Key}, id {block.Id}");
                     }
                 }
 

@@ -5,9 +5,6 @@ namespace Mooring.Chaos.Clients;
 /// <content>The standalone stream: held all the time, opened again with its last event id whenever it ends.</content>
 internal sealed partial class StrictSession
 {
-    /// <summary>Whether a stream begins with an event id.</summary>
-    private bool HasPrimer => version == "2025-11-25";
-
     /// <summary>One in ten: these stop reading when a round says so.</summary>
     private bool CanStall => index % 10 == 5;
 
@@ -44,23 +41,27 @@ internal sealed partial class StrictSession
 
     private async Task ListenOnceAsync(ListenState state, string session, CancellationToken over)
     {
+        _journal.Write($"asks for a stream after {state.LastEventId ?? "nothing"}");
         try
         {
             using var response = await SendAsync(Get(session, state.LastEventId), over);
+            _journal.Write($"stream {++state.Number}: {(int)response.StatusCode}");
             switch (response.StatusCode)
             {
                 case HttpStatusCode.OK:
+                    if (state.LastEventId is null && state.MayHaveBeenTold)
+                    {
+                        _events.BrokeWithoutId();
+                    }
+
+                    state.MayHaveBeenTold = true;
                     if (state.Broke is { } broke)
                     {
-                        if (state.LastEventId is null && !HasPrimer)
-                        {
-                            _events.BrokeWithoutId();
-                        }
-
                         tally.Resumptions.Add((TimeProvider.System.GetElapsedTime(broke) - state.Retry).TotalMilliseconds);
                     }
 
                     await ReadAsync(state, response, over);
+                    _journal.Write($"stream {state.Number} ended");
                     over.ThrowIfCancellationRequested();
                     tally.Reconnected();
                     state.Broke = TimeProvider.System.GetTimestamp();
@@ -70,7 +71,7 @@ internal sealed partial class StrictSession
                     return;
                 case HttpStatusCode.MethodNotAllowed when state.LastEventId is not null:
                     // Over for good: a new one then.
-                    state.LastEventId = null;
+                    (state.LastEventId, state.MayHaveBeenTold) = (null, false);
                     return;
                 default:
                     tally.Waited();
@@ -80,6 +81,9 @@ internal sealed partial class StrictSession
         }
         catch (Exception e) when (IsTransport(e) && !over.IsCancellationRequested)
         {
+            // It may have reached the gateway, and all that it carried been lost.
+            state.MayHaveBeenTold |= !WasNotSent(e);
+            _journal.Write($"no stream: {e.GetType().Name}: {e.Message}");
             await Task.Delay(Pause, over);
             return;
         }
@@ -96,7 +100,7 @@ internal sealed partial class StrictSession
             state.Retry = block.Retry is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : state.Retry;
             if (block.Message is { } message)
             {
-                _events.Saw(message);
+                _events.Saw(message, $"on stream {state.Number}, id {block.Id}");
             }
 
             if (CanStall)
@@ -113,6 +117,12 @@ internal sealed partial class StrictSession
         public string? LastEventId { get; set; }
 
         public TimeSpan Retry { get; set; } = Pause;
+
+        /// <summary>Of the connection, for the journal.</summary>
+        public int Number { get; set; }
+
+        /// <summary>Whether the gateway may have told something on an earlier connection.</summary>
+        public bool MayHaveBeenTold { get; set; }
 
         /// <summary>When the last stream broke.</summary>
         public long? Broke { get; set; }

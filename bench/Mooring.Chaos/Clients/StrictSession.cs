@@ -11,13 +11,15 @@ namespace Mooring.Chaos.Clients;
 /// One client with one session: it calls, asks for its tools, holds its stream, and knows what it must receive. It sends nothing again
 /// unless it was told that it may. Made and run by <see cref="Crowd"/>.
 /// </summary>
-internal sealed partial class StrictSession(int index, Uri endpoint, string version, HttpClient http, Tally tally, Conduct conduct, Random random)
+internal sealed partial class StrictSession(
+    int index, Uri endpoint, string version, HttpClient http, Tally tally, Conduct conduct, Random random, Journal journal)
 {
     /// <summary>Longer than any head takes: answers are committed within the gateway's grace, streams at once.</summary>
     private static readonly TimeSpan HeadLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
 
-    private readonly EventBook _events = new();
+    private readonly Journal _journal = journal;
+    private readonly EventBook _events = new(journal, isPrimed: version == "2025-11-25");
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -110,7 +112,9 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
     {
         var first = _events.Reserve(count);
         var session = Current();
+        _journal.Write($"announces n{first} to n{first + count - 1}");
         var outcome = await CallAsync("announce", new JsonObject { ["first"] = first, ["count"] = count, ["size"] = conduct.Padding }, seconds: 0, end);
+        _journal.Write($"announcing n{first} to n{first + count - 1} ended as {outcome}");
         if (IsResult(outcome) && session == Current())
         {
             _events.OweAnnounced(first, count);
@@ -147,6 +151,7 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
                     lock (_gate)
                     {
                         _session = session;
+                        _journal.Write($"session {session}");
                         _opened.TrySetResult();
                     }
 
@@ -255,6 +260,7 @@ internal sealed partial class StrictSession(int index, Uri endpoint, string vers
             _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
+        _journal.Write($"session {session} lost: 404 for {at}");
         tally.SessionLost($"{Who}: 404 for {at}");
         _events.Close(tally, Who);
     }

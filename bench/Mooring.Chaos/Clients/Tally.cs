@@ -34,6 +34,7 @@ internal sealed class Tally
     private const int NotesKept = 12;
 
     private readonly ConcurrentQueue<string> _notes = new();
+    private readonly ConcurrentQueue<IReadOnlyList<string>> _journals = new();
     private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsWithoutId, _eventsRepeated, _longestGap;
     private int _noted, _underWay;
 
@@ -44,6 +45,9 @@ internal sealed class Tally
     public ConcurrentBag<double> Resumptions { get; } = [];
 
     public IEnumerable<string> Notes => _notes;
+
+    /// <summary>What the sessions did to which an event was lost or came twice.</summary>
+    public IReadOnlyCollection<IReadOnlyList<string>> Journals => _journals;
 
     public long SessionsLost => _sessionsLost;
 
@@ -111,6 +115,8 @@ internal sealed class Tally
         Interlocked.Add(ref _eventsWithoutId, withoutId);
         Interlocked.Add(ref _eventsRepeated, repeated);
     }
+
+    public void Keep(IReadOnlyList<string> journal) => _journals.Enqueue(journal);
 
     public void NoTools(TimeSpan gap)
     {

@@ -161,7 +161,8 @@ internal sealed class WebServer : IDisposable
         try
         {
             context.Response.ContentType = "text/event-stream";
-            await context.Response.WriteAsync(":\n\n");
+            // As the version has it: with a place to come back to before the first message, or without.
+            await context.Response.WriteAsync(context.Request.Headers["MCP-Protocol-Version"] == "2025-11-25" ? $"id: {after}\ndata:\n\n" : ":\n\n");
             await context.Response.Body.FlushAsync();
             while (await session.ReadAsync(after, context.RequestAborted) is { } events)
             {

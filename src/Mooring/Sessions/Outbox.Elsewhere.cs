@@ -260,11 +260,18 @@ internal sealed partial class Outbox
 
     private static string SubjectOf(Waiting waiting) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{waiting.Hops + 1}{(waiting.Origin is { } o ? $" {o.Server} {Uri.EscapeDataString(o.UpstreamSessionId)} {Uri.EscapeDataString(o.EventId)}" : "")}");
+        $"{waiting.Hops + 1}{(waiting.Origin is { } o ? $" {Join(o.Server, o.UpstreamSessionId, o.EventId, o.After ?? "", o.Hearer ?? "")}" : "")}");
 
-    private static (int Hops, EventOrigin? Origin) ParseSubject(string subject) => subject.Split(' ') is [var hops, var server, var session, var id]
-        ? (int.Parse(hops, CultureInfo.InvariantCulture), new EventOrigin(server, Uri.UnescapeDataString(session), Uri.UnescapeDataString(id)))
-        : (int.Parse(subject, CultureInfo.InvariantCulture), null);
+    private static (int Hops, EventOrigin? Origin) ParseSubject(string subject)
+    {
+        var parts = subject.Split(' ').Select(Uri.UnescapeDataString).ToArray();
+        var hops = int.Parse(parts[0], CultureInfo.InvariantCulture);
+        return parts is [_, var server, var session, var id, var after, var hearer]
+            ? (hops, new EventOrigin(server, session, id, after, hearer))
+            : (hops, null);
+    }
+
+    private static string Join(params IEnumerable<string> words) => string.Join(' ', words.Select(Uri.EscapeDataString));
 
     /// <summary>The name is another one, or the store did not take what it was told: unless the stream is elsewhere meanwhile, it is told again.</summary>
     private async Task TellAgainAsync(string streamId)
@@ -326,9 +333,10 @@ internal sealed partial class Outbox
     {
         if (same is not null)
         {
+            // What is still written here, now or when the store is back, is in the log; the other replica has to look.
+            Follow(replica, same.Id);
             same.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
             await same.SettleAsync();
-            // What was still written here just now is in the log; the other replica has to look.
             services.Peers.Signal(replica, WroteSignal, $"{session.Id} {same.Id}");
         }
 

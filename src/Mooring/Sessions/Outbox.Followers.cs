@@ -2,7 +2,10 @@ using Mooring.Streams;
 
 namespace Mooring.Sessions;
 
-/// <content>Streams of calls that run at one replica while their client has come back to another: that one shows what is written here.</content>
+/// <content>
+/// Streams whose client has come back to another replica while this one still writes to them, since it runs their call or wrote while it moved:
+/// that one shows what is written here.
+/// </content>
 internal sealed partial class Outbox
 {
     /// <summary>Kind of letter: a replica wants to hear of each event of a stream. Its subject is the stream, its body the replica.</summary>
@@ -19,6 +22,26 @@ internal sealed partial class Outbox
         Find(streamId)?.CatchUp();
     }
 
+    /// <summary>Signals may have been lost: whatever others wrote to streams that are open here is looked for.</summary>
+    public void CatchUp()
+    {
+        if (!services.Peers.IsShared)
+        {
+            return;
+        }
+
+        EventStream[] open;
+        lock (_gate)
+        {
+            open = [.. _streams.Where(s => s.IsAttached)];
+        }
+
+        foreach (var stream in open)
+        {
+            stream.CatchUp();
+        }
+    }
+
     /// <summary>A client of ours has come back to another replica for the stream of a call that runs here: that one is told of each event.</summary>
     public void FollowedBy(string replica, string streamId)
     {
@@ -28,14 +51,19 @@ internal sealed partial class Outbox
             return;
         }
 
+        Follow(replica, streamId);
+        stream.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
+        services.Peers.Signal(replica, WroteSignal, $"{session.Id} {streamId}");
+    }
+
+    /// <summary>From now on a replica is told of each event that this one writes to a stream.</summary>
+    private void Follow(string replica, string streamId)
+    {
         lock (_gate)
         {
             (_followers ??= new(StringComparer.Ordinal))[streamId] = replica;
             session.Log.Committed ??= TellFollower;
         }
-
-        stream.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
-        services.Peers.Signal(replica, WroteSignal, $"{session.Id} {streamId}");
     }
 
     private void TellFollower(string streamId)

@@ -46,11 +46,12 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     /// <summary>Sends a message that stands on one line.</summary>
     /// <param name="line">The message.</param>
     /// <param name="origin">The server's event it was made of, where that had an id.</param>
-    public void Send(byte[] line, EventOrigin? origin = null)
+    /// <returns>False: there was no room for it.</returns>
+    public bool Send(byte[] line, EventOrigin? origin = null)
     {
         lock (_gate)
         {
-            SendLocked(line, origin);
+            return SendLocked(line, origin);
         }
     }
 
@@ -138,6 +139,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
                 return known;
             }
 
+            _followers?.Remove(stream.Id);
             _streams.Add(stream);
             GiveBacklogLocked(stream);
             return stream;
@@ -249,7 +251,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
             {
                 if (!record.Body.IsEmpty)
                 {
-                    to.Append(record.Body.ToArray());
+                    to.Append(record.Body.ToArray(), isOld: true);
                 }
             }
         }
@@ -261,19 +263,22 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         from.Finish(StreamState.Finished);
     }
 
-    private void SendLocked(byte[] line, EventOrigin? origin = null)
+    private bool SendLocked(byte[] line, EventOrigin? origin = null)
     {
         // Behind what waits already, so that everything comes in order.
         if (HolderLocked is null && _backlog.Count == 0 && NewestLocked() is { } stream)
         {
             stream.Append(line, origin: origin);
-            return;
+            return true;
         }
 
-        if (KeepLocked(new Waiting(line, Hops: 0, origin)))
+        if (!KeepLocked(new Waiting(line, Hops: 0, origin)))
         {
-            FlushLocked();
+            return false;
         }
+
+        FlushLocked();
+        return true;
     }
 
     private EventStream? NewestLocked() =>
@@ -283,7 +288,16 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     {
         if (_backlogBytes + waiting.Line.Length > BacklogLimit)
         {
-            services.Streams.Dropped("backlog_full");
+            if (waiting.Origin is { After: not null } origin && HolderLocked is not null)
+            {
+                // Somebody listens, and the store is too slow, or away: it stays with its server.
+                session.Log.Unheard(origin);
+            }
+            else
+            {
+                services.Streams.Dropped("backlog_full");
+            }
+
             return false;
         }
 
@@ -318,7 +332,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     {
         foreach (var waiting in _backlog)
         {
-            stream.Append(waiting.Line, origin: waiting.Origin);
+            stream.Append(waiting.Line, origin: waiting.Origin, isOld: true);
             _backlogBytes -= waiting.Line.Length;
         }
 

@@ -38,7 +38,7 @@ internal sealed class Session
         _confirmed = _lastSeen;
         Version = ProtocolVersions.TryParse(record.Version, out var version) ? version : ProtocolVersions.Latest;
         Principal = new Principal(record.Issuer, record.Subject);
-        Log = new EventLog(record.Id, services.Store, services.Config, services.Time, services.Outage, services.Logger);
+        Log = new EventLog(record.Id, services.Store, services.Config, services.Time, services.Outage, origin => Links!.Unheard(origin), services.Logger);
         Lists = new SessionLists(this, services);
         Links = new SessionLinks(this, services);
         Outbox = new Outbox(this, services);
@@ -183,7 +183,11 @@ internal sealed class Session
             }
         }
 
-        Volatile.Write(ref _settledDoubts, asked.Doubts);
+        if (Interlocked.Exchange(ref _settledDoubts, asked.Doubts) != asked.Doubts)
+        {
+            Outbox.CatchUp();
+        }
+
         if (Outbox.Moves == asked.Moves)
         {
             Outbox.HeldBy(record.Listener);

@@ -34,7 +34,7 @@ internal sealed partial class SessionLinks
                 _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value, frame);
                 break;
             case McpMethod.ResourcesUpdated:
-                session.Outbox.Send(Translate(link, new Message(frame).ToLine()), origin);
+                Tell(link, Translate(link, new Message(frame).ToLine()), origin);
                 break;
             default:
                 Route(link, call, Translate(link, new Message(frame).ToLine()), origin);
@@ -103,7 +103,7 @@ internal sealed partial class SessionLinks
             return;
         }
 
-        session.Outbox.Send(line, origin);
+        Tell(link, line, origin);
     }
 
     private Call? LatestCall(Link link) => session.FindCall(c => ReferenceEquals(c.Link, link) && c.Reply.IsConnected);

@@ -63,7 +63,7 @@ internal sealed partial class SessionLinks
 
         if (!services.Peers.IsShared)
         {
-            link.Listen(Heard(link, _known));
+            Listen(link, _known);
             return;
         }
 
@@ -89,7 +89,9 @@ internal sealed partial class SessionLinks
             }
             else if (!link.Listens)
             {
-                link.Listen(Heard(link, await services.Store.FindLinksAsync(session.Id, CancellationToken.None)));
+                // What the last listening still hands over belongs to that one.
+                await link.StopListeningAsync();
+                Listen(link, await services.Store.FindLinksAsync(session.Id, CancellationToken.None));
             }
 
             if (_stopsListening || _disposed)
@@ -112,9 +114,6 @@ internal sealed partial class SessionLinks
             }
         }
     }
-
-    private static string? Heard(Link link, IReadOnlyList<LinkRecord> records) =>
-        records.FirstOrDefault(r => r.Server == link.Upstream.Name && r.UpstreamSessionId == link.SessionId)?.Heard;
 
     /// <summary>Listens where the replica that did is gone, or may have stopped. Part of the heartbeat, once a second.</summary>
     public void Look()

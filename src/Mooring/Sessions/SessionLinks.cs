@@ -309,15 +309,32 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     /// <summary>Keeps what a process after this one needs to go on with the link.</summary>
     public async Task SaveAsync(Link link)
     {
+        if (await KeepAsync(link))
+        {
+            services.Peers.SignalAll(KeptSignal, session.Id);
+        }
+    }
+
+    private async Task<bool> KeepAsync(Link link)
+    {
         if (link.SessionId is null)
         {
-            return;
+            return false;
+        }
+
+        EventOrigin? primed;
+        lock (_gate)
+        {
+            var slot = SlotLocked(link.Upstream);
+            slot.IsSaved = true;
+            primed = slot.Primed;
         }
 
         try
         {
             await services.Store.SaveLinkAsync(new LinkRecord
             {
+                Heard = primed?.UpstreamSessionId == link.SessionId ? primed?.EventId : null,
                 SessionId = session.Id,
                 Server = link.Upstream.Name,
                 UpstreamSessionId = link.SessionId,
@@ -326,7 +343,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                 Fingerprint = link.Upstream.Fingerprint,
                 OwnLists = session.Lists.Own(link.Upstream),
             });
-            services.Peers.SignalAll(KeptSignal, session.Id);
+            return true;
         }
         catch (StoreException e)
         {
@@ -335,28 +352,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             {
                 Log.LinkNotKept(services.Logger, link.Upstream.Name, e.Message);
             }
+
+            return false;
         }
-    }
-
-    private sealed class Slot(Upstream upstream)
-    {
-        public Upstream Upstream => upstream;
-
-        public Link? Link { get; set; }
-
-        public Task<(Link?, string)>? Opening { get; set; }
-
-        /// <summary>The replica that has the link, where it cannot move, or else the one that listens to the server; null while that is not known.</summary>
-        public string? Home { get; set; }
-
-        /// <summary>Whether it is being asked who listens.</summary>
-        public bool IsClaiming { get; set; }
-
-        /// <summary>Whether this process ever had a link; what the store knows is then older.</summary>
-        public bool WasOpened { get; set; }
-
-        /// <summary>Whether the link being opened goes on with a session that its server knows from before a restart.</summary>
-        public bool IsResuming { get; set; }
     }
 
     private static partial class Log

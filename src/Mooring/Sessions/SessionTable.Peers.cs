@@ -95,6 +95,13 @@ internal sealed partial class SessionTable
                 Known(sessionId)?.Outbox.Wrote(stream);
             }
         });
+        peers.OnSignal(SessionLinks.UnheardSignal, id =>
+        {
+            if (id.Split(' ') is [var sessionId, var server, var hearer])
+            {
+                Known(sessionId)?.Links.Unheard(server, hearer);
+            }
+        });
         peers.OnSignal(SessionLinks.KeptSignal, id => _ = Known(id)?.Links.ReloadAsync());
         peers.OnSignal(ChangedSignal, id =>
         {

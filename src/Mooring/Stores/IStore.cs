@@ -68,8 +68,15 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Writes the stream's row and, where given, its first event, in one transaction.</summary>
     Task OpenStreamAsync(StreamRecord stream, EventRecord? primer);
 
-    /// <summary>Appends one event; with <paramref name="state"/> the stream's state changes in the same transaction.</summary>
-    Task AppendEventAsync(EventRecord record, StreamState? state = null);
+    /// <summary>
+    /// Appends one event; with <paramref name="state"/> the stream's state changes in the same transaction, and with <see cref="EventRecord.Origin"/>
+    /// <see cref="LinkRecord.Heard"/> moves on.
+    /// </summary>
+    /// <returns>
+    /// False: nothing was changed, since the event is not the successor of what its link remembers. Another replica has heard it too, or hears it
+    /// again: of all that one server said in one of its sessions each is in a log once, and in order, whoever hears how much of it.
+    /// </returns>
+    Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null);
 
     Task SetStreamStateAsync(string sessionId, string streamId, StreamState state);
 

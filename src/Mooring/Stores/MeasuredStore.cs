@@ -51,7 +51,7 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) =>
         ObserveAsync("open_stream", Now, inner.OpenStreamAsync(stream, primer));
 
-    public Task AppendEventAsync(EventRecord record, StreamState? state = null) =>
+    public Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null) =>
         ObserveAsync("append_event", Now, inner.AppendEventAsync(record, state));
 
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>

@@ -85,7 +85,7 @@ internal sealed record LinkRecord
 
     /// <summary>
     /// Id of the last event of the server's own stream that is in the log of the session, to listen from there; null: none. Kept by the store:
-    /// an appended event moves it (<see cref="EventRecord.Origin"/>), a saved link does not, unless its <see cref="UpstreamSessionId"/> is another.
+    /// an appended event moves it (<see cref="EventRecord.Origin"/>); that of a saved link counts only where there is none yet for its <see cref="UpstreamSessionId"/>.
     /// </summary>
     public string? Heard { get; init; }
 }
@@ -153,7 +153,16 @@ internal sealed record EventRecord(
 /// <param name="Server">The upstream.</param>
 /// <param name="UpstreamSessionId">As in <see cref="LinkRecord.UpstreamSessionId"/>: an id means nothing in another session.</param>
 /// <param name="EventId">The server's id of the event.</param>
-internal sealed record EventOrigin(string Server, string UpstreamSessionId, string EventId);
+/// <param name="After">
+/// The id of the one before it among those that go into a log, empty where there is none: only as its successor is it appended
+/// (<see cref="IStore.AppendEventAsync"/>). Null where nobody else can have heard it.
+/// </param>
+/// <param name="Hearer">Who heard it, to be told where it is refused.</param>
+internal sealed record EventOrigin(string Server, string UpstreamSessionId, string EventId, string? After = null, string? Hearer = null)
+{
+    /// <summary>Whether it may follow on what a link remembers (<see cref="LinkRecord.Heard"/>).</summary>
+    public bool Follows(string? heard) => After is null || heard is null || After == heard;
+}
 
 /// <summary>One last known good answer of an upstream (its InitializeResult or a list).</summary>
 /// <param name="Server">The upstream.</param>

@@ -7,7 +7,17 @@ namespace Mooring.Streams;
 /// The event logs of one session, kept in the store. Made with its session; its streams append through it. Counts what it wrote,
 /// so that the limits of the session are held without asking the store each time.
 /// </summary>
-internal sealed partial class EventLog(string sessionId, IStore store, ConfigStore config, TimeProvider time, StoreOutage outage, ILogger logger)
+/// <param name="sessionId">The session.</param>
+/// <param name="store">Where they are kept.</param>
+/// <param name="config">The limits.</param>
+/// <param name="time">The clock.</param>
+/// <param name="outage">Tells whether a failure of the store is news.</param>
+/// <param name="unheard">
+/// Told what a server said and no log took, since it is not the next one or there was no room for it while the store was away: whoever listens to
+/// that server has to hear it again.
+/// </param>
+/// <param name="logger">Where failures are told.</param>
+internal sealed partial class EventLog(string sessionId, IStore store, ConfigStore config, TimeProvider time, StoreOutage outage, Action<EventOrigin> unheard, ILogger logger)
 {
     private long _bytes;
     private int _events;
@@ -47,12 +57,16 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
     public EventRecord Record(string stream, long sequence, ReadOnlyMemory<byte> body, string? requestId, EventOrigin? origin = null) =>
         new(sessionId, stream, sequence, body, time.GetUtcNow(), requestId, origin);
 
-    /// <summary>Appends and waits for the commit; false when the store failed: the event may be sent, but without an id.</summary>
-    public async Task<bool> AppendAsync(EventRecord record, StreamState? state, bool again = false)
+    /// <summary>Appends and waits for the commit.</summary>
+    public async Task<Appended> AppendAsync(EventRecord record, StreamState? state, bool again = false)
     {
         try
         {
-            await store.AppendEventAsync(record, state);
+            if (!await store.AppendEventAsync(record, state))
+            {
+                Unheard(record.Origin!);
+                return Appended.Refused;
+            }
         }
         catch (StoreException e)
         {
@@ -61,12 +75,19 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
                 Log.EventNotKept(logger, record.StreamId, record.Sequence, e.Message);
             }
 
-            return false;
+            return Appended.Failed;
         }
 
         Count(record.Body.Length);
         Committed?.Invoke(record.StreamId);
-        return true;
+        return Appended.Done;
+    }
+
+    /// <summary>No log will have it of this listening.</summary>
+    public void Unheard(EventOrigin origin)
+    {
+        Log.Unheard(logger, origin.Server, origin.EventId);
+        unheard(origin);
     }
 
     /// <returns>False when the store did not take it.</returns>
@@ -136,6 +157,9 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed for now, since the store did not take it; others may not be, too. {Reason}", EventName = "StreamNotResumable")]
         public static partial void NotResumable(ILogger logger, string stream, string reason);
 
+        [LoggerMessage(125, LogLevel.Debug, "Event {Id} of server {Server} is not the next one for the log; it is heard again where it has to be.", EventName = "EventNotNext")]
+        public static partial void Unheard(ILogger logger, string server, string id);
+
         [LoggerMessage(124, LogLevel.Warning, "The store did not drop old events of a session; it is asked again with the next ones. {Reason}", EventName = "EventsNotTrimmed")]
         public static partial void NotTrimmed(ILogger logger, string reason);
 
@@ -145,4 +169,16 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept, since the store did not take it; others may not be, too. {Reason}", EventName = "EventNotKept")]
         public static partial void EventNotKept(ILogger logger, string stream, long sequence, string reason);
     }
+}
+
+/// <summary>What became of an event on its way into the log.</summary>
+internal enum Appended
+{
+    Done,
+
+    /// <summary>The store failed: it may be sent, but without an id, or wait until the store is back.</summary>
+    Failed,
+
+    /// <summary>It is not the next one of its server's stream, and nobody's any more.</summary>
+    Refused,
 }

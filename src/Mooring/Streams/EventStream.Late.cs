@@ -4,12 +4,14 @@ namespace Mooring.Streams;
 
 /// <content>
 /// What the store did not take while it was away. A client that shows a stream meanwhile is told at once, without an event id; what nobody was
-/// there to be told, and every answer, is kept and committed when the store is back, so that whoever comes back for it finds it.
+/// there to be told, and every answer, is kept and committed when the store is back, so that whoever comes back for it finds it. What another replica
+/// may have heard as well is shown to nobody before that, and has room of its own; what has none is left to its server, which is asked for it again.
 /// </content>
 internal sealed partial class EventStream
 {
     private Queue<MessageStep>? _late;
     private long _lateBytes;
+    private long _lateHeardBytes;
 
     /// <summary>The stream's row, where the store did not take it.</summary>
     private StreamRecord? _unopened;
@@ -19,9 +21,25 @@ internal sealed partial class EventStream
     private bool _willLook;
     private volatile bool _isLate;
 
+    /// <summary>Whether it is told from the log alone, since another replica may hear it too. Where there is no log, nobody can go on from it.</summary>
+    private bool MustBeKept(MessageStep step) => step.Origin is { After: not null } && (_resumable || _unopened is not null);
+
     /// <summary>The message just tried is not in the log, as far as is known.</summary>
     private void NotKept(MessageStep step, bool wasShown)
     {
+        if (MustBeKept(step))
+        {
+            if (_lateHeardBytes + step.Line.Length > _backlogLimit)
+            {
+                _log.Unheard(step.Origin!);
+                return;
+            }
+
+            _lateHeardBytes += step.Line.Length;
+            KeepForLater(step);
+            return;
+        }
+
         if (wasShown && step.RequestId is null)
         {
             // Its number is used up: the store may have it all the same, and must not be asked to take another message under it.
@@ -36,8 +54,13 @@ internal sealed partial class EventStream
         }
 
         step.WasShown = wasShown;
-        (_late ??= new Queue<MessageStep>()).Enqueue(step);
         _lateBytes += step.Line.Length;
+        KeepForLater(step);
+    }
+
+    private void KeepForLater(MessageStep step)
+    {
+        (_late ??= new Queue<MessageStep>()).Enqueue(step);
         LookLater();
     }
 
@@ -58,16 +81,26 @@ internal sealed partial class EventStream
 
         while (_late is not null && _late.TryPeek(out var step))
         {
-            if (await CommitAsync(step, again: true) is not { } id)
+            var id = await CommitAsync(step, again: true);
+            if (id is null && !step.WasRefused)
             {
                 return false;
             }
 
             _late.Dequeue();
-            _lateBytes -= step.Line.Length;
-            if (!step.WasShown && _connection is { } connection && connection.WriteMessage(id, step.Line))
+            if (MustBeKept(step))
+            {
+                _lateHeardBytes -= step.Line.Length;
+            }
+            else
+            {
+                _lateBytes -= step.Line.Length;
+            }
+
+            if (id is not null && !step.WasShown && _connection is { } connection && connection.WriteMessage(id, step.Line))
             {
                 _shown = _sequence;
+                await connection.TakenAsync();
             }
         }
 
@@ -99,11 +132,12 @@ internal sealed partial class EventStream
     }
 
     /// <summary>A connection that comes while the store is away is shown what waits; the store still gets it.</summary>
-    private void ShowLate(SseConnection connection)
+    private async Task ShowLateAsync(SseConnection connection)
     {
-        foreach (var step in _late ?? [])
+        foreach (var step in _late?.Where(step => !MustBeKept(step)) ?? [])
         {
             step.WasShown |= connection.WriteMessage(id: null, step.Line);
+            await connection.TakenAsync();
         }
     }
 
@@ -138,6 +172,4 @@ internal sealed partial class EventStream
             // The gateway stops with the store still away. Whoever comes back for an answer is told that its outcome is unknown.
         }
     }
-
-    private sealed class KeepStep : Step;
 }

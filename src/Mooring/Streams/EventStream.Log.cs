@@ -7,7 +7,7 @@ internal sealed partial class EventStream
 {
     /// <param name="step">The message.</param>
     /// <param name="again">Whether the store was asked before; then its failure is known already.</param>
-    /// <returns>The event's id; null when the store did not take it.</returns>
+    /// <returns>The event's id; null when the store did not take it, or refused it.</returns>
     private async ValueTask<string?> CommitAsync(MessageStep step, bool again = false)
     {
         while (true)
@@ -17,9 +17,13 @@ internal sealed partial class EventStream
             step.Tried = record.Sequence;
             try
             {
-                if (!await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null, again))
+                switch (await _log.AppendAsync(record, step.Finishes ? StreamState.Finished : null, again))
                 {
-                    return null;
+                    case Appended.Refused:
+                        step.WasRefused = true;
+                        return null;
+                    case Appended.Failed:
+                        return null;
                 }
             }
             catch (InvalidOperationException)

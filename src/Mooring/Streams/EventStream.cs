@@ -76,14 +76,17 @@ internal sealed partial class EventStream
     /// <param name="requestId">The client request it answers, if it is a response.</param>
     /// <param name="finishes">Whether nothing follows it; the connection then ends.</param>
     /// <param name="origin">The server's event it was made of.</param>
-    public void Append(byte[] line, string? requestId = null, bool finishes = false, EventOrigin? origin = null)
+    /// <param name="isOld">
+    /// Whether it waited for this stream, with others: they go at its reader's pace, since as much may wait for a reader as one may leave untaken.
+    /// </param>
+    public void Append(byte[] line, string? requestId = null, bool finishes = false, EventOrigin? origin = null, bool isOld = false)
     {
         if (finishes)
         {
             _finished = true;
         }
 
-        Enqueue(new MessageStep(line, requestId, finishes, origin));
+        Enqueue(new MessageStep(line, requestId, finishes, origin, isOld));
     }
 
     /// <inheritdoc cref="StepRoom.IsFree"/>
@@ -240,19 +243,30 @@ internal sealed partial class EventStream
     {
         // First what the store did not take before; while it does not, there is no use in asking it for this one.
         var id = await KeepLateAsync() && _resumable ? await CommitAsync(step) : null;
-        var isShown = _connection is { } connection && connection.WriteMessage(id, step.Line);
+        if (step.WasRefused)
+        {
+            return;
+        }
+
+        // What another replica may hear as well is shown by whoever has it in the log.
+        var isShown = (id is not null || !MustBeKept(step)) && _connection is { } connection && connection.WriteMessage(id, step.Line);
         if (isShown && (id is not null || WasGivenId))
         {
             _shown = _sequence;
         }
 
-        if (_resumable && id is null)
+        if (id is null && (_resumable || MustBeKept(step)))
         {
             NotKept(step, isShown);
         }
         else if (!_resumable && !isShown)
         {
             Keep(step.Line);
+        }
+
+        if (isShown && step.IsOld)
+        {
+            await TakenAsync();
         }
 
         if (step.Finishes)
@@ -275,11 +289,12 @@ internal sealed partial class EventStream
         while (_backlog is not null && _backlog.TryDequeue(out var line))
         {
             connection.WriteMessage(id: null, line);
+            await connection.TakenAsync();
         }
 
         _backlog = null;
         _backlogBytes = 0;
-        ShowLate(connection);
+        await ShowLateAsync(connection);
         lock (_gate)
         {
             _connection = connection;
@@ -290,6 +305,8 @@ internal sealed partial class EventStream
             connection.Complete(StreamReason.Answered, ClosedBy.Gateway);
         }
     }
+
+    private Task TakenAsync() => _connection?.TakenAsync() ?? Task.CompletedTask;
 
     private async Task FinishAsync(FinishStep step)
     {
@@ -313,63 +330,5 @@ internal sealed partial class EventStream
 
         (_backlog ??= new Queue<byte[]>()).Enqueue(line);
         _backlogBytes += line.Length;
-    }
-
-    private abstract class Step
-    {
-        /// <summary>Bytes of the message it holds while it waits.</summary>
-        public virtual int Bytes => 0;
-    }
-
-    private sealed class OpenStep(StreamRecord record, bool primer, Action<string?> opened) : Step
-    {
-        public StreamRecord Record => record;
-
-        public bool Primer => primer;
-
-        public Action<string?> Opened => opened;
-    }
-
-    private sealed class MessageStep(byte[] line, string? requestId, bool finishes, EventOrigin? origin) : Step
-    {
-        public byte[] Line => line;
-
-        public string? RequestId => requestId;
-
-        public bool Finishes => finishes;
-
-        public EventOrigin? Origin => origin;
-
-        /// <summary>The sequence under which the store was last asked to take it; 0: it never was.</summary>
-        public long Tried { get; set; }
-
-        /// <summary>Whether a client saw it, without an event id.</summary>
-        public bool WasShown { get; set; }
-
-        public override int Bytes => line.Length;
-    }
-
-    private sealed class AttachStep(SseConnection connection, long? after) : Step
-    {
-        public SseConnection Connection => connection;
-
-        public long? After => after;
-    }
-
-    private sealed class FinishStep(StreamState state) : Step
-    {
-        public StreamState State => state;
-    }
-
-    private sealed class ShowStep(byte[] line) : Step
-    {
-        public byte[] Line => line;
-    }
-
-    private sealed class CatchUpStep : Step;
-
-    private sealed class SettleStep : Step
-    {
-        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

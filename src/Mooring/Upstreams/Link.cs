@@ -13,6 +13,11 @@ internal interface ILinkOwner
     /// <param name="origin">Where on the server's own stream it stood, if it had an id there.</param>
     void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null);
 
+    /// <summary>The server named a place on its own stream before it said anything there: what it says from now on can be asked for from there.</summary>
+    void OnPrimed(Link link, EventOrigin origin)
+    {
+    }
+
     /// <summary>Completes when what the owner heard so far is far enough on its way to its clients.</summary>
     Task ReadyAsync() => Task.CompletedTask;
 

@@ -10,6 +10,9 @@ internal sealed class ReplicaPair : IAsyncDisposable
 
     private ReplicaPair(GatewayFixture a, GatewayFixture b, SharedStore store) => (A, B, Store) = (a, b, store);
 
+    /// <summary>The first one's way to the store, which may fail alone.</summary>
+    public required FaultyStore StoreOfA { get; init; }
+
     public GatewayFixture A { get; }
 
     public GatewayFixture B { get; }
@@ -24,7 +27,11 @@ internal sealed class ReplicaPair : IAsyncDisposable
         var store = SharedStore.On(clock);
         upstream ??= new FakeUpstream().Hold("slow");
         var options = new FixtureOptions { Clock = clock, Shared = store, Config = config ?? (c => c) };
-        var pair = new ReplicaPair(await GatewayFixture.StartAsync(options, upstream), await GatewayFixture.StartAsync(options, upstream), store);
+        var ofA = store.Apart();
+        var pair = new ReplicaPair(await GatewayFixture.StartAsync(options with { Shared = ofA }, upstream), await GatewayFixture.StartAsync(options, upstream), store)
+        {
+            StoreOfA = ofA.Store,
+        };
         var (a, b) = (pair.A.Get<Peers>(), pair.B.Get<Peers>());
         await pair.UntilAsync(() => a.Others.SequenceEqual([b.Name]) && b.Others.SequenceEqual([a.Name]), "the two know of each other");
         return pair;

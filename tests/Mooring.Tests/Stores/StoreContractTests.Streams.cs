@@ -335,6 +335,100 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task AppendEvent_NotTheSuccessorOfWhatWasHeard_IsRefusedAndChangesNothing()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        await _store.OpenStreamAsync(Call(), Event(1));
+
+        Assert.True(await _store.AppendEventAsync(Heard(2, "e1", after: "")));
+        Assert.True(await _store.AppendEventAsync(Heard(3, "e2", after: "e1")));
+        Assert.False(await _store.AppendEventAsync(Heard(4, "e2", after: "e1"), StreamState.Finished));
+        Assert.False(await _store.AppendEventAsync(Heard(4, "e4", after: "e3")));
+        Assert.False(await _store.AppendEventAsync(Heard(4, "e1", after: "")));
+        Assert.Equal([1, 2, 3], await SequencesAsync());
+        Assert.Equal((StreamState.Running, "e2"), ((await _store.FindStreamAsync("session", "stream", Cancel))!.State, (await HeardAsync())));
+
+        Assert.True(await _store.AppendEventAsync(Heard(4, "e3", after: "e2"), StreamState.Finished));
+        Assert.Equal((StreamState.Finished, "e3"), ((await _store.FindStreamAsync("session", "stream", Cancel))!.State, (await HeardAsync())));
+    }
+
+    [Fact]
+    public async Task AppendEvent_HeardInAnotherSessionOrOfALinkThatIsNotThere_IsNobodysSuccessor()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        await _store.OpenStreamAsync(Call(), Event(1));
+        Assert.True(await _store.AppendEventAsync(Heard(2, "e1", after: "")));
+
+        Assert.True(await _store.AppendEventAsync(Event(3) with { Origin = new("files", "the session before", "e7", "e6", "me") }));
+        Assert.True(await _store.AppendEventAsync(Event(4) with { Origin = new("mail", Link().UpstreamSessionId!, "e7", "e6", "me") }));
+        Assert.True(await _store.AppendEventAsync(Event(1, "gone") with { Origin = new("files", Link().UpstreamSessionId!, "e7", "e6", "me") }));
+
+        Assert.Equal([1, 2, 3, 4], await SequencesAsync());
+        Assert.Equal("e1", await HeardAsync());
+    }
+
+    [Fact]
+    public async Task AppendEvent_AppendedBeforeAndHeardFurtherSince_IsStillCalledAppended()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        await _store.OpenStreamAsync(Call(), Event(1));
+        Assert.True(await _store.AppendEventAsync(Heard(2, "e1", after: "")));
+        Assert.True(await _store.AppendEventAsync(Heard(3, "e2", after: "e1")));
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _store.AppendEventAsync(Heard(2, "e1", after: "")));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _store.AppendEventAsync(Heard(3, "e3", after: "e2")));
+
+        Assert.Equal("e2", await HeardAsync());
+    }
+
+    [Fact]
+    public async Task AppendEvent_HeardBySeveralAtOnce_IsThereOnceAndInOrder()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        for (var hearer = 0; hearer < 4; hearer++)
+        {
+            await _store.OpenStreamAsync(Get($"g{hearer}"), null);
+        }
+
+        var appended = 0;
+        for (var said = 1; said <= 25; said++)
+        {
+            appended += (await Task.WhenAll(Enumerable.Range(0, 4).Select(hearer => Task.Run(
+                () => _store.AppendEventAsync(Heard(said, $"e{said}", said == 1 ? "" : $"e{said - 1}") with { StreamId = $"g{hearer}" })))))
+                .Count(isAppended => isAppended);
+        }
+
+        var all = await Task.WhenAll(Enumerable.Range(0, 4).Select(hearer => SequencesAsync($"g{hearer}")));
+        Assert.Equal((25, "e25"), (appended, await HeardAsync()));
+        Assert.Equal(Enumerable.Range(1, 25).Select(n => (long)n), all.SelectMany(sequences => sequences).Order());
+    }
+
+    [Fact]
+    public async Task SaveLink_WithThePlaceToListenFrom_KeepsItUntilSomethingWasHeard()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveLinkAsync(Link());
+        await _store.SaveLinkAsync(Link() with { Heard = "p0" });
+        Assert.Equal("p0", await HeardAsync());
+        await _store.SaveLinkAsync(Link());
+        await _store.SaveLinkAsync(Link() with { Heard = "p1" });
+        Assert.Equal("p0", await HeardAsync());
+
+        await _store.SaveLinkAsync(Link() with { UpstreamSessionId = "another", Heard = "p2" });
+
+        Assert.Equal("p2", await HeardAsync());
+    }
+
+    private async Task<string?> HeardAsync() => Assert.Single(await _store.FindLinksAsync("session", Cancel)).Heard;
+
+    private static EventRecord Heard(long sequence, string id, string after) =>
+        Event(sequence) with { Origin = new("files", Link().UpstreamSessionId!, id, after, "me") };
+
+    [Fact]
     public async Task SaveLink_OfTheSameSession_KeepsWhatWasHeardAndOfAnotherForgetsIt()
     {
         await _store.SaveSessionAsync(Session());

@@ -5,6 +5,28 @@ namespace Mooring.Tests.Streams;
 /// <summary>Standalone GET streams: reopening, which one is told, the cap (invariant 7).</summary>
 public sealed class GetStreamTests
 {
+    [Theory]
+    [InlineData("2025-11-25")]
+    [InlineData("2025-06-18")]
+    public async Task Get_MoreWaitedThanAReaderMayLeaveUntaken_IsGivenAtItsReadersPace(string version)
+    {
+        const int many = 200;
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Config = config => config with { Streams = config.Streams with { Buffer = 8 * 1024 } } });
+        var client = await gateway.ClientAsync(version);
+        for (var i = 0; i < many; i++)
+        {
+            gateway.Tell(client, $"{i} {new string('x', 1000)}");
+        }
+
+        using var stream = await gateway.ListenAsync(client);
+
+        for (var i = 0; i < many; i++)
+        {
+            Assert.StartsWith($"{i} ", (string?)(await stream.Events.EventAsync()).Message["params"]?["data"], StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task Get_ReopenedFiveTimes_NewestIsToldAndNobodyTwice()
     {

@@ -17,19 +17,28 @@ internal sealed class MemorySession(SessionRecord record)
 
     public Dictionary<string, StreamRecord> Streams { get; } = new(StringComparer.Ordinal);
 
-    public void Append(EventRecord record)
+    /// <returns>False: it is not the next one of its link.</returns>
+    public bool Append(EventRecord record)
     {
-        if (!_known.Add((record.StreamId, record.Sequence)))
+        if (_known.Contains((record.StreamId, record.Sequence)))
         {
             throw new InvalidOperationException($"Event {record.Sequence} of stream {record.StreamId} was appended before.");
         }
 
-        _events.Add(record with { Body = record.Body.ToArray(), Origin = null });
-        _bytes += record.Body.Length;
         if (record.Origin is { } origin && Links.GetValueOrDefault(origin.Server) is { } link && link.UpstreamSessionId == origin.UpstreamSessionId)
         {
+            if (!origin.Follows(link.Heard))
+            {
+                return false;
+            }
+
             Links[origin.Server] = link with { Heard = origin.EventId };
         }
+
+        _known.Add((record.StreamId, record.Sequence));
+        _events.Add(record with { Body = record.Body.ToArray(), Origin = null });
+        _bytes += record.Body.Length;
+        return true;
     }
 
     public void SetState(string streamId, StreamState state, DateTimeOffset changed)

@@ -135,7 +135,7 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
         {
             InitializeResult = link.InitializeResult.ToArray(),
             OwnLists = link.OwnLists.ToArray(),
-            Heard = session.Links.GetValueOrDefault(link.Server) is { } known && known.UpstreamSessionId == link.UpstreamSessionId ? known.Heard : null,
+            Heard = session.Links.GetValueOrDefault(link.Server) is { Heard: { } heard } known && known.UpstreamSessionId == link.UpstreamSessionId ? heard : link.Heard,
         });
 
     public Task DeleteLinkAsync(string sessionId, string server) => With(sessionId, session => session.Links.Remove(server));
@@ -153,17 +153,22 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
         }
     });
 
-    public Task AppendEventAsync(EventRecord record, StreamState? state = null) => With(record.SessionId, session =>
+    public async Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null)
     {
-        if (session.Streams.ContainsKey(record.StreamId))
+        var appended = true;
+        await With(record.SessionId, session =>
         {
-            session.Append(record);
-            if (state is { } changed)
+            if (session.Streams.ContainsKey(record.StreamId))
             {
-                session.SetState(record.StreamId, changed, record.Written);
+                appended = session.Append(record);
+                if (appended && state is { } changed)
+                {
+                    session.SetState(record.StreamId, changed, record.Written);
+                }
             }
-        }
-    });
+        });
+        return appended;
+    }
 
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         With(sessionId, session => session.SetState(streamId, state, time.GetUtcNow()));

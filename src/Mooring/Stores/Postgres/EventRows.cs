@@ -12,6 +12,12 @@ internal enum WriteOutcome
 
     /// <summary>The same was written before.</summary>
     WasThere,
+
+    /// <summary>Something else stands in its place.</summary>
+    IsTaken,
+
+    /// <summary>It is not the successor of what came before.</summary>
+    NotNext,
 }
 
 /// <summary>The statements on event logs.</summary>
@@ -37,7 +43,8 @@ internal static class EventRows
 
     /// <summary>
     /// An append that races with the end of its session may leave a row that belongs to nothing; nobody finds it (a session that comes back
-    /// has another number), and it expires like every event. So the hot path locks no row of the session.
+    /// has another number), and it expires like every event. So the hot path locks no row of the session. What a server said of its own accord
+    /// locks its link: two replicas that heard the same wait for each other, in the order of the links, and the second reads what the first wrote.
     /// </summary>
     public static readonly PostgresStatement<(EventRecord Record, StreamState? State), WriteOutcome> Append = new()
     {
@@ -46,15 +53,23 @@ internal static class EventRows
             """
             with input as (
                 select * from unnest(
-                    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::smallint[], $8::text[], $9::text[], $10::text[])
-                with ordinality as i (session_id, stream_id, sequence, written, request_id, body, state, server, server_session, server_event, place)),
+                    $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::smallint[], $8::text[], $9::text[], $10::text[], $11::text[])
+                with ordinality as i (session_id, stream_id, sequence, written, request_id, body, state, server, server_session, server_event, server_after, place)),
             owned as materialized (
-                select i.sequence, i.written, i.request_id, i.body, i.state, i.server, i.server_session, i.server_event, i.place, t.session, t.n as stream
+                select i.sequence, i.written, i.request_id, i.body, i.state, i.server, i.server_session, i.server_event, i.server_after, i.place,
+                    t.session, t.n as stream
                 from input i join mooring.sessions s on s.id = i.session_id
                 join mooring.streams t on t.session = s.n and t.stream_id = i.stream_id),
+            known as materialized (
+                select session, server, upstream_session_id, heard from mooring.links
+                where (session, server) in (select session, server from owned where server is not null)
+                order by session, server for no key update),
+            judged as materialized (
+                select o.*, o.server is null or o.server_after is null or k.heard is null or k.heard = o.server_after as is_next
+                from owned o left join known k on k.session = o.session and k.server = o.server and k.upstream_session_id = o.server_session),
             added as (
                 insert into mooring.events (session, stream, sequence, written, request_id, body)
-                select session, stream, sequence, written, request_id, body from owned order by place
+                select session, stream, sequence, written, request_id, body from judged where is_next order by place
                 on conflict do nothing returning stream, sequence),
             changed as (
                 update mooring.streams t set state = c.state, changed = c.written
@@ -70,19 +85,33 @@ internal static class EventRows
                     from owned o join added a on a.stream = o.stream and a.sequence = o.sequence
                     where o.server is not null order by o.session, o.server, o.place desc) h
                 where l.session = h.session and l.server = h.server and l.upstream_session_id = h.server_session)
-            select o.place, exists (select from added a where a.stream = o.stream and a.sequence = o.sequence) from owned o
+            select j.place, case
+                when exists (select from added a where a.stream = j.stream and a.sequence = j.sequence) then 1
+                when exists (
+                    select from mooring.events e
+                    where e.session = j.session and e.stream = j.stream and e.sequence = j.sequence and e.body = j.body) then 2
+                when j.is_next then 3 else 4 end
+            from judged j
             """,
         ],
         HasRows = true,
         Parameters = static (to, all) => to.Texts(all, one => one.Record.SessionId).Texts(all, one => one.Record.StreamId)
             .Numbers(all, one => one.Record.Sequence).Numbers(all, one => one.Record.Written.UtcTicks)
             .Texts(all, one => one.Record.RequestId).Bodies(all, one => one.Record.Body.ToArray()).Smalls(all, one => (short?)one.State)
-            .Texts(all, one => one.Record.Origin?.Server).Texts(all, one => one.Record.Origin?.UpstreamSessionId).Texts(all, one => one.Record.Origin?.EventId),
-        Result = static row => row.GetBoolean(1) ? WriteOutcome.Done : WriteOutcome.WasThere,
-        Identity = static one => (one.Record.SessionId, one.Record.StreamId, one.Record.Sequence),
-        Refusal = static (one, outcome) => outcome == WriteOutcome.WasThere
-            ? new InvalidOperationException($"Event {one.Record.Sequence} of stream {one.Record.StreamId} was appended before.")
-            : null,
+            .Texts(all, one => one.Record.Origin?.Server).Texts(all, one => one.Record.Origin?.UpstreamSessionId).Texts(all, one => one.Record.Origin?.EventId)
+            .Texts(all, one => one.Record.Origin?.After),
+        Result = static row => (WriteOutcome)row.GetInt32(1),
+        // One at a time of each link: the next one's place depends on it.
+        Identity = static one => one.Record.Origin is { } origin
+            ? (one.Record.SessionId, origin.Server)
+            : (one.Record.SessionId, one.Record.StreamId, one.Record.Sequence),
+        Refusal = static (one, outcome, mayBeDone) => outcome switch
+        {
+            WriteOutcome.WasThere when !mayBeDone => WasThere(one.Record),
+            // Of what another try writes at this very moment nothing is seen yet: whoever asks again will see whose it is.
+            WriteOutcome.IsTaken => mayBeDone ? new StoreException(WasThere(one.Record).Message) : WasThere(one.Record),
+            _ => null,
+        },
     };
 
     /// <summary>Counts from the newest: an event stays while it and all after it are within both limits.</summary>
@@ -105,6 +134,9 @@ internal static class EventRows
         ],
         Parameters = static (to, all) => to.Text(all[0].SessionId).Number(all[0].MaxEvents).Number(all[0].MaxBytes),
     };
+
+    private static InvalidOperationException WasThere(EventRecord record) =>
+        new($"Event {record.Sequence} of stream {record.StreamId} was appended before.");
 
     public static EventRecord Read(NpgsqlDataReader row, string sessionId, string streamId) =>
         new(sessionId, streamId, row.GetInt64(0), row.Bytes(1), row.Time(2), row.TextOrNull(3));

@@ -30,8 +30,8 @@ internal sealed class PostgresStatement<TArgument, TResult> : PostgresStatement
     /// <summary>Null: not shared. Else what two writes in one statement must not have in common.</summary>
     public Func<TArgument, object>? Identity { get; init; }
 
-    /// <summary>What is wrong with a write that the database took notice of but did not do; not asked when it may be the trace of an earlier try.</summary>
-    public Func<TArgument, TResult?, Exception?>? Refusal { get; init; }
+    /// <summary>What is wrong with a write that the database took notice of but did not do; the last says whether that may be the trace of an earlier try.</summary>
+    public Func<TArgument, TResult?, bool, Exception?>? Refusal { get; init; }
 
     public override bool IsShared => Identity is not null;
 

@@ -69,8 +69,8 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) =>
         Write(StreamRows.Open, stream.SessionId, (stream, primer), primer?.Body.Length ?? 0);
 
-    public Task AppendEventAsync(EventRecord record, StreamState? state = null) =>
-        Write(EventRows.Append, record.SessionId, (record, state), record.Body.Length);
+    public async Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null) =>
+        await Write(EventRows.Append, record.SessionId, (record, state), record.Body.Length) != WriteOutcome.NotNext;
 
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         Write(StreamRows.SetState, sessionId, (sessionId, streamId, state, _time.GetUtcNow()));

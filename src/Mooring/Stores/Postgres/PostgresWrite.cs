@@ -42,7 +42,7 @@ internal sealed class PostgresWrite<TArgument, TResult>(
 
     public override void Complete()
     {
-        if (!MayBeDone && statement.Refusal?.Invoke(argument, Result) is { } refusal)
+        if (statement.Refusal?.Invoke(argument, Result, MayBeDone) is { } refusal)
         {
             _done.TrySetException(refusal);
         }

@@ -121,16 +121,17 @@ internal static class SessionRows
         [
             """
             with own as (select n from mooring.sessions where id = $1 for key share)
-            insert into mooring.links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists)
-            select n, $2, $3, $4, $5, $6, $7 from own
+            insert into mooring.links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists, heard)
+            select n, $2, $3, $4, $5, $6, $7, $8 from own
             on conflict (session, server) do update set
-                heard = case when links.upstream_session_id is not distinct from excluded.upstream_session_id then links.heard end,
+                heard = case when links.upstream_session_id is not distinct from excluded.upstream_session_id
+                    then coalesce(links.heard, excluded.heard) else excluded.heard end,
                 upstream_session_id = excluded.upstream_session_id, version = excluded.version,
                 initialize_result = excluded.initialize_result, fingerprint = excluded.fingerprint, own_lists = excluded.own_lists
             """,
         ],
         Parameters = static (to, all) => to.Text(all[0].SessionId).Text(all[0].Server).Text(all[0].UpstreamSessionId).Text(all[0].Version)
-            .Bytes(all[0].InitializeResult).Text(all[0].Fingerprint).Bytes(all[0].OwnLists),
+            .Bytes(all[0].InitializeResult).Text(all[0].Fingerprint).Bytes(all[0].OwnLists).Text(all[0].Heard),
     };
 
     public static readonly PostgresStatement<(string SessionId, string Server), bool> DeleteLink = new()

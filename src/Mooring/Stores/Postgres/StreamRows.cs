@@ -66,7 +66,7 @@ internal static class StreamRows
             .Texts(all, one => one.Primer?.RequestId).Bodies(all, one => one.Primer?.Body.ToArray()),
         Result = static row => row.GetBoolean(1) ? WriteOutcome.Done : WriteOutcome.WasThere,
         Identity = static one => (one.Stream.SessionId, one.Stream.StreamId),
-        Refusal = static (one, outcome) => outcome == WriteOutcome.WasThere
+        Refusal = static (one, outcome, mayBeDone) => outcome == WriteOutcome.WasThere && !mayBeDone
             ? new InvalidOperationException($"Stream {one.Stream.StreamId} was opened before.")
             : null,
     };

@@ -23,19 +23,27 @@ internal static class EventRows
 
     internal const string OldestSql = "select n, session, stream, sequence, written, length(body) from events where n > 0 order by n";
 
+    /// <returns>False: it is not the next one of its link.</returns>
     public static bool Append(SqliteDatabase database, (EventRecord Record, StreamState? State) arguments)
     {
         var record = arguments.Record;
         if (StreamRows.NumbersOf(database, record.SessionId, record.StreamId) is not { } numbers)
         {
-            return false;
+            return true;
+        }
+
+        if (record.Origin is { } origin)
+        {
+            if (!origin.Follows(SessionRows.HeardOf(database, numbers.Session, origin)))
+            {
+                ThrowIfThere(database, numbers.Session, numbers.Stream, record);
+                return false;
+            }
+
+            SessionRows.Hear(database, numbers.Session, origin);
         }
 
         Insert(database, numbers.Session, numbers.Stream, record);
-        if (record.Origin is { } origin)
-        {
-            SessionRows.Hear(database, numbers.Session, origin);
-        }
 
         if (arguments.State is { } state)
         {
@@ -52,13 +60,25 @@ internal static class EventRows
             insert.Bind(session).Bind(stream).Bind(record.Sequence).Bind(record.Written).Bind(record.RequestId).Bind(record.Body.Span);
             if (insert.Run() == 0)
             {
-                throw new InvalidOperationException($"Event {record.Sequence} of stream {record.StreamId} was appended before.");
+                throw WasThere(record);
             }
         }
 
         using var total = database.Use(AddTotalSql);
         total.Bind(session).Bind(record.Body.Length).Run();
     }
+
+    private static void ThrowIfThere(SqliteDatabase database, long session, long stream, EventRecord record)
+    {
+        using var read = database.Use(ReadSql);
+        if (read.Bind(session).Bind(stream).Bind(record.Sequence - 1).Bind(1).Step() && read.Number(0) == record.Sequence)
+        {
+            throw WasThere(record);
+        }
+    }
+
+    private static InvalidOperationException WasThere(EventRecord record) =>
+        new($"Event {record.Sequence} of stream {record.StreamId} was appended before.");
 
     public static IReadOnlyList<EventRecord> Read(SqliteDatabase database, (string SessionId, string StreamId, long After, int Limit) range)
     {

@@ -191,16 +191,23 @@ internal static class SessionRows
         }
 
         using var save = database.Use("""
-            insert into links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists)
-            values (?, ?, ?, ?, ?, ?, ?)
+            insert into links (session, server, upstream_session_id, version, initialize_result, fingerprint, own_lists, heard)
+            values (?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (session, server) do update set
-                heard = case when upstream_session_id is excluded.upstream_session_id then heard end,
+                heard = case when upstream_session_id is excluded.upstream_session_id then coalesce(heard, excluded.heard) else excluded.heard end,
                 upstream_session_id = excluded.upstream_session_id, version = excluded.version,
                 initialize_result = excluded.initialize_result, fingerprint = excluded.fingerprint, own_lists = excluded.own_lists
             """);
         save.Bind(session).Bind(link.Server).Bind(link.UpstreamSessionId).Bind(link.Version)
-            .Bind(link.InitializeResult.Span).Bind(link.Fingerprint).Bind(link.OwnLists.Span);
+            .Bind(link.InitializeResult.Span).Bind(link.Fingerprint).Bind(link.OwnLists.Span).Bind(link.Heard);
         return save.Run() > 0;
+    }
+
+    /// <summary>What the link of that session remembers; null where there is none.</summary>
+    public static string? HeardOf(SqliteDatabase database, long session, EventOrigin origin)
+    {
+        using var read = database.Use("select heard from links where session = ? and server = ? and upstream_session_id = ?");
+        return read.Bind(session).Bind(origin.Server).Bind(origin.UpstreamSessionId).Step() ? read.TextOrNull(0) : null;
     }
 
     public static bool Hear(SqliteDatabase database, long session, EventOrigin origin)

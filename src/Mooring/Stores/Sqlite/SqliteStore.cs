@@ -87,7 +87,7 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
 
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => Write(StreamRows.Open, (stream, primer));
 
-    public Task AppendEventAsync(EventRecord record, StreamState? state = null) => Write(EventRows.Append, (record, state));
+    public Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null) => Write(EventRows.Append, (record, state));
 
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         Write(StreamRows.SetState, (sessionId, streamId, state, time.GetUtcNow()));

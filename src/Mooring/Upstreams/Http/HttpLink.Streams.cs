@@ -4,63 +4,27 @@ using Mooring.Stores;
 
 namespace Mooring.Upstreams.Http;
 
-/// <content>Event streams of a Streamable HTTP server: the stream of one POST, its resumption, and the standalone GET stream.</content>
+/// <content>Event streams of a Streamable HTTP server: the stream of one POST and its resumption.</content>
 internal sealed partial class HttpLink
 {
     /// <summary>How often one broken answer stream is resumed before its outcome is called unknown.</summary>
     private const int MaxResumptions = 100;
 
-    private static readonly TimeSpan DefaultRetry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
-
-    public override bool HasToListen => true;
-
-    public override bool Listens => _listening is not null;
-
-    /// <summary>Opens the standalone GET stream, for what the server says outside of any request.</summary>
-    /// <inheritdoc/>
-    public override void Listen(string? after)
-    {
-        lock (_gate)
-        {
-            if (_listening is not null || _closed)
-            {
-                return;
-            }
-
-            _listening = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
-            _relaying = ListenAsync(new Cursor { Id = after }, _listening.Token);
-        }
-    }
-
-    public override async Task StopListeningAsync()
-    {
-        CancellationTokenSource? listening;
-        Task relaying;
-        lock (_gate)
-        {
-            (listening, _listening) = (_listening, null);
-            relaying = _relaying;
-        }
-
-        if (listening is not null)
-        {
-            await listening.CancelAsync();
-            await relaying;
-            listening.Dispose();
-        }
-    }
+    /// <summary>How often a stream that broke is asked for before it is given up.</summary>
+    private const int MaxTries = 5;
 
     private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage response, string? session, CancellationToken cancel)
     {
         var cursor = new Cursor();
+        var pause = new StreamPause(_time);
         var resumptions = 0;
         var current = response;
         try
         {
             while (true)
             {
-                var (answer, end) = await ReadUntilAnswerAsync(pending, current, cursor, cancel);
+                pause.Begun();
+                var (answer, end, any) = await ReadUntilAnswerAsync(pending, current, cursor, cancel);
                 if (answer is not null)
                 {
                     return Attempt.Answered(answer);
@@ -87,7 +51,8 @@ internal sealed partial class HttpLink
                     pending.OnPaused(cursor.Retry);
                 }
 
-                var next = await ResumeAsync(session, id, cursor.Retry ?? DefaultRetry, cancel);
+                pause.Ended(any);
+                var next = await ResumeAsync(session, id, pause, cursor, cancel);
                 if (next is null)
                 {
                     return Attempt.Unknown("its answer stream broke and could not be resumed");
@@ -110,9 +75,10 @@ internal sealed partial class HttpLink
         }
     }
 
-    private async ValueTask<(Frame? Answer, StreamEnding End)> ReadUntilAnswerAsync(
+    private async ValueTask<(Frame? Answer, StreamEnding End, bool Any)> ReadUntilAnswerAsync(
         PendingRequest pending, HttpResponseMessage response, Cursor cursor, CancellationToken cancel)
     {
+        var any = false;
         try
         {
             using var reader = new SseReader(new FairStream(await response.Content.ReadAsStreamAsync(cancel)), MaxEventBytes);
@@ -121,9 +87,10 @@ internal sealed partial class HttpLink
                 var (frame, end) = await ReadFrameAsync(reader, cursor, pending.Id, cancel);
                 if (frame is null)
                 {
-                    return (null, end);
+                    return (null, end, any);
                 }
 
+                any = true;
                 if (frame.Kind is FrameKind.Request or FrameKind.Notification)
                 {
                     pending.OnRelated(this, frame);
@@ -133,7 +100,7 @@ internal sealed partial class HttpLink
 
                 if (Check(frame, pending).Kind == AttemptKind.Answered)
                 {
-                    return (frame, StreamEnding.Clean);
+                    return (frame, StreamEnding.Clean, any);
                 }
 
                 Log.WrongAnswer(_logger, Upstream.Name);
@@ -141,7 +108,7 @@ internal sealed partial class HttpLink
         }
         catch (Exception e) when (e is IOException or HttpRequestException)
         {
-            return (null, StreamEnding.Broken);
+            return (null, StreamEnding.Broken, any);
         }
     }
 
@@ -170,6 +137,7 @@ internal sealed partial class HttpLink
             cursor.Id = read.LastEventId ?? cursor.Id;
             if (read.Data.IsEmpty || read.EventType != SseReader.MessageType)
             {
+                cursor.OnPrimed?.Invoke();
                 continue;
             }
 
@@ -196,12 +164,12 @@ internal sealed partial class HttpLink
 
     private int MaxEventBytes => (int)Math.Min(int.MaxValue, _http.MaxBytes + 1024);
 
-    private async Task<HttpResponseMessage?> ResumeAsync(string? session, string lastEventId, TimeSpan retry, CancellationToken cancel)
+    private async Task<HttpResponseMessage?> ResumeAsync(string? session, string lastEventId, StreamPause pause, Cursor cursor, CancellationToken cancel)
     {
         // A few tries over some seconds: a server that restarts is back by then, and the call's own deadline stands above all.
-        for (var attempt = 0; attempt < 5; attempt++)
+        for (var attempt = 0; attempt < MaxTries; attempt++)
         {
-            await Task.Delay(retry, _time, cancel);
+            await Task.Delay(pause.Next(cursor.Retry), _time, cancel);
             var (response, status) = await GetAsync(session, lastEventId, cancel);
             if (response is not null)
             {
@@ -212,8 +180,6 @@ internal sealed partial class HttpLink
             {
                 return null;
             }
-
-            retry = Longer(retry);
         }
 
         return null;
@@ -250,124 +216,6 @@ internal sealed partial class HttpLink
         }
     }
 
-    private async Task ListenAsync(Cursor cursor, CancellationToken cancel)
-    {
-        // Leave the lock of the caller before anything else happens.
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        var listened = _session;
-        var pause = DefaultRetry;
-        var before = 0;
-        try
-        {
-            while (true)
-            {
-                var (session, renewed) = Current();
-                if (session != listened)
-                {
-                    // A call has renewed it meanwhile: event ids of the session before mean nothing, or something else, in the new one.
-                    (listened, cursor) = (session, new Cursor());
-                }
-
-                var (response, status) = await GetAsync(session, cursor.Id, cancel);
-                if (response is null)
-                {
-                    if (status == 404 && session is not null)
-                    {
-                        await ReinitializeAsync(session, cancel);
-                        renewed = Current().Renewed;
-                        // How long the old session was refused says nothing about the new one; one refused time and again does.
-                        pause = before == 404 ? pause : DefaultRetry;
-                    }
-                    // 409: somebody else listens on this session, maybe another gateway process that is about to end.
-                    else if (status is >= 400 and < 500 and not (404 or 408 or 409 or 429))
-                    {
-                        if (cursor.Id is not null)
-                        {
-                            // It keeps its events for a while only; what comes from now on is better than nothing.
-                            Log.CursorRefused(_logger, Upstream.Name, status);
-                            cursor = new Cursor();
-                            continue;
-                        }
-
-                        Log.NoGetStream(_logger, Upstream.Name, status);
-                        return;
-                    }
-                }
-                else
-                {
-                    pause = await RelayAsync(response, session, cursor, cancel) ? cursor.Retry ?? DefaultRetry : pause;
-                }
-
-                before = status;
-                await PauseAsync(pause * (0.8 + (Random.Shared.NextDouble() * 0.4)), renewed, cancel);
-                pause = renewed.IsCompleted ? DefaultRetry : Longer(pause);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The link is closed.
-        }
-    }
-
-    /// <summary>The session, and what completes when a call has renewed it.</summary>
-    private (string? Session, Task Renewed) Current()
-    {
-        lock (_gate)
-        {
-            return (_session, _renewed.Task);
-        }
-    }
-
-    /// <summary>Waits, at most until a call has renewed the session: what is said on the new one must not wait because the old one was refused for long.</summary>
-    private async Task PauseAsync(TimeSpan pause, Task renewed, CancellationToken cancel)
-    {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        await Task.WhenAny(renewed, Task.Delay(pause, _time, over.Token));
-        await over.CancelAsync();
-        cancel.ThrowIfCancellationRequested();
-    }
-
-    /// <returns>Whether anything came, so that the next try may be soon.</returns>
-    private async Task<bool> RelayAsync(HttpResponseMessage response, string? session, Cursor cursor, CancellationToken cancel)
-    {
-        var any = false;
-        using (response)
-        {
-            try
-            {
-                using var reader = new SseReader(new FairStream(await response.Content.ReadAsStreamAsync(cancel)), MaxEventBytes);
-                while (true)
-                {
-                    var (frame, end) = await ReadFrameAsync(reader, cursor, awaited: null, cancel);
-                    if (frame is null)
-                    {
-                        Log.GetStreamEnded(_logger, Upstream.Name, end.ToString());
-                        return any;
-                    }
-
-                    any = true;
-                    if (frame.Kind is FrameKind.Request or FrameKind.Notification)
-                    {
-                        var origin = session is not null && cursor.Id is { Length: > 0 } id ? new EventOrigin(Upstream.Name, session, id) : null;
-                        Owner.OnMessage(this, frame, related: null, origin);
-                        await Owner.ReadyAsync().WaitAsync(cancel);
-                    }
-                    else
-                    {
-                        Log.WrongAnswer(_logger, Upstream.Name);
-                    }
-                }
-            }
-            catch (Exception e) when (e is IOException or HttpRequestException)
-            {
-                Log.GetStreamEnded(_logger, Upstream.Name, e.Message);
-                return any;
-            }
-        }
-    }
-
-    private static TimeSpan Longer(TimeSpan pause) => TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestRetry.Ticks));
-
     private enum StreamEnding
     {
         Clean,
@@ -384,6 +232,9 @@ internal sealed partial class HttpLink
         public string? Id { get; set; }
 
         public TimeSpan? Retry { get; set; }
+
+        /// <summary>Told when an event came that has no message: with an id, it names a place to go on from before the first one.</summary>
+        public Action? OnPrimed { get; set; }
 
         /// <summary>What was wrong with the answer.</summary>
         public string? Fault { get; set; }

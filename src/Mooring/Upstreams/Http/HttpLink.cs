@@ -25,8 +25,6 @@ internal sealed partial class HttpLink : Link
     private volatile string? _session;
     private TaskCompletionSource _renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _versionHeader;
-    private CancellationTokenSource? _listening;
-    private Task _relaying = Task.CompletedTask;
     private bool _closed;
 
     public HttpLink(Upstream upstream, LinkParameters parameters, ILinkOwner owner, HttpExchange http, TimeProvider time, ILogger logger)

@@ -97,7 +97,8 @@ public sealed class PostgresFaultTests(SharedCluster shared)
 
         var again = new PostgresWrite<(EventRecord, StreamState?), WriteOutcome>(EventRows.Append, "session", (Event(1), null), 0) { MayBeDone = true };
         var mistake = new PostgresWrite<(EventRecord, StreamState?), WriteOutcome>(EventRows.Append, "session", (Event(1), null), 0);
-        foreach (var write in new[] { again, mistake })
+        var another = new PostgresWrite<(EventRecord, StreamState?), WriteOutcome>(EventRows.Append, "session", (Event(1, body: "another"), null), 0) { MayBeDone = true };
+        foreach (var write in new[] { again, mistake, another })
         {
             await store.Database.RunAsync(
                 async (connection, cancel) =>
@@ -111,6 +112,8 @@ public sealed class PostgresFaultTests(SharedCluster shared)
 
         Assert.Equal(WriteOutcome.WasThere, await again.Done);
         await Assert.ThrowsAsync<InvalidOperationException>(() => mistake.Done);
+        // Whose it is, is not known: to be asked again.
+        await Assert.ThrowsAsync<StoreException>(() => another.Done);
     }
 
     [Fact]

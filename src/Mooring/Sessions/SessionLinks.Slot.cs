@@ -1,0 +1,38 @@
+using Mooring.Stores;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <content>What is known of one server in this session.</content>
+internal sealed partial class SessionLinks
+{
+    private sealed class Slot(Upstream upstream)
+    {
+        public Upstream Upstream => upstream;
+
+        public Link? Link { get; set; }
+
+        public Task<(Link?, string)>? Opening { get; set; }
+
+        /// <summary>The replica that has the link, where it cannot move, or else the one that listens to the server; null while that is not known.</summary>
+        public string? Home { get; set; }
+
+        /// <summary>How far this process has heard the server, where it listens.</summary>
+        public Hearing? Hearing { get; set; }
+
+        /// <summary>The place that the server named before it said anything.</summary>
+        public EventOrigin? Primed { get; set; }
+
+        /// <summary>Whether the store was told of the link.</summary>
+        public bool IsSaved { get; set; }
+
+        /// <summary>Whether it is being asked who listens.</summary>
+        public bool IsClaiming { get; set; }
+
+        /// <summary>Whether this process ever had a link; what the store knows is then older.</summary>
+        public bool WasOpened { get; set; }
+
+        /// <summary>Whether the link being opened goes on with a session that its server knows from before a restart.</summary>
+        public bool IsResuming { get; set; }
+    }
+}

@@ -1,0 +1,73 @@
+using Mooring.Stores;
+
+namespace Mooring.Streams;
+
+/// <content>What can be done on a stream, one after the other.</content>
+internal sealed partial class EventStream
+{
+    private abstract class Step
+    {
+        /// <summary>Bytes of the message it holds while it waits.</summary>
+        public virtual int Bytes => 0;
+    }
+
+    private sealed class OpenStep(StreamRecord record, bool primer, Action<string?> opened) : Step
+    {
+        public StreamRecord Record => record;
+
+        public bool Primer => primer;
+
+        public Action<string?> Opened => opened;
+    }
+
+    private sealed class MessageStep(byte[] line, string? requestId, bool finishes, EventOrigin? origin, bool isOld) : Step
+    {
+        public byte[] Line => line;
+
+        public string? RequestId => requestId;
+
+        public bool Finishes => finishes;
+
+        public EventOrigin? Origin => origin;
+
+        /// <summary>Whether it waited for a reader: such go at the reader's pace.</summary>
+        public bool IsOld => isOld;
+
+        /// <summary>The sequence under which the store was last asked to take it; 0: it never was.</summary>
+        public long Tried { get; set; }
+
+        /// <summary>Whether a client saw it, without an event id.</summary>
+        public bool WasShown { get; set; }
+
+        /// <summary>Whether the store says that it is not the next one of its server's stream.</summary>
+        public bool WasRefused { get; set; }
+
+        public override int Bytes => line.Length;
+    }
+
+    private sealed class AttachStep(SseConnection connection, long? after) : Step
+    {
+        public SseConnection Connection => connection;
+
+        public long? After => after;
+    }
+
+    private sealed class FinishStep(StreamState state) : Step
+    {
+        public StreamState State => state;
+    }
+
+    private sealed class ShowStep(byte[] line) : Step
+    {
+        public byte[] Line => line;
+    }
+
+    private sealed class CatchUpStep : Step;
+
+    private sealed class KeepStep : Step;
+
+    private sealed class SettleStep : Step
+    {
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

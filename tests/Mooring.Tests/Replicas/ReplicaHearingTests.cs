@@ -1,0 +1,207 @@
+using Xunit;
+
+namespace Mooring.Tests.Replicas;
+
+/// <summary>Two replicas hear the same of a server, or one of them cannot say so: each message is in the client's log once, in order.</summary>
+public sealed class ReplicaHearingTests
+{
+    [Fact]
+    public async Task Listener_CutOffFromTheStoreAndTakenForDead_WhatBothHeardIsToldOnce()
+    {
+        await using var pair = await StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var heard = await GetAsync(pair, client);
+        using var stream = await pair.A.ListenAsync(client);
+        await heard.SendAsync(Said("first"), id: "e1");
+        Assert.Equal("first", await DataAsync(pair, stream));
+
+        pair.StoreOfA.IsAway = true;
+        await heard.SendAsync(Said("second"), id: "e2");
+        var more = stream.Events.EventAsync();
+        await pair.UntilAsync(() => pair.B.Session(there).Links.Open[0].Listens, "the other listens");
+        // Shown to nobody by the one that cannot say that it was.
+        Assert.False(more.IsCompleted);
+        var again = await pair.A.PassTimeAsync(GetAsync(pair, client), TimeSpan.FromSeconds(30), "the other listens");
+        Assert.Equal("e1", again.LastEventId);
+        using var stream2 = await pair.B.ListenAsync(there);
+        await again.SendAsync(Said("second"), id: "e2");
+        Assert.Equal("second", await DataAsync(pair, stream2));
+
+        pair.StoreOfA.IsAway = false;
+        await pair.PassAsync(TimeSpan.FromSeconds(15));
+        await again.SendAsync(Said("third"), id: "e3");
+        Assert.Equal("third", await DataAsync(pair, stream2));
+        var more2 = stream2.Events.EventAsync();
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.False(more.IsCompleted);
+        Assert.False(more2.IsCompleted);
+        Assert.False(pair.A.Session(client).Links.Open[0].Listens);
+    }
+
+    [Fact]
+    public async Task Listener_CutOffFromTheStoreForAMoment_TellsItWithAnIdWhenItIsBack()
+    {
+        await using var pair = await StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        var heard = await GetAsync(pair, client);
+        using var stream = await pair.A.ListenAsync(client);
+
+        pair.StoreOfA.IsAway = true;
+        await heard.SendAsync(Said("first"), id: "e1");
+        await heard.SendAsync(Said("second"), id: "e2");
+        var first = stream.Events.EventAsync();
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.False(first.IsCompleted);
+        pair.StoreOfA.IsAway = false;
+
+        var told = await pair.A.PassTimeAsync(first, TimeSpan.FromSeconds(30), "what was said");
+        Assert.Equal(("first", true), (Data(told), told.Id is not null));
+        Assert.Equal("second", await DataAsync(pair, stream));
+    }
+
+    [Fact]
+    public async Task Listener_CutOffWhileMoreIsSaidThanThereIsRoomFor_AsksForTheRestOnceTheStoreIsBack()
+    {
+        const int many = 12;
+        await using var pair = await StartAsync();
+        var (client, _) = await KnownToBothAsync(pair);
+        var heard = await GetAsync(pair, client);
+        using var stream = await pair.A.ListenAsync(client);
+        var large = new string('x', 60_000);
+
+        pair.StoreOfA.IsAway = true;
+        for (var i = 1; i <= many; i++)
+        {
+            await heard.SendAsync(Said($"{i} {large}"), id: $"e{i}");
+        }
+
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        pair.StoreOfA.IsAway = false;
+        var reading = Task.Run(async () =>
+        {
+            var told = new List<string>();
+            while (told.Count < many)
+            {
+                told.Add(Data(await stream.Events.EventAsync())!.Split(' ')[0]);
+            }
+
+            return told;
+        });
+
+        var again = await pair.A.PassTimeAsync(GetAsync(pair, client), TimeSpan.FromSeconds(30), "it is asked for the rest");
+        var last = int.Parse(again.LastEventId![1..], System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange(last, 1, many - 1);
+        for (var i = last + 1; i <= many; i++)
+        {
+            await again.SendAsync(Said($"{i} {large}"), id: $"e{i}");
+        }
+
+        Assert.Equal(Enumerable.Range(1, many).Select(i => $"{i}"), await pair.A.PassTimeAsync(reading, TimeSpan.FromSeconds(30), "all was told"));
+    }
+
+    [Fact]
+    public async Task Letter_StillUnderWayWhenTheStreamMovesToItsSender_IsHeardAgainAndToldInOrder()
+    {
+        await using var pair = await StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        // A listens to the server, and B has the client's stream.
+        var heard = await GetAsync(pair, client);
+        using var stream = await pair.B.ListenAsync(there);
+        await pair.UntilAsync(() => pair.A.Session(client).Outbox.IsConnected, "it is known where the stream is");
+        await heard.SendAsync(Said("first"), id: "e1");
+        Assert.Equal("first", await DataAsync(pair, stream));
+        var letters = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation == "ReadMailboxAsync" ? letters.Task : Task.CompletedTask;
+        pair.Store.Signals.LosesAll = true;
+        await heard.SendAsync(Said("second"), id: "e2");
+        await pair.UntilAsync(() => !pair.A.Session(client).Outbox.HasBacklog, "it is posted");
+        pair.Store.Signals.LosesAll = false;
+
+        using var stream2 = await pair.A.ListenAsync(client);
+        await heard.SendAsync(Said("third"), id: "e3");
+        var again = await pair.A.PassTimeAsync(GetAsync(pair, client), TimeSpan.FromSeconds(30), "the server is asked again");
+        Assert.Equal("e1", again.LastEventId);
+        await again.SendAsync(Said("second"), id: "e2");
+        await again.SendAsync(Said("third"), id: "e3");
+        Assert.Equal("second", await DataAsync(pair, stream2));
+        Assert.Equal("third", await DataAsync(pair, stream2));
+
+        letters.SetResult();
+        pair.Store.Store.Before = null;
+        var (more, more2) = (stream.Events.EventAsync(), stream2.Events.EventAsync());
+        await pair.PassAsync(TimeSpan.FromSeconds(10));
+        Assert.False(more.IsCompleted);
+        Assert.False(more2.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Letter_RefusedAtTheOther_IsHeardAgainByItsSender()
+    {
+        await using var pair = await StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var heard = await GetAsync(pair, client);
+        using var stream = await pair.B.ListenAsync(there);
+        await pair.UntilAsync(() => pair.A.Session(client).Outbox.IsConnected, "it is known where the stream is");
+        await heard.SendAsync(Said("first"), id: "e1");
+        Assert.Equal("first", await DataAsync(pair, stream));
+
+        // As if it had been lost on its way, with the memory of the one that had taken it.
+        var lost = false;
+        pair.Store.Store.Drop = record => !lost && (lost = record.Origin?.EventId == "e2");
+        await heard.SendAsync(Said("second"), id: "e2");
+        await heard.SendAsync(Said("third"), id: "e3");
+
+        var again = await pair.A.PassTimeAsync(GetAsync(pair, client), TimeSpan.FromSeconds(30), "the server is asked again");
+        Assert.Equal("e1", again.LastEventId);
+    }
+
+    [Fact]
+    public async Task Server_NamedAPlaceBeforeItSaidAnything_IsListenedToFromThereByTheOther()
+    {
+        await using var pair = await StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var heard = await GetAsync(pair, client);
+        await heard.RawAsync("id: p0\ndata:\n\n");
+        await pair.UntilAsync(
+            () => pair.Store.Store.FindLinksAsync(client.SessionId!, CancellationToken.None).Result.Any(l => l.Heard == "p0"), "the place is kept");
+        pair.StoreOfA.IsAway = true;
+
+        var again = await pair.A.PassTimeAsync(GetAsync(pair, there), TimeSpan.FromSeconds(30), "the other listens");
+
+        Assert.Equal("p0", again.LastEventId);
+    }
+
+    private static Task<ReplicaPair> StartAsync() => ReplicaPair.StartAsync(new FakeUpstream { HasGetStream = true }, ReplicaPair.FastCalls);
+
+    /// <summary>A client whose session both have in memory, and whose server the first one listens to.</summary>
+    private static async Task<(McpTestClient Client, McpTestClient There)> KnownToBothAsync(ReplicaPair pair)
+    {
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        await pair.UntilAsync(() => pair.A.Session(client).Links.Open is [{ Listens: true }], "the first one listens");
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("echo");
+        return (client, there);
+    }
+
+    /// <summary>The next GET on the server's session of the client.</summary>
+    private static async Task<UpstreamExchange> GetAsync(ReplicaPair pair, McpTestClient client)
+    {
+        var gateway = pair.A.Sessions.Has(client.SessionId!) ? pair.A : pair.B;
+        while (true)
+        {
+            var next = await pair.Upstream.GetAsync();
+            if (next.Session == gateway.Session(client).Links.Open[0].SessionId)
+            {
+                return next;
+            }
+        }
+    }
+
+    private static string Said(string data) => $$$"""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"{{{data}}}"}}""";
+
+    private static async Task<string?> DataAsync(ReplicaPair pair, TestReply stream) =>
+        Data(await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(30), "what was said"));
+
+    private static string? Data(TestEvent told) => (string?)told.Message["params"]?["data"];
+}
