@@ -35,6 +35,7 @@ internal static class GatewayHost
         }
 
         var app = built = builder.Build();
+        app.UseInPlace();
         UseTrustedProxies(app, result.Config!);
         app.MapMooring();
         return app;

@@ -28,7 +28,7 @@ public sealed partial class ArchitectureTests
         ["Calls"] = ["Configuration", "Protocol", "Replicas", "Routing", "Sessions", "Streams", "Stores", "Telemetry", "Upstreams"],
         ["Routing"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
         ["Sessions"] = ["Calls", "Configuration", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
-        ["FrontDoor"] = ["Calls", "Configuration", "Drain", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Upstreams"],
+        ["FrontDoor"] = ["Calls", "Configuration", "Drain", "Network", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Upstreams"],
         ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams"],
         ["Admin"] = ["Drain", "Sessions", "Stores", "Streams", "Telemetry"],
     };

@@ -40,6 +40,9 @@ internal static class KestrelSetup
             PeerTimeout.Apply(socket, config.Http.PeerTimeout);
             return socket;
         });
+        // What a connection brings is handled on the thread that waited for it, and what is written goes out from where it is written
+        // (decision 0023). Not on Windows, where other threads report.
+        builder.Services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = !OperatingSystem.IsWindows());
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             SetLimits(kestrel, config);
@@ -82,20 +85,30 @@ internal static class KestrelSetup
 
     private static void Listen(KestrelServerOptions kestrel, ListenAddress address, MooringConfig config)
     {
-        Action<ListenOptions> options = address.Secure ? Secure : listen => Clear(listen, config.Http);
+        Action<ListenOptions> protocol = address.Secure ? Secure : listen => Clear(listen, config.Http);
+        void Options(ListenOptions listen)
+        {
+            listen.Use(next => connection =>
+            {
+                connection.Transport = new FairInput.Transport(connection.Transport);
+                return next(connection);
+            });
+            protocol(listen);
+        }
+
         if (address.Address is null && address.Port != 0)
         {
-            kestrel.ListenLocalhost(address.Port, options);
+            kestrel.ListenLocalhost(address.Port, Options);
         }
         else if (IPAddress.IPv6Any.Equals(address.Address))
         {
             // Falls back to IPv4 where the system has no IPv6.
-            kestrel.ListenAnyIP(address.Port, options);
+            kestrel.ListenAnyIP(address.Port, Options);
         }
         else
         {
             // localhost with any free port: two addresses cannot share a port that is not chosen yet.
-            kestrel.Listen(address.Address ?? IPAddress.Loopback, address.Port, options);
+            kestrel.Listen(address.Address ?? IPAddress.Loopback, address.Port, Options);
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
-using Mooring.Configuration;
+using Mooring.Network;
 
 namespace Mooring.FrontDoor;
 
@@ -43,6 +43,11 @@ internal static class BodyReader
                 request.BodyReader.AdvanceTo(result.Buffer.End);
                 if (result.IsCompleted)
                 {
+                    if (length > WaitingThreads.Turn)
+                    {
+                        await WaitingThreads.LeaveAsync();
+                    }
+
                     return (buffer, length);
                 }
             }

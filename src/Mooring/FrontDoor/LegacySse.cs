@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Mooring.Calls;
+using Mooring.Network;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
@@ -104,6 +105,8 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             return;
         }
 
+        // The body may have come on a thread that waits for sockets.
+        await WaitingThreads.LeaveAsync();
         if (await ReadAsync(context, session, buffer, length) is not { } frames)
         {
             return;

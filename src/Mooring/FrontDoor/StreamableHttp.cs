@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Mooring.Calls;
+using Mooring.Network;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
@@ -89,6 +90,7 @@ internal sealed partial class StreamableHttp(
 
         if (FrameReader.IsBatch(buffer.AsSpan(0, length)))
         {
+            await WaitingThreads.LeaveAsync();
             await PostBatchAsync(context, server, buffer, length, accept);
             return default;
         }
@@ -99,8 +101,14 @@ internal sealed partial class StreamableHttp(
             return default;
         }
 
-        // :: 3 the version
         var frame = Frame.Own(buffer, 0, length, pooled: true, envelope);
+        if (frame.Method != McpMethod.ToolsCall)
+        {
+            // Calls are handed on at once; anything else may take its time.
+            await WaitingThreads.LeaveAsync();
+        }
+
+        // :: 3 the version
         var header = request.Headers[VersionHeader];
         if (frame.Envelope.IsStateless || header == ProtocolVersions.Stateless)
         {

@@ -37,6 +37,65 @@ public sealed class SharedThreadsTests
     }
 
     [Fact]
+    public async Task ClientsThatNeverPause_HoldUpNobodyElse()
+    {
+        await using var well = await FaultyServer.StartAsync();
+        await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(("well", GatewayProcess.Remote(well.Url))));
+        using var other = await McpClient.ConnectAsync(gateway.ServerUrl("well"));
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+
+        // More than there are threads that sockets report on.
+        var floods = Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => new FloodingClient(gateway.ServerUrl("well"), ending.Token)).ToList();
+        await Task.WhenAll(floods.Select(flood => flood.IsFlooding)).WaitAsync(Limit, Cancel);
+
+        for (var call = 0; call < 20; call++)
+        {
+            Assert.Equal($"call {call}", await other.CallAsync("echo", $"call {call}").WaitAsync(Limit, Cancel));
+        }
+
+        Assert.All(floods, flood => Assert.False(flood.HasEnded, "it still floods"));
+        await ending.CancelAsync();
+        await Task.WhenAll(floods.Select(flood => flood.Ended)).WaitAsync(Limit, Cancel);
+    }
+
+    [Fact]
+    public async Task ServersThatTakeNothing_HoldUpNobodyElse()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a POSIX shell");
+        const string Script = """
+            read -r line; id=$(printf '%s' "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')
+            printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"deaf","version":"1"}}}\n' "$id"
+            exec sleep 600
+            """;
+        await using var well = await FaultyServer.StartAsync();
+        await using var gateway = await GatewayProcess.StartAsync(
+            GatewayProcess.Config(("deaf", GatewayProcess.Command("/bin/sh", "-c", Script)), ("well", GatewayProcess.Remote(well.Url))));
+        using var other = await McpClient.ConnectAsync(gateway.ServerUrl("well"));
+        var clients = new List<McpClient>();
+        try
+        {
+            // Each has a process of its own, and says more to it than a pipe holds, in messages that are handled in place.
+            var calls = new List<Task>();
+            for (var client = 0; client < 2 * Environment.ProcessorCount; client++)
+            {
+                clients.Add(await McpClient.ConnectAsync(gateway.ServerUrl("deaf")).WaitAsync(Limit, Cancel));
+                calls.AddRange(Enumerable.Range(0, 6).Select(_ => clients[^1].TryCallAsync("any", new string('x', 30_000))));
+            }
+
+            for (var call = 0; call < 20; call++)
+            {
+                Assert.Equal($"call {call}", await other.CallAsync("echo", $"call {call}").WaitAsync(Limit, Cancel));
+            }
+
+            Assert.All(calls, call => Assert.False(call.IsCompleted, "it still waits"));
+        }
+        finally
+        {
+            clients.ForEach(client => client.Dispose());
+        }
+    }
+
+    [Fact]
     public async Task LogThatNobodyReads_HoldsUpNobody()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a named pipe");
@@ -79,6 +138,70 @@ public sealed class SharedThreadsTests
         await Wait.UntilAsync(() => gateway.Process.Errors.Contains("sockets=[", StringComparison.Ordinal), () => gateway.Process.Describe("the server was not started"));
 
         Assert.Contains("sockets=[]", gateway.Process.Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>Sends requests that are refused at once, each behind the other, as fast as they are taken, and reads every answer.</summary>
+    private sealed class FloodingClient
+    {
+        private readonly TaskCompletionSource _flooding = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly Uri _url;
+        private readonly CancellationToken _ending;
+
+        public FloodingClient(Uri url, CancellationToken ending)
+        {
+            _url = url;
+            _ending = ending;
+            Ended = FloodAsync();
+        }
+
+        /// <summary>Completes when some thousand requests have been answered.</summary>
+        public Task IsFlooding => _flooding.Task;
+
+        public Task Ended { get; }
+
+        public bool HasEnded => Ended.IsCompleted;
+
+        private async Task FloodAsync()
+        {
+            try
+            {
+                using var client = new TcpClient();
+                await client.ConnectAsync(IPAddress.Loopback, _url.Port, _ending);
+                var stream = client.GetStream();
+                await Task.WhenAll(WriteAsync(stream), ReadAsync(stream));
+            }
+            catch (OperationCanceledException)
+            {
+                // The test is over.
+            }
+        }
+
+        private async Task WriteAsync(NetworkStream stream)
+        {
+            const string Body = """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"any"}}""";
+            var one = $"POST {_url.AbsolutePath} HTTP/1.1\r\nHost: {_url.Authority}\r\nContent-Type: application/json\r\nContent-Length: {Body.Length}\r\n\r\n{Body}";
+            var many = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(one, 300)));
+            while (true)
+            {
+                await stream.WriteAsync(many, _ending);
+            }
+        }
+
+        private async Task ReadAsync(NetworkStream stream)
+        {
+            var buffer = new byte[64 * 1024];
+            long read = 0;
+            while (await stream.ReadAsync(buffer, _ending) is > 0 and var count)
+            {
+                read += count;
+                if (read > 1_000_000)
+                {
+                    _flooding.TrySetResult();
+                }
+            }
+
+            throw new InvalidOperationException("the gateway closed the connection");
+        }
     }
 
     /// <summary>Answers each tool call with an event stream of comments, as fast as they are taken, without end.</summary>

@@ -49,34 +49,6 @@ public sealed class FairStreamTests
         return context.Posted;
     }
 
-    /// <summary>Where work goes that gives way.</summary>
-    private sealed class CountingContext : SynchronizationContext
-    {
-        private int _posted;
-
-        public int Posted => Volatile.Read(ref _posted);
-
-        public T Run<T>(Func<T> work)
-        {
-            var before = Current;
-            SetSynchronizationContext(this);
-            try
-            {
-                return work();
-            }
-            finally
-            {
-                SetSynchronizationContext(before);
-            }
-        }
-
-        public override void Post(SendOrPostCallback d, object? state)
-        {
-            Interlocked.Increment(ref _posted);
-            ThreadPool.QueueUserWorkItem(_ => d(state));
-        }
-    }
-
     private sealed class WaitingStream : MemoryStream
     {
         private TaskCompletionSource<int>? _waiting;
