@@ -20,11 +20,16 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
     private readonly ConcurrentDictionary<string, DateTimeOffset> _confirmed = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Server, string Key, ListKind Kind), CatalogueDoubt> _doubts = new();
 
+    private long _version;
+
     /// <summary>0: nobody reads news; 1: somebody does; 2: and has to once more.</summary>
     private int _news;
 
     /// <summary>A shared list is now another one.</summary>
     public Action<CatalogueChange>? Changed { get; set; }
+
+    /// <summary>Another number after each change of what is known; read it before what it stands for.</summary>
+    public long Version => Volatile.Read(ref _version);
 
     /// <summary>From now on hears what other replicas learn.</summary>
     public void ListenToPeers()
@@ -51,6 +56,8 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
             _entries[(record.Server, record.Key)] = lists;
             _confirmed[record.Server] = record.Fetched;
         }
+
+        Interlocked.Increment(ref _version);
     }
 
     /// <summary>Lists known under exactly this key.</summary>
@@ -104,6 +111,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
             });
         if (changed)
         {
+            Interlocked.Increment(ref _version);
             Keep(new CatalogueRecord(server, key, "initialize", initializeResult, "", time.GetUtcNow()));
         }
     }
@@ -121,6 +129,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
         }
 
         _entries.AddOrUpdate((server, key), _ => ServerLists.Nothing.With(list), (_, lists) => lists.With(list));
+        Interlocked.Increment(ref _version);
         Keep(new CatalogueRecord(server, key, list.Kind.Key(), list.Result, list.Hash, time.GetUtcNow()));
         if (known is not null)
         {
@@ -174,6 +183,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
             if (lists.InitializeResult.IsEmpty)
             {
                 _entries.AddOrUpdate((record.Server, record.Key), _ => lists with { InitializeResult = record.Body }, (_, now) => now with { InitializeResult = record.Body });
+                Interlocked.Increment(ref _version);
             }
 
             return;
@@ -187,6 +197,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
         var list = ServerList.Of(kind, record.Body.ToArray());
         _doubts.TryRemove((record.Server, record.Key, kind), out var doubt);
         _entries.AddOrUpdate((record.Server, record.Key), _ => ServerLists.Nothing.With(list), (_, now) => now.With(list));
+        Interlocked.Increment(ref _version);
         if (lists[kind] is not null)
         {
             Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told));

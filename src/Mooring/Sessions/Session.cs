@@ -65,6 +65,9 @@ internal sealed class Session
     /// <summary>What its links have shown.</summary>
     public SessionLists Lists { get; }
 
+    /// <summary>What it sees of all servers together; the views' business.</summary>
+    public SessionViews Views { get; } = new();
+
     /// <summary>Its links to servers.</summary>
     public SessionLinks Links { get; }
 

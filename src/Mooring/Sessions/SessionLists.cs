@@ -16,10 +16,14 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
 {
     private readonly Lock _gate = new();
     private List<Entry>? _entries;
+    private volatile KnownKey? _key;
+    private long _version;
+
+    /// <summary>Another number after each change of what its own links show; read it before what it stands for.</summary>
+    public long Version => Volatile.Read(ref _version);
 
     /// <summary>The key under which this session shares lists with others.</summary>
-    public string Key(Upstream upstream) =>
-        upstream.IsPerSession ? CatalogueKey.Of(session.Version, session.Record.InitializeParams.Span) : CatalogueKey.Base;
+    public string Key(Upstream upstream) => upstream.IsPerSession ? OwnKey() : CatalogueKey.Base;
 
     /// <summary>What this session's own link to the server has shown; null while it has shown nothing.</summary>
     public ServerLists? Of(Upstream upstream)
@@ -149,6 +153,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         lock (_gate)
         {
             _entries?.RemoveAll(entry => gone.Contains(entry.Upstream));
+            _version++;
         }
     }
 
@@ -177,6 +182,19 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
+    /// <summary>Calls ask for it each time, and what it is made of hardly ever changes.</summary>
+    private string OwnKey()
+    {
+        var record = session.Record;
+        if (_key is not { } known || !ReferenceEquals(known.Record, record))
+        {
+            var version = ProtocolVersions.TryParse(record.Version, out var parsed) ? parsed : ProtocolVersions.Latest;
+            _key = known = new KnownKey(record, CatalogueKey.Of(version, record.InitializeParams.Span));
+        }
+
+        return known.Key;
+    }
+
     private Entry? FindLocked(Upstream upstream)
     {
         // On the way of every call: a loop makes no delegate.
@@ -195,7 +213,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
     {
         if (FindLocked(upstream) is not { } entry)
         {
-            (_entries ??= new List<Entry>(1)).Add(entry = new Entry(upstream));
+            (_entries ??= new List<Entry>(1)).Add(entry = new Entry(this, upstream));
         }
 
         return entry;
@@ -313,14 +331,26 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         return list;
     }
 
+    /// <param name="Record">What it was made from.</param>
+    /// <param name="Key">The key.</param>
+    private sealed record KnownKey(SessionRecord Record, string Key);
+
     /// <summary>What is known of one server; guarded by the lock above.</summary>
-    private sealed class Entry(Upstream upstream)
+    private sealed class Entry(SessionLists owner, Upstream upstream)
     {
         private readonly ListState[] _states = [new(), new(), new(), new()];
 
         public Upstream Upstream => upstream;
 
-        public ServerLists? Lists { get; set; }
+        public ServerLists? Lists
+        {
+            get;
+            set
+            {
+                field = value;
+                owner._version++;
+            }
+        }
 
         public bool IsUsed { get; set; }
 

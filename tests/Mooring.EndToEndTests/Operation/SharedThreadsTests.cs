@@ -168,6 +168,7 @@ public sealed class SharedThreadsTests
                 using var client = new TcpClient();
                 await client.ConnectAsync(IPAddress.Loopback, _url.Port, _ending);
                 var stream = client.GetStream();
+                await PauseAsync(stream);
                 await Task.WhenAll(WriteAsync(stream), ReadAsync(stream));
             }
             catch (OperationCanceledException)
@@ -176,11 +177,27 @@ public sealed class SharedThreadsTests
             }
         }
 
-        private async Task WriteAsync(NetworkStream stream)
+        /// <summary>A connection begins on the thread pool and stays there for as long as there is something to read; the first time there is not, it is left to the threads that wait.</summary>
+        private async Task PauseAsync(NetworkStream stream)
+        {
+            var buffer = new byte[64 * 1024];
+            for (var request = 0; request < 10; request++)
+            {
+                await stream.WriteAsync(Requests(1), _ending);
+                Assert.True(await stream.ReadAsync(buffer, _ending) > 0);
+            }
+        }
+
+        private byte[] Requests(int count)
         {
             const string Body = """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"any"}}""";
             var one = $"POST {_url.AbsolutePath} HTTP/1.1\r\nHost: {_url.Authority}\r\nContent-Type: application/json\r\nContent-Length: {Body.Length}\r\n\r\n{Body}";
-            var many = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(one, 300)));
+            return Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(one, count)));
+        }
+
+        private async Task WriteAsync(NetworkStream stream)
+        {
+            var many = Requests(300);
             while (true)
             {
                 await stream.WriteAsync(many, _ending);
