@@ -9,12 +9,12 @@ namespace Mooring.Benchmarks.Scaling;
 /// <param name="DatabaseShare">The same of PostgreSQL.</param>
 internal readonly record struct Idle(double GatewayShare, double DatabaseShare)
 {
-    private static readonly TimeSpan Window = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Window = TimeSpan.FromSeconds(5);
 
     public static async Task<Idle> OfAsync(Database database, IReadOnlyList<ServerProcess> gateways, CancellationToken cancellation)
     {
         // What was asked before comes to rest first.
-        await Task.Delay(Window / 2, cancellation);
+        await Task.Delay(Window, cancellation);
         var (before, use, start) = (Of(gateways), await database.UseAsync(), Stopwatch.GetTimestamp());
         await Task.Delay(Window, cancellation);
         var (own, used, seconds) = (Of(gateways) - before, await database.UseAsync() - use, Stopwatch.GetElapsedTime(start).TotalSeconds);
@@ -26,8 +26,8 @@ internal readonly record struct Idle(double GatewayShare, double DatabaseShare)
         gateways.Aggregate(TimeSpan.Zero, (sum, gateway) => sum + ProcessFigures.Read(gateway.Pid)!.Value.Processor);
 
     /// <summary>Microseconds.</summary>
-    public double Gateways(TimeSpan used, double seconds) => Math.Max(0, used.TotalSeconds - (GatewayShare * seconds)) * 1e6;
+    public double Gateways(TimeSpan used, double seconds) => (used.TotalSeconds - (GatewayShare * seconds)) * 1e6;
 
     /// <summary>Microseconds.</summary>
-    public double Database(TimeSpan used, double seconds) => Math.Max(0, used.TotalSeconds - (DatabaseShare * seconds)) * 1e6;
+    public double Database(TimeSpan used, double seconds) => (used.TotalSeconds - (DatabaseShare * seconds)) * 1e6;
 }

@@ -13,7 +13,7 @@ internal static class ScalingCommand
         var write = new Option<string?>("--write") { Description = "Page that keeps the result." };
         var command = new Command("scaling", "What one stream, session, event, call and wake-up costs a gateway and its PostgreSQL.") { root, gateway, quick, write };
         command.SetAction((parsed, cancellation) => ScalingRun.RunAsync(
-            new ScalingOptions(parsed.GetValue(gateway)!, parsed.GetValue(root)!, parsed.GetValue(quick) ? 300 : 3_000, parsed.GetValue(quick) ? 2 : 6)
+            new ScalingOptions(parsed.GetValue(gateway)!, parsed.GetValue(root)!, parsed.GetValue(quick) ? 300 : 2_000, parsed.GetValue(quick) ? 2 : 5)
             {
                 Write = parsed.GetValue(write),
             },

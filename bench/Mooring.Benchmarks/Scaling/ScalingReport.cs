@@ -84,7 +84,7 @@ internal static class ScalingReport
         string.Join('\n', rows.Select(row => $"| {row.Name} | {string.Join(" | ", models.Select(row.Cell))} |"));
 
     /// <summary>Below what the measurement can tell from nothing, it is nothing.</summary>
-    private static string Number(double value) => double.IsNaN(value) ? "–" : value < 0.5 ? "0" : $"{value:N0}";
+    private static string Number(double value) => double.IsNaN(value) ? "–" : Math.Abs(value) < 0.5 ? "0" : $"{value:N0}";
 
     private static string Amount(double value) => value < 10 && value != Math.Floor(value) ? $"{value:0.0#}" : $"{value:N0}";
 

@@ -6,8 +6,8 @@ namespace Mooring.Benchmarks.Scaling;
 /// <summary>Measures one constant after the other and prints them with what follows from them. Each part has its own gateways and an empty database.</summary>
 internal static class ScalingRun
 {
-    /// <summary>Seconds between two comments while streams are held; short, so that three rounds fit into one measurement.</summary>
-    private const double Beat = 5;
+    /// <summary>Seconds between two comments while streams are held; short, so that several rounds fit into one measurement.</summary>
+    private const double Beat = 3;
 
     public static async Task<int> RunAsync(ScalingOptions options, CancellationToken cancellation)
     {
@@ -42,13 +42,13 @@ internal static class ScalingRun
         object durableServer = new { url = upstream.Url.ToString(), commit = "durable" };
         object stdio = new { command = Environment.ProcessPath, args = new[] { "stdio-upstream" }, scope = "session", commit = "fast" };
 
-        var (session, link, stream, comment) = await WithGatewaysAsync(candidates, fastServer, 1,
+        var (session, link, stream, comment) = await WithGatewaysAsync(candidates, fastServer, 1, collectsOften: true,
             (gateways, database) => new GatewayCosts(options, gateways[0], database).MeasureAsync(Beat, cancellation), cancellation);
-        var fast = await WithGatewaysAsync(candidates, fastServer, 1,
+        var fast = await WithGatewaysAsync(candidates, fastServer, 1, collectsOften: false,
             (gateways, database) => new CallCosts(options, database).MeasureAsync("a call, answered at once", gateways[0], cancellation), cancellation);
-        var durable = await WithGatewaysAsync(candidates, durableServer, 1,
+        var durable = await WithGatewaysAsync(candidates, durableServer, 1, collectsOften: false,
             (gateways, database) => new CallCosts(options, database).MeasureAsync("a durable call", gateways[0], cancellation), cancellation);
-        var home = await WithGatewaysAsync(candidates, stdio, 2,
+        var home = await WithGatewaysAsync(candidates, stdio, 2, collectsOften: false,
             (gateways, database) => new CallCosts(options, database).HomeAsync(gateways[0], gateways[1], cancellation), cancellation);
 
         await using var empty = await Database.MakeAsync();
@@ -76,7 +76,7 @@ internal static class ScalingRun
     }
 
     private static async Task<T> WithGatewaysAsync<T>(
-        Candidates candidates, object server, int count, Func<IReadOnlyList<ServerProcess>, Database, Task<T>> measure, CancellationToken cancellation)
+        Candidates candidates, object server, int count, bool collectsOften, Func<IReadOnlyList<ServerProcess>, Database, Task<T>> measure, CancellationToken cancellation)
     {
         await using var database = await Database.MakeAsync();
         List<ServerProcess> gateways = [];
@@ -84,7 +84,7 @@ internal static class ScalingRun
         {
             for (var index = 0; index < count; index++)
             {
-                gateways.Add(await candidates.GatewayOnPostgresAsync(server, database.Connection, cancellation));
+                gateways.Add(await candidates.GatewayOnPostgresAsync(server, database.Connection, collectsOften, cancellation));
             }
 
             return await measure(gateways, database);

@@ -31,7 +31,14 @@ internal sealed class StoreCosts(ScalingOptions options, Database database)
         {
             await store.SaveSessionAsync(new SessionRecord
             {
-                Id = id, Issuer = "", Subject = "", Transport = "http", Version = Requests.Version, InitializeParams = "{}"u8.ToArray(), Created = now, LastSeen = now,
+                Id = id,
+                Issuer = "",
+                Subject = "",
+                Transport = "http",
+                Version = Requests.Version,
+                InitializeParams = "{}"u8.ToArray(),
+                Created = now,
+                LastSeen = now,
             });
             await store.OpenStreamAsync(
                 new StreamRecord { SessionId = id, StreamId = "s", Kind = StreamKind.Get, State = StreamState.Running, Changed = now }, primer: null);
@@ -66,7 +73,9 @@ internal sealed class StoreCosts(ScalingOptions options, Database database)
         }, 1, cancellation);
         return (one, touch with
         {
-            GatewayMicros = touch.GatewayMicros / 100, DatabaseMicros = touch.DatabaseMicros / 100, LogBytes = touch.LogBytes / 100,
+            GatewayMicros = touch.GatewayMicros / 100,
+            DatabaseMicros = touch.DatabaseMicros / 100,
+            LogBytes = touch.LogBytes / 100,
         }, look, letter);
     }
 

@@ -38,8 +38,13 @@ internal sealed class Candidates(SuiteOptions options, string folder)
         GatewayAsync(new { command = Self, args = new[] { "stdio-upstream" }, scope }, cancellation);
 
     /// <summary>A gateway that may share its database with others.</summary>
-    public Task<ServerProcess> GatewayOnPostgresAsync(object server, string connection, CancellationToken cancellation) =>
-        GatewayAsync(server, cancellation, store: new { kind = "postgres", connection });
+    /// <param name="server">Its one server.</param>
+    /// <param name="connection">The database.</param>
+    /// <param name="collectsOften">Garbage is collected every 4 MB, so that resident memory follows what is alive; costs processor time.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public Task<ServerProcess> GatewayOnPostgresAsync(object server, string connection, bool collectsOften, CancellationToken cancellation) =>
+        GatewayAsync(
+            server, cancellation, collectsOften ? new Dictionary<string, string> { ["DOTNET_GCGen0MaxBudget"] = "400000" } : null, new { kind = "postgres", connection });
 
     public Task<ServerProcess> SupergatewayAsync(CancellationToken cancellation)
     {
