@@ -27,6 +27,25 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
     /// <summary>All servers together, from what is known.</summary>
     public MergedList Merged(Session session, ListKind kind)
     {
+        // Noted before the lists are looked at: what changes meanwhile counts as changed for whoever asks next.
+        var basis = new ViewBasis(upstreams.Version, catalogue.Version, session.Lists.Version, session.Record);
+        if (session.Views.Find(kind, basis) is { } seen)
+        {
+            return seen;
+        }
+
+        var (merged, isComplete) = Merge(session, kind);
+        if (isComplete)
+        {
+            session.Views.Keep(kind, basis, merged);
+        }
+
+        return merged;
+    }
+
+    /// <returns>The list, and whether every server's is in it: else it also depends on which of them are away.</returns>
+    private (MergedList List, bool IsComplete) Merge(Session session, ListKind kind)
+    {
         var sources = new List<(Upstream, ServerList)>();
         int? settled = null;
         foreach (var upstream in upstreams.All)
@@ -50,7 +69,7 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
             {
                 if (node.Value.Kind == kind && node.Value.Settled == settles && Same(node.Value.Sources, sources))
                 {
-                    return node.Value;
+                    return (node.Value, sources.Count == upstreams.All.Count);
                 }
             }
         }
@@ -65,18 +84,15 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
             }
         }
 
-        return built;
+        return (built, sources.Count == upstreams.All.Count);
     }
 
     /// <summary>Where a tool or prompt that the client names lives.</summary>
-    public Place? Find(Session session, ListKind kind, string shown)
-    {
-        if (Merged(session, kind).Find(shown) is { } place)
-        {
-            return place;
-        }
+    public Place? Find(Session session, ListKind kind, string shown) => Merged(session, kind).Find(shown) ?? ByPrefix(shown);
 
-        // Not in the list last known: it may be newer than the list, and its prefix still says whose it is.
+    /// <summary>Not in the list last known: it may be newer than the list, and its prefix still says whose it is.</summary>
+    private Place? ByPrefix(string shown)
+    {
         // The longest one: with servers a and a__b, a__b__c is more likely c of a__b.
         var owner = upstreams.All
             .Where(u => u.HasPrefix && shown.StartsWith(u.Name + Names.Separator, StringComparison.Ordinal))
