@@ -30,10 +30,10 @@ internal sealed partial class Router(
                 _ = lists.AnswerAsync(session, request, reply, ListKinds.Of(request.Method)!.Value);
                 break;
             case McpMethod.SetLevel:
-                _ = wishes.SetLevelAsync(session, request, reply, onResult => Forward(session, request, reply, onResult));
+                SetLevel(session, request, reply);
                 break;
             case McpMethod.ResourcesSubscribe or McpMethod.ResourcesUnsubscribe:
-                wishes.Subscribe(session, request, reply, onResult => Forward(session, request, reply, onResult));
+                Subscribe(session, request, reply);
                 break;
             case McpMethod.TasksList when session.Server is not { } name || upstreams.Find(name) is { IsPerSession: false }:
                 _ = tasks.ListAsync(session, request, reply);
@@ -46,6 +46,13 @@ internal sealed partial class Router(
                 break;
         }
     }
+
+    // Of their own: where a method has a lambda in one branch, each call of it pays for what that one captures.
+    private void SetLevel(Session session, Frame request, Reply reply) =>
+        _ = wishes.SetLevelAsync(session, request, reply, onResult => Forward(session, request, reply, onResult));
+
+    private void Subscribe(Session session, Frame request, Reply reply) =>
+        wishes.Subscribe(session, request, reply, onResult => Forward(session, request, reply, onResult));
 
     private void Forward(Session session, Frame request, Reply reply, Func<Frame, Task<string?>>? onResult, bool looked = false)
     {
@@ -110,7 +117,10 @@ internal sealed partial class Router(
     }
 
     private Func<Frame, Task<string?>>? KeepsOwner(Session session, Upstream upstream, Frame request) =>
-        TaskOwners.MayMake(upstream, request) ? answer => owners.KeepAsync(session.Principal, upstream, answer) : null;
+        TaskOwners.MayMake(upstream, request) ? KeepOwner(session, upstream) : null;
+
+    private Func<Frame, Task<string?>> KeepOwner(Session session, Upstream upstream) =>
+        answer => owners.KeepAsync(session.Principal, upstream, answer);
 
     /// <summary>A task on a link that several people share is there only for the one who had it made; for the others it is as unknown as any.</summary>
     private async Task ForwardOwnTaskAsync(Session session, Frame request, Reply reply)

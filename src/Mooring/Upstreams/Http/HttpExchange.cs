@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Mooring.Network;
 using Mooring.Protocol;
@@ -12,8 +11,6 @@ internal sealed class HttpExchange : IDisposable
 {
     /// <summary>Node's HTTP server closes idle connections after 5 s; one that is closed while our request is on its way means an unknown outcome.</summary>
     private static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(4);
-
-    private static readonly MediaTypeHeaderValue Json = new("application/json");
 
     private readonly HttpMessageInvoker _invoker;
     private readonly Uri _endpoint;
@@ -67,7 +64,7 @@ internal sealed class HttpExchange : IDisposable
     {
         var request = Request(HttpMethod.Post, address);
         request.Headers.TryAddWithoutValidation("Accept", "application/json, text/event-stream");
-        content.Headers.ContentType = Json;
+        content.Headers.TryAddWithoutValidation("Content-Type", "application/json");
         request.Content = content;
         Identify(request, session, version);
         return request;
