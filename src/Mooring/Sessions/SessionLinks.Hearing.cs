@@ -80,10 +80,13 @@ internal sealed partial class SessionLinks
     }
 
     /// <summary>What was heard from a server did not come into a log: whoever heard it asks for it again.</summary>
-    public void Unheard(EventOrigin origin) => Unheard(origin.Server, origin.Hearer ?? "");
+    public void Unheard(EventOrigin origin) => Unheard(origin.Server, origin.Hearer ?? "", origin.After);
 
     /// <inheritdoc cref="Unheard(EventOrigin)"/>
-    public void Unheard(string server, string hearer)
+    /// <param name="server">The server.</param>
+    /// <param name="hearer">Who heard it.</param>
+    /// <param name="after">What that one had passed on before, where it is known.</param>
+    public void Unheard(string server, string hearer, string? after = null)
     {
         Link? link = null;
         lock (_gate)
@@ -92,6 +95,7 @@ internal sealed partial class SessionLinks
             {
                 // Again with the next look, a second from now at most, from where the log is then.
                 slot.Hearing!.IsOver = true;
+                slot.Hearing.Last = after ?? slot.Hearing.Last;
                 (link, slot.Home) = (slot.Link, null);
             }
         }
