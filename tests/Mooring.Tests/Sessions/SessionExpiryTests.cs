@@ -112,6 +112,23 @@ public sealed class SessionExpiryTests
     }
 
     [Fact]
+    public async Task Use_StoreCannotBeToldForLong_IsKeptInMemoryUntilItIsTold()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        await PassAsync(gateway, TimeSpan.FromMinutes(1));
+        await client.ResultAsync("echo");
+        var used = _clock.GetUtcNow();
+        await gateway.Session(client).Links.Open[0].DisposeAsync();
+        _shared.Store.IsAway = true;
+        await PassAsync(gateway, TimeSpan.FromMinutes(11));
+
+        Assert.Single(gateway.Sessions.All);
+        _shared.Store.IsAway = false;
+        await gateway.UntilAsync(() => FindAsync(client) is { IsCompletedSuccessfully: true, Result: { } record } && record.LastSeen >= used, "the store is told", TimeSpan.FromMinutes(1));
+    }
+
+    [Fact]
     public async Task Call_RunsAndItsClientIsGone_KeepsItsSession()
     {
         await using var gateway = await StartAsync(new FakeUpstream().Hold("slow"));
