@@ -75,9 +75,15 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>A config with these servers under <c>mcpServers</c>.</summary>
-    public static JsonObject Config(params (string Name, JsonObject Server)[] servers) =>
-        new() { ["mcpServers"] = new JsonObject(servers.Select(entry => KeyValuePair.Create<string, JsonNode?>(entry.Name, entry.Server))) };
+    /// <summary>
+    /// A config with these servers under <c>mcpServers</c>. On a busy machine a server may take longer to start than a first list usually waits
+    /// for, and would then be missing from what a client sees.
+    /// </summary>
+    public static JsonObject Config(params (string Name, JsonObject Server)[] servers) => new()
+    {
+        ["mcpServers"] = new JsonObject(servers.Select(entry => KeyValuePair.Create<string, JsonNode?>(entry.Name, entry.Server))),
+        ["calls"] = new JsonObject { ["firstListWait"] = "30s" },
+    };
 
     /// <summary>A server reached over HTTP, of either transport.</summary>
     public static JsonObject Remote(Uri url, string? type = null)

@@ -430,8 +430,13 @@ public sealed class PostgresFaultTests(SharedCluster shared)
         var left = await store.Database.RunAsync(
             async (connection, cancel) =>
             {
+                // Locks of this database only: other tests have theirs on the same server.
                 await using var ask = new Npgsql.NpgsqlCommand(
-                    "select (select count(*) from pg_prepared_statements) + (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())) + (select count(*) from pg_settings where source = 'session')",
+                    """
+                    select (select count(*) from pg_prepared_statements)
+                        + (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))
+                        + (select count(*) from pg_settings where source = 'session')
+                    """,
                     connection);
                 return await ask.ExecuteScalarAsync(cancel);
             },
