@@ -9,19 +9,20 @@ internal sealed class FaultyStore : IStore
 {
     private readonly IStore _inner;
     private readonly IReplicaStore _replicas;
+    private readonly TimeProvider _time;
     private volatile TaskCompletionSource? _held;
     private volatile Since? _away;
 
     public FaultyStore(TimeProvider time)
     {
         var memory = new MemoryStore(time);
-        (_inner, _replicas) = (memory, memory);
+        (_inner, _replicas, _time) = (memory, memory, time);
     }
 
     /// <param name="behind">What is behind it: this one fails for one gateway alone.</param>
     public FaultyStore(FaultyStore behind)
     {
-        (_inner, _replicas) = (behind, behind.Replicas);
+        (_inner, _replicas, _time) = (behind, behind.Replicas, behind._time);
         IsRemote = behind.IsRemote;
     }
 
@@ -29,7 +30,7 @@ internal sealed class FaultyStore : IStore
     public bool IsAway
     {
         get => _away is not null;
-        set => _away = value ? _away ?? new Since(time.GetUtcNow()) : null;
+        set => _away = value ? _away ?? new Since(_time.GetUtcNow()) : null;
     }
 
     public DateTimeOffset? AwaySince => _away?.Time;
@@ -224,13 +225,15 @@ internal sealed class FaultyStore : IStore
 
         public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => Up(there => there.TryTakeOverAsync(deadReplica, byReplica));
 
-        public Task RemoveReplicaAsync(string replica) => Up(there => there.RemoveReplicaAsync(replica));
+        public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel) => Up(there => there.FindTakenOverAsync(byReplica, cancel));
+
+        public Task<bool> RemoveReplicaAsync(string replica) => Up(there => there.RemoveReplicaAsync(replica));
 
         public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body) => Up(there => there.PostAsync(toReplica, kind, callId, body));
 
         public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) => Up(there => there.ReadMailboxAsync(replica, after, limit, cancel));
 
-        public Task AcknowledgeAsync(string replica, long upTo) => Up(there => there.AcknowledgeAsync(replica, upTo));
+        public Task<bool> AcknowledgeAsync(string replica, long upTo) => Up(there => there.AcknowledgeAsync(replica, upTo));
 
         public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) => Up(there => there.ClaimHomeAsync(sessionId, server, replica));
 

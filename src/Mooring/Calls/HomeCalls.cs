@@ -15,9 +15,13 @@ namespace Mooring.Calls;
 /// Calls to a server whose process for this session runs at another replica, its home: the request goes there by letter, is run there like
 /// any other, and what comes of it comes back by letter, in order. When the home dies, what ran there ends as outcome unknown.
 /// </summary>
+/// <remarks>
+/// A request runs at most once: its letter is off the mailbox before it is run, and only the one it is addressed to runs it. Whoever gets it
+/// instead, or is about to stop, says that it has moved, and it is passed on anew. While nobody knows whether the home lives, it waits here.
+/// </remarks>
 internal sealed partial class HomeCalls : IHeartbeatHandler
 {
-    /// <summary>A request for the home: the subject is the asking replica and its key for the request.</summary>
+    /// <summary>A request for the home: the subject is the asking replica, its key for the request, and the home it is meant for.</summary>
     private const string CallLetter = "call";
 
     /// <summary>A notification or a server's request that belongs to the call of that key.</summary>
@@ -29,7 +33,8 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>The client cancelled the request of that key: there is no response.</summary>
     private const string DroppedLetter = "dropped";
 
-    private const int MostTries = 3;
+    /// <summary>The request of that key was not run by the one who got it, and will not be: the home is another one, or about to be.</summary>
+    private const string MovedLetter = "moved";
 
     private static long s_lastKey;
 
@@ -43,16 +48,19 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     private readonly CallsMetrics _metrics;
     private readonly ILogger<HomeCalls> _logger;
     private long _nextLook;
+    private volatile bool _leaves;
 
     public HomeCalls(SessionTable sessions, Peers peers, CallRunner runner, ConfigStore config, TimeProvider time, CallsMetrics metrics, ILogger<HomeCalls> logger)
     {
         (_sessions, _peers, _runner, _config, _time, _metrics, _logger) = (sessions, peers, runner, config, time, metrics, logger);
-        peers.OnLetter(CallLetter, TakeCallAsync);
-        peers.OnLetter(SaidLetter, letter => Told(letter, passed => passed.Reply.Send(letter.Body.ToArray())));
-        peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => passed.Reply.Complete(passed.ClientId, letter.Body.ToArray())));
-        peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => passed.Reply.Abandon(passed.ClientId)));
-        peers.OnGone(replica => EndAll(passed => passed.Home == replica, "the gateway process that ran it is gone"));
+        peers.OnLetter(CallLetter, TakeCallAsync, once: true);
+        peers.OnLetter(SaidLetter, letter => Told(letter, passed => passed.Request.Reply.Send(letter.Body.ToArray())));
+        peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => passed.Request.Reply.Complete(passed.Request.Id, letter.Body.ToArray())));
+        peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => passed.Request.Reply.Abandon(passed.Request.Id)));
+        peers.OnLetter(MovedLetter, letter => Ended(letter, passed => _ = PassAgainAsync(passed)));
+        peers.OnGone(replica => EndAll(passed => passed.Home == replica && passed.IsPosted, "the gateway process that ran it is gone"));
         peers.OnChanged(() => EndAll(passed => passed.Asked != peers.Name, "this gateway process was taken for dead"));
+        peers.OnLeaving(End);
     }
 
     /// <summary>Completes when what belongs to calls that ran here for others is in their mailboxes.</summary>
@@ -73,20 +81,34 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     public async Task RunAsync(Session session, Upstream upstream, Frame request, Reply reply, Action here)
     {
         // The request's buffer goes back to the pool with its answer.
-        var (id, body) = (request.Id.ToArray(), request.Bytes.ToArray());
+        await RunAsync(session, upstream, new Asked(request.Id.ToArray(), request.Bytes.ToArray(), reply, here, _time.GetTimestamp()));
+    }
+
+    /// <param name="session">Whose request it is.</param>
+    /// <param name="upstream">The server it goes to.</param>
+    /// <param name="asked">The request.</param>
+    /// <param name="left">Its home until now, which does not run it, since it goes or is gone.</param>
+    private async Task RunAsync(Session session, Upstream upstream, Asked asked, string? left = null)
+    {
+        var deadline = upstream.Config.Deadline ?? _config.Current.Calls.Deadline;
+        _runner.Passed();
         try
         {
-            for (var tries = 1; tries <= MostTries; tries++)
+            if (left is not null)
+            {
+                await session.Links.ReleaseHomeAsync(upstream, left);
+            }
+
+            while (!_leaves && _time.GetElapsedTime(asked.Began) < deadline)
             {
                 var home = await session.Links.HomeOfAsync(upstream);
                 if (home == _peers.Name)
                 {
-                    here();
+                    asked.Here();
                     return;
                 }
 
-                var deadline = upstream.Config.Deadline ?? _config.Current.Calls.Deadline;
-                if (await PassOnAsync(new Passed(session.Id, upstream.Name, home, _peers.Name, deadline, _time.GetTimestamp(), id, reply), body))
+                if (await PassOnAsync(new Passed(session, upstream, asked, home, _peers.Name, deadline, _time.GetTimestamp())))
                 {
                     return;
                 }
@@ -97,20 +119,50 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
         catch (StoreException e)
         {
-            LogStoreFailed(_logger, e);
+            LogStoreFailed(_logger, e.Message);
+        }
+        finally
+        {
+            _runner.Returned();
         }
 
-        reply.Complete(id, CallFailure.UpstreamUnreachable.ToResponse(id, upstream.Name, "the gateway process that has its link cannot be reached"));
+        asked.Reply.Complete(asked.Id, CallFailure.UpstreamUnreachable.ToResponse(asked.Id, upstream.Name, "the gateway process that has its link cannot be reached"));
     }
 
-    private async Task<bool> PassOnAsync(Passed passed, byte[] body)
+    private Task PassAgainAsync(Passed passed)
+    {
+        if (passed.IsUnsure)
+        {
+            // Of a letter that was posted twice, the first may have been read.
+            Lose(passed, "the gateway process that may have run it is gone");
+            return Task.CompletedTask;
+        }
+
+        return RunAsync(passed.Session, passed.Upstream, passed.Request, left: passed.Home);
+    }
+
+    /// <returns>False when its home is gone without having got it.</returns>
+    private async Task<bool> PassOnAsync(Passed passed)
     {
         var key = string.Create(CultureInfo.InvariantCulture, $"{_peers.Name}-{Interlocked.Increment(ref s_lastKey)}");
         _passed[key] = passed;
         _runner.Passed();
         try
         {
-            return await _peers.PostSurelyAsync(passed.Home, CallLetter, new Letter(passed.Session, $"{_peers.Name} {key}", body), passed.Ended.Token) || !TryTake(key, out _);
+            await _peers.WhileDoubtedAsync(passed.Home, passed.Ended.Token);
+            passed.IsPosted = true;
+            var letter = new Letter(passed.Session.Id, $"{passed.Asked} {key} {passed.Home}", passed.Request.Body);
+            if (await _peers.PostSurelyAsync(passed.Home, CallLetter, letter, () => passed.IsUnsure = true, passed.Ended.Token) || !TryTake(key, out _))
+            {
+                return true;
+            }
+
+            if (passed.IsUnsure)
+            {
+                Lose(passed, "the gateway process that may have run it is gone");
+            }
+
+            return passed.IsUnsure;
         }
         catch (OperationCanceledException)
         {
@@ -124,7 +176,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
     }
 
-    /// <summary>The home has its own deadlines; this is for one that lives and says nothing, or cannot.</summary>
+    /// <summary>The home has its own deadlines; this is for one that lives and says nothing, or of which nobody knows whether it lives.</summary>
     public void OnHeartbeat(long now)
     {
         if (_passed.IsEmpty || now < _nextLook)
@@ -135,14 +187,23 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         _nextLook = now + _time.TimestampFrequency;
         var hardCap = _config.Current.Calls.HardCap + Peers.Lease;
         EndAll(
-            passed => _time.GetElapsedTime(passed.Began, now) > hardCap || _time.GetElapsedTime(passed.Heard, now) > passed.Deadline + Peers.Lease,
+            passed => passed.IsPosted
+                ? _time.GetElapsedTime(passed.Began, now) > hardCap || _time.GetElapsedTime(passed.Heard, now) > passed.Deadline + Peers.Lease
+                : _time.GetElapsedTime(passed.Request.Began, now) > passed.Deadline,
             "the gateway process that ran it said nothing for too long");
     }
 
     private async Task TakeCallAsync(Letter letter)
     {
-        if (letter.Subject.Split(' ') is not [var asking, var key])
+        if (letter.Subject.Split(' ') is not [var asking, var key, .. var home])
         {
+            return;
+        }
+
+        if (_leaves || (home is [var meant] && meant != _peers.Name))
+        {
+            // Meant for one that this one took over, or come too late to be run to its end.
+            await _peers.PostAsync(asking, MovedLetter, new Letter(letter.Session, key, default));
             return;
         }
 
@@ -179,8 +240,12 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         return Task.CompletedTask;
     }
 
-    /// <summary>The gateway stops: nobody is left here whom the homes could answer.</summary>
-    public void End() => EndAll(_ => true, "the gateway that waited for its answer stops");
+    /// <summary>The gateway stops: nobody is left here whom the homes could answer, and nothing is begun for others any more.</summary>
+    public void End()
+    {
+        _leaves = true;
+        EndAll(_ => true, "the gateway that waited for its answer stops");
+    }
 
     /// <summary>Ends calls whose outcome nobody can tell any more.</summary>
     private void EndAll(Func<Passed, bool> which, string why)
@@ -196,8 +261,15 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     private void Lose(Passed passed, string why)
     {
-        _metrics.UnknownOutcome(passed.Server, "replica_gone");
-        passed.Reply.Complete(passed.ClientId, CallFailure.OutcomeUnknown.ToResponse(passed.ClientId, passed.Server, why));
+        var (id, server) = (passed.Request.Id, passed.Upstream.Name);
+        if (!passed.IsPosted)
+        {
+            passed.Request.Reply.Complete(id, CallFailure.UpstreamUnreachable.ToResponse(id, server, "whether the gateway process that has its link lives is not known"));
+            return;
+        }
+
+        _metrics.UnknownOutcome(server, "replica_gone");
+        passed.Request.Reply.Complete(id, CallFailure.OutcomeUnknown.ToResponse(id, server, why));
     }
 
     /// <summary>True once for each, for whoever ends it.</summary>
@@ -213,20 +285,35 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         return true;
     }
 
+    /// <param name="Id">The client's id, a raw JSON token.</param>
+    /// <param name="Body">The request as the client sent it.</param>
+    /// <param name="Reply">Where the answer goes.</param>
+    /// <param name="Here">Runs it in this process.</param>
+    /// <param name="Began">A timestamp.</param>
+    private sealed record Asked(byte[] Id, byte[] Body, Reply Reply, Action Here, long Began);
+
     /// <param name="Session">Whose request.</param>
-    /// <param name="Server">Its server.</param>
+    /// <param name="Upstream">Its server.</param>
+    /// <param name="Request">The request.</param>
     /// <param name="Home">Who runs it.</param>
     /// <param name="Asked">The name this replica had; answers go to that.</param>
     /// <param name="Deadline">How long its server may be silent.</param>
     /// <param name="Began">A timestamp.</param>
-    /// <param name="ClientId">The client's id, a raw JSON token.</param>
-    /// <param name="Reply">Where the answer goes.</param>
-    private sealed record Passed(string Session, string Server, string Home, string Asked, TimeSpan Deadline, long Began, byte[] ClientId, Reply Reply)
+    private sealed record Passed(Session Session, Upstream Upstream, Asked Request, string Home, string Asked, TimeSpan Deadline, long Began)
     {
+        private volatile bool _isPosted;
+        private volatile bool _isUnsure;
+
         /// <summary>When the home last said something of it; a timestamp.</summary>
         public long Heard { get; set; } = Began;
 
-        /// <summary>Ends the posting, should that still be tried.</summary>
+        /// <summary>Whether the home may have it.</summary>
+        public bool IsPosted { get => _isPosted; set => _isPosted = value; }
+
+        /// <summary>Whether a try to post it failed, and may have been one that was taken.</summary>
+        public bool IsUnsure { get => _isUnsure; set => _isUnsure = value; }
+
+        /// <summary>Ends the wait for its home, and the posting, should that still be tried.</summary>
         public CancellationTokenSource Ended { get; } = new();
     }
 
@@ -284,6 +371,6 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
     }
 
-    [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told.", EventName = "HomeNotKnown")]
-    private static partial void LogStoreFailed(ILogger logger, Exception exception);
+    [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]
+    private static partial void LogStoreFailed(ILogger logger, string reason);
 }

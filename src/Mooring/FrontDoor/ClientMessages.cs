@@ -52,7 +52,7 @@ internal sealed partial class ClientMessages
         try
         {
             var letter = new Letter(session.Id, "", frame.Memory);
-            await Task.WhenAll(others.Select(other => _peers.PostSurelyAsync(other, ClientLetter, letter, patience.Token))).WaitAsync(patience.Token);
+            await Task.WhenAll(others.Select(other => _peers.PostSurelyAsync(other, ClientLetter, letter, cancel: patience.Token))).WaitAsync(patience.Token);
             return true;
         }
         catch (OperationCanceledException)

@@ -19,7 +19,7 @@ internal sealed partial class Peers
         }
         catch (StoreException e)
         {
-            Log.NotPosted(logger, e, kind);
+            Log.NotPosted(logger, kind, e.Message);
             return false;
         }
     }
@@ -28,10 +28,11 @@ internal sealed partial class Peers
     /// <param name="to">The replica.</param>
     /// <param name="kind">Kind of letter.</param>
     /// <param name="letter">The letter.</param>
+    /// <param name="unsure">Told that a try failed: from then on the letter may be there, and may have been read, whatever comes of the next.</param>
     /// <param name="cancel">Gives up; the letter may be there or not.</param>
-    /// <returns>False when there is no such replica any more; then it was not posted.</returns>
+    /// <returns>False when there is no such replica any more; then it was not posted, unless a try before failed.</returns>
     /// <exception cref="OperationCanceledException">It was given up, or this process ends.</exception>
-    public async Task<bool> PostSurelyAsync(string to, string kind, Letter letter, CancellationToken cancel = default)
+    public async Task<bool> PostSurelyAsync(string to, string kind, Letter letter, Action? unsure = null, CancellationToken cancel = default)
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, cancel);
         var name = NewName();
@@ -43,6 +44,7 @@ internal sealed partial class Peers
             }
             catch (StoreException e)
             {
+                unsure?.Invoke();
                 Complain(e);
             }
 
@@ -62,18 +64,18 @@ internal sealed partial class Peers
     }
 
     /// <summary>Puts a letter into the mailboxes of all others.</summary>
-    public Task PostToAllAsync(string kind, Letter letter) => Task.WhenAll(_others.Select(other => PostAsync(other, kind, letter)));
+    public Task PostToAllAsync(string kind, Letter letter) => Task.WhenAll(_seen.Alive.Select(other => PostAsync(other, kind, letter)));
 
     private async Task ReadMailAsync()
     {
-        var (reader, after) = (_name, 0L);
+        var box = new Mailbox(_name);
         List<string> gone = [];
         while (!_stopping.IsCancellationRequested)
         {
             _mail = NewWait();
-            if (reader != _name)
+            if (box.Name != _name)
             {
-                (reader, after) = (_name, 0);
+                box = new Mailbox(_name);
             }
 
             while (_goneNews.TryDequeue(out var replica))
@@ -83,22 +85,7 @@ internal sealed partial class Peers
 
             try
             {
-                IReadOnlyList<MailRecord> page;
-                do
-                {
-                    page = await replicas.ReadMailboxAsync(reader, after, Page, _stopping.Token);
-                    foreach (var mail in page)
-                    {
-                        await ReadAsync(mail);
-                        after = mail.Sequence;
-                    }
-
-                    if (page.Count > 0)
-                    {
-                        await replicas.AcknowledgeAsync(reader, after);
-                    }
-                }
-                while (page.Count == Page);
+                await ReadAsync(box);
 
                 // Only now: what it wrote before it went has been read.
                 gone.ForEach(replica => _gone.ForEach(hear => hear(replica)));
@@ -117,9 +104,126 @@ internal sealed partial class Peers
         }
     }
 
+    /// <summary>Reads what is in the mailbox. After a failure of the store it goes on with the letter it was at.</summary>
+    private async Task ReadAsync(Mailbox box)
+    {
+        bool isMore;
+        do
+        {
+            isMore = box.Letters.Count > 0;
+            if (!isMore)
+            {
+                foreach (var mail in await replicas.ReadMailboxAsync(box.Name, box.Read, Page, _stopping.Token))
+                {
+                    box.Letters.Enqueue(mail);
+                }
+
+                isMore = box.Letters.Count == Page;
+            }
+
+            while (box.Letters.TryPeek(out var mail))
+            {
+                if (IsOnce(mail) && mail.Sequence > box.Dropped && !await DropAsync(box, box.Letters.TakeWhile(IsOnce).Last().Sequence))
+                {
+                    // Taken over meanwhile: what is left is read by whoever did it. The next beat says so.
+                    box.Letters.Clear();
+                    _look.TrySetResult();
+                    return;
+                }
+
+                await ReadAsync(mail);
+                box.Letters.Dequeue();
+                box.Read = mail.Sequence;
+            }
+
+            if (box.Read > box.Dropped)
+            {
+                await DropAsync(box, box.Read);
+            }
+        }
+        while (isMore);
+    }
+
+    /// <summary>Takes letters off the mailbox. Where the store's answer is lost it is asked again, for the same.</summary>
+    /// <returns>Whether they were this replica's.</returns>
+    private async Task<bool> DropAsync(Mailbox box, long upTo)
+    {
+        var isOurs = await replicas.AcknowledgeAsync(box.Name, upTo);
+        box.Dropped = upTo;
+        return isOurs;
+    }
+
+    /// <summary>Hands on what is in the mailbox and goes. If that cannot be done the lease runs out, and whoever takes over finds all of it.</summary>
+    private async Task LeaveAsync()
+    {
+        try
+        {
+            if (_inherits || _leftBehind.Count > 0)
+            {
+                // What those left undone is for the next heir.
+                return;
+            }
+
+            await (TakenOver?.Invoke(_name, CancellationToken.None) ?? Task.CompletedTask);
+            for (var tries = 1; !await replicas.RemoveReplicaAsync(_name); tries++)
+            {
+                if (tries > MostTriesToLeave || !await HandOnAsync())
+                {
+                    return;
+                }
+            }
+
+            await Task.WhenAll(_seen.Alive.Select(other => signals.PublishAsync(other, PeersSignal, "")));
+        }
+        catch (StoreException e)
+        {
+            Complain(e);
+        }
+    }
+
+    /// <summary>Letters that came too late are for one of the others, as after a take-over. Where there is none, nobody waits for what would come of them.</summary>
+    /// <returns>False when it must not go: the letters are another's.</returns>
+    private async Task<bool> HandOnAsync()
+    {
+        foreach (var mail in await replicas.ReadMailboxAsync(_name, 0, int.MaxValue, CancellationToken.None))
+        {
+            if (!IsOnce(mail))
+            {
+                await HandOnAsync(mail);
+            }
+
+            if (!await replicas.AcknowledgeAsync(_name, mail.Sequence))
+            {
+                return false;
+            }
+
+            if (IsOnce(mail))
+            {
+                // Its reader knows that this one leaves, and says so to whoever wrote it.
+                await ReadAsync(mail);
+            }
+        }
+
+        return true;
+    }
+
+    private async Task HandOnAsync(MailRecord mail)
+    {
+        foreach (var other in _seen.Alive)
+        {
+            if (await replicas.PostAsync(other, mail.Kind, mail.CallId, mail.Body) is not null)
+            {
+                _ = signals.PublishAsync(other, MailSignal, "");
+                return;
+            }
+        }
+    }
+
+    private bool IsOnce(MailRecord mail) => _readers.TryGetValue(mail.Kind, out var reader) && reader.Once;
+
     private async Task ReadAsync(MailRecord mail)
     {
-        if (!Letter.TryParse(mail.Body, out var letter) || !_readers.TryGetValue(mail.Kind, out var read))
+        if (!Letter.TryParse(mail.Body, out var letter) || !_readers.TryGetValue(mail.Kind, out var reader))
         {
             // From a release that knows more than this one.
             Log.NotUnderstood(logger, mail.Kind);
@@ -128,12 +232,26 @@ internal sealed partial class Peers
 
         try
         {
-            await read(letter);
+            await reader.Read(letter);
         }
         catch (Exception e) when (e is not StoreException)
         {
             // One letter's bug must not keep the others waiting.
             Log.ReaderFailed(logger, e, mail.Kind);
         }
+    }
+
+    /// <summary>The letters of one name, on their way from the store to their readers. The reading loop's alone.</summary>
+    private sealed class Mailbox(string name)
+    {
+        public string Name => name;
+
+        public Queue<MailRecord> Letters { get; } = new();
+
+        /// <summary>The last letter that was read.</summary>
+        public long Read { get; set; }
+
+        /// <summary>The last letter that is off the mailbox.</summary>
+        public long Dropped { get; set; }
     }
 }

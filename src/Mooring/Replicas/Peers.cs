@@ -30,26 +30,42 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     private const int Page = 100;
 
+    /// <summary>Others may go on posting to one that leaves until they hear of it.</summary>
+    private const int MostTriesToLeave = 5;
+
     private const string MailSignal = "mail";
 
-    private readonly Dictionary<string, Func<Letter, Task>> _readers = new(StringComparer.Ordinal);
+    /// <summary>Somebody came, went or was taken over: whoever hears it looks who is there.</summary>
+    private const string PeersSignal = "peers";
+
+    /// <summary>The sender knows the one it signals to from now on; what it said before may have missed that one.</summary>
+    private const string KnownSignal = "known";
+
+    private readonly Dictionary<string, (Func<Letter, Task> Read, bool Once)> _readers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Action<string>> _hearers = new(StringComparer.Ordinal);
     private readonly List<Action<string>> _gone = [];
     private readonly ConcurrentQueue<string> _goneNews = new();
     private readonly List<Action> _missed = [];
     private readonly List<Action> _changed = [];
+    private readonly List<Action> _leaving = [];
     private readonly HashSet<string> _leftBehind = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _ended = new(StringComparer.Ordinal);
     private readonly StoreOutage _outage = new(time);
     private readonly CancellationTokenSource _stopping = new();
-    private volatile string[] _others = [];
+    private volatile Seen _seen = new([], []);
     private volatile string _name = NewName();
+    private volatile string? _introduced;
     private volatile bool _hears;
     private volatile TaskCompletionSource _mail = NewWait();
+    private volatile TaskCompletionSource _look = NewWait();
     private IAsyncDisposable? _listening;
     private Task _work = Task.CompletedTask;
     private long _beatsSince;
     private long _beat;
     private bool _beats;
+
+    /// <summary>Whether it took somebody over, as far as is known, and has to ask who that answered for.</summary>
+    private bool _inherits;
 
     /// <summary>This process, new with every start.</summary>
     public string Name => _name;
@@ -57,25 +73,53 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     /// <summary>Whether other processes may be on the same store.</summary>
     public bool IsShared => store.IsRemote;
 
-    /// <summary>Replicas that live, this one not among them; at most a beat old.</summary>
-    public IReadOnlyList<string> Others => _others;
+    /// <summary>Replicas that live, this one not among them; at most a beat old, and mostly not that.</summary>
+    public IReadOnlyList<string> Others => _seen.Alive;
 
-    /// <summary>Ends what a dead replica left undone. Called by the one that took it over, again where it failed.</summary>
+    /// <summary>
+    /// Ends what a dead replica left undone. Called by the one that took it over, again where it failed; and by one that stops, for itself.
+    /// </summary>
     public Func<string, CancellationToken, Task>? TakenOver { get; set; }
 
-    public bool IsAlive(string replica) => replica == _name || Array.IndexOf(_others, replica) >= 0;
+    public bool IsAlive(string replica) => replica == _name || Array.IndexOf(_seen.Alive, replica) >= 0;
+
+    /// <summary>Whether its lease is over and nobody has taken it over: it may be dead, or only slow, and what it holds is still its own.</summary>
+    public bool IsDoubted(string replica) => Array.IndexOf(_seen.Doubted, replica) >= 0;
+
+    /// <summary>Completes once it is known again whether a replica lives: at once for all but those that are doubted.</summary>
+    /// <exception cref="OperationCanceledException">It was given up, or this process ends.</exception>
+    public async Task WhileDoubtedAsync(string replica, CancellationToken cancel)
+    {
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, cancel);
+        while (IsDoubted(replica))
+        {
+            await Task.Delay(LookWhileDeaf, time, both.Token);
+        }
+    }
 
     /// <summary>Says who reads letters of a kind. Before <see cref="Start"/>; called one letter after the other, so it must not wait for long.</summary>
-    public void OnLetter(string kind, Func<Letter, Task> read) => _readers.Add(kind, read);
+    /// <param name="kind">Kind of letter.</param>
+    /// <param name="read">Reads one. What it throws other than a failure of the store is a bug; after such a failure it is called again.</param>
+    /// <param name="once">
+    /// Whether no letter may be read twice, not even by a process that takes over from this one: it is off the mailbox before it is read, and one
+    /// that was not read when the process died is lost. Others stay until they were read, and may be read once more by whoever takes over.
+    /// </param>
+    public void OnLetter(string kind, Func<Letter, Task> read, bool once = false) => _readers.Add(kind, (read, once));
 
     /// <summary>Says who hears signals of a kind. Before <see cref="Start"/>; must return quickly and throw nothing.</summary>
     public void OnSignal(string kind, Action<string> hear) => _hearers.Add(kind, hear);
 
-    /// <summary>Says who is told that a replica is no longer there, in order or not; all it wrote has been read then. Before <see cref="Start"/>.</summary>
+    /// <summary>
+    /// Says who is told that a replica is no longer there: it left in order, or was taken over; not that its lease is over. All it wrote until then
+    /// has been read. Before <see cref="Start"/>.
+    /// </summary>
     public void OnGone(Action<string> hear) => _gone.Add(hear);
 
     /// <summary>Says who is told that the others are not the same as before, or that this replica has another name. Before <see cref="Start"/>.</summary>
     public void OnChanged(Action hear) => _changed.Add(hear);
+
+    /// <summary>Says who is told that this replica leaves; letters are still read. Before <see cref="Start"/>.</summary>
+    public void OnLeaving(Action hear) => _leaving.Add(hear);
 
     /// <summary>Says who is told that signals may have been missed: whatever one of them would have said has to be looked for. Before <see cref="Start"/>.</summary>
     public void OnMissed(Action look) => _missed.Add(look);
@@ -96,13 +140,13 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     public void SignalAll(string kind, string id)
     {
-        foreach (var other in _others)
+        foreach (var other in _seen.Alive)
         {
             Signal(other, kind, id);
         }
     }
 
-    /// <summary>The process ends: the others need not wait for its lease to be over.</summary>
+    /// <summary>The process ends: the others need not wait for its lease to be over. What it wrote and ran must have come to its end before.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_stopping.IsCancellationRequested)
@@ -110,19 +154,13 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
             return;
         }
 
+        _leaving.ForEach(hear => hear());
         await _stopping.CancelAsync();
         await _work;
         if (_listening is not null)
         {
             await _listening.DisposeAsync();
-            try
-            {
-                await replicas.RemoveReplicaAsync(_name);
-            }
-            catch (StoreException e)
-            {
-                Complain(e);
-            }
+            await LeaveAsync();
         }
 
         _stopping.Dispose();
@@ -135,6 +173,14 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         if (kind == MailSignal)
         {
             _mail.TrySetResult();
+        }
+        else if (kind == PeersSignal)
+        {
+            _look.TrySetResult();
+        }
+        else if (kind == KnownSignal)
+        {
+            _missed.ForEach(look => look());
         }
         else if (_hearers.TryGetValue(kind, out var hear))
         {
@@ -153,6 +199,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     {
         while (!_stopping.IsCancellationRequested)
         {
+            _look = NewWait();
             try
             {
                 await BeatOnceAsync();
@@ -172,7 +219,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
                 Log.BeatFailed(logger, e);
             }
 
-            await PauseAsync(Beat);
+            await PauseAsync(Beat, _look.Task);
         }
     }
 
@@ -197,33 +244,77 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         // While the store was away nobody could beat. Whoever is back first must not take the others for dead.
         var mayJudge = time.GetElapsedTime(_beatsSince) >= Lease;
         var all = await replicas.FindReplicasAsync(_stopping.Token);
-        var before = _others;
-        _others = [.. all.Where(r => r.Id != _name && !(mayJudge && r.IsExpired)).Select(r => r.Id)];
-        foreach (var gone in before.Except(_others))
+        See(all, mayJudge);
+        if (_introduced != _name)
         {
-            _goneNews.Enqueue(gone);
-            _mail.TrySetResult();
+            // The others need not wait for their next beat to know of this one.
+            _introduced = _name;
+            SignalAll(PeersSignal, "");
         }
 
-        if (!before.AsSpan().SequenceEqual(_others))
+        foreach (var dead in _seen.Doubted)
         {
+            await TakeOverAsync(dead);
+        }
+
+        await EndLeftBehindAsync();
+    }
+
+    private void See(IReadOnlyList<ReplicaRecord> all, bool mayJudge)
+    {
+        var before = _seen;
+        _seen = new Seen(
+            [.. all.Where(r => r.Id != _name && !(mayJudge && r.IsExpired)).Select(r => r.Id)],
+            [.. all.Where(r => r.Id != _name && mayJudge && r.IsExpired).Select(r => r.Id)]);
+        foreach (var gone in before.All.Except(_seen.All))
+        {
+            Gone(gone);
+        }
+
+        if (!before.Alive.AsSpan().SequenceEqual(_seen.Alive))
+        {
+            foreach (var known in _seen.Alive.Except(before.Alive))
+            {
+                Signal(known, KnownSignal, "");
+            }
+
             _changed.ForEach(hear => hear());
         }
+    }
 
-        foreach (var dead in mayJudge ? all.Where(r => r.IsExpired && r.Id != _name) : [])
+    private void Gone(string replica)
+    {
+        _goneNews.Enqueue(replica);
+        _mail.TrySetResult();
+    }
+
+    private async Task TakeOverAsync(string dead)
+    {
+        // Before it is asked: the store may do it and only its answer be lost.
+        _inherits = true;
+        if (await replicas.TryTakeOverAsync(dead, _name))
         {
-            if (await replicas.TryTakeOverAsync(dead.Id, _name))
-            {
-                Log.TookOver(logger, dead.Id);
-                _leftBehind.Add(dead.Id);
-            }
+            Log.TookOver(logger, dead);
+            _seen = _seen with { Doubted = [.. _seen.Doubted.Where(r => r != dead)] };
+            Gone(dead);
+            SignalAll(PeersSignal, "");
+        }
+    }
+
+    /// <summary>Ends what those left undone that this replica answers for: also what a dead one had taken over itself, and not ended. Nobody else does.</summary>
+    private async Task EndLeftBehindAsync()
+    {
+        if (_inherits)
+        {
+            _leftBehind.UnionWith((await replicas.FindTakenOverAsync(_name, _stopping.Token)).Where(r => !_ended.Contains(r)));
+            _inherits = false;
         }
 
-        // Kept until it is done: nobody else does it after the take-over.
         foreach (var dead in _leftBehind.ToList())
         {
             await (TakenOver?.Invoke(dead, _stopping.Token) ?? Task.CompletedTask);
             _leftBehind.Remove(dead);
+            _ended.Add(dead);
         }
     }
 
@@ -234,7 +325,12 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         await _listening!.DisposeAsync();
         _name = NewName();
         _listening = Listen();
+        // Whoever took it over answers for those, too.
+        _leftBehind.Clear();
+        _ended.Clear();
+        _inherits = false;
         _changed.ForEach(hear => hear());
+        _look.TrySetResult();
     }
 
     private async Task PauseAsync(TimeSpan pause, Task? orSooner = null)
@@ -249,7 +345,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     {
         if (_outage.IsNews())
         {
-            Log.StoreFailed(logger, e);
+            Log.StoreFailed(logger, e.Message);
         }
     }
 
@@ -257,6 +353,13 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     public static string NewName() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
 
     private static TaskCompletionSource NewWait() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <param name="Alive">Others that live.</param>
+    /// <param name="Doubted">Others whose lease is over and whom nobody has taken over.</param>
+    private sealed record Seen(string[] Alive, string[] Doubted)
+    {
+        public IEnumerable<string> All => Alive.Concat(Doubted);
+    }
 
     private static partial class Log
     {
@@ -266,14 +369,14 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         [LoggerMessage(801, LogLevel.Warning, "Another replica took this one ({Replica}) for dead, since it did not beat for its lease; it goes on under a new name. Calls that ran are told as outcome unknown.", EventName = "ReplicaTakenForDead")]
         public static partial void TakenForDead(ILogger logger, string replica);
 
-        [LoggerMessage(802, LogLevel.Warning, "The store failed; the other replicas are asked again.", EventName = "ReplicaStoreFailed")]
-        public static partial void StoreFailed(ILogger logger, Exception exception);
+        [LoggerMessage(802, LogLevel.Warning, "The store failed; the other replicas are asked again. {Reason}", EventName = "ReplicaStoreFailed")]
+        public static partial void StoreFailed(ILogger logger, string reason);
 
         [LoggerMessage(806, LogLevel.Error, "A beat failed.", EventName = "BeatFailed")]
         public static partial void BeatFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(803, LogLevel.Warning, "A letter of kind {Kind} was not posted.", EventName = "LetterNotPosted")]
-        public static partial void NotPosted(ILogger logger, Exception exception, string kind);
+        [LoggerMessage(803, LogLevel.Warning, "A letter of kind {Kind} was not posted: {Reason}", EventName = "LetterNotPosted")]
+        public static partial void NotPosted(ILogger logger, string kind, string reason);
 
         [LoggerMessage(804, LogLevel.Debug, "A letter of kind {Kind} is not understood.", EventName = "LetterNotUnderstood")]
         public static partial void NotUnderstood(ILogger logger, string kind);

@@ -75,7 +75,7 @@ internal sealed partial class Outbox
         }
         catch (StoreException e)
         {
-            OutboxLog.ListenerNotKept(services.Logger, e);
+            OutboxLog.ListenerNotKept(services.Logger, e.Message);
         }
         finally
         {
@@ -376,7 +376,7 @@ internal sealed partial class Outbox
 
     private static partial class OutboxLog
     {
-        [LoggerMessage(503, LogLevel.Warning, "Where a session is listened to was not kept in the store.", EventName = "ListenerNotKept")]
-        public static partial void ListenerNotKept(ILogger logger, Exception exception);
+        [LoggerMessage(503, LogLevel.Warning, "Where a session is listened to was not kept in the store: {Reason}", EventName = "ListenerNotKept")]
+        public static partial void ListenerNotKept(ILogger logger, string reason);
     }
 }

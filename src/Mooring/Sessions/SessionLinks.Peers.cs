@@ -8,13 +8,14 @@ internal sealed partial class SessionLinks
 {
     private volatile bool _stopsListening;
 
-    /// <summary>The replica that has this session's link to a server whose links cannot move; claimed for this one where nobody alive has it.</summary>
+    /// <summary>The replica that has this session's link to a server whose links cannot move; claimed for this one where nobody has it.</summary>
+    /// <remarks>It stays with a replica until that is taken over; one that is doubted may live, and its process with it.</remarks>
     /// <exception cref="StoreException">It cannot be told.</exception>
     public async ValueTask<string> HomeOfAsync(Upstream upstream)
     {
         lock (_gate)
         {
-            if (SlotLocked(upstream).Home is { } known && services.Peers.IsAlive(known))
+            if (SlotLocked(upstream).Home is { } known && IsThere(known))
             {
                 return known;
             }
@@ -41,6 +42,8 @@ internal sealed partial class SessionLinks
         return home;
     }
 
+    private bool IsThere(string replica) => services.Peers.IsAlive(replica) || services.Peers.IsDoubted(replica);
+
     /// <summary>The replica named as home is not there; who it is now is asked anew.</summary>
     public void ForgetHome(Upstream upstream)
     {
@@ -48,6 +51,14 @@ internal sealed partial class SessionLinks
         {
             SlotLocked(upstream).Home = null;
         }
+    }
+
+    /// <summary>The replica named as home has said that it runs nothing there any more: it is free for the next.</summary>
+    /// <exception cref="StoreException">It may be free or not.</exception>
+    public Task ReleaseHomeAsync(Upstream upstream, string home)
+    {
+        ForgetHome(upstream);
+        return services.Replicas.ReleaseHomeAsync(session.Id, upstream.Name, home);
     }
 
     /// <summary>
@@ -124,7 +135,7 @@ internal sealed partial class SessionLinks
             foreach (var slot in _slots ?? [])
             {
                 if (slot is { Link: { IsUsable: true, HasToListen: true } link, IsClaiming: false }
-                    && (slot.Home is not { } home || !services.Peers.IsAlive(home) || (home == services.Peers.Name) != link.Listens))
+                    && (slot.Home is not { } home || !IsThere(home) || (home == services.Peers.Name) != link.Listens))
                 {
                     (unheard ??= []).Add(link);
                 }

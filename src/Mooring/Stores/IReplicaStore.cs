@@ -28,8 +28,12 @@ internal interface IReplicaStore
     /// </summary>
     Task<bool> TryTakeOverAsync(string deadReplica, string byReplica);
 
-    /// <summary>A replica that stops in order takes its name, its mailbox and its homes away; messages that it has not read are gone.</summary>
-    Task RemoveReplicaAsync(string replica);
+    /// <summary>Names that this replica answers for: those it took over, and those that were taken over by them.</summary>
+    Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel);
+
+    /// <summary>A replica that stops in order takes its name, its mailbox and its homes away, in one transaction.</summary>
+    /// <returns>False where a message waits that it has not acknowledged: then nothing is changed, and it has to see to that first.</returns>
+    Task<bool> RemoveReplicaAsync(string replica);
 
     /// <summary>Puts a message into a replica's mailbox, or into that of whoever took it over.</summary>
     /// <returns>Its sequence; that of the first, where (replica, kind, call id) was posted within the last 5 minutes; null where there is no such replica.</returns>
@@ -39,12 +43,17 @@ internal interface IReplicaStore
     Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel);
 
     /// <summary>Drops messages up to and with <paramref name="upTo"/>. Their keys are remembered for 5 minutes, so that a repeated post is not delivered again.</summary>
-    Task AcknowledgeAsync(string replica, long upTo);
+    /// <returns>
+    /// True: the message <paramref name="upTo"/> was this replica's, now or when this was asked before, and nobody else is given it. False: it is
+    /// not in the mailbox; the replica was taken over, and what it had not dropped before is another's.
+    /// </returns>
+    Task<bool> AcknowledgeAsync(string replica, long upTo);
 
     /// <summary>
     /// Which replica runs the process (or another channel that cannot move) of this session at this server: the session's home there.
-    /// Makes <paramref name="replica"/> the holder, unless one holds it whose lease is not over; a holder that is unknown, was taken over, or
-    /// whose lease is over by the store's clock loses it. Of all that claim at once one wins, and all are told the same.
+    /// Makes <paramref name="replica"/> the holder, unless one holds it that nobody has taken over; a holder that is unknown or was taken over
+    /// loses it. That its lease is over does not count: it may live, and its process with it. Of all that claim at once one wins, and all are
+    /// told the same.
     /// </summary>
     /// <returns>The holder from now on. Claims go with their session; where there is none, nothing is kept and the claiming replica is returned.</returns>
     Task<string> ClaimHomeAsync(string sessionId, string server, string replica);

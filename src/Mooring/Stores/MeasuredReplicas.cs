@@ -17,7 +17,10 @@ internal sealed class MeasuredReplicas(IReplicaStore inner, string kind, StoreMe
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) =>
         ObserveAsync("take_over", Now, inner.TryTakeOverAsync(deadReplica, byReplica));
 
-    public Task RemoveReplicaAsync(string replica) =>
+    public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel) =>
+        ObserveAsync("find_taken_over", Now, inner.FindTakenOverAsync(byReplica, cancel));
+
+    public Task<bool> RemoveReplicaAsync(string replica) =>
         ObserveAsync("remove_replica", Now, inner.RemoveReplicaAsync(replica));
 
     public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body) =>
@@ -26,7 +29,7 @@ internal sealed class MeasuredReplicas(IReplicaStore inner, string kind, StoreMe
     public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) =>
         ObserveAsync("read_mailbox", Now, inner.ReadMailboxAsync(replica, after, limit, cancel));
 
-    public Task AcknowledgeAsync(string replica, long upTo) =>
+    public Task<bool> AcknowledgeAsync(string replica, long upTo) =>
         ObserveAsync("acknowledge", Now, inner.AcknowledgeAsync(replica, upTo));
 
     public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>

@@ -114,6 +114,8 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
 
     public void StepFailed(Exception exception, string stream) => Log.StepFailed(logger, exception, stream);
 
+    public void CameTooLate(string stream) => Log.CameTooLate(logger, stream);
+
     private void Count(int bytes)
     {
         var limits = config.Current.EventLog;
@@ -165,6 +167,9 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
 
         [LoggerMessage(122, LogLevel.Error, "Stream {Stream} failed.", EventName = "StreamStepFailed")]
         public static partial void StepFailed(ILogger logger, Exception exception, string stream);
+
+        [LoggerMessage(126, LogLevel.Warning, "An answer came too late for stream {Stream}: another replica took this one for dead and has told its client that the outcome is unknown.", EventName = "AnswerCameTooLate")]
+        public static partial void CameTooLate(ILogger logger, string stream);
 
         [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept, since the store did not take it; others may not be, too. {Reason}", EventName = "EventNotKept")]
         public static partial void EventNotKept(ILogger logger, string stream, long sequence, string reason);

@@ -97,7 +97,7 @@ internal sealed partial class EventStream
                 _lateBytes -= step.Line.Length;
             }
 
-            if (id is not null && !step.WasShown && _connection is { } connection && connection.WriteMessage(id, step.Line))
+            if (id is not null && !step.WasShown && !step.IsMoot && _connection is { } connection && connection.WriteMessage(id, step.Line))
             {
                 _shown = _sequence;
                 await connection.TakenAsync();

@@ -5,13 +5,23 @@ namespace Mooring.Streams;
 /// <content>A stream and its log: writing to it, reading from it, and what another replica wrote there.</content>
 internal sealed partial class EventStream
 {
+    /// <summary>Requests that another replica answered here: it took this one for dead while it was only slow. Each gets one answer, the first in the log.</summary>
+    private HashSet<string>? _answeredByOthers;
+
     /// <param name="step">The message.</param>
     /// <param name="again">Whether the store was asked before; then its failure is known already.</param>
-    /// <returns>The event's id; null when the store did not take it, or refused it.</returns>
+    /// <returns>The event's id; null when the store did not take it, or refused it. Of an answer that came too late, the id of the last event there is.</returns>
     private async ValueTask<string?> CommitAsync(MessageStep step, bool again = false)
     {
         while (true)
         {
+            if (step.RequestId is { } request && _answeredByOthers?.Contains(request) == true)
+            {
+                step.IsMoot = true;
+                _log.CameTooLate(Id);
+                return new EventId(Id, _sequence).ToString();
+            }
+
             var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId, step.Origin);
             var wasTried = step.Tried == record.Sequence;
             step.Tried = record.Sequence;
@@ -82,6 +92,7 @@ internal sealed partial class EventStream
                 page = await _log.ReadAsync(Id, _sequence, ReplayPage, CancellationToken.None);
                 foreach (var missed in page)
                 {
+                    Note(missed);
                     _sequence = missed.Sequence;
                     if (_connection is { } connection && !missed.Body.IsEmpty && connection.WriteMessage(new EventId(Id, _sequence).ToString(), missed.Body.Span))
                     {
@@ -108,6 +119,15 @@ internal sealed partial class EventStream
         return _sequence > before;
     }
 
+    /// <summary>Before its sequence counts as known.</summary>
+    private void Note(EventRecord record)
+    {
+        if (record.Sequence > _sequence && record.RequestId is { } request)
+        {
+            (_answeredByOthers ??= new(StringComparer.Ordinal)).Add(request);
+        }
+    }
+
     private async Task<bool> ReplayAsync(SseConnection connection, long after)
     {
         try
@@ -118,6 +138,7 @@ internal sealed partial class EventStream
                 var sent = 0;
                 foreach (var record in page)
                 {
+                    Note(record);
                     after = record.Sequence;
                     if (!record.Body.IsEmpty && connection.WriteMessage(new EventId(Id, after).ToString(), record.Body.Span))
                     {

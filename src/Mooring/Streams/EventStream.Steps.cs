@@ -42,6 +42,9 @@ internal sealed partial class EventStream
         /// <summary>Whether the store says that it is not the next one of its server's stream.</summary>
         public bool WasRefused { get; set; }
 
+        /// <summary>Whether the request that it answers was answered by another replica, which took this one for dead.</summary>
+        public bool IsMoot { get; set; }
+
         public override int Bytes => line.Length;
     }
 

@@ -248,6 +248,16 @@ internal sealed partial class EventStream
             return;
         }
 
+        if (step.IsMoot)
+        {
+            if (step.Finishes)
+            {
+                await FinishAsync(new FinishStep(StreamState.Finished));
+            }
+
+            return;
+        }
+
         // What another replica may hear as well is shown by whoever has it in the log.
         var isShown = (id is not null || !MustBeKept(step)) && _connection is { } connection && connection.WriteMessage(id, step.Line);
         if (isShown && (id is not null || WasGivenId))

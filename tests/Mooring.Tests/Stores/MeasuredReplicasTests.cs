@@ -33,6 +33,7 @@ public sealed class MeasuredReplicasTests
         await replicas.AcknowledgeAsync("a", 1);
         Assert.Empty(await replicas.ReadMailboxAsync("a", 0, 10, Cancel));
         Assert.True(await replicas.TryTakeOverAsync("dead", "a"));
+        Assert.Equal(["dead"], await replicas.FindTakenOverAsync("a", Cancel));
         await replicas.RemoveReplicaAsync("a");
         Assert.Empty(await replicas.FindReplicasAsync(Cancel));
 

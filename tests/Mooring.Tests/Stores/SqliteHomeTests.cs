@@ -20,8 +20,8 @@ public sealed class SqliteHomeTests : IAsyncDisposable
         using var database = SqliteDatabase.Open(_fixture.Options);
         SessionRows.Save(database, Session());
         SessionRows.Save(database, Session("other"));
-        HomeRows.Claim(database, ("session", "files", "a", FakeClock.Start));
-        HomeRows.Claim(database, ("other", "files", "b", FakeClock.Start));
+        HomeRows.Claim(database, ("session", "files", "a"));
+        HomeRows.Claim(database, ("other", "files", "b"));
 
         // All that it does to the session's own row.
         database.Execute("delete from sessions where id = 'session'");
@@ -37,8 +37,8 @@ public sealed class SqliteHomeTests : IAsyncDisposable
         SessionRows.Save(database, Session());
         ReplicaRows.Beat(database, ("dead", "", FakeClock.Start));
         ReplicaRows.Beat(database, ("a", "", Later));
-        HomeRows.Claim(database, ("session", "files", "dead", FakeClock.Start));
-        HomeRows.Claim(database, ("session", "other", "a", FakeClock.Start));
+        HomeRows.Claim(database, ("session", "files", "dead"));
+        HomeRows.Claim(database, ("session", "other", "a"));
 
         Assert.False(ReplicaRows.TakeOver(database, ("dead", "unknown", FakeClock.Start)));
         Assert.Equal(["a", "dead"], Holders(database));
@@ -57,8 +57,8 @@ public sealed class SqliteHomeTests : IAsyncDisposable
         ReplicaRows.Beat(database, ("a", "", Later));
         Assert.True(ReplicaRows.TakeOver(database, ("dead", "a", Later)));
 
-        Assert.Equal("dead", HomeRows.Claim(database, ("session", "files", "dead", FakeClock.Start)));
-        Assert.Equal("a", HomeRows.Claim(database, ("session", "files", "a", FakeClock.Start)));
+        Assert.Equal("dead", HomeRows.Claim(database, ("session", "files", "dead")));
+        Assert.Equal("a", HomeRows.Claim(database, ("session", "files", "a")));
     }
 
     private static List<string> Holders(SqliteDatabase database)

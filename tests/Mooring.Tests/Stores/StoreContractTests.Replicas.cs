@@ -150,12 +150,68 @@ public abstract partial class StoreContractTests
         Assert.Null(await Replicas.PostAsync("nobody", "call", "c", default));
 
         await Replicas.BeatAsync("a", "", Long);
-        await Replicas.PostAsync("a", "call", "c", default);
-        await Replicas.RemoveReplicaAsync("a");
+        await Replicas.AcknowledgeAsync("a", (await Replicas.PostAsync("a", "call", "c", default))!.Value);
+        Assert.True(await Replicas.RemoveReplicaAsync("a"));
 
         Assert.Null(await Replicas.PostAsync("a", "call", "c", default));
         Assert.Empty(await Replicas.ReadMailboxAsync("a", 0, 10, Cancel));
         Assert.Empty(await Replicas.FindReplicasAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task RemoveReplica_SomethingUnread_ChangesNothing()
+    {
+        await _store.SaveSessionAsync(Session());
+        await Replicas.BeatAsync("a", "", Long);
+        await Replicas.BeatAsync("b", "", Long);
+        await Replicas.ClaimHomeAsync("session", "files", "a");
+        var first = await Replicas.PostAsync("a", "call", "c", Utf8("one"));
+
+        Assert.False(await Replicas.RemoveReplicaAsync("a"));
+
+        Assert.Equal("one", Text(Assert.Single(await Replicas.ReadMailboxAsync("a", 0, 10, Cancel)).Body));
+        Assert.Equal("a", await Replicas.ClaimHomeAsync("session", "files", "b"));
+        Assert.True(await Replicas.BeatAsync("a", "", Long));
+
+        await Replicas.AcknowledgeAsync("a", first!.Value);
+        Assert.True(await Replicas.RemoveReplicaAsync("a"));
+        Assert.True(await Replicas.RemoveReplicaAsync("a"));
+        Assert.Equal(["b"], (await Replicas.FindReplicasAsync(Cancel)).Select(replica => replica.Id));
+    }
+
+    [Fact]
+    public async Task Acknowledge_BeforeAndAfterATakeOver_SaysWhoseTheMessagesAre()
+    {
+        await Replicas.BeatAsync("slept", "", TimeSpan.Zero);
+        await Replicas.BeatAsync("a", "", Long);
+        var first = (await Replicas.PostAsync("slept", "call", "1", Utf8("first")))!.Value;
+        var second = (await Replicas.PostAsync("slept", "call", "2", Utf8("second")))!.Value;
+
+        Assert.True(await Replicas.AcknowledgeAsync("slept", first));
+        // The answer may have been lost.
+        Assert.True(await Replicas.AcknowledgeAsync("slept", first));
+        Assert.True(await Replicas.TryTakeOverAsync("slept", "a"));
+
+        Assert.False(await Replicas.AcknowledgeAsync("slept", second));
+        Assert.False(await Replicas.AcknowledgeAsync("unknown", 1));
+        Assert.Equal("second", Text(Assert.Single(await Replicas.ReadMailboxAsync("a", 0, 10, Cancel)).Body));
+    }
+
+    [Fact]
+    public async Task FindTakenOver_OfOneThatTookOverAnother_NamesBoth()
+    {
+        foreach (var replica in new[] { "first", "second", "other" })
+        {
+            await Replicas.BeatAsync(replica, "", TimeSpan.Zero);
+        }
+
+        await Replicas.BeatAsync("third", "", Long);
+        Assert.True(await Replicas.TryTakeOverAsync("first", "second"));
+        Assert.Equal(["first"], await Replicas.FindTakenOverAsync("second", Cancel));
+        Assert.True(await Replicas.TryTakeOverAsync("second", "third"));
+
+        Assert.Equal(["first", "second"], (await Replicas.FindTakenOverAsync("third", Cancel)).Order(StringComparer.Ordinal));
+        Assert.Empty(await Replicas.FindTakenOverAsync("second", Cancel));
     }
 
     [Fact]

@@ -68,15 +68,27 @@ internal sealed partial class MemoryStore
         }
     }
 
-    public Task RemoveReplicaAsync(string replica)
+    public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel)
     {
         lock (_gate)
         {
+            return Task.FromResult<IReadOnlyList<string>>([.. _replicas.Where(r => r.Value.TakenBy == byReplica).Select(r => r.Key)]);
+        }
+    }
+
+    public Task<bool> RemoveReplicaAsync(string replica)
+    {
+        lock (_gate)
+        {
+            if (_replicas.TryGetValue(replica, out var known) && known.Mailbox.Exists(mail => mail.Acknowledged is null))
+            {
+                return Task.FromResult(false);
+            }
+
             _replicas.Remove(replica);
             ReleaseHomesLocked(replica);
+            return Task.FromResult(true);
         }
-
-        return Task.CompletedTask;
     }
 
     public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body)
@@ -104,17 +116,12 @@ internal sealed partial class MemoryStore
         }
     }
 
-    public Task AcknowledgeAsync(string replica, long upTo)
+    public Task<bool> AcknowledgeAsync(string replica, long upTo)
     {
         lock (_gate)
         {
-            if (_replicas.TryGetValue(replica, out var known))
-            {
-                known.Acknowledge(upTo, time.GetUtcNow());
-            }
+            return Task.FromResult(_replicas.TryGetValue(replica, out var known) && known.Acknowledge(upTo, time.GetUtcNow()));
         }
-
-        return Task.CompletedTask;
     }
 
     public Task<string> ClaimHomeAsync(string sessionId, string server, string replica)
@@ -126,7 +133,7 @@ internal sealed partial class MemoryStore
                 return Task.FromResult(replica);
             }
 
-            if (!session.Homes.TryGetValue(server, out var holder) || !LivesLocked(holder))
+            if (!session.Homes.TryGetValue(server, out var holder) || !HoldsLocked(holder))
             {
                 session.Homes[server] = holder = replica;
             }
@@ -143,8 +150,7 @@ internal sealed partial class MemoryStore
         }
     });
 
-    private bool LivesLocked(string replica) =>
-        _replicas.TryGetValue(replica, out var known) && known.TakenBy is null && known.Expires > time.GetUtcNow();
+    private bool HoldsLocked(string replica) => _replicas.TryGetValue(replica, out var known) && known.TakenBy is null;
 
     private void ReleaseHomesLocked(string replica)
     {
@@ -184,7 +190,7 @@ internal sealed partial class MemoryStore
             return _last;
         }
 
-        public void Acknowledge(long upTo, DateTimeOffset now)
+        public bool Acknowledge(long upTo, DateTimeOffset now)
         {
             Mailbox.RemoveAll(mail => mail.Acknowledged < now - KeysKept);
             for (var i = 0; i < Mailbox.Count; i++)
@@ -194,6 +200,8 @@ internal sealed partial class MemoryStore
                     Mailbox[i] = (mail.Record with { Body = default }, now);
                 }
             }
+
+            return Mailbox.Exists(mail => mail.Record.Sequence == upTo);
         }
     }
 }

@@ -5,7 +5,7 @@ internal static class HomeRows
 {
     /// <summary>
     /// Whoever claims holds the session's row until the commit. Each statement sees what was committed before it began, so the second,
-    /// which asks whether the holder lives, knows all that the claims before this one knew.
+    /// which asks whether the holder was taken over, knows all that the claims before this one knew.
     /// </summary>
     public static readonly PostgresStatement<(string SessionId, string Server, string Replica), string> Claim = new()
     {
@@ -18,7 +18,7 @@ internal static class HomeRows
             """
             update mooring.homes h set replica = $3
             where h.session = (select n from mooring.sessions where id = $1) and h.server = $2 and h.replica <> $3 and not exists (
-                select from mooring.replicas r where r.id = h.replica and r.taken_by is null and r.expires > clock_timestamp())
+                select from mooring.replicas r where r.id = h.replica and r.taken_by is null)
             """,
             "select replica from mooring.homes where session = (select n from mooring.sessions where id = $1) and server = $2",
         ],

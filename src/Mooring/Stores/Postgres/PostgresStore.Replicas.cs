@@ -20,7 +20,10 @@ internal sealed partial class PostgresStore
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) =>
         TogetherAsync(ReplicaRows.TakeOverSql, to => to.Text(deadReplica).Text(byReplica));
 
-    public Task RemoveReplicaAsync(string replica) => TogetherAsync(ReplicaRows.RemoveSql, to => to.Text(replica));
+    public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel) =>
+        ManyAsync(ReplicaRows.FindTakenOverSql, to => to.Text(byReplica), row => row.Text(0), cancel);
+
+    public Task<bool> RemoveReplicaAsync(string replica) => TogetherAsync(ReplicaRows.RemoveSql, to => to.Text(replica));
 
     public async Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body)
     {
@@ -42,14 +45,14 @@ internal sealed partial class PostgresStore
     public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) =>
         ManyAsync(ReplicaRows.ReadMailboxSql, to => to.Text(replica).Number(after).Number(limit), ReplicaRows.ReadMail, cancel);
 
-    public Task AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, replica, (replica, upTo));
+    public Task<bool> AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, replica, (replica, upTo));
 
     public async Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>
         await Write(HomeRows.Claim, sessionId, (sessionId, server, replica)) ?? replica;
 
     public Task ReleaseHomeAsync(string sessionId, string server, string replica) => Write(HomeRows.Release, sessionId, (sessionId, server, replica));
 
-    /// <summary>Several statements in one transaction. Returns whether the first of them gave a row.</summary>
+    /// <summary>Several statements in one transaction. Returns whether any of them gave a row.</summary>
     private Task<bool> TogetherAsync(string[] statements, Action<NpgsqlParameterCollection> bind) => _database.RunAsync(
         async (connection, token) =>
         {
@@ -62,10 +65,12 @@ internal sealed partial class PostgresStore
             }
 
             await using var rows = await batch.ExecuteReaderAsync(token);
-            var any = await rows.ReadAsync(token);
-            while (await rows.NextResultAsync(token))
+            var any = false;
+            do
             {
+                any |= await rows.ReadAsync(token);
             }
+            while (await rows.NextResultAsync(token));
 
             return any;
         },

@@ -23,6 +23,8 @@ internal static class ReplicaRows
         select id from mooring.replicas where taken_by is null and expires <= clock_timestamp() order by id
         """;
 
+    internal const string FindTakenOverSql = "select id from mooring.replicas where taken_by = $1 order by id";
+
     internal const string ReadMailboxSql = """
         select sequence, kind, call_id, body from mooring.mailbox
         where replica = $1 and sequence > $2 and acknowledged is null order by sequence limit $3
@@ -60,11 +62,20 @@ internal static class ReplicaRows
         "delete from mooring.replicas where taken_by is not null and expires < clock_timestamp() - interval '1 day'",
     ];
 
+    /// <summary>
+    /// In one transaction. The first holds the replica's row, so that nothing is posted from then on, and each of the others sees what was
+    /// before. The last gives a row unless something unread was in the way.
+    /// </summary>
     internal static readonly string[] RemoveSql =
     [
-        "delete from mooring.mailbox where replica = $1",
-        "delete from mooring.homes where replica = $1",
-        "delete from mooring.replicas where id = $1",
+        "update mooring.replicas set expires = expires where id = $1",
+        """
+        delete from mooring.replicas
+        where id = $1 and not exists (select from mooring.mailbox where replica = $1 and acknowledged is null)
+        """,
+        "delete from mooring.homes where replica = $1 and not exists (select from mooring.replicas where id = $1)",
+        "delete from mooring.mailbox where replica = $1 and not exists (select from mooring.replicas where id = $1)",
+        "select true where not exists (select from mooring.replicas where id = $1)",
     ];
 
     public static readonly PostgresStatement<(string Replica, string Kind, string CallId, ReadOnlyMemory<byte> Body), (long? Sequence, string? TakenBy)> Post = new()
@@ -87,6 +98,10 @@ internal static class ReplicaRows
         Result = static row => (row.IsDBNull(0) ? null : row.GetInt64(0), row.TextOrNull(1)),
     };
 
+    /// <summary>
+    /// Races with a take-over for each message's row: whoever comes second sees what the first made of it. So a message either moves, or is
+    /// dropped and stays.
+    /// </summary>
     public static readonly PostgresStatement<(string Replica, long UpTo), bool> Acknowledge = new()
     {
         Sql =
@@ -96,8 +111,11 @@ internal static class ReplicaRows
             where replica = $1 and sequence <= $2 and acknowledged is null
             """,
             "delete from mooring.mailbox where replica = $1 and acknowledged < clock_timestamp() - interval '5 minutes'",
+            "select exists (select from mooring.mailbox where replica = $1 and sequence = $2)",
         ],
+        HasRows = true,
         Parameters = static (to, all) => to.Text(all[0].Replica).Number(all[0].UpTo),
+        Result = static row => row.GetBoolean(0),
     };
 
     public static MailRecord ReadMail(NpgsqlDataReader row) => new(row.GetInt64(0), row.Text(1), row.Text(2), row.Bytes(3));

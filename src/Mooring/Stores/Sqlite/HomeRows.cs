@@ -6,7 +6,7 @@ internal static class HomeRows
     internal const string ClaimSql = """
         insert into homes (session, server, replica) values (?1, ?2, ?3)
         on conflict (session, server) do update set replica = excluded.replica
-        where not exists (select 1 from replicas r where r.id = homes.replica and r.taken_by is null and r.expires > ?4)
+        where not exists (select 1 from replicas r where r.id = homes.replica and r.taken_by is null)
         """;
 
     internal const string HolderSql = "select replica from homes where session = ? and server = ?";
@@ -15,7 +15,7 @@ internal static class HomeRows
 
     internal const string ReleaseAllSql = "delete from homes where replica = ?";
 
-    public static string Claim(SqliteDatabase database, (string SessionId, string Server, string Replica, DateTimeOffset Now) claim)
+    public static string Claim(SqliteDatabase database, (string SessionId, string Server, string Replica) claim)
     {
         if (SessionRows.NumberOf(database, claim.SessionId) is not { } session)
         {
@@ -24,7 +24,7 @@ internal static class HomeRows
 
         using (var insert = database.Use(ClaimSql))
         {
-            insert.Bind(session).Bind(claim.Server).Bind(claim.Replica).Bind(claim.Now).Run();
+            insert.Bind(session).Bind(claim.Server).Bind(claim.Replica).Run();
         }
 
         using var holder = database.Use(HolderSql);

@@ -62,8 +62,29 @@ internal static class ReplicaRows
         return true;
     }
 
+    public static IReadOnlyList<string> FindTakenOver(SqliteDatabase database, string by)
+    {
+        using var find = database.Use("select id from replicas where taken_by = ? order by id");
+        find.Bind(by);
+        var taken = new List<string>();
+        while (find.Step())
+        {
+            taken.Add(find.Text(0));
+        }
+
+        return taken;
+    }
+
     public static bool Remove(SqliteDatabase database, string replica)
     {
+        using (var unread = database.Use("select 1 from mailbox where replica = ? and acknowledged is null"))
+        {
+            if (unread.Bind(replica).Step())
+            {
+                return false;
+            }
+        }
+
         using (var empty = database.Use("delete from mailbox where replica = ?"))
         {
             empty.Bind(replica).Run();
@@ -71,7 +92,8 @@ internal static class ReplicaRows
 
         HomeRows.ReleaseAll(database, replica);
         using var remove = database.Use("delete from replicas where id = ?");
-        return remove.Bind(replica).Run() > 0;
+        remove.Bind(replica).Run();
+        return true;
     }
 
     public static long? Post(SqliteDatabase database, (string To, string Kind, string CallId, ReadOnlyMemory<byte> Body) mail)
@@ -129,7 +151,12 @@ internal static class ReplicaRows
             done.Bind(change.Now).Bind(change.Replica).Bind(change.UpTo).Run();
         }
 
-        using var forget = database.Use("delete from mailbox where replica = ? and acknowledged < ?");
-        return forget.Bind(change.Replica).Bind(change.Now - KeysKept).Run() > 0;
+        using (var forget = database.Use("delete from mailbox where replica = ? and acknowledged < ?"))
+        {
+            forget.Bind(change.Replica).Bind(change.Now - KeysKept).Run();
+        }
+
+        using var own = database.Use("select 1 from mailbox where replica = ? and sequence = ?");
+        return own.Bind(change.Replica).Bind(change.UpTo).Step();
     }
 }

@@ -12,7 +12,9 @@ internal sealed partial class SqliteStore
 
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => Write(ReplicaRows.TakeOver, (deadReplica, byReplica, time.GetUtcNow()));
 
-    public Task RemoveReplicaAsync(string replica) => Write(ReplicaRows.Remove, replica);
+    public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel) => Read(ReplicaRows.FindTakenOver, byReplica, cancel);
+
+    public Task<bool> RemoveReplicaAsync(string replica) => Write(ReplicaRows.Remove, replica);
 
     public Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body) =>
         Write(ReplicaRows.Post, (toReplica, kind, callId, body));
@@ -20,10 +22,10 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) =>
         Read(ReplicaRows.Read, (replica, after, limit), cancel);
 
-    public Task AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, (replica, upTo, time.GetUtcNow()));
+    public Task<bool> AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, (replica, upTo, time.GetUtcNow()));
 
     public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>
-        Write(HomeRows.Claim, (sessionId, server, replica, time.GetUtcNow()));
+        Write(HomeRows.Claim, (sessionId, server, replica));
 
     public Task ReleaseHomeAsync(string sessionId, string server, string replica) => Write(HomeRows.Release, (sessionId, server, replica));
 }

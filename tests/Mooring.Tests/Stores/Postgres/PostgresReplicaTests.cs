@@ -32,6 +32,41 @@ public sealed class PostgresReplicaTests(SharedCluster shared) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Acknowledge_TakeOverUnderWayElsewhere_SaysThatTheMessageIsAnothers()
+    {
+        var store = await _fixture.OpenAsync();
+        await store.BeatAsync("slept", "", TimeSpan.Zero);
+        await store.BeatAsync("a", "", Long);
+        var sequence = (await store.PostAsync("slept", "call", "c", default))!.Value;
+
+        var isOurs = true;
+        await _fixture.BesideAsync(
+            "update mooring.replicas set taken_by = 'a' where id = 'slept'; delete from mooring.mailbox where replica = 'slept'",
+            async () => isOurs = await store.AcknowledgeAsync("slept", sequence));
+
+        Assert.False(isOurs);
+    }
+
+    [Fact]
+    public async Task RemoveReplica_MessageIsBeingPostedElsewhere_WaitsForItAndChangesNothing()
+    {
+        var store = await _fixture.OpenAsync();
+        await store.BeatAsync("a", "", Long);
+
+        var isGone = true;
+        await _fixture.BesideAsync(
+            """
+            update mooring.replicas set last_sequence = 1 where id = 'a';
+            insert into mooring.mailbox (replica, sequence, kind, call_id, body) values ('a', 1, 'call', 'c', '')
+            """,
+            async () => isGone = await store.RemoveReplicaAsync("a"));
+
+        Assert.False(isGone);
+        Assert.Single(await store.ReadMailboxAsync("a", 0, 10, Cancel));
+        Assert.Single(await store.FindReplicasAsync(Cancel));
+    }
+
+    [Fact]
     public async Task TakeOver_NamesDeadForADay_AreForgottenAndOthersAreNot()
     {
         var store = await _fixture.OpenAsync();

@@ -1,0 +1,184 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Mooring.Configuration;
+using Mooring.Replicas;
+using Mooring.Stores;
+using Mooring.Upstreams;
+using Xunit;
+
+namespace Mooring.Tests.Replicas;
+
+/// <summary>Calls whose process is at another replica, which the test plays: each runs at most once, and ends in one answer, whatever becomes of its home.</summary>
+public sealed class HomeCallTests
+{
+    private const string Home = "home";
+
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
+
+    [Fact]
+    public async Task Call_HomeAnswers_ClientHasTheAnswer()
+    {
+        await using var pair = await StartAsync();
+        var client = await LivesAtAsync(pair, Home, Long);
+        var calling = client.CallAsync("echo", id: "7");
+        var key = await KeyAsync(pair, Home);
+
+        await pair.Store.Replicas.PostAsync(pair.A.Get<Peers>().Name, "answered", "1", Answer(client, key));
+
+        var message = await EndAsync(pair, calling);
+        Assert.Equal("done", message.Text());
+    }
+
+    [Fact]
+    public async Task Call_HomeIsOnlyDoubted_WaitsAndIsPassedOnOnceItLives()
+    {
+        await using var pair = await StartAsync();
+        var client = await LivesAtAsync(pair, Home, TimeSpan.FromSeconds(20));
+        var judged = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation == "TryTakeOverAsync" ? judged.Task : Task.CompletedTask;
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsDoubted(Home), "it is doubted");
+        Assert.Equal(Home, await pair.Store.Replicas.ClaimHomeAsync(client.SessionId!, "one", pair.B.Get<Peers>().Name));
+
+        var calling = client.CallAsync("echo", id: "7");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.Empty(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
+        await pair.Store.Replicas.BeatAsync(Home, "", Long);
+        judged.SetResult();
+
+        await pair.Store.Replicas.PostAsync(pair.A.Get<Peers>().Name, "answered", "1", Answer(client, await KeyAsync(pair, Home)));
+        var message = await EndAsync(pair, calling);
+        Assert.Equal("done", message.Text());
+    }
+
+    [Fact]
+    public async Task Call_HomeIsDoubtedForLongerThanTheDeadline_EndsAsUnreachable()
+    {
+        await using var pair = await StartAsync();
+        var client = await LivesAtAsync(pair, Home, TimeSpan.FromSeconds(20));
+        var judged = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation == "TryTakeOverAsync" ? judged.Task : Task.CompletedTask;
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsDoubted(Home), "it is doubted");
+
+        var message = await EndAsync(pair, client.CallAsync("echo", id: "7"));
+
+        Assert.Equal("upstream_unreachable", message.Reason());
+        Assert.Empty(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
+        judged.SetResult();
+    }
+
+    [Fact]
+    public async Task Call_HomeHasItAndIsDoubtedForAWhile_StillGetsItsAnswer()
+    {
+        await using var pair = await StartAsync(deadline: 120);
+        var client = await LivesAtAsync(pair, Home, TimeSpan.FromSeconds(20));
+        var calling = client.CallAsync("echo", id: "7");
+        var key = await KeyAsync(pair, Home);
+        var judged = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation == "TryTakeOverAsync" ? judged.Task : Task.CompletedTask;
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsDoubted(Home), "it is doubted");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        await pair.Store.Replicas.BeatAsync(Home, "", Long);
+        judged.SetResult();
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsAlive(Home), "it lives");
+
+        await pair.Store.Replicas.PostAsync(pair.A.Get<Peers>().Name, "answered", "1", Answer(client, key));
+        var message = await EndAsync(pair, calling);
+
+        Assert.Equal("done", message.Text());
+    }
+
+    [Fact]
+    public async Task Call_HomeHasItAndDies_EndsAsOutcomeUnknown()
+    {
+        await using var pair = await StartAsync();
+        var client = await LivesAtAsync(pair, Home, TimeSpan.FromSeconds(15));
+        var calling = client.CallAsync("echo", id: "7");
+        await KeyAsync(pair, Home);
+        Assert.True(await pair.Store.Replicas.AcknowledgeAsync(Home, 1));
+
+        var message = await EndAsync(pair, calling);
+
+        Assert.Equal("outcome_unknown", message.Reason());
+    }
+
+    [Fact]
+    public async Task Call_SentBackByOneThatStops_GetsANewHomeAndIsNotPassedOnAgain()
+    {
+        await using var pair = await StartAsync();
+        var client = await LivesAtAsync(pair, Home, Long);
+        var calling = client.CallAsync("echo", id: "7");
+        var key = await KeyAsync(pair, Home);
+        var name = pair.A.Get<Peers>().Name;
+
+        await pair.Store.Replicas.PostAsync(name, "moved", "1", new Letter(client.SessionId!, key, default).ToBytes());
+        var message = await EndAsync(pair, calling);
+
+        // Run here, where the server of this test cannot be reached that way; what counts is that it was tried, and where.
+        Assert.Equal("upstream_unreachable", message.Reason());
+        Assert.Contains(pair.A.LogLines.Lines, line => line.Contains("ended as UpstreamUnreachable", StringComparison.Ordinal));
+        Assert.Equal(name, await pair.Store.Replicas.ClaimHomeAsync(client.SessionId!, "one", Home));
+        Assert.Single(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Letter_OfACall_IsRunByTheOneItIsMeantForAlone(bool isMeantForIt)
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
+        var client = await pair.A.ClientAsync();
+        await pair.Store.Replicas.BeatAsync("asking", "", Long);
+        var name = pair.B.Get<Peers>().Name;
+
+        await pair.Store.Replicas.PostAsync(name, "call", "1", new Letter(client.SessionId!, $"asking key {(isMeantForIt ? name : "other")}", Echo).ToBytes());
+
+        Task<IReadOnlyList<MailRecord>> MailAsync() => pair.Store.Replicas.ReadMailboxAsync("asking", 0, 10, CancellationToken.None);
+        await pair.UntilAsync(() => MailAsync().Result.Count > 0, "it is answered");
+        Assert.Equal([isMeantForIt ? "answered" : "moved"], (await MailAsync()).Select(mail => mail.Kind));
+        Assert.Equal(isMeantForIt ? 1 : 0, pair.Upstream.Executions("echo"));
+    }
+
+    private static readonly byte[] Echo = """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"""u8.ToArray();
+
+    /// <summary>In front of a server whose links cannot move.</summary>
+    private static Task<ReplicaPair> StartAsync(int deadline = 15) => ReplicaPair.StartAsync(config: config => ReplicaPair.FastCalls(config) with
+    {
+        Servers = [.. config.Servers.Select(s => s with { Transport = ServerTransport.Sse, Commit = CommitRule.Fast, Deadline = TimeSpan.FromSeconds(deadline) })],
+    });
+
+    /// <summary>A client whose process is at a replica that lives for a while.</summary>
+    private static async Task<McpTestClient> LivesAtAsync(ReplicaPair pair, string home, TimeSpan lease)
+    {
+        var client = await pair.A.ClientAsync();
+        await pair.Store.Replicas.BeatAsync(home, "", lease);
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsAlive(home), "it is known");
+        foreach (var replica in new[] { pair.A, pair.B })
+        {
+            await pair.Store.Replicas.ReleaseHomeAsync(client.SessionId!, "one", replica.Get<Peers>().Name);
+        }
+
+        Assert.Equal(home, await pair.Store.Replicas.ClaimHomeAsync(client.SessionId!, "one", home));
+        pair.A.Session(client).Links.ForgetHome(pair.A.Get<UpstreamTable>().Find("one")!);
+        return client;
+    }
+
+    /// <summary>Waits for the letter of the call; its key.</summary>
+    private static async Task<string> KeyAsync(ReplicaPair pair, string home)
+    {
+        IReadOnlyList<MailRecord> mails = [];
+        await pair.UntilAsync(() => (mails = pair.Store.Replicas.ReadMailboxAsync(home, 0, 10, CancellationToken.None).Result).Count > 0, "the call came");
+        Assert.True(Letter.TryParse(Assert.Single(mails).Body, out var letter));
+        Assert.Equal([pair.A.Get<Peers>().Name, home], letter.Subject.Split(' ').Where((_, i) => i != 1));
+        Assert.Equal("tools/call", (string?)JsonNode.Parse(letter.Body.Span)!["method"]);
+        return letter.Subject.Split(' ')[1];
+    }
+
+    private static async Task<JsonObject> EndAsync(ReplicaPair pair, Task<TestReply> calling)
+    {
+        using var answer = await pair.A.PassTimeAsync(calling, TimeSpan.FromSeconds(30), "the head of the answer");
+        return await pair.A.PassTimeAsync(answer.MessageAsync(), TimeSpan.FromMinutes(1), "the answer");
+    }
+
+    private static byte[] Answer(McpTestClient client, string key) => new Letter(
+        client.SessionId!, key, Encoding.UTF8.GetBytes("""{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"done"}]}}""")).ToBytes();
+}
