@@ -34,7 +34,7 @@ public sealed class DurableReplicaTests(ReplicaDatabase database) : IClassFixtur
     [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task BKilledWhileTheProcessAtARunsItsCall_ResumedOnA_EndsAsOutcomeUnknown()
     {
-        await using var pair = await ReplicaPair.StartAsync(database, LongGrace);
+        await using var pair = await ReplicaPair.StartAsync(database, LongGrace, withLocal: true);
         using var client = await McpClient.ConnectAsync(pair.LocalAtA);
         var process = await client.CallAsync("pid");
         using var other = client.At(pair.LocalAtB);

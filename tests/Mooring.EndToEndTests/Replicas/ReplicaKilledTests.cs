@@ -74,7 +74,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
     [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task ProcessOfASession_CallsThroughBoth_ReachTheSameOne()
     {
-        await using var pair = await ReplicaPair.StartAsync(database);
+        await using var pair = await ReplicaPair.StartAsync(database, withLocal: true);
         using var client = await McpClient.ConnectAsync(pair.LocalAtA);
         using var other = client.At(pair.LocalAtB);
 
@@ -90,7 +90,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
     public async Task ReplicaOfAProcessKilled_ItsCallsAreUnknown_AndTheNextOneStartsAnother()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
-        await using var pair = await ReplicaPair.StartAsync(database);
+        await using var pair = await ReplicaPair.StartAsync(database, withLocal: true);
         using var client = await McpClient.ConnectAsync(pair.LocalAtA);
         var process = await client.CallAsync("pid");
         using var other = client.At(pair.LocalAtB);

@@ -35,22 +35,25 @@ internal sealed class ReplicaPair : IAsyncDisposable
 
     public Uri AtB => B.ServerUrl("up");
 
-    /// <summary>The server on standard streams, through A; it is called <c>local</c>, and each session has a process of its own.</summary>
+    /// <summary>The server on standard streams, through A, if asked for; it is called <c>local</c>, and each session has a process of its own.</summary>
     public Uri LocalAtA => A.ServerUrl("local");
 
     public Uri LocalAtB => B.ServerUrl("local");
 
     private static string Script { get; } = Path.Combine(Repository.Root, "tests", "Mooring.EndToEndTests", "Faults", "Parts", "stdio-server.mjs");
 
-    public static async Task<ReplicaPair> StartAsync(ReplicaDatabase database, Action<JsonObject>? configure = null)
+    public static async Task<ReplicaPair> StartAsync(ReplicaDatabase database, Action<JsonObject>? configure = null, bool withLocal = false)
     {
         var pair = new ReplicaPair();
         try
         {
             pair.Server = pair.Add(await FaultyServer.StartAsync());
             var name = await database.Cluster.NewDatabaseAsync();
-            var config = GatewayProcess.Config(
-                ("up", GatewayProcess.Remote(pair.Server.Url)), ("local", GatewayProcess.Command(NodeTool.Program, Script)));
+            var config = GatewayProcess.Config([
+                ("up", GatewayProcess.Remote(pair.Server.Url)),
+                // Only where it is used: each gateway starts it at once to see what it has.
+                .. withLocal ? [("local", GatewayProcess.Command(NodeTool.Program, Script))] : Array.Empty<(string, JsonObject)>(),
+            ]);
             config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = database.Cluster.ConnectionTo(name) };
             config["drain"] = new JsonObject { ["delay"] = "0s", ["grace"] = "20s" };
             configure?.Invoke(config);
