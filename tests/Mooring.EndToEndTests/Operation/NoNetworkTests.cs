@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Operation;
@@ -44,7 +45,7 @@ public sealed class NoNetworkTests
             "unshare",
             [
                 "--net", "--map-root-user", "sh", "-c", Script, "sh",
-                Path.Combine(Repository.Root, "mooring"), GatewayProcess.FreePort().ToString(CultureInfo.InvariantCulture), Path.Combine(folder.Path, "data"),
+                Path.Combine(Repository.Root, "mooring"), LoopbackPorts.Take().ToString(CultureInfo.InvariantCulture), Path.Combine(folder.Path, "data"),
             ],
             folder: folder.Path);
         Assert.True(await tool.ExitAsync(Limit, TestContext.Current.CancellationToken) == 0, tool.Describe("the script failed"));

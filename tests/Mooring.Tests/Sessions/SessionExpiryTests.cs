@@ -125,7 +125,7 @@ public sealed class SessionExpiryTests
 
         Assert.Single(gateway.Sessions.All);
         _shared.Store.IsAway = false;
-        await gateway.UntilAsync(() => FindAsync(client) is { IsCompletedSuccessfully: true, Result: { } record } && record.LastSeen >= used, "the store is told", TimeSpan.FromMinutes(1));
+        await gateway.PassTimeAsync(SeenAsync(client, used), TimeSpan.FromMinutes(1), "the store is told");
     }
 
     [Fact]
