@@ -63,9 +63,6 @@ internal sealed partial class Peers
         return true;
     }
 
-    /// <summary>Puts a letter into the mailboxes of all others.</summary>
-    public Task PostToAllAsync(string kind, Letter letter) => Task.WhenAll(_seen.Alive.Select(other => PostAsync(other, kind, letter)));
-
     private async Task ReadMailAsync()
     {
         var box = new Mailbox(_name);

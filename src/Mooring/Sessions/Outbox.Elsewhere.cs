@@ -19,12 +19,6 @@ internal sealed partial class Outbox
     /// <summary>A line that was passed on so often waits a while: the replicas do not agree yet who has the stream.</summary>
     private const int MostHops = 3;
 
-    /// <summary>How far apart the two ways are at most; later it is another change.</summary>
-    private static readonly TimeSpan BothWaysWithin = TimeSpan.FromSeconds(5);
-
-    /// <summary>By method: changes told by letter less those told as news, and when the last one was.</summary>
-    private Dictionary<string, (int Balance, long At)>? _told;
-
     /// <summary>Where the newest stream is, if it is not here. The replica may be dead, and come to be known as alive again.</summary>
     private SessionListener? _elsewhere;
 
@@ -152,59 +146,6 @@ internal sealed partial class Outbox
         {
             _ = TellAgainAsync(untold.Id);
         }
-    }
-
-    /// <summary>Takes a line that another replica passed on.</summary>
-    /// <param name="line">The message.</param>
-    /// <param name="subject">The letter's.</param>
-    public void Take(byte[] line, string subject)
-    {
-        var (hops, origin) = ParseSubject(subject);
-        lock (_gate)
-        {
-            if (HolderLocked is not null)
-            {
-                _backlog.AddLast(new Waiting(line, hops, origin));
-                _backlogBytes += line.Length;
-                if (hops < MostHops)
-                {
-                    FlushLocked();
-                }
-                else
-                {
-                    // The replicas do not agree who has the stream; it waits for the next look, and the record is read until then.
-                    session.Doubt();
-                }
-
-                return;
-            }
-
-            var change = ListKinds.All.Select(kind => kind.Changed()).FirstOrDefault(method => line.AsSpan().SequenceEqual(JsonRpc.Notification(method)));
-            if (change is not null && IsToldLocked(change, byLetter: true))
-            {
-                return;
-            }
-
-            SendLocked(line, origin);
-        }
-    }
-
-    /// <summary>
-    /// A change of a list comes to the replica that has the stream by two ways: as news of the catalogue, and by letter from the replica whose
-    /// link of the session heard it. Whichever comes second is not told again.
-    /// </summary>
-    private bool IsToldLocked(string method, bool byLetter)
-    {
-        var now = services.Time.GetTimestamp();
-        var (balance, at) = (_told ??= new(StringComparer.Ordinal)).GetValueOrDefault(method);
-        if (services.Time.GetElapsedTime(at, now) > BothWaysWithin)
-        {
-            balance = 0;
-        }
-
-        var isSecond = byLetter ? balance < 0 : balance > 0;
-        _told[method] = (balance + (byLetter ? 1 : -1), now);
-        return isSecond;
     }
 
     /// <summary>Sends what waits to the replica that has the stream, one after the other. What cannot be sent waits for the next look.</summary>

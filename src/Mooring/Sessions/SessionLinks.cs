@@ -104,11 +104,12 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
-    public bool IsOpen(Upstream upstream)
+    /// <summary>Whether this process hears on a link of the session's own what a server says of its own accord; another replica may be the one that does.</summary>
+    public bool Hears(Upstream upstream)
     {
         lock (_gate)
         {
-            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream)) is { Link.IsUsable: true };
+            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream)) is { Link: { IsUsable: true, Listens: true } };
         }
     }
 

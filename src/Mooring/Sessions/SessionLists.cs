@@ -46,7 +46,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
     /// <summary>Whether a change of the server's list is heard of on a link of its own; if not, what that showed before may be out of date.</summary>
     public bool Hears(Upstream upstream, ListKind kind)
     {
-        var isOpen = session.Links.IsOpen(upstream);
+        var hears = session.Links.Hears(upstream);
         lock (_gate)
         {
             if (FindLocked(upstream) is not { Lists: not null } entry)
@@ -54,8 +54,21 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
                 return false;
             }
 
-            entry[kind].IsDoubted |= !isOpen;
-            return isOpen;
+            entry[kind].IsDoubted |= !hears;
+            return hears;
+        }
+    }
+
+    /// <summary>Another replica heard that one of the lists is another one: what the links here have shown of it is asked for again before it is shown.</summary>
+    public void Doubt(ListKind kind)
+    {
+        lock (_gate)
+        {
+            foreach (var entry in _entries ?? [])
+            {
+                entry[kind].IsDoubted = true;
+                entry[ListKind.Templates].IsDoubted |= kind == ListKind.Resources;
+            }
         }
     }
 

@@ -140,6 +140,27 @@ public sealed class ReplicaListeningTests
     }
 
     [Fact]
+    public async Task ListChange_HeardByTheOther_IsShownAsSoonAsItIsTold()
+    {
+        await using var pair = await StartAsync();
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        var listening = await GetAsync(pair, client);
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("echo");
+        Assert.DoesNotContain("new", await ToolsAsync(pair, there));
+        using var stream = await pair.B.ListenAsync(there);
+        await pair.UntilAsync(() => pair.A.Session(client).Outbox.IsConnected, "it is known where the stream is");
+
+        pair.Upstream.Hold("new");
+        await listening.SendAsync("""{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}""", id: "e1");
+
+        var told = await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(30), "the change is told");
+        Assert.Equal("notifications/tools/list_changed", (string?)told.Message["method"]);
+        Assert.Contains("new", await ToolsAsync(pair, there));
+    }
+
+    [Fact]
     public async Task Server_DoesNotKnowTheLastEventAnyMore_IsListenedToFromNowOn()
     {
         var upstream = new FakeUpstream { HasGetStream = true };
@@ -147,16 +168,17 @@ public sealed class ReplicaListeningTests
         var client = await gateway.ClientAsync();
         await client.ResultAsync("echo");
         using var stream = await gateway.ListenAsync(client);
-        var first = await OfSessionAsync(upstream, gateway.Session(client).Links.Open[0].SessionId!);
+        var link = gateway.Session(client).Links.Open[0].SessionId!;
+        var first = await OfSessionAsync(upstream, link);
         await first.SendAsync(Said("first"), id: "e1");
         Assert.Equal("first", (string?)(await stream.Events.EventAsync()).Message["params"]?["data"]);
         first.End();
 
-        var second = await gateway.PassTimeAsync(upstream.GetAsync(), TimeSpan.FromSeconds(30), "the stream is asked for again");
+        var second = await gateway.PassTimeAsync(OfSessionAsync(upstream, link), TimeSpan.FromSeconds(30), "the stream is asked for again");
         Assert.Equal("e1", second.LastEventId);
         second.Status(HttpStatusCode.BadRequest);
 
-        var third = await gateway.PassTimeAsync(upstream.GetAsync(), TimeSpan.FromSeconds(30), "the stream is asked for anew");
+        var third = await gateway.PassTimeAsync(OfSessionAsync(upstream, link), TimeSpan.FromSeconds(30), "the stream is asked for anew");
         Assert.Null(third.LastEventId);
     }
 
@@ -216,6 +238,12 @@ public sealed class ReplicaListeningTests
                 return next;
             }
         }
+    }
+
+    private static async Task<List<string>> ToolsAsync(ReplicaPair pair, McpTestClient client)
+    {
+        using var reply = await pair.A.PassTimeAsync(client.RequestAsync("tools/list"), TimeSpan.FromSeconds(10), "the list");
+        return [.. (await reply.MessageAsync())["result"]!["tools"]!.AsArray().Select(tool => (string)tool!["name"]!)];
     }
 
     private static string Said(string data) => $$$"""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"{{{data}}}"}}""";

@@ -1,0 +1,87 @@
+using Mooring.Protocol;
+using Mooring.Routing;
+
+namespace Mooring.Sessions;
+
+/// <content>What other replicas passed on to the one that has the session's newest stream.</content>
+internal sealed partial class Outbox
+{
+    /// <summary>How far apart the two ways are at most; later it is another change.</summary>
+    private static readonly TimeSpan BothWaysWithin = TimeSpan.FromSeconds(5);
+
+    /// <summary>By method: changes told by letter less those told as news, and when the last one was.</summary>
+    private Dictionary<string, (int Balance, long At)>? _told;
+
+    /// <summary>Takes a line that another replica passed on.</summary>
+    /// <param name="line">The message.</param>
+    /// <param name="subject">The letter's.</param>
+    public void Take(byte[] line, string subject)
+    {
+        var (hops, origin) = ParseSubject(subject);
+        var changed = ChangedBy(line);
+        if (changed is { } list)
+        {
+            // Before it is told: a client that asks at once is shown the new list.
+            session.Lists.Doubt(list);
+        }
+
+        lock (_gate)
+        {
+            if (HolderLocked is not null)
+            {
+                _backlog.AddLast(new Waiting(line, hops, origin));
+                _backlogBytes += line.Length;
+                if (hops < MostHops)
+                {
+                    FlushLocked();
+                }
+                else
+                {
+                    // The replicas do not agree who has the stream; it waits for the next look, and the record is read until then.
+                    session.Doubt();
+                }
+
+                return;
+            }
+
+            if (changed is { } told && IsToldLocked(told.Changed(), byLetter: true))
+            {
+                return;
+            }
+
+            SendLocked(line, origin);
+        }
+    }
+
+    /// <summary>Which list a message says is another one now; null: it says something else.</summary>
+    private static ListKind? ChangedBy(ReadOnlySpan<byte> line)
+    {
+        foreach (var kind in ListKinds.All)
+        {
+            if (line.SequenceEqual(JsonRpc.Notification(kind.Changed())))
+            {
+                return kind;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>
+    /// A change of a list comes to the replica that has the stream by two ways: as news of the catalogue, and by letter from the replica whose
+    /// link of the session heard it. Whichever comes second is not told again.
+    /// </summary>
+    private bool IsToldLocked(string method, bool byLetter)
+    {
+        var now = services.Time.GetTimestamp();
+        var (balance, at) = (_told ??= new(StringComparer.Ordinal)).GetValueOrDefault(method);
+        if (services.Time.GetElapsedTime(at, now) > BothWaysWithin)
+        {
+            balance = 0;
+        }
+
+        var isSecond = byLetter ? balance < 0 : balance > 0;
+        _told[method] = (balance + (byLetter ? 1 : -1), now);
+        return isSecond;
+    }
+}
