@@ -22,6 +22,13 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
 
     private long _version;
 
+    /// <summary>Which of the lists read here the store has, as of which turn; <see cref="NotYet"/>: it does not have it. Clocks of replicas do not agree, turns of one process do.</summary>
+    private readonly ConcurrentDictionary<(string Server, string Key, string Kind), long> _kept = new();
+
+    private const long NotYet = long.MaxValue;
+
+    private long _turn;
+
     /// <summary>0: nobody reads news; 1: somebody does; 2: and has to once more.</summary>
     private int _news;
 
@@ -139,7 +146,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
                 DoubtOthers(server, list.Kind);
             }
 
-            Changed?.Invoke(new CatalogueChange(server, key, list, WasTold: doubt == CatalogueDoubt.Told));
+            Changed?.Invoke(new CatalogueChange(server, key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: false));
         }
 
         return list;
@@ -161,9 +168,10 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
             Volatile.Write(ref _news, 1);
             try
             {
+                var asked = Interlocked.Increment(ref _turn);
                 foreach (var record in await store.LoadCatalogueAsync(CancellationToken.None))
                 {
-                    Take(record);
+                    Take(record, asked);
                 }
             }
             catch (StoreException e)
@@ -174,8 +182,10 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
         while (Interlocked.CompareExchange(ref _news, 0, 1) != 1);
     }
 
-    /// <summary>Takes what another replica heard later than this one.</summary>
-    private void Take(CatalogueRecord record)
+    /// <summary>Takes what another replica has heard.</summary>
+    /// <param name="record">The store's.</param>
+    /// <param name="asked">The turn in which the store was asked for it.</param>
+    private void Take(CatalogueRecord record, long asked)
     {
         var lists = Find(record.Server, record.Key);
         if (record.Kind == "initialize")
@@ -183,34 +193,43 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
             if (lists.InitializeResult.IsEmpty)
             {
                 _entries.AddOrUpdate((record.Server, record.Key), _ => lists with { InitializeResult = record.Body }, (_, now) => now with { InitializeResult = record.Body });
-                Interlocked.Increment(ref _version);
             }
 
             return;
         }
 
-        if (ListKinds.Parse(record.Kind) is not { } kind || lists[kind]?.Hash == record.Hash || record.Fetched <= Confirmed(record.Server))
+        if (ListKinds.Parse(record.Kind) is not { } kind || lists[kind]?.Hash == record.Hash)
         {
             return;
+        }
+
+        switch (_kept.GetValueOrDefault((record.Server, record.Key, record.Kind)))
+        {
+            case NotYet:
+                // Which of the two is newer nobody can say, so whoever needs it asks.
+                Doubt(record.Server, record.Key, kind);
+                return;
+            case var turn when turn > asked:
+                // The store has had the one of this process since.
+                return;
         }
 
         var list = ServerList.Of(kind, record.Body.ToArray());
         _doubts.TryRemove((record.Server, record.Key, kind), out var doubt);
         _entries.AddOrUpdate((record.Server, record.Key), _ => ServerLists.Nothing.With(list), (_, now) => now.With(list));
-        Interlocked.Increment(ref _version);
-        if (lists[kind] is not null)
-        {
-            Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told));
-        }
+        Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: lists[kind] is null));
     }
 
     private void Keep(CatalogueRecord record) => _ = KeepAsync(record);
 
     private async Task KeepAsync(CatalogueRecord record)
     {
+        var entry = (record.Server, record.Key, record.Kind);
+        _kept[entry] = NotYet;
         try
         {
             await store.SaveCatalogueAsync(record);
+            _kept[entry] = Interlocked.Increment(ref _turn);
             peers.SignalAll(NewsSignal, record.Server);
         }
         catch (StoreException e)

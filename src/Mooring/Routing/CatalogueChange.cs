@@ -5,7 +5,8 @@ namespace Mooring.Routing;
 /// <param name="Key">Under which conditions it is shown.</param>
 /// <param name="List">The new one.</param>
 /// <param name="WasTold">Whether those who may have been shown the one before were told already to ask again.</param>
-internal readonly record struct CatalogueChange(string Server, string Key, ServerList List, bool WasTold);
+/// <param name="IsFirst">Whether none was known before; a session's own link may have shown one all the same.</param>
+internal readonly record struct CatalogueChange(string Server, string Key, ServerList List, bool WasTold, bool IsFirst);
 
 /// <summary>What speaks against a shared list. Not kept over a restart: a list is then as good as the last one proven.</summary>
 internal enum CatalogueDoubt

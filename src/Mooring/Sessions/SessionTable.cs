@@ -341,6 +341,11 @@ internal sealed partial class SessionTable
                 session.Lists.Share(upstream, change.List);
             }
 
+            if (change.IsFirst && !(isItsKey && session.Lists.Of(upstream)?[change.List.Kind] is { } own && own.Hash != change.List.Hash))
+            {
+                return;
+            }
+
             if (!change.WasTold && (isItsKey || change.Key == CatalogueKey.Base))
             {
                 session.ServerListChanged(upstream, change.List.Kind);

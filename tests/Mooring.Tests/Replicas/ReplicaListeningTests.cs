@@ -1,6 +1,8 @@
 using System.Net;
 using Mooring.Configuration;
+using Mooring.Protocol;
 using Mooring.Replicas;
+using Mooring.Routing;
 using Xunit;
 
 namespace Mooring.Tests.Replicas;
@@ -140,7 +142,7 @@ public sealed class ReplicaListeningTests
     }
 
     [Fact]
-    public async Task ListChange_HeardByTheOther_IsShownAsSoonAsItIsTold()
+    public async Task ListChange_HeardByTheOtherAndAllSignalsLost_IsShownAsSoonAsItIsTold()
     {
         await using var pair = await StartAsync();
         var client = await pair.A.ClientAsync();
@@ -152,11 +154,32 @@ public sealed class ReplicaListeningTests
         using var stream = await pair.B.ListenAsync(there);
         await pair.UntilAsync(() => pair.A.Session(client).Outbox.IsConnected, "it is known where the stream is");
 
+        pair.Store.Signals.LosesAll = true;
         pair.Upstream.Hold("new");
         await listening.SendAsync("""{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}""", id: "e1");
 
         var told = await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(30), "the change is told");
         Assert.Equal("notifications/tools/list_changed", (string?)told.Message["method"]);
+        Assert.Contains("new", await ToolsAsync(pair, there));
+    }
+
+    [Fact]
+    public async Task List_ShownAnewToAnotherSession_IsAskedForWhereTheOwnLinkIsNotTheOneThatListens()
+    {
+        await using var pair = await StartAsync();
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        await GetAsync(pair, client);
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("echo");
+        Assert.DoesNotContain("new", await ToolsAsync(pair, there));
+        var key = CatalogueKey.Of(ProtocolVersions.Latest, pair.B.Session(client).Record.InitializeParams.Span);
+
+        pair.Upstream.Hold("new");
+        await (await pair.A.ClientAsync()).ResultAsync("echo");
+
+        await pair.UntilAsync(() => pair.B.Get<Catalogue>().Find("one", key)[ListKind.Tools]!.Items.Any(tool => tool.Name == "new"), "the news is there");
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
         Assert.Contains("new", await ToolsAsync(pair, there));
     }
 
