@@ -35,7 +35,7 @@ internal static class GatewayHost
         }
 
         var app = built = builder.Build();
-        app.UseInPlace();
+        app.Use(InPlace.Middleware);
         UseTrustedProxies(app, result.Config!);
         app.MapMooring();
         return app;

@@ -195,6 +195,7 @@ internal sealed class FakeNetwork(IReadOnlyList<FakeUpstream> upstreams) : HttpM
     {
         var upstream = upstreams.FirstOrDefault(u => u.Url.Host == request.RequestUri!.Host)
             ?? throw new HttpRequestException(HttpRequestError.NameResolutionError, "no such host");
+        request.Options.Set(UpstreamExchange.FromPool, Thread.CurrentThread.IsThreadPoolThread);
         var body = request.Content is null ? "" : await request.Content.ReadAsStringAsync(cancellationToken);
 
         // As over a socket, the answer never comes on the sender's own stack.

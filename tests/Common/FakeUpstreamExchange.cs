@@ -13,7 +13,12 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
     private readonly TaskCompletionSource<HttpResponseMessage> _response = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private PipeWriter? _stream;
 
+    public static readonly HttpRequestOptionsKey<bool> FromPool = new("sent from a thread of the pool");
+
     public string HttpMethod { get; } = request.Method.Method;
+
+    /// <summary>Whether a thread of the pool sent it, and none that waits for sockets.</summary>
+    public bool WasSentFromPool { get; } = request.Options.TryGetValue(FromPool, out var fromPool) && fromPool;
 
     public string Body => body;
 

@@ -45,7 +45,7 @@ internal static class BodyReader
                 {
                     if (length > WaitingThreads.Turn)
                     {
-                        await WaitingThreads.LeaveAsync();
+                        await WaitingThreads.Leave();
                     }
 
                     return (buffer, length);

@@ -106,7 +106,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
 
         // The body may have come on a thread that waits for sockets.
-        await WaitingThreads.LeaveAsync();
+        await WaitingThreads.Leave();
         if (await ReadAsync(context, session, buffer, length) is not { } frames)
         {
             return;

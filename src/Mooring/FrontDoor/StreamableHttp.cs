@@ -90,7 +90,7 @@ internal sealed partial class StreamableHttp(
 
         if (FrameReader.IsBatch(buffer.AsSpan(0, length)))
         {
-            await WaitingThreads.LeaveAsync();
+            await WaitingThreads.Leave();
             await PostBatchAsync(context, server, buffer, length, accept);
             return default;
         }
@@ -105,7 +105,7 @@ internal sealed partial class StreamableHttp(
         if (frame.Method != McpMethod.ToolsCall)
         {
             // Calls are handed on at once; anything else may take its time.
-            await WaitingThreads.LeaveAsync();
+            await WaitingThreads.Leave();
         }
 
         // :: 3 the version
