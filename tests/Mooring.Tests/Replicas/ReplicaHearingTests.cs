@@ -178,6 +178,59 @@ public sealed class ReplicaHearingTests
         Assert.Equal("p0", again.LastEventId);
     }
 
+    [Fact]
+    public async Task Stream_LetGoOfBeforeTheStoreTookItsLastMessage_ShowsItWhereItIsNow()
+    {
+        await using var pair = await StartAsync();
+        var stream = await LeaveWithALateMessageAsync(pair);
+        var told = stream.Events.EventAsync();
+        await pair.PassAsync(TimeSpan.FromSeconds(6));
+        Assert.False(told.IsCompleted);
+
+        pair.StoreOfA.Before = null;
+
+        Assert.Equal("late", Data(await pair.A.PassTimeAsync(told, TimeSpan.FromSeconds(30), "what was said")));
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Stream_WrittenToByTheOtherWhileSignalsAreLost_IsLookedAtWhenTheyAreHeardAgain()
+    {
+        await using var pair = await StartAsync();
+        var stream = await LeaveWithALateMessageAsync(pair);
+        var told = stream.Events.EventAsync();
+        await pair.PassAsync(TimeSpan.FromSeconds(6));
+        pair.Store.Signals.LosesAll = true;
+        pair.StoreOfA.Before = null;
+        await pair.PassAsync(TimeSpan.FromSeconds(6));
+        Assert.False(told.IsCompleted);
+
+        pair.B.Sessions.All.Single().Doubt();
+
+        Assert.Equal("late", Data(await pair.A.PassTimeAsync(told, TimeSpan.FromSeconds(30), "what was said")));
+        stream.Dispose();
+    }
+
+    /// <summary>A stream that has moved from the first one to the second, while that one has something for it which the store does not take.</summary>
+    private static async Task<TestReply> LeaveWithALateMessageAsync(ReplicaPair pair)
+    {
+        var (client, there) = await KnownToBothAsync(pair);
+        string? id;
+        using (var before = await pair.A.ListenAsync(client))
+        {
+            pair.A.Tell(client, "first");
+            id = (await before.Events.EventAsync()).Id;
+        }
+
+        await pair.UntilAsync(() => pair.A.Streams.Count == 0, "the stream is lost");
+        pair.StoreOfA.Before = operation =>
+            operation == "AppendEventAsync" ? Task.FromException(new Mooring.Stores.StoreException("scripted failure")) : Task.CompletedTask;
+        pair.A.Tell(client, "late");
+        var stream = await pair.B.ListenAsync(there, id);
+        await pair.UntilAsync(() => pair.A.Session(client).Outbox.IsConnected, "it is known where the stream is");
+        return stream;
+    }
+
     private static Task<ReplicaPair> StartAsync() => ReplicaPair.StartAsync(new FakeUpstream { HasGetStream = true }, ReplicaPair.FastCalls);
 
     /// <summary>A client whose session both have in memory, and whose server the first one listens to.</summary>
