@@ -118,11 +118,15 @@ public sealed class ReplicaHearingTests
         await pair.UntilAsync(() => pair.A.Session(client).Outbox.IsConnected, "it is known where the stream is");
         await heard.SendAsync(Said("first"), id: "e1");
         Assert.Equal("first", await DataAsync(pair, stream));
-        var letters = new TaskCompletionSource();
-        pair.Store.Store.Before = operation => operation == "ReadMailboxAsync" ? letters.Task : Task.CompletedTask;
+        var posts = 0;
+        pair.Store.Store.Before = operation =>
+        {
+            posts += operation == "PostAsync" ? 1 : 0;
+            return operation == "ReadMailboxAsync" ? Task.FromException(new Mooring.Stores.StoreException("scripted failure")) : Task.CompletedTask;
+        };
         pair.Store.Signals.LosesAll = true;
         await heard.SendAsync(Said("second"), id: "e2");
-        await pair.UntilAsync(() => !pair.A.Session(client).Outbox.HasBacklog, "it is posted");
+        await pair.UntilAsync(() => posts > 0 && !pair.A.Session(client).Outbox.HasBacklog, "it is posted");
         pair.Store.Signals.LosesAll = false;
 
         using var stream2 = await pair.A.ListenAsync(client);
@@ -134,7 +138,6 @@ public sealed class ReplicaHearingTests
         Assert.Equal("second", await DataAsync(pair, stream2));
         Assert.Equal("third", await DataAsync(pair, stream2));
 
-        letters.SetResult();
         pair.Store.Store.Before = null;
         var (more, more2) = (stream.Events.EventAsync(), stream2.Events.EventAsync());
         await pair.PassAsync(TimeSpan.FromSeconds(10));

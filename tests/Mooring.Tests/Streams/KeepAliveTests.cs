@@ -140,6 +140,7 @@ public sealed class KeepAliveTests
         await using var gateway = await GatewayFixture.StartAsync();
         var client = await gateway.ClientAsync();
         using var stream = await gateway.ListenAsync(client);
+        await gateway.UntilAsync(() => gateway.Session(client).Outbox.IsConnected, "the session knows its stream");
         gateway.Tell(client, new string('x', 100_000));
         var log = gateway.Session(client).Outbox.Legacy!;
         await log.SettleAsync();
@@ -174,6 +175,7 @@ public sealed class KeepAliveTests
             new FixtureOptions { Config = c => c with { KeepAlive = c.KeepAlive with { Interval = TimeSpan.FromMilliseconds(100) } } });
         var client = await gateway.ClientAsync();
         using var stream = await gateway.ListenAsync(client);
+        await gateway.UntilAsync(() => gateway.Session(client).Outbox.IsConnected, "the session knows its stream");
         gateway.Tell(client, "1" + new string('x', 200_000));
         await gateway.Session(client).Outbox.Legacy!.SettleAsync();
         for (var i = 0; i < 20; i++)
