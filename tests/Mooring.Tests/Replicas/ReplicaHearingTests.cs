@@ -130,6 +130,7 @@ public sealed class ReplicaHearingTests
         pair.Store.Signals.LosesAll = false;
 
         using var stream2 = await pair.A.ListenAsync(client);
+        await pair.UntilAsync(() => pair.A.Session(client).Outbox.Connections.Count > 0, "the stream is here");
         await heard.SendAsync(Said("third"), id: "e3");
         var again = await pair.A.PassTimeAsync(GetAsync(pair, client), TimeSpan.FromSeconds(30), "the server is asked again");
         Assert.Equal("e1", again.LastEventId);
