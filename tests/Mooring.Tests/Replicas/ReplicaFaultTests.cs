@@ -374,6 +374,7 @@ public sealed class ReplicaFaultTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var (client, there) = await KnownToBothAsync(pair);
+        await pair.UntilAsync(() => pair.B.Get<Peers>().Others.Contains(pair.A.Get<Peers>().Name), "the one that signals knows that the other lives");
         var (answers, asked) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), 0);
         pair.Store.Store.Before = operation =>
         {
