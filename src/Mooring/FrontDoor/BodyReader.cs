@@ -1,6 +1,6 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
-using Mooring.Network;
+using Mooring.Configuration;
 
 namespace Mooring.FrontDoor;
 
@@ -43,11 +43,6 @@ internal static class BodyReader
                 request.BodyReader.AdvanceTo(result.Buffer.End);
                 if (result.IsCompleted)
                 {
-                    if (length > WaitingThreads.Turn)
-                    {
-                        await WaitingThreads.Leave();
-                    }
-
                     return (buffer, length);
                 }
             }

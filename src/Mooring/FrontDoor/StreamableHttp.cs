@@ -27,7 +27,13 @@ internal sealed partial class StreamableHttp(
             return;
         }
 
-        if (frame!.Kind != FrameKind.Request)
+        if (frame!.Method != McpMethod.ToolsCall || frame.Bytes.Length > WaitingThreads.Turn)
+        {
+            // Short calls are handed on at once; anything else may take its time. Here, since the receiving may have left and be back already.
+            await WaitingThreads.Leave();
+        }
+
+        if (frame.Kind != FrameKind.Request)
         {
             if (!await messages.TakeAsync(session, frame, context.RequestAborted))
             {
@@ -88,6 +94,11 @@ internal sealed partial class StreamableHttp(
             return default;
         }
 
+        if (length > WaitingThreads.Turn)
+        {
+            await WaitingThreads.Leave();
+        }
+
         if (FrameReader.IsBatch(buffer.AsSpan(0, length)))
         {
             await WaitingThreads.Leave();
@@ -102,12 +113,6 @@ internal sealed partial class StreamableHttp(
         }
 
         var frame = Frame.Own(buffer, 0, length, pooled: true, envelope);
-        if (frame.Method != McpMethod.ToolsCall)
-        {
-            // Calls are handed on at once; anything else may take its time.
-            await WaitingThreads.Leave();
-        }
-
         // :: 3 the version
         var header = request.Headers[VersionHeader];
         if (frame.Envelope.IsStateless || header == ProtocolVersions.Stateless)
@@ -120,6 +125,7 @@ internal sealed partial class StreamableHttp(
 
         if (frame.Kind == FrameKind.Request && frame.Method == McpMethod.Initialize)
         {
+            await WaitingThreads.Leave();
             await initializer.InitializeAsync(context, server, frame);
             return default;
         }
