@@ -193,6 +193,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
             if (lists.InitializeResult.IsEmpty)
             {
                 _entries.AddOrUpdate((record.Server, record.Key), _ => lists with { InitializeResult = record.Body }, (_, now) => now with { InitializeResult = record.Body });
+                Interlocked.Increment(ref _version);
             }
 
             return;
@@ -217,6 +218,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
         var list = ServerList.Of(kind, record.Body.ToArray());
         _doubts.TryRemove((record.Server, record.Key, kind), out var doubt);
         _entries.AddOrUpdate((record.Server, record.Key), _ => ServerLists.Nothing.With(list), (_, now) => now.With(list));
+        Interlocked.Increment(ref _version);
         Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: lists[kind] is null));
     }
 
