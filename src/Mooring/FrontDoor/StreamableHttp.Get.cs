@@ -219,8 +219,10 @@ internal sealed partial class StreamableHttp
         var connection = new SseConnection(context, services.Streams, stream.Kind == StreamKind.Get ? "get" : "post");
         connection.OnEnded = stream.Detach;
 
-        // The head of the response goes out at once, whether or not there is anything to replay.
-        connection.Start(writer => Greet(writer, primer: null));
+        // The head of the response goes out at once, whether or not there is anything to replay. It says again where the client is: the official
+        // libraries forget their place on a stream that brought no id before it broke once more, and come back for a new one.
+        var place = session.Version.HasPrimer() ? new EventId(stream.Id, after).ToString() : null;
+        connection.Start(writer => Greet(writer, place));
         var older = stream.Connection;
         stream.Attach(connection, after);
         older?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
