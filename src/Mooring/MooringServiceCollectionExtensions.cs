@@ -47,7 +47,9 @@ public static class MooringServiceCollectionExtensions
     {
         endpoints.ServiceProvider.GetRequiredService<Endpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<HealthEndpoints>().Map(endpoints);
+        endpoints.ServiceProvider.GetRequiredService<StatusEndpoint>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<DrainEndpoints>().Map(endpoints);
+        endpoints.ServiceProvider.GetRequiredService<ReindexEndpoint>().Map(endpoints);
         // Asked by whoever collects metrics; nobody else needs it.
         endpoints.ServiceProvider.GetRequiredService<CatalogueMetrics>();
         return endpoints;
@@ -132,6 +134,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<StreamableHttp>();
         services.TryAddSingleton<LegacySse>();
         services.TryAddSingleton<Endpoints>();
+        services.TryAddSingleton<StatusEndpoint>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<GraceQueue>());
         return services;
     }
@@ -149,6 +152,7 @@ public static class MooringServiceCollectionExtensions
     {
         services.TryAddSingleton<HealthEndpoints>();
         services.TryAddSingleton<DrainEndpoints>();
+        services.TryAddSingleton<ReindexEndpoint>();
         return services;
     }
 }

@@ -76,6 +76,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
         var config = new MooringConfig
         {
             Servers = [.. upstreams.Select(u => options.Server(new ServerConfig { Name = u.Name, Transport = ServerTransport.Http, Url = u.Url }))],
+            Connectors = [.. options.Connectors.Select(c => new ConnectorConfig(c.Name, []))],
             Store = new StoreConfig { Kind = options.Directory is null ? StoreKind.Memory : StoreKind.Sqlite },
         };
         var store = new ConfigStore(options.Config(config), options.Directory ?? "");
@@ -100,6 +101,11 @@ internal sealed class GatewayFixture : IAsyncDisposable
         {
             Handler = () => new FakeNetwork(upstreams),
         });
+        foreach (var connector in options.Connectors)
+        {
+            builder.Services.AddSingleton(connector);
+        }
+
         builder.Services.AddMooring(store);
         var app = builder.Build();
         app.Use((context, next) =>
@@ -248,6 +254,9 @@ internal sealed record FixtureOptions
     public Func<MooringConfig, MooringConfig> Config { get; init; } = config => config;
 
     public Func<ServerConfig, ServerConfig> Server { get; init; } = server => server;
+
+    /// <summary>Systems that the gateway has built in.</summary>
+    public IReadOnlyList<IConnector> Connectors { get; init; } = [];
 
     /// <summary>Another store, e.g. one that fails at will.</summary>
     public Func<TimeProvider, IStore>? Store { get; init; }

@@ -44,7 +44,12 @@ public sealed class DocsConnector : IConnector, IAsyncDisposable
     public static IReadOnlyList<string> Validate(JsonObject settings, string baseDirectory) => DocsSettings.Read(settings, baseDirectory).Problems;
 
     /// <summary>Reads every file again. Sessions see the old pages until the new ones are complete.</summary>
-    public Task<ReindexResult> ReindexAsync(CancellationToken cancel = default) => _index.ReindexAsync(cancel);
+    /// <returns>How many pages there are.</returns>
+    public async Task<int?> RefreshAsync(CancellationToken cancel)
+    {
+        var result = await _index.ReindexAsync(cancel);
+        return result.Ok ? result.Count : throw new IOException($"The folder cannot be read; the {result.Count} pages are those from before.");
+    }
 
     public async Task ServeAsync(Stream input, Stream output, CancellationToken cancel)
     {

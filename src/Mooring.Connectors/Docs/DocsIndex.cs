@@ -293,7 +293,7 @@ internal sealed partial class DocsIndex : IAsyncDisposable
 /// <summary>What a rebuild came to.</summary>
 /// <param name="Ok">False when the folder could not be read; the pages are then those from before.</param>
 /// <param name="Count">Pages in the index.</param>
-public sealed record ReindexResult(bool Ok, int Count);
+internal sealed record ReindexResult(bool Ok, int Count);
 
 /// <summary>There are no pages to answer from; the message is for the caller.</summary>
 internal sealed class DocsUnavailableException(string message) : Exception(message);

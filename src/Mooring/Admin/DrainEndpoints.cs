@@ -35,21 +35,12 @@ internal sealed partial class DrainEndpoints(
 
     private async Task AnswerAsync(HttpContext context)
     {
-        context.Response.Headers.CacheControl = "no-store";
-        if (LocalCaller.Refusal(context) is { } why)
+        if (!await AdminAnswers.PassesAsync(context, "GET", "POST"))
         {
-            await RefuseAsync(context, StatusCodes.Status403Forbidden, why);
             return;
         }
 
         var begins = HttpMethods.IsPost(context.Request.Method);
-        if (!begins && !HttpMethods.IsGet(context.Request.Method))
-        {
-            context.Response.Headers.Allow = "GET, POST";
-            await RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, $"Method {context.Request.Method} is not for this path.");
-            return;
-        }
-
         if (begins)
         {
             if (drain.Stage is null)
@@ -67,7 +58,7 @@ internal sealed partial class DrainEndpoints(
         }
 
         context.Response.StatusCode = begins && !drain.Progress.IsDone ? StatusCodes.Status202Accepted : StatusCodes.Status200OK;
-        await WriteAsync(context, Write(drain.Progress));
+        await AdminAnswers.WriteAsync(context, Write(drain.Progress));
     }
 
     /// <summary>An event for each change, and at least one per second while it drains; the stream ends with the drain.</summary>
@@ -80,7 +71,7 @@ internal sealed partial class DrainEndpoints(
         {
             Interlocked.Decrement(ref _watching);
             context.Response.Headers.RetryAfter = "5";
-            await RefuseAsync(context, StatusCodes.Status429TooManyRequests, $"{MaxWatchers} others follow the drain already.");
+            await AdminAnswers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, $"{MaxWatchers} others follow the drain already.");
             return;
         }
 
@@ -136,19 +127,6 @@ internal sealed partial class DrainEndpoints(
         json.WriteEndObject();
         json.Flush();
         return buffer.WrittenSpan.ToArray();
-    }
-
-    private static Task RefuseAsync(HttpContext context, int status, string why)
-    {
-        context.Response.StatusCode = status;
-        return WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string>(StringComparer.Ordinal) { ["error"] = why }));
-    }
-
-    private static async Task WriteAsync(HttpContext context, byte[] body)
-    {
-        context.Response.ContentType = "application/json";
-        context.Response.ContentLength = body.Length;
-        await context.Response.Body.WriteAsync(body, CancellationToken.None);
     }
 
     private static partial class Log

@@ -14,4 +14,9 @@ public interface IConnector
     /// <param name="output">Messages to the gateway, one per line, UTF-8.</param>
     /// <param name="cancel">Ends the session at once.</param>
     Task ServeAsync(Stream input, Stream output, CancellationToken cancel);
+
+    /// <summary>Reads again what it serves, for somebody who does not want to wait until it finds out by itself (<c>POST /reindex</c>).</summary>
+    /// <returns>How many things it serves now, such as pages; null when it serves nothing that is read beforehand.</returns>
+    /// <exception cref="IOException">It could not be read; what was read before is still served.</exception>
+    Task<int?> RefreshAsync(CancellationToken cancel) => Task.FromResult<int?>(null);
 }

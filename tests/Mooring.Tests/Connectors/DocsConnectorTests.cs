@@ -264,7 +264,7 @@ public sealed class DocsConnectorTests : IAsyncLifetime
             await session.DisposeAsync();
         }
 
-        Assert.Equal(new ReindexResult(true, 3), await _docs.ReindexAsync(Cancel));
+        Assert.Equal(3, await _docs.RefreshAsync(Cancel));
     }
 
     [Fact]

@@ -1,0 +1,41 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Mooring.Admin;
+
+/// <summary>Answers of the admin endpoints: JSON, kept by nobody on the way.</summary>
+internal static class AdminAnswers
+{
+    /// <summary>Whether the caller may use an admin endpoint, and with this method; after answering why not where it may not.</summary>
+    public static async Task<bool> PassesAsync(HttpContext context, params string[] methods)
+    {
+        context.Response.Headers.CacheControl = "no-store";
+        if (LocalCaller.Refusal(context) is { } why)
+        {
+            await RefuseAsync(context, StatusCodes.Status403Forbidden, why);
+            return false;
+        }
+
+        if (!methods.Contains(context.Request.Method, StringComparer.OrdinalIgnoreCase))
+        {
+            context.Response.Headers.Allow = string.Join(", ", methods);
+            await RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, $"Method {context.Request.Method} is not for this path.");
+            return false;
+        }
+
+        return true;
+    }
+
+    public static Task RefuseAsync(HttpContext context, int status, string why)
+    {
+        context.Response.StatusCode = status;
+        return WriteAsync(context, JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string>(StringComparer.Ordinal) { ["error"] = why }));
+    }
+
+    public static async Task WriteAsync(HttpContext context, byte[] body)
+    {
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, CancellationToken.None);
+    }
+}
