@@ -78,9 +78,9 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
     /// <summary>POST to the address of the endpoint event: taken with 202, answered on the stream.</summary>
     public async Task PostAsync(HttpContext context, string? server)
     {
-        if (!Media.IsJson(context.Request))
+        if (Media.Refusal(context.Request) is { } unreadable)
         {
-            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, Media.NotJson);
+            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, unreadable);
             return;
         }
 

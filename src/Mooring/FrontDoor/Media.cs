@@ -15,10 +15,11 @@ internal enum Accepts
 /// <summary>What a request's headers say of bodies: the one it has, and those its client can read.</summary>
 internal static class Media
 {
-    public const string NotJson = "Content-Type must be application/json, in UTF-8.";
-
-    /// <summary>Whether the body is JSON in UTF-8, as its sender says.</summary>
-    public static bool IsJson(HttpRequest request) => IsJson(request.ContentType);
+    /// <summary>Why the body cannot be read, as its sender describes it: it has to be JSON in UTF-8, and not encoded once more. Null when it can.</summary>
+    public static string? Refusal(HttpRequest request) =>
+        !IsJson(request.ContentType) ? "Content-Type must be application/json, in UTF-8."
+        : request.Headers.ContentEncoding is { Count: > 0 } encoding && encoding != "identity" ? $"Content-Encoding {encoding} is not read here; send the JSON as it is."
+        : null;
 
     /// <summary>What the client can read; everything where it does not say.</summary>
     public static Accepts AcceptsOf(HttpRequest request)

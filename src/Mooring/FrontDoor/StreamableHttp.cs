@@ -72,9 +72,9 @@ internal sealed partial class StreamableHttp(
     {
         // :: 1 what the headers say
         var request = context.Request;
-        if (!Media.IsJson(request))
+        if (Media.Refusal(request) is { } unreadable)
         {
-            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, Media.NotJson);
+            await Answers.RefuseAsync(context, StatusCodes.Status415UnsupportedMediaType, unreadable);
             return default;
         }
 

@@ -160,6 +160,22 @@ public sealed class FrontDoorTests
     }
 
     [Theory]
+    [InlineData("gzip", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("identity, gzip", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("identity", HttpStatusCode.OK)]
+    public async Task Post_ContentEncoding_MustBeNone(string encoding, HttpStatusCode expected)
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = await gateway.ClientAsync();
+
+        var (status, body) = await SendAsync(gateway, client, Encoding.UTF8.GetBytes(Ping), encoding: encoding);
+
+        Assert.Equal(expected, status);
+        Assert.True(expected == HttpStatusCode.OK || ((string)body["error"]!["message"]!).Contains("Content-Encoding", StringComparison.Ordinal));
+        Unharmed(gateway);
+    }
+
+    [Theory]
     [InlineData("application/json, text/event-stream", HttpStatusCode.OK)]
     [InlineData("application/json", HttpStatusCode.OK)]
     [InlineData("text/event-stream", HttpStatusCode.OK)]
@@ -444,13 +460,18 @@ public sealed class FrontDoorTests
     }
 
     private static async Task<(HttpStatusCode Status, JsonObject Body)> SendAsync(
-        GatewayFixture gateway, McpTestClient client, byte[] body, string? contentType = "application/json", bool chunked = false)
+        GatewayFixture gateway, McpTestClient client, byte[] body, string? contentType = "application/json", bool chunked = false, string? encoding = null)
     {
         using var content = chunked ? (HttpContent)new StreamContent(new Unseekable(body)) : new ByteArrayContent(body);
         content.Headers.Clear();
         if (contentType is not null)
         {
             content.Headers.TryAddWithoutValidation("Content-Type", contentType);
+        }
+
+        if (encoding is not null)
+        {
+            content.Headers.TryAddWithoutValidation("Content-Encoding", encoding);
         }
 
         using var request = new HttpRequestMessage(HttpMethod.Post, client.Path) { Content = content };
