@@ -83,8 +83,9 @@ internal static class ChaosCommand
         {
             if (round.Obstacle is { } obstacle)
             {
-                report.Unplayed(round, $"not played: {obstacle}");
-                return true;
+                // Nothing was proved by it.
+                report.Unplayed(round, $"**broken: not played: {obstacle}**");
+                return false;
             }
 
             var result = await Match.PlayAsync(round, options, postgres, cancel);

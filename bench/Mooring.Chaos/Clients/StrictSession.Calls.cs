@@ -18,6 +18,7 @@ internal sealed partial class StrictSession
         {
             var call = new CallState(key, tool, arguments, () => TimeProvider.System.GetElapsedTime(start) < limit);
             outcome = await SendCallAsync(call, end);
+            outcome = outcome == Outcome.Cut && !IsPrimed ? Outcome.CutOlder : outcome;
             // Whatever came after the time is over came too late.
             outcome = call.HasTime() || outcome == Outcome.Refused ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
         }

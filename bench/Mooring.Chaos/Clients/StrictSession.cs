@@ -19,13 +19,15 @@ internal sealed partial class StrictSession(
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
 
     private readonly Journal _journal = journal;
-    private readonly EventBook _events = new(journal, isPrimed: version == "2025-11-25");
+    private readonly EventBook _events = new(journal, IsPrimedIn(version));
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _session;
     private int _lastId;
     private int _calls;
+
+    private bool IsPrimed => IsPrimedIn(version);
 
     private string Who => $"{index} ({endpoint.AbsolutePath}, {version})";
 
@@ -330,4 +332,7 @@ internal sealed partial class StrictSession(
         response.Headers.TryGetValues("Retry-After", out var values) && int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
             ? TimeSpan.FromSeconds(Math.Clamp(seconds, 0, 5))
             : TimeSpan.FromSeconds(1);
+
+    /// <summary>Whether a version gives each stream an event id before its first message.</summary>
+    private static bool IsPrimedIn(string version) => version == "2025-11-25";
 }

@@ -23,6 +23,9 @@ internal enum Outcome
     /// <summary>The connection ended before the client had anything to come back with.</summary>
     Cut,
 
+    /// <summary>As <see cref="Cut"/>, of a version that gives a call no event id before its first message: no gateway can help that.</summary>
+    CutOlder,
+
     /// <summary>None of these in time, or a wrong answer.</summary>
     Lost,
 }
