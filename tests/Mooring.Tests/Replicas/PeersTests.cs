@@ -32,6 +32,26 @@ public sealed class PeersTests
         Assert.InRange(asked, 100, 200);
     }
 
+    /// <summary>Behind a transaction-pooling proxy, say, nobody hears signals: mail then waits for a fifth of a second at most, where it would wait for two.</summary>
+    [Theory]
+    [InlineData(false, 5, 12)]
+    [InlineData(true, 25, 110)]
+    public async Task Mailbox_IsLookedIntoMoreOften_WhileNobodyHears(bool isDeaf, int least, int most)
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        if (isDeaf)
+        {
+            pair.Store.Signals.Break();
+            await pair.PassAsync(TimeSpan.FromSeconds(3));
+        }
+
+        var looks = 0;
+        pair.Store.Store.Before = operation => Task.FromResult(operation == "ReadMailboxAsync" ? Interlocked.Increment(ref looks) : 0);
+        await pair.PassAsync(TimeSpan.FromSeconds(10));
+
+        Assert.InRange(looks, least, most);
+    }
+
     [Fact]
     public async Task Beginning_IsKnownToTheOthersAtOnce_AndSoIsItsEnd()
     {

@@ -183,6 +183,30 @@ public sealed class ReplicaListeningTests
         Assert.Contains("new", await ToolsAsync(pair, there));
     }
 
+    /// <summary>What is made of the lists is kept as long as their version is the same.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task News_ReadFromTheStore_AreAnotherVersionOfTheLists(bool isList)
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (here, there) = (pair.A.Get<Catalogue>(), pair.B.Get<Catalogue>());
+        var before = there.Version;
+
+        if (isList)
+        {
+            here.Save("one", "k", ServerList.Of(ListKind.Tools, """{"tools":[{"name":"x"}]}"""u8.ToArray()));
+            await pair.UntilAsync(() => there.Find("one", "k")[ListKind.Tools] is not null, "the list is there");
+        }
+        else
+        {
+            here.Save("one", "k", """{"capabilities":{"tools":{}}}"""u8.ToArray());
+            await pair.UntilAsync(() => there.Find("one", "k").Declares("tools"), "what the server said first is there");
+        }
+
+        await pair.UntilAsync(() => there.Version != before, "it counts as a change");
+    }
+
     [Fact]
     public async Task Server_DoesNotKnowTheLastEventAnyMore_IsListenedToFromNowOn()
     {
