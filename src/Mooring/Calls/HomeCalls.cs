@@ -262,6 +262,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     private void Lose(Passed passed, string why)
     {
         var (id, server) = (passed.Request.Id, passed.Upstream.Name);
+        LogLost(_logger, server, passed.Home, passed.IsPosted ? "may have been executed" : "was not executed", why);
         if (!passed.IsPosted)
         {
             passed.Request.Reply.Complete(id, CallFailure.UpstreamUnreachable.ToResponse(id, server, "whether the gateway process that has its link lives is not known"));
@@ -373,4 +374,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]
     private static partial void LogStoreFailed(ILogger logger, string reason);
+
+    [LoggerMessage(411, LogLevel.Warning, "A call to server {Server} that runs at replica {Home} {Executed}, and is ended here: {Why}.", EventName = "HomeCallLost")]
+    private static partial void LogLost(ILogger logger, string server, string home, string executed, string why);
 }

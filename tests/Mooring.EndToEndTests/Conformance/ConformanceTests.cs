@@ -37,6 +37,7 @@ public sealed class ConformanceTests
     [InlineData("v1", "0.2.0-alpha.12", "--suite all --spec-version 2025-06-18")]
     [InlineData("v1", "0.2.0-alpha.12", "--suite all --spec-version 2025-11-25")]
     [InlineData("v2", "0.1.16", "--suite all")]
+    [InlineData("v2", "0.1.16", "--suite all --spec-version 2025-06-18")]
     [InlineData("v2", "0.2.0-alpha.12", "--requirements 2025-11-25")]
     [InlineData("v2", "0.2.0-alpha.12", "--suite all --spec-version 2025-03-26")]
     [InlineData("v2", "0.2.0-alpha.12", "--suite all --spec-version 2025-06-18")]

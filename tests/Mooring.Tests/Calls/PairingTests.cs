@@ -26,6 +26,31 @@ public sealed class PairingTests
         }
     }
 
+    /// <summary>A session with a queue of one, as official servers have it, holds up everything behind the first call that takes long.</summary>
+    [Fact]
+    public async Task Session_ManyCallsUnderWay_NoneKeepsTheNextOneWaiting()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+
+        var calls = Enumerable.Range(0, 40).Select(i => client.CallAsync("slow", id: $"{i}")).ToList();
+        var taken = new List<UpstreamExchange>();
+        for (var i = 0; i < 40; i++)
+        {
+            taken.Add(await gateway.Upstream.CallAsync());
+        }
+
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        taken.Reverse();
+        taken.ForEach(call => call.Text("done"));
+        foreach (var (call, id) in calls.Select((call, i) => (call, i)))
+        {
+            using var reply = await Limit.Of(call, $"the reply to call {id}");
+            var answer = await reply.MessageAsync();
+            Assert.Equal((id, "done"), ((int)answer["id"]!, answer.Text()));
+        }
+    }
+
     [Fact]
     public async Task Call_OtherClientClosesMeanwhile_IsAnswered()
     {
