@@ -73,6 +73,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     /// <summary>Whether other processes may be on the same store.</summary>
     public bool IsShared => store.IsRemote;
 
+    /// <summary>Whether signals of others arrive; where they do not, whatever one would have said has to be looked for more often.</summary>
+    public bool Hears => _hears;
+
     /// <summary>Replicas that live, this one not among them; at most a beat old, and mostly not that.</summary>
     public IReadOnlyList<string> Others => _seen.Alive;
 

@@ -47,12 +47,13 @@ internal sealed partial class SessionTable
     /// </summary>
     public void LookAgain()
     {
+        var unconfirmed = _services.Peers.Hears ? MaxStale : Freshness;
         foreach (var session in All)
         {
             session.Outbox.Look();
             session.Links.Look();
             if (Volatile.Read(ref _confirming) < ConfirmAtOnce
-                && (session.IsDoubted || session.Unconfirmed > MaxStale)
+                && (session.IsDoubted || session.Unconfirmed > unconfirmed)
                 && (session.Connections > 0 || session.Outbox.HasBacklog || session.HasCalls))
             {
                 _ = AskAsync(session);

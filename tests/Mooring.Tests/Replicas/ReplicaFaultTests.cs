@@ -112,6 +112,20 @@ public sealed class ReplicaFaultTests
         Assert.Equal("early", Data(await pair.A.PassTimeAsync(first, TimeSpan.FromSeconds(30), "what was said")));
     }
 
+    /// <summary>As behind a transaction-pooling proxy: what signals would have said is found within seconds, not within what is bearable once.</summary>
+    [Fact]
+    public async Task Stream_OpenedAtTheOtherWhileNobodyHears_IsGivenWhatIsSaidHere()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        pair.Store.Signals.Break();
+        using var stream = await pair.B.ListenAsync(there);
+
+        pair.A.Tell(client, "said here");
+
+        Assert.Equal("said here", Data(await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(15), "what was said")));
+    }
+
     [Fact]
     public async Task Replica_TakenForDeadWhileItStoodStill_IsFoundUnderItsNewName()
     {

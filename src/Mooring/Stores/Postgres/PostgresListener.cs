@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -7,12 +8,23 @@ namespace Mooring.Stores.Postgres;
 /// The one connection that listens, straight to the server: LISTEN lives in a session, which a transaction-pooling proxy does not keep.
 /// Comes back by itself with backoff. Made by <see cref="PostgresSignals"/>, disposed by it or by whoever listens.
 /// </summary>
+/// <param name="options">How to connect.</param>
+/// <param name="channel">What to listen to.</param>
+/// <param name="notify">Signals to that channel; gives up where the store is away.</param>
+/// <param name="listener">Who is told.</param>
+/// <param name="time">For the pauses between tries.</param>
+/// <param name="logger">For what goes wrong.</param>
 internal sealed partial class PostgresListener(
-    PostgresStoreOptions options, string channel, SignalListener listener, TimeProvider time, ILogger logger) : IAsyncDisposable
+    PostgresStoreOptions options, string channel, Func<string, string, Task> notify, SignalListener listener, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
+    /// <summary>What a listener signals to itself. A proxy that pools transactions takes LISTEN, and nothing ever comes.</summary>
+    private const string EchoKind = "echo";
+
     private readonly CancellationTokenSource _stop = new();
     private Task _listening = Task.CompletedTask;
     private int _disposed;
+    private string _called = "";
+    private volatile string _heard = "";
 
     public void Start() => _listening = ListenAsync();
 
@@ -42,6 +54,13 @@ internal sealed partial class PostgresListener(
                 connection.Notification += (_, signal) => Hear(signal.Payload);
                 await connection.OpenAsync(_stop.Token);
                 await RunAsync(connection, $"listen {channel}", _stop.Token);
+                if (!await HearsItselfAsync(connection))
+                {
+                    Complain("what is signalled does not arrive; where it leads through a proxy that pools transactions, name the server itself in store.listenConnection.");
+                    await PauseAsync(options.ListenKeepAlive);
+                    continue;
+                }
+
                 hears = true;
                 said = null;
                 backoff.Reset();
@@ -61,24 +80,45 @@ internal sealed partial class PostgresListener(
                     listener.Lost();
                 }
 
-                var reason = PostgresFailure.Describe(e);
-                if (said != reason)
-                {
-                    said = reason;
-                    Log.Lost(logger, name, reason);
-                }
+                Complain(PostgresFailure.Describe(e));
             }
 
             try
             {
-                await Task.Delay(backoff.Next(), time, _stop.Token);
+                await PauseAsync(backoff.Next());
             }
             catch (OperationCanceledException)
             {
                 return;
             }
         }
+
+        void Complain(string reason)
+        {
+            if (said != reason)
+            {
+                said = reason;
+                Log.Lost(logger, name, reason);
+            }
+        }
     }
+
+    /// <summary>Whether what is signalled comes here: only then may others be left to wait for it.</summary>
+    private async Task<bool> HearsItselfAsync(NpgsqlConnection connection)
+    {
+        _called = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+        var called = notify(EchoKind, _called);
+        var began = TimeProvider.System.GetTimestamp();
+        for (var left = options.ConnectTimeout; _heard != _called && left > TimeSpan.Zero; left = options.ConnectTimeout - TimeProvider.System.GetElapsedTime(began))
+        {
+            await connection.WaitAsync(left, _stop.Token);
+        }
+
+        await called;
+        return _heard == _called;
+    }
+
+    private Task PauseAsync(TimeSpan pause) => Task.Delay(pause, time, _stop.Token);
 
     /// <summary>Until the connection fails.</summary>
     private async Task HoldAsync(NpgsqlConnection connection)
@@ -96,9 +136,19 @@ internal sealed partial class PostgresListener(
     private void Hear(string payload)
     {
         var space = payload.IndexOf(' ', StringComparison.Ordinal);
-        if (space > 0)
+        if (space <= 0)
         {
-            listener.Signal(payload[..space], PostgresValues.Unescape(payload[(space + 1)..]));
+            return;
+        }
+
+        var (kind, id) = (payload[..space], PostgresValues.Unescape(payload[(space + 1)..]));
+        if (kind == EchoKind)
+        {
+            _heard = id;
+        }
+        else
+        {
+            listener.Signal(kind, id);
         }
     }
 

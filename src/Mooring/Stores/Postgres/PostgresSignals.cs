@@ -46,7 +46,7 @@ internal sealed class PostgresSignals(PostgresStore store, PostgresStoreOptions 
 
     public IAsyncDisposable Listen(string replica, SignalListener listener)
     {
-        var listening = new PostgresListener(options, ChannelOf(replica), listener, time, logger);
+        var listening = new PostgresListener(options, ChannelOf(replica), (kind, id) => PublishAsync(replica, kind, id), listener, time, logger);
         lock (_gate)
         {
             _listeners.Add(listening);

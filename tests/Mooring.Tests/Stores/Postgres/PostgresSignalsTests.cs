@@ -82,6 +82,25 @@ public sealed class PostgresSignalsTests(SharedCluster shared) : SignalContractT
         Assert.Equal("mail 1", await heard.NextAsync());
     }
 
+    /// <summary>The proxy takes LISTEN, and what is signalled goes to whichever of its server sessions ran it, which nobody reads.</summary>
+    [Fact]
+    public async Task Listen_ThroughAProxyThatPoolsTransactions_IsNotTakenForHearing()
+    {
+        var options = new PostgresStoreOptions
+        {
+            Connection = await _fixture.Cluster.ProxiedConnectionToAsync(_fixture.Database),
+            ConnectTimeout = TimeSpan.FromSeconds(1),
+        };
+        await using var signals = _fixture.Signals(await _fixture.OpenAsync(), options);
+        var heard = new HeardSignals();
+        await using var listening = signals.Listen("a", heard.Listener);
+
+        await _fixture.UntilAsync(
+            () => Task.FromResult(_fixture.Log.Lines.Any(line => line.Contains("store.listenConnection", StringComparison.Ordinal))), "the log says what to set");
+
+        Assert.Equal(0, heard.Waiting);
+    }
+
     [Fact]
     public async Task Publish_ByAnotherProcess_IsHeard()
     {
