@@ -116,6 +116,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<SharedLinks>();
         services.TryAddSingleton<SessionServices>();
         services.TryAddSingleton<SessionTable>();
+        services.TryAddSingleton<StatelessSessions>();
         services.TryAddSingleton<SessionSweeper>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SharedLinks>());
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SessionSweeper>());

@@ -102,6 +102,10 @@ internal sealed class Call : PendingRequest, IDisposable
     /// <summary>From now on it is sent with an idempotency key, the same each time.</summary>
     public void GiveKey() => _key = IdempotencyKey.In(Request, Id);
 
+    public override bool TakesInputRequired => !Session.Version.HasSessions();
+
+    public override IReadOnlyList<KeyValuePair<string, string>> Headers => Reply.Headers;
+
     public override void OnRelated(Link link, Frame frame)
     {
         Sign();

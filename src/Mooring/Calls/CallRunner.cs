@@ -43,6 +43,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             call.Session.Add(call);
         }
 
+        call.Reply.Began(call);
         return RunToEndAsync(call);
     }
 

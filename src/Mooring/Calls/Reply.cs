@@ -33,6 +33,14 @@ internal abstract class Reply
     {
     }
 
+    /// <summary>Headers of the client's request that a server of the same version is to get as they came.</summary>
+    public virtual IReadOnlyList<KeyValuePair<string, string>> Headers => [];
+
+    /// <summary>A call has begun whose answer goes here. For clients whose leaving cancels it.</summary>
+    public virtual void Began(Call call)
+    {
+    }
+
     /// <summary>A notification or server request that belongs to a call, on one line.</summary>
     public abstract void Send(byte[] line);
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Mooring.Calls;
 using Mooring.Configuration;
+using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Streams;
@@ -213,7 +214,7 @@ internal sealed partial class GatewayDrain(
             // Their clients were given an event id and come back for the rest; the calls themselves go on.
             foreach (var stream in session.Outbox.ResumableCalls)
             {
-                if (session.Version >= Protocol.ProtocolVersion.V2025_11_25 && stream.Connection is { } connection)
+                if (session.Version.HasPrimer() && stream.Connection is { } connection)
                 {
                     stream.Detach(connection);
                     SendAway(connection);

@@ -89,7 +89,7 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
             return false;
         }
 
-        if (ProtocolVersions.TryParse(request.Text(request.Envelope.ProtocolVersion), out var asked))
+        if (ProtocolVersions.TryParseWithSessions(request.Text(request.Envelope.ProtocolVersion), out var asked))
         {
             version = asked;
         }

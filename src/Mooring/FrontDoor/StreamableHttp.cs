@@ -220,10 +220,10 @@ internal sealed partial class StreamableHttp(
     private async ValueTask<Session?> SessionOfAsync(HttpContext context, string? server, Frame? frame)
     {
         var version = context.Request.Headers[VersionHeader];
-        if (version.Count > 0 && !ProtocolVersions.TryParse(version, out _))
+        if (version.Count > 0 && !ProtocolVersions.TryParseWithSessions(version, out _))
         {
             await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, JsonRpc.ServerError,
-                $"{VersionHeader} \"{version}\" is not supported; supported are {string.Join(", ", ProtocolVersions.All.Select(v => v.ToWire()))}.", frame is null ? default : frame.Id);
+                $"{VersionHeader} \"{version}\" is not supported; supported are {string.Join(", ", ProtocolVersions.WithSessions.Select(v => v.ToWire()))}.", frame is null ? default : frame.Id);
             return null;
         }
 

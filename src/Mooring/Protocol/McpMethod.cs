@@ -21,7 +21,12 @@ internal enum McpMethod : byte
     Complete,
     SetLevel,
 
-    // Requests of either side (tasks of 2025-11-25)
+    // Requests of the client without sessions (2026-07-28)
+    Discover,
+    Listen,
+    TasksUpdate,
+
+    // Requests of either side (tasks of 2025-11-25; of the client alone in the tasks extension)
     TasksGet,
     TasksResult,
     TasksList,
@@ -44,6 +49,10 @@ internal enum McpMethod : byte
     RootsListChanged,
     ElicitationComplete,
     TasksStatus,
+    SubscriptionsAcknowledged,
+
+    /// <summary>As <see cref="TasksStatus"/>, in the tasks extension.</summary>
+    Tasks,
 }
 
 /// <summary>Names of methods on the wire.</summary>
@@ -56,12 +65,14 @@ internal static class McpMethods
         10 => Ten(text),
         11 when text.SequenceEqual("prompts/get"u8) => McpMethod.PromptsGet,
         12 => Twelve(text),
+        15 when text.SequenceEqual("server/discover"u8) => McpMethod.Discover,
         14 when text.SequenceEqual("resources/list"u8) => McpMethod.ResourcesList,
         14 when text.SequenceEqual("resources/read"u8) => McpMethod.ResourcesRead,
         16 when text.SequenceEqual("logging/setLevel"u8) => McpMethod.SetLevel,
         18 when text.SequenceEqual("elicitation/create"u8) => McpMethod.Elicit,
         19 when text.SequenceEqual("resources/subscribe"u8) => McpMethod.ResourcesSubscribe,
         19 when text.SequenceEqual("completion/complete"u8) => McpMethod.Complete,
+        20 when text.SequenceEqual("subscriptions/listen"u8) => McpMethod.Listen,
         21 when text.SequenceEqual("resources/unsubscribe"u8) => McpMethod.ResourcesUnsubscribe,
         22 when text.SequenceEqual("sampling/createMessage"u8) => McpMethod.CreateMessage,
         24 when text.SequenceEqual("resources/templates/list"u8) => McpMethod.ResourcesTemplatesList,
@@ -82,6 +93,7 @@ internal static class McpMethods
         text.SequenceEqual("prompts/list"u8) ? McpMethod.PromptsList
         : text.SequenceEqual("tasks/result"u8) ? McpMethod.TasksResult
         : text.SequenceEqual("tasks/cancel"u8) ? McpMethod.TasksCancel
+        : text.SequenceEqual("tasks/update"u8) ? McpMethod.TasksUpdate
         : McpMethod.Other;
 
     private static McpMethod Notification(ReadOnlySpan<byte> name) =>
@@ -96,5 +108,7 @@ internal static class McpMethods
         : name.SequenceEqual("roots/list_changed"u8) ? McpMethod.RootsListChanged
         : name.SequenceEqual("elicitation/complete"u8) ? McpMethod.ElicitationComplete
         : name.SequenceEqual("tasks/status"u8) ? McpMethod.TasksStatus
+        : name.SequenceEqual("subscriptions/acknowledged"u8) ? McpMethod.SubscriptionsAcknowledged
+        : name.SequenceEqual("tasks"u8) ? McpMethod.Tasks
         : McpMethod.Other;
 }

@@ -1,27 +1,36 @@
 namespace Mooring.Protocol;
 
-/// <summary>A version of the Model Context Protocol that has sessions, oldest first.</summary>
+/// <summary>A version of the Model Context Protocol, oldest first.</summary>
 internal enum ProtocolVersion
 {
     V2024_11_05,
     V2025_03_26,
     V2025_06_18,
     V2025_11_25,
+
+    /// <summary>The first without sessions: each request says for itself who asks and what the client can do.</summary>
+    V2026_07_28,
 }
 
 /// <summary>What differs between the versions. The rest of the gateway asks here for a capability, never for a date.</summary>
 internal static class ProtocolVersions
 {
+    /// <summary>The latest that begins with <c>initialize</c>.</summary>
     public const ProtocolVersion Latest = ProtocolVersion.V2025_11_25;
 
-    /// <summary>The version of the stateless era, which this gateway does not serve yet.</summary>
+    /// <summary>The version without sessions, as on the wire.</summary>
     public const string Stateless = "2026-07-28";
 
     /// <summary>What a missing MCP-Protocol-Version header means (2025-06-18, basic/transports, "Protocol Version Header").</summary>
     public const ProtocolVersion AssumedWithoutHeader = ProtocolVersion.V2025_03_26;
 
     public static readonly IReadOnlyList<ProtocolVersion> All =
-        [ProtocolVersion.V2024_11_05, ProtocolVersion.V2025_03_26, ProtocolVersion.V2025_06_18, ProtocolVersion.V2025_11_25];
+    [
+        ProtocolVersion.V2024_11_05, ProtocolVersion.V2025_03_26, ProtocolVersion.V2025_06_18, ProtocolVersion.V2025_11_25, ProtocolVersion.V2026_07_28,
+    ];
+
+    /// <summary>Those that begin with <c>initialize</c>.</summary>
+    public static readonly IReadOnlyList<ProtocolVersion> WithSessions = [.. All.Where(HasSessions)];
 
     public static string ToWire(this ProtocolVersion version) => version switch
     {
@@ -29,6 +38,7 @@ internal static class ProtocolVersions
         ProtocolVersion.V2025_03_26 => "2025-03-26",
         ProtocolVersion.V2025_06_18 => "2025-06-18",
         ProtocolVersion.V2025_11_25 => "2025-11-25",
+        ProtocolVersion.V2026_07_28 => Stateless,
         _ => throw new ArgumentOutOfRangeException(nameof(version)),
     };
 
@@ -47,12 +57,18 @@ internal static class ProtocolVersions
         return false;
     }
 
+    /// <summary>As <see cref="TryParse"/>, but only what can be negotiated with <c>initialize</c>.</summary>
+    public static bool TryParseWithSessions(string? text, out ProtocolVersion version) => TryParse(text, out version) && version.HasSessions();
+
+    /// <summary>Whether a client says hello once and is known by a session from then on; else every request stands for itself (2026-07-28, basic/versioning).</summary>
+    public static bool HasSessions(this ProtocolVersion version) => version < ProtocolVersion.V2026_07_28;
+
     /// <summary>Only 2025-03-26 knows JSON-RPC batches; 2025-06-18 removed them.</summary>
     public static bool HasBatches(this ProtocolVersion version) => version == ProtocolVersion.V2025_03_26;
 
-    /// <summary>Event ids and <c>Last-Event-ID</c> came with Streamable HTTP.</summary>
-    public static bool HasResumption(this ProtocolVersion version) => version >= ProtocolVersion.V2025_03_26;
+    /// <summary>Event ids and <c>Last-Event-ID</c> came with Streamable HTTP, and went with the sessions.</summary>
+    public static bool HasResumption(this ProtocolVersion version) => version >= ProtocolVersion.V2025_03_26 && version.HasSessions();
 
     /// <summary>An event with an id and empty data at the head of a stream; older clients try to parse the empty data.</summary>
-    public static bool HasPrimer(this ProtocolVersion version) => version >= ProtocolVersion.V2025_11_25;
+    public static bool HasPrimer(this ProtocolVersion version) => version == ProtocolVersion.V2025_11_25;
 }

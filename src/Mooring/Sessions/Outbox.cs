@@ -19,11 +19,19 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     private List<EventStream>? _calls;
     private long _backlogBytes;
 
+    /// <summary>Hears all of it instead of streams: clients without sessions listen by requests of theirs. Null: nobody listens.</summary>
+    public Action<byte[]>? Listeners { get; set; }
+
     /// <summary>Whether a stream is connected just now, here or at another replica.</summary>
     public bool IsConnected
     {
         get
         {
+            if (!session.IsKept)
+            {
+                return Listeners is not null;
+            }
+
             lock (_gate)
             {
                 return HolderLocked is not null || _streams.Exists(s => s.IsAttached);
@@ -49,6 +57,12 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     /// <returns>False: there was no room for it.</returns>
     public bool Send(byte[] line, EventOrigin? origin = null)
     {
+        if (!session.IsKept)
+        {
+            Listeners?.Invoke(line);
+            return true;
+        }
+
         lock (_gate)
         {
             return SendLocked(line, origin);
@@ -61,6 +75,12 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     public void SendListChanged(string method, bool isEverybodys = false)
     {
         var line = JsonRpc.Notification(method);
+        if (!session.IsKept)
+        {
+            Listeners?.Invoke(line);
+            return;
+        }
+
         lock (_gate)
         {
             if (isEverybodys && (HolderLocked is not null || (services.Peers.IsShared && IsToldLocked(method, byLetter: false))))

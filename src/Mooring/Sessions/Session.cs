@@ -57,6 +57,12 @@ internal sealed class Session
 
     public bool IsLegacySse => _record.Transport == "sse";
 
+    /// <summary>Whether the store has it. One that stands for clients without sessions (<see cref="StatelessSessions"/>) is nobody's to come back to.</summary>
+    public bool IsKept => Version.HasSessions();
+
+    /// <summary>The version in which servers that have sessions are spoken to on its behalf.</summary>
+    public ProtocolVersion LinkVersion => Version.HasSessions() ? Version : ProtocolVersions.Latest;
+
     public SessionRecord Record => Volatile.Read(ref _record);
 
     /// <summary>Event logs of its streams.</summary>
@@ -212,6 +218,15 @@ internal sealed class Session
             {
                 TakeLocked(record);
             }
+        }
+    }
+
+    /// <summary>Changes a record that no store has.</summary>
+    public void Take(Func<SessionRecord, SessionRecord> change)
+    {
+        lock (_gate)
+        {
+            TakeLocked(change(_record));
         }
     }
 

@@ -13,6 +13,12 @@ internal sealed partial class SessionLinks
     /// <exception cref="StoreException">It cannot be told.</exception>
     public async ValueTask<string> HomeOfAsync(Upstream upstream)
     {
+        if (!session.IsKept)
+        {
+            // No other replica knows it.
+            return services.Peers.Name;
+        }
+
         lock (_gate)
         {
             if (SlotLocked(upstream).Home is { } known && IsThere(known))
@@ -72,7 +78,7 @@ internal sealed partial class SessionLinks
             return;
         }
 
-        if (!services.Peers.IsShared)
+        if (!services.Peers.IsShared || !session.IsKept)
         {
             Listen(link, _known);
             return;
@@ -129,6 +135,11 @@ internal sealed partial class SessionLinks
     /// <summary>Listens where the replica that did is gone, or may have stopped. Part of the heartbeat, once a second.</summary>
     public void Look()
     {
+        if (!session.IsKept)
+        {
+            return;
+        }
+
         List<Link>? unheard = null;
         lock (_gate)
         {
@@ -193,7 +204,7 @@ internal sealed partial class SessionLinks
         foreach (var (slot, link) in links.Where(l => l.Link.HasToListen))
         {
             await link.StopListeningAsync();
-            if (!services.Peers.IsShared || (slot.Home is { } home && home != services.Peers.Name))
+            if (!services.Peers.IsShared || !session.IsKept || (slot.Home is { } home && home != services.Peers.Name))
             {
                 continue;
             }
@@ -218,7 +229,7 @@ internal sealed partial class SessionLinks
 
     public async ValueTask<LinkRecord?> FindRenewedAsync(Link link, string? lost)
     {
-        if (!services.Peers.IsShared)
+        if (!services.Peers.IsShared || !session.IsKept)
         {
             return null;
         }

@@ -275,16 +275,16 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     private LinkParameters Parameters()
     {
         var raw = session.Record.InitializeParams.Span;
-        var version = JsonText.Quote(session.Version.ToWire());
+        var version = JsonText.Quote(session.LinkVersion.ToWire());
         if (raw.IsEmpty)
         {
             return new LinkParameters(
-                [.. "{\"protocolVersion\":"u8, .. version, .. ",\"capabilities\":{},\"clientInfo\":{\"name\":\"mooring\",\"version\":\"0\"}}"u8], session.Version);
+                [.. "{\"protocolVersion\":"u8, .. version, .. ",\"capabilities\":{},\"clientInfo\":{\"name\":\"mooring\",\"version\":\"0\"}}"u8], session.LinkVersion);
         }
 
         var at = JsonFields.Find(raw, "protocolVersion"u8);
         return new LinkParameters(
-            at.IsPresent ? JsonFields.Splice(raw, at, version) : JsonFields.Prepend(raw, [.. "\"protocolVersion\":"u8, .. version]), session.Version);
+            at.IsPresent ? JsonFields.Splice(raw, at, version) : JsonFields.Prepend(raw, [.. "\"protocolVersion\":"u8, .. version]), session.LinkVersion);
     }
 
     /// <summary>Log level and subscriptions of the session belong to every link it ever has.</summary>
@@ -318,7 +318,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     private async Task<bool> KeepAsync(Link link)
     {
-        if (link.SessionId is null)
+        if (link.SessionId is null || !session.IsKept)
         {
             return false;
         }

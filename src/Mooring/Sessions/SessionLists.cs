@@ -201,7 +201,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         var record = session.Record;
         if (_key is not { } known || !ReferenceEquals(known.Record, record))
         {
-            var version = ProtocolVersions.TryParse(record.Version, out var parsed) ? parsed : ProtocolVersions.Latest;
+            var version = ProtocolVersions.TryParseWithSessions(record.Version, out var parsed) ? parsed : ProtocolVersions.Latest;
             _key = known = new KnownKey(record, CatalogueKey.Of(version, record.InitializeParams.Span));
         }
 

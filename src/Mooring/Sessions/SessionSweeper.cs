@@ -69,7 +69,14 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     {
         foreach (var session in table.All)
         {
-            if (session.IdleFor(now) > UnloadAfter && session.IsSeenSaved && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)
+            if (!session.IsKept)
+            {
+                if (session.IdleFor(now) > UnloadAfter)
+                {
+                    _ = table.EndAsync(session, StreamReason.SessionExpired);
+                }
+            }
+            else if (session.IdleFor(now) > UnloadAfter && session.IsSeenSaved && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)
             {
                 table.Forget(session);
             }
@@ -125,7 +132,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         var today = services.Time.GetUtcNow();
         foreach (var session in table.All)
         {
-            if (session.TakeSeen(now) is { } ago)
+            if (session.IsKept && session.TakeSeen(now) is { } ago)
             {
                 seen.Add((session, today - ago));
             }

@@ -41,7 +41,7 @@ internal sealed partial class SessionTable
         var limit = _services.Config.Current.Sessions.Idle + (shared ? TouchSlack : TimeSpan.Zero);
         foreach (var session in All)
         {
-            if (session.IdleFor(now) > limit && session.TryBeginExpiring())
+            if (session.IsKept && session.IdleFor(now) > limit && session.TryBeginExpiring())
             {
                 _ = ExpireAsync(session, shared, limit);
             }

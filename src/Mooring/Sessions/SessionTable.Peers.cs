@@ -48,7 +48,7 @@ internal sealed partial class SessionTable
     public void LookAgain()
     {
         var unconfirmed = _services.Peers.Hears ? MaxStale : Freshness;
-        foreach (var session in All)
+        foreach (var session in All.Where(s => s.IsKept))
         {
             session.Outbox.Look();
             session.Links.Look();
@@ -125,7 +125,7 @@ internal sealed partial class SessionTable
         });
     }
 
-    private bool IsFresh(Session session) => !_services.Peers.IsShared || (session.Unconfirmed < Freshness && !session.IsDoubted);
+    private bool IsFresh(Session session) => !_services.Peers.IsShared || !session.IsKept || (session.Unconfirmed < Freshness && !session.IsDoubted);
 
     private async ValueTask<(Session? Session, SessionMiss Miss)> ConfirmAsync(Session session, Principal principal, string? server)
     {

@@ -83,6 +83,14 @@ internal sealed partial class SessionTable
         return (session, SessionMiss.None);
     }
 
+    /// <summary>Makes a session that only this process knows, for clients without any.</summary>
+    public Session AddStateless(SessionRecord record)
+    {
+        var session = new Session(record, _services);
+        _sessions[session.Id] = session;
+        return session;
+    }
+
     /// <summary>The session with this id, if it is this caller's on this route.</summary>
     public ValueTask<(Session? Session, SessionMiss Miss)> FindAsync(string id, Principal principal, string? server)
     {
@@ -97,6 +105,14 @@ internal sealed partial class SessionTable
     /// <summary>Ends a session for good.</summary>
     public async Task<bool> EndAsync(Session session, StreamReason reason)
     {
+        if (!session.IsKept)
+        {
+            Forget(session);
+            UnsubscribeShared(session);
+            await session.EndAsync(reason);
+            return true;
+        }
+
         try
         {
             await _services.Store.DeleteSessionAsync(session.Id);
@@ -138,6 +154,12 @@ internal sealed partial class SessionTable
     /// </summary>
     public async Task<bool> ChangeAsync(Session session, Func<SessionRecord, SessionRecord> change)
     {
+        if (!session.IsKept)
+        {
+            session.Take(change);
+            return true;
+        }
+
         try
         {
             for (var tries = 0; tries < MostChanges; tries++)
@@ -190,7 +212,7 @@ internal sealed partial class SessionTable
     }
 
     private static (Session?, SessionMiss) Check(Session session, Principal principal, string? server) =>
-        session.IsEnded || session.Principal != principal || !string.Equals(session.Server, server, StringComparison.Ordinal)
+        !session.IsKept || session.IsEnded || session.Principal != principal || !string.Equals(session.Server, server, StringComparison.Ordinal)
             ? (null, SessionMiss.NotFound)
             : (session, SessionMiss.None);
 
@@ -299,7 +321,7 @@ internal sealed partial class SessionTable
     /// <summary>Takes the session out of memory; its record stays.</summary>
     public void Forget(Session session)
     {
-        if (_sessions.TryRemove(session.Id, out _))
+        if (_sessions.TryRemove(session.Id, out _) && session.IsKept)
         {
             _perUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
             _metrics.Closed();

@@ -47,7 +47,7 @@ internal sealed partial class SharedLinks
             case McpMethod.Message:
                 Log.ServerSaid(logger, link.Upstream.Name, frame.ToString());
                 break;
-            case McpMethod.Other or McpMethod.TasksStatus when related is Calls.Call call:
+            case McpMethod.Other or McpMethod.TasksStatus or McpMethod.Tasks when related is Calls.Call call:
                 call.Reply.Send(call.Session.ToClient(link.Upstream, new Message(frame).ToLine()));
                 break;
         }

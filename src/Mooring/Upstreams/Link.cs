@@ -119,7 +119,7 @@ internal abstract class Link : IAsyncDisposable
 
         var result = answer.Span(answer.Envelope.Result);
         var offered = JsonFields.String(result, "protocolVersion"u8);
-        if (!ProtocolVersions.TryParse(offered, out var version))
+        if (!ProtocolVersions.TryParseWithSessions(offered, out var version))
         {
             return $"it chose protocol version \"{offered}\", which the gateway does not speak";
         }

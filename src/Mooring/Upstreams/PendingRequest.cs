@@ -62,6 +62,12 @@ internal abstract class PendingRequest
     /// <summary>The request as it goes to the server, with <see cref="Id"/> in it.</summary>
     public abstract Message ToMessage();
 
+    /// <summary>Whether whoever asks understands an answer that asks back (2026-07-28, basic/patterns/mrtr); else the link has the client asked, and asks the server again.</summary>
+    public virtual bool TakesInputRequired => false;
+
+    /// <summary>Headers of the client's own request that a server of the same version is to get as they came.</summary>
+    public virtual IReadOnlyList<KeyValuePair<string, string>> Headers => [];
+
     /// <summary>A notification or a request of the server that came on this request's own stream, or names its progress token.</summary>
     public abstract void OnRelated(Link link, Frame frame);
 

@@ -1,0 +1,93 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Stores;
+
+namespace Mooring.Sessions;
+
+/// <summary>
+/// Sessions that stand for clients without any (2026-07-28): servers that have sessions need one, lists depend on what a client can do, and calls
+/// belong to somebody. One for each person, route and set of declared capabilities, shared by all requests that agree in these; made by the first,
+/// ended by <see cref="SessionSweeper"/> when nothing was asked for a while. Their ids never leave the process and no store has them.
+/// </summary>
+/// <remarks>
+/// What a server keeps per session (who is logged in there, a working directory) is therefore shared by one person's conversations, and lost when
+/// the session is replaced: the version has no way to tell conversations apart.
+/// </remarks>
+internal sealed class StatelessSessions(SessionTable sessions, ConfigStore config, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<Key, Session> _sessions = new();
+    private readonly Lock _making = new();
+
+    /// <summary>The session for a request; null where its person has as many as one may have.</summary>
+    /// <param name="principal">Whose request it is.</param>
+    /// <param name="server">The server of a single-server route; null on the merged one.</param>
+    /// <param name="capabilities">What the request declares, raw JSON.</param>
+    /// <param name="clientInfo">Who the client says it is, raw JSON; empty where it does not say.</param>
+    public Session? Of(Principal principal, string? server, ReadOnlySpan<byte> capabilities, ReadOnlySpan<byte> clientInfo)
+    {
+        var key = new Key(principal, server, Convert.ToHexStringLower(SHA256.HashData(capabilities).AsSpan(0, 16)));
+        if (_sessions.TryGetValue(key, out var session) && !session.IsEnded)
+        {
+            session.Seen();
+            return session;
+        }
+
+        lock (_making)
+        {
+            if (_sessions.TryGetValue(key, out session) && !session.IsEnded)
+            {
+                return session;
+            }
+
+            Sweep();
+            var limit = config.Current.Limits.SessionsFor(principal == Principal.Anonymous);
+            if (_sessions.Keys.Count(k => k.Principal == principal) >= limit)
+            {
+                return null;
+            }
+
+            session = sessions.AddStateless(NewRecord(principal, server, capabilities, clientInfo));
+            _sessions[key] = session;
+            return session;
+        }
+    }
+
+    private void Sweep()
+    {
+        foreach (var (key, session) in _sessions)
+        {
+            if (session.IsEnded)
+            {
+                _sessions.TryRemove(key, out _);
+            }
+        }
+    }
+
+    private SessionRecord NewRecord(Principal principal, string? server, ReadOnlySpan<byte> capabilities, ReadOnlySpan<byte> clientInfo)
+    {
+        var info = clientInfo.IsEmpty ? Encoding.ASCII.GetBytes($"{{\"name\":\"mooring\",\"version\":\"{MooringVersion.Current}\"}}") : clientInfo;
+        var now = time.GetUtcNow();
+        return new SessionRecord
+        {
+            Id = Session.NewId(),
+            Issuer = principal.Issuer,
+            Subject = principal.Subject,
+            Server = server,
+            Transport = "http",
+            Version = ProtocolVersions.Stateless,
+            InitializeParams = (byte[])
+            [
+                .. "{\"protocolVersion\":"u8, .. JsonText.Quote(ProtocolVersions.Latest.ToWire()), .. ",\"capabilities\":"u8, .. capabilities,
+                .. ",\"clientInfo\":"u8, .. info, (byte)'}',
+            ],
+            Initialized = true,
+            Created = now,
+            LastSeen = now,
+        };
+    }
+
+    private readonly record struct Key(Principal Principal, string? Server, string Capabilities);
+}
