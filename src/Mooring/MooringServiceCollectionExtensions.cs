@@ -77,6 +77,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<ProcessGuard>();
         services.TryAddSingleton<UpstreamMetrics>();
         services.TryAddSingleton<UpstreamServices>();
+        services.TryAddSingleton(s => s.GetRequiredService<UpstreamServices>().Eras);
         services.TryAddSingleton<UpstreamTable>();
         return services;
     }

@@ -37,6 +37,9 @@ internal sealed class FakeUpstream(string name = "one")
     public string Capabilities { get; set; } =
         """{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{}}""";
 
+    /// <summary>Whether the question if it has sessions at all is among its requests; else it is answered as servers with sessions do, and not counted.</summary>
+    public bool SeesProbes { get; set; }
+
     /// <summary>Sees every request first; true: it has dealt with it. It may also throw, as the network does.</summary>
     public Func<UpstreamExchange, bool>? Intercept { get; set; }
 
@@ -79,6 +82,13 @@ internal sealed class FakeUpstream(string name = "one")
     public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, string body, CancellationToken cancel)
     {
         var exchange = new UpstreamExchange(request, body, cancel);
+        if (!SeesProbes && (string?)exchange.Message?["method"] == "server/discover")
+        {
+            // As servers of its version do, whatever the test wants of the rest.
+            exchange.Status(HttpStatusCode.BadRequest, """{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: Server not initialized"}}""");
+            return exchange.Response;
+        }
+
         _all.Enqueue(exchange);
         if (Intercept?.Invoke(exchange) != true)
         {

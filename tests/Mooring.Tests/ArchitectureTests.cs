@@ -42,7 +42,7 @@ public sealed partial class ArchitectureTests
         "Mooring.Configuration.DrainConfig", "Mooring.Configuration.EventLogConfig", "Mooring.Configuration.HttpConfig", "Mooring.Configuration.KeepAliveConfig",
         "Mooring.Configuration.KeyRule",
         "Mooring.Configuration.LimitsConfig", "Mooring.Configuration.LinkScope", "Mooring.Configuration.MooringConfig", "Mooring.Configuration.PrefixRule",
-        "Mooring.Configuration.ServerConfig", "Mooring.Configuration.ServerTransport", "Mooring.Configuration.SessionsConfig", "Mooring.Configuration.StoreConfig",
+        "Mooring.Configuration.ServerConfig", "Mooring.Configuration.ServerProtocol", "Mooring.Configuration.ServerTransport", "Mooring.Configuration.SessionsConfig", "Mooring.Configuration.StoreConfig",
         "Mooring.Configuration.StoreKind", "Mooring.Configuration.StreamsConfig", "Mooring.Configuration.TlsConfig", "Mooring.Configuration.ToolConfig",
         "Mooring.Connectors.ConnectorFactory", "Mooring.Connectors.ConnectorsServiceCollectionExtensions",
         "Mooring.Connectors.Docs.DocsConnector",

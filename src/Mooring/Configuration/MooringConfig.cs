@@ -137,6 +137,9 @@ public sealed record ServerConfig
     /// <summary>Headers sent with every request to an HTTP server.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Which version of the protocol the server is spoken to in.</summary>
+    public ServerProtocol Protocol { get; init; }
+
     public LinkScope Scope { get; init; } = LinkScope.Session;
 
     public PrefixRule Prefix { get; init; } = PrefixRule.Default;

@@ -42,6 +42,17 @@ internal static class ServerSettings
         new("sse", ServerTransport.Sse),
     ]);
 
+    private static readonly ChoiceShape<ServerProtocol> Protocol = new(
+    [
+        new("auto", ServerProtocol.Auto),
+        new("legacy", ServerProtocol.Legacy),
+        new("2024-11-05", ServerProtocol.V2024_11_05),
+        new("2025-03-26", ServerProtocol.V2025_03_26),
+        new("2025-06-18", ServerProtocol.V2025_06_18),
+        new("2025-11-25", ServerProtocol.V2025_11_25),
+        new("2026-07-28", ServerProtocol.V2026_07_28),
+    ]);
+
     /// <summary>One entry of <c>mcpServers</c>.</summary>
     public static readonly ObjectShape<ServerDraft> Server = new ObjectShape<ServerDraft>(() => new())
         .Add("type", new OptionalShape<ServerTransport>(Type), c => c.Type, (c, v) => c with { Type = v },
@@ -60,6 +71,8 @@ internal static class ServerSettings
             "Endpoint of an HTTP server.")
         .Add("headers", Headers, c => c.Server.Headers, (c, v) => c.With(s => s with { Headers = v }),
             "Headers sent with every request to an HTTP server.")
+        .Add("protocol", Protocol, c => c.Server.Protocol, (c, v) => c.With(s => s with { Protocol = v }),
+            "Which version of the protocol the server is spoken to in. auto: found out, and remembered. legacy: one with sessions (2025-11-25 and older). A version: that one.")
         .Add("disabled", Bool, c => c.Server.Disabled, (c, v) => c.With(s => s with { Disabled = v }),
             "Left out of everything while true.")
         .Add("scope", new ChoiceShape<LinkScope>([new("session", LinkScope.Session), new("shared", LinkScope.Shared)]),

@@ -4,6 +4,7 @@ using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Upstreams;
+using Mooring.Upstreams.Stateless;
 
 namespace Mooring.Routing;
 
@@ -11,7 +12,7 @@ namespace Mooring.Routing;
 /// Last known good lists of all servers. Lists are answered from here at once, also while their server starts, hangs or is away
 /// (invariant 4); nothing but a newer list ever takes one out.
 /// </summary>
-internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider time, ILogger<Catalogue> logger)
+internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, TimeProvider time, ILogger<Catalogue> logger)
 {
     /// <summary>Kind of signal: a server's name; another replica has learnt something new of it.</summary>
     private const string NewsSignal = "catalogue";
@@ -48,8 +49,15 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
     /// <summary>Reads what the process before knew.</summary>
     public async Task LoadAsync(CancellationToken cancel)
     {
+        eras.Learnt = KeepEra;
         foreach (var record in await store.LoadCatalogueAsync(cancel))
         {
+            if (record.Kind == EraKind)
+            {
+                TakeEra(record);
+                continue;
+            }
+
             var lists = _entries.GetValueOrDefault((record.Server, record.Key), ServerLists.Nothing);
             if (record.Kind == "initialize")
             {
@@ -187,6 +195,12 @@ internal sealed partial class Catalogue(IStore store, Peers peers, TimeProvider 
     /// <param name="asked">The turn in which the store was asked for it.</param>
     private void Take(CatalogueRecord record, long asked)
     {
+        if (record.Kind == EraKind)
+        {
+            TakeEra(record);
+            return;
+        }
+
         var lists = Find(record.Server, record.Key);
         if (record.Kind == "initialize")
         {

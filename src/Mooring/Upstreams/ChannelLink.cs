@@ -30,11 +30,19 @@ internal sealed partial class ChannelLink : Link
 
     public override bool TellsRequests => false;
 
-    /// <summary>Starts reading, and shakes hands with the server.</summary>
+    /// <summary>Whether the server answered <c>initialize</c>, but not with what it should.</summary>
+    public bool WasRefused { get; private set; }
+
+    /// <summary>Starts reading.</summary>
+    public void Start() => _reading = ReadAsync();
+
+    /// <summary>From now on somebody else hears the server.</summary>
+    public void HandOver(ILinkOwner owner) => Owner = owner;
+
+    /// <summary>Shakes hands with the server. After <see cref="Start"/>.</summary>
     /// <returns>Null when the link is open, else why not.</returns>
     public async Task<string?> OpenAsync(CancellationToken cancel)
     {
-        _reading = ReadAsync();
         var attempt = await RequestAsync("initialize", Parameters.InitializeParams, cancel);
         if (attempt.Kind != AttemptKind.Answered)
         {
@@ -43,6 +51,7 @@ internal sealed partial class ChannelLink : Link
 
         if (Accept(attempt.Answer!) is { } wrong)
         {
+            WasRefused = true;
             return wrong;
         }
 

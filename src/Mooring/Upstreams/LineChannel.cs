@@ -14,6 +14,7 @@ internal sealed class LineChannel : IMessageChannel
     private readonly long _maxBytes;
     private readonly Func<ValueTask> _close;
     private readonly Func<string> _endReason;
+    private readonly bool _takesLast;
     private readonly LineEnds _long = new();
     private bool _skipping;
     private long _scanned;
@@ -23,8 +24,10 @@ internal sealed class LineChannel : IMessageChannel
     /// <param name="maxBytes">Longest line accepted.</param>
     /// <param name="endReason">Why the far end stopped, once it has.</param>
     /// <param name="close">Stops the far end.</param>
-    public LineChannel(Stream input, Stream output, long maxBytes, Func<string> endReason, Func<ValueTask> close)
+    /// <param name="takesLast">Whether what the last line end leaves over is a line too; of a process that died it may be half of one.</param>
+    public LineChannel(Stream input, Stream output, long maxBytes, Func<string> endReason, Func<ValueTask> close, bool takesLast = false)
     {
+        _takesLast = takesLast;
         _reader = PipeReader.Create(new FairStream(input), new StreamPipeReaderOptions(bufferSize: 16 * 1024, minimumReadSize: 4096));
         _output = output;
         _maxBytes = maxBytes;
@@ -114,7 +117,14 @@ internal sealed class LineChannel : IMessageChannel
             if (result.IsCompleted)
             {
                 HasEnded = true;
-                return default;
+                if (!_takesLast || buffer.IsEmpty || _skipping)
+                {
+                    return default;
+                }
+
+                var last = Parse(buffer);
+                _reader.AdvanceTo(buffer.End);
+                return last;
             }
 
             if (_skipping)

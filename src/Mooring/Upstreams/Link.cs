@@ -53,7 +53,7 @@ internal abstract class Link : IAsyncDisposable
 
     public LinkParameters Parameters { get; }
 
-    public ILinkOwner Owner { get; }
+    public ILinkOwner Owner { get; private protected set; }
 
     /// <summary>The server's <c>InitializeResult</c>, raw JSON; empty before it is known.</summary>
     public ReadOnlyMemory<byte> InitializeResult { get; protected set; }

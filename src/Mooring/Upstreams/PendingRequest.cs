@@ -32,6 +32,9 @@ internal readonly record struct Attempt(AttemptKind Kind, Frame? Answer, string 
     /// <summary>The server's session: the one that is lost, or the one an answer came in or gave; null where there is none.</summary>
     public string? Session { get; init; }
 
+    /// <summary>The HTTP status it was refused with; 0 where there was none, or a good one.</summary>
+    public int Status { get; init; }
+
     public static Attempt Answered(Frame answer) => new(AttemptKind.Answered, answer, "");
 
     public static Attempt NotExecuted(string detail) => new(AttemptKind.NotExecuted, null, detail);

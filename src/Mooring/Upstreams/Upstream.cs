@@ -5,6 +5,7 @@ using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Stores;
 using Mooring.Upstreams.Http;
+using Mooring.Upstreams.Stateless;
 using Mooring.Upstreams.Stdio;
 
 namespace Mooring.Upstreams;
@@ -38,6 +39,7 @@ internal sealed partial class Upstream : IAsyncDisposable
         Health = new UpstreamHealth(services.Time, Random.Shared);
         Fingerprint = FingerprintOf(config);
         services.Metrics.State(name, Health.State);
+        _memory = new StatelessMemory(services.Logger);
         if (config.Url is { } url)
         {
             _http = new HttpExchange(
@@ -112,7 +114,7 @@ internal sealed partial class Upstream : IAsyncDisposable
         (Link? Link, string Why) opened;
         try
         {
-            opened = await OpenTransportAsync(parameters, owner, known, both.Token);
+            opened = await OpenTransportAsync(Pinned(parameters), owner, known, both.Token);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
@@ -182,79 +184,6 @@ internal sealed partial class Upstream : IAsyncDisposable
         }
     }
 
-    private async Task<(Link? Link, string Why)> OpenTransportAsync(LinkParameters parameters, ILinkOwner owner, LinkRecord? known, CancellationToken cancel)
-    {
-        if (Connector is not null)
-        {
-            return await ShakeHandsAsync(parameters, owner, ServeConnector(Connector), cancel);
-        }
-
-        if (_http is null)
-        {
-            return await OpenProcessAsync(parameters, owner, cancel);
-        }
-
-        if (Config.Transport == ServerTransport.Http)
-        {
-            var link = new HttpLink(this, parameters, owner, _http, _services.Time, _services.Logger);
-            var why = await link.OpenAsync(known?.UpstreamSessionId, known?.InitializeResult ?? default, Parse(known?.Version), cancel);
-            if (why is null)
-            {
-                return (link, "");
-            }
-
-            // 2025-11-25, basic/transports, "Backwards Compatibility": an older server answers 4xx here and an endpoint event to GET.
-            if ((int?)link.InitializeStatus is not (400 or 404 or 405))
-            {
-                return (null, why);
-            }
-
-            var (fallback, _) = await SseChannel.OpenAsync(_http, cancel);
-            return fallback is null ? (null, why) : await ShakeHandsAsync(parameters, owner, fallback, cancel);
-        }
-
-        var (channel, noChannel) = await SseChannel.OpenAsync(_http, cancel);
-        return channel is null ? (null, noChannel) : await ShakeHandsAsync(parameters, owner, channel, cancel);
-    }
-
-    private static ProtocolVersion Parse(string? version) => ProtocolVersions.TryParse(version, out var parsed) ? parsed : ProtocolVersions.Latest;
-
-    private async Task<(Link? Link, string Why)> OpenProcessAsync(LinkParameters parameters, ILinkOwner owner, CancellationToken cancel)
-    {
-        // Looked at again after each wait: another session's process may have failed in the meantime.
-        while (_services.Time.GetElapsedTime(_services.Time.GetTimestamp(), Volatile.Read(ref _startNotBefore)) is { Ticks: > 0 } wait)
-        {
-            await Task.Delay(wait, _services.Time, cancel);
-        }
-
-        var start = ServerProcess.Start(Config, _services.Guard, _services.Time, _services.ProcessLogger);
-        if (!start.Succeeded)
-        {
-            HoldStarts();
-            return (null, start.Message);
-        }
-
-        var process = start.Process;
-        lock (_backoff)
-        {
-            _backoff.Started();
-        }
-
-        var stopping = false;
-        _ = WatchAsync(process, () => stopping);
-        LineChannel? channel = null;
-        channel = new LineChannel(process.Output, process.Input, _services.Config.Current.Limits.BodySize,
-            () => process.Exited.IsCompletedSuccessfully ? $"its process ended with {process.Exited.Result}" : "it closed its output",
-            async () =>
-            {
-                // A server that ended by itself failed, also when we clean up behind it before the system tells its exit.
-                stopping = channel is not { HasEnded: true };
-                await process.StopAsync(StopPatience);
-                await process.DisposeAsync();
-            });
-        return await ShakeHandsAsync(parameters, owner, channel, cancel);
-    }
-
     private async Task WatchAsync(ServerProcess process, Func<bool> isStopping)
     {
         var exit = await process.Exited;
@@ -310,33 +239,6 @@ internal sealed partial class Upstream : IAsyncDisposable
             await serving;
             stop.Dispose();
         }
-    }
-
-    private async Task<(Link? Link, string Why)> ShakeHandsAsync(LinkParameters parameters, ILinkOwner owner, IMessageChannel channel, CancellationToken cancel)
-    {
-        var link = new ChannelLink(this, parameters, owner, channel, _services.Logger);
-        string? why;
-        try
-        {
-            why = await link.OpenAsync(cancel);
-            if (cancel.IsCancellationRequested)
-            {
-                why = "it did not answer initialize in time";
-            }
-        }
-        catch
-        {
-            await link.DisposeAsync();
-            throw;
-        }
-
-        if (why is null)
-        {
-            return (link, "");
-        }
-
-        await link.DisposeAsync();
-        return (null, why.Length == 0 ? channel.EndReason : why);
     }
 
     private static partial class Log

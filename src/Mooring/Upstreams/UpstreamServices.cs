@@ -1,4 +1,5 @@
 using Mooring.Configuration;
+using Mooring.Upstreams.Stateless;
 using Mooring.Upstreams.Stdio;
 
 namespace Mooring.Upstreams;
@@ -14,6 +15,9 @@ internal sealed class UpstreamServices(
     public ProcessGuard Guard => guard;
 
     public UpstreamMetrics Metrics => metrics;
+
+    /// <summary>What was found out of the servers' eras.</summary>
+    public Eras Eras { get; } = new(time);
 
     public ILogger Logger { get; } = loggers.CreateLogger("Mooring.Upstreams");
 

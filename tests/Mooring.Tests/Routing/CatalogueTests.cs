@@ -4,6 +4,7 @@ using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Stores;
+using Mooring.Upstreams.Stateless;
 using Mooring.Stores.Memory;
 using Xunit;
 
@@ -115,5 +116,5 @@ public sealed class CatalogueTests
 
     private string Only(string server, string key) => Assert.Single(_catalogue.Find(server, key)[ListKind.Tools]!.Items).Name;
 
-    private Catalogue New() => new(_store, new Peers(_store, _store, new LocalSignals(), _clock, NullLogger<Peers>.Instance), _clock, NullLogger<Catalogue>.Instance);
+    private Catalogue New() => new(_store, new Peers(_store, _store, new LocalSignals(), _clock, NullLogger<Peers>.Instance), new Eras(_clock), _clock, NullLogger<Catalogue>.Instance);
 }

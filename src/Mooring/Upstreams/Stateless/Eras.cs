@@ -1,0 +1,59 @@
+using System.Collections.Concurrent;
+
+namespace Mooring.Upstreams.Stateless;
+
+/// <summary>Whether a server keeps sessions.</summary>
+internal enum Era : byte
+{
+    /// <summary>Nobody has asked it yet, or its answer said nothing.</summary>
+    Unknown,
+
+    /// <summary>It begins with <c>initialize</c> (2025-11-25 and older).</summary>
+    Sessions,
+
+    /// <summary>Each request stands for itself (2026-07-28).</summary>
+    Stateless,
+}
+
+/// <summary>What was found out of servers' eras (2026-07-28, basic/versioning, "Backward Compatibility"): asked once, and again where it turns out wrong.</summary>
+internal sealed class Eras(TimeProvider time)
+{
+    /// <summary>How long a server counts as one with sessions that only gave no answer to the question whether it is one.</summary>
+    private static readonly TimeSpan GuessLasts = TimeSpan.FromMinutes(10);
+
+    private readonly ConcurrentDictionary<string, Known> _known = new(StringComparer.Ordinal);
+
+    /// <summary>Something was found out for good: whoever keeps it.</summary>
+    public Action<Upstream, Era>? Learnt { get; set; }
+
+    public Era Of(Upstream upstream) =>
+        _known.GetValueOrDefault(upstream.Name) is { } known && known.Fingerprint == upstream.Fingerprint && (known.Until is not { } until || time.GetUtcNow() < until)
+            ? known.Era
+            : Era.Unknown;
+
+    /// <summary>A server has shown what it is.</summary>
+    public void Learn(Upstream upstream, Era era)
+    {
+        var known = new Known(upstream.Fingerprint, era, Until: null);
+        var before = _known.GetValueOrDefault(upstream.Name);
+        _known[upstream.Name] = known;
+        if (before != known)
+        {
+            Learnt?.Invoke(upstream, era);
+        }
+    }
+
+    /// <summary>It has sessions, but whether it could do without was not to be had: asked again after a while, and not kept.</summary>
+    public void Guess(Upstream upstream)
+    {
+        if (Of(upstream) == Era.Unknown)
+        {
+            _known[upstream.Name] = new Known(upstream.Fingerprint, Era.Sessions, time.GetUtcNow() + GuessLasts);
+        }
+    }
+
+    /// <summary>What a process before this one, or another one, has found out.</summary>
+    public void Restore(string server, string fingerprint, Era era) => _known[server] = new Known(fingerprint, era, Until: null);
+
+    private sealed record Known(string Fingerprint, Era Era, DateTimeOffset? Until);
+}

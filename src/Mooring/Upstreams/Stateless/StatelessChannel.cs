@@ -1,0 +1,113 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Mooring.Protocol;
+using Mooring.Stores;
+
+namespace Mooring.Upstreams.Stateless;
+
+/// <summary>
+/// All requests on one channel (2026-07-28, basic/transports/stdio): answers are told apart by their ids, what is listened to by the id of the
+/// request that listens, and what is cancelled is said so.
+/// </summary>
+internal sealed partial class StatelessChannel(ChannelLink channel, ILogger logger) : IStatelessLeg, ILinkOwner
+{
+    private readonly ConcurrentDictionary<long, PendingRequest> _listening = new();
+    private StatelessLink _link = null!;
+
+    public bool IsUsable => channel.IsUsable;
+
+    public bool TellsRequests => false;
+
+    public string EndReason { get; private set; } = "its channel ended";
+
+    public void Attach(StatelessLink link) => _link = link;
+
+    public void Refuse(ReadOnlySpan<byte> id) =>
+        // The version knows no answers on this channel, as it knows no questions; a server that asks all the same would wait for ever.
+        _ = channel.SendAsync(JsonRpc.Error(id, JsonRpc.MethodNotFound, "Requests of servers go into results in this version of the protocol (2026-07-28)."), CancellationToken.None).AsTask();
+
+    public async ValueTask<Attempt> CallAsync(PendingRequest request)
+    {
+        if (request is Subscription)
+        {
+            _listening[request.Id] = request;
+        }
+
+        try
+        {
+            var attempt = await channel.CallAsync(request);
+            if (attempt.Kind == AttemptKind.Abandoned && request is not Subscription { WasEndedByServer: true } && channel.IsUsable)
+            {
+                _ = CancelAsync(request.Id);
+            }
+
+            return attempt;
+        }
+        finally
+        {
+            _listening.TryRemove(request.Id, out _);
+        }
+    }
+
+    public void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null)
+    {
+        if (frame.Kind == FrameKind.Request)
+        {
+            _link.RefuseStray(frame);
+            return;
+        }
+
+        if (frame.Method == McpMethod.Cancelled)
+        {
+            if (frame.Envelope.RequestId.IsPresent && Listening(frame.Span(frame.Envelope.RequestId)) is Subscription ended)
+            {
+                ended.EndByServer();
+            }
+
+            return;
+        }
+
+        if (frame.Envelope.Meta.IsPresent && JsonFields.Find(frame.Span(frame.Envelope.Meta), Subscription.IdKey) is { IsPresent: true } at)
+        {
+            // One that nobody listens by any more was on its way when it was ended.
+            Listening(frame.Span(at.Offset(frame.Envelope.Meta.Start)))?.OnRelated(_link, frame);
+            return;
+        }
+
+        _link.Owner.OnMessage(_link, frame, related);
+    }
+
+    public Task ReadyAsync() => _link.Owner.ReadyAsync();
+
+    public Task OnOpenedAsync(Link link, bool again) => Task.CompletedTask;
+
+    public void OnClosed(Link link, string why)
+    {
+        EndReason = why;
+        _link.Ended(why);
+    }
+
+    public ValueTask DisposeAsync() => channel.DisposeAsync();
+
+    private PendingRequest? Listening(ReadOnlySpan<byte> id) =>
+        // Some servers make a string of it.
+        JsonRpc.TryReadId(id.Trim((byte)'"'), out var number) ? _listening.GetValueOrDefault(number) : null;
+
+    private async Task CancelAsync(long id)
+    {
+        try
+        {
+            await channel.SendAsync(JsonRpc.Cancelled(Encoding.ASCII.GetBytes(id.ToString(System.Globalization.CultureInfo.InvariantCulture)), "no longer wanted"), CancellationToken.None);
+        }
+        catch (IOException e)
+        {
+            Log.CancelNotSent(logger, e.Message);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(348, LogLevel.Debug, "A server could not be told that a request is cancelled: {Why}", EventName = "StatelessCancelNotSent")]
+        public static partial void CancelNotSent(ILogger logger, string why);
+    }
+}

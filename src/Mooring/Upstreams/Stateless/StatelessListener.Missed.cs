@@ -1,0 +1,89 @@
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams.Stateless;
+
+/// <content>Changes that the server has not told of: it was not heard for a while, or tells of none and says how long its lists stay as they are.</content>
+internal sealed partial class StatelessListener
+{
+    /// <summary>However short-lived a server calls its lists.</summary>
+    private static readonly TimeSpan ShortestPoll = TimeSpan.FromSeconds(15);
+
+    /// <summary>However often nothing was new.</summary>
+    private static readonly TimeSpan LongestPoll = TimeSpan.FromMinutes(30);
+
+    private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(30);
+
+    private volatile Subscription? _honoured;
+
+    /// <summary>Nothing was heard for a while: lists are read again, and resources that are listened for may be others now.</summary>
+    private async Task CatchUpAsync(CancellationToken cancel)
+    {
+        string[] uris;
+        HashSet<string> declared;
+        lock (_gate)
+        {
+            (uris, declared) = ([.. _uris], _declared);
+        }
+
+        await ReadAgainAsync(ListMemory.Lists.Where(l => declared.Contains(l.Capability)), cancel);
+        foreach (var uri in uris)
+        {
+            byte[] parameters = [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'];
+            link.Owner.OnMessage(link, Frame.Parse(JsonRpc.Notification("notifications/resources/updated", parameters)), related: null);
+        }
+    }
+
+    /// <summary>Tells of lists that are others than when they were read last.</summary>
+    /// <returns>Whether any was.</returns>
+    private async Task<bool> ReadAgainAsync(IEnumerable<ListName> which, CancellationToken cancel)
+    {
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var list in which)
+        {
+            using var limit = new CancellationTokenSource(ReadPatience, time);
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+            if (!told.Contains(list.Changed) && await lists.IsAnotherAsync(link, list, both.Token) && told.Add(list.Changed))
+            {
+                cancel.ThrowIfCancellationRequested();
+                link.Owner.OnMessage(link, Frame.Parse(JsonRpc.Notification(list.Changed)), related: null);
+            }
+        }
+
+        return told.Count > 0;
+    }
+
+    /// <summary>
+    /// Reads, each time that their time is up and less and less often where nothing is new, the lists that the server declares to tell changes of and
+    /// then does not (some end each subscription at once).
+    /// </summary>
+    private async Task PollAsync(CancellationToken cancel)
+    {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        var idle = 0;
+        try
+        {
+            while (true)
+            {
+                var silent = Silent();
+                var ttl = silent.Select(lists.Ttl).Where(t => t is not null).Min() ?? ShortestPoll;
+                var pause = Math.Clamp(ttl.Ticks << Math.Min(idle, 3), ShortestPoll.Ticks, LongestPoll.Ticks);
+                await Task.Delay(TimeSpan.FromTicks(pause) * (0.9 + (Random.Shared.NextDouble() * 0.2)), time, cancel);
+                var due = Silent().Where(l => lists.Ttl(l) is not null).ToList();
+                idle = due.Count == 0 || await ReadAgainAsync(due, cancel) ? 0 : idle + 1;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The link is closed, or listens no more.
+        }
+    }
+
+    private List<ListName> Silent()
+    {
+        var heard = _honoured is { Ended.IsCompleted: false } subscription ? subscription : null;
+        lock (_gate)
+        {
+            return [.. ListMemory.Lists.Where(l => _declared.Contains(l.Capability) && heard?.Honours(l.Capability + "ListChanged") != true)];
+        }
+    }
+}
