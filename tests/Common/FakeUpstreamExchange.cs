@@ -94,10 +94,27 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
     /// <summary>Begins an event stream.</summary>
     public UpstreamExchange Stream()
     {
+        Begin("text/event-stream");
+        return this;
+    }
+
+    /// <summary>Begins an answer of one message a line, which calls itself JSON.</summary>
+    public void Lines()
+    {
+        IsLines = true;
+        Begin("application/json");
+    }
+
+    public bool IsLines { get; private set; }
+
+    /// <summary>Whether the gateway has hung up on the stream.</summary>
+    public bool WasLeft { get; private set; }
+
+    private void Begin(string type)
+    {
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false));
         _stream = pipe.Writer;
-        _response.SetResult(Response200(new StreamContent(pipe.Reader.AsStream()), "text/event-stream"));
-        return this;
+        _response.SetResult(Response200(new StreamContent(new LeavableStream(pipe.Reader.AsStream(), () => WasLeft = true)), type));
     }
 
     /// <summary>Sends one event with a message; begins the stream where that is still to do.</summary>
@@ -158,6 +175,47 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
 
     private static string? Header(HttpRequestMessage request, string name) =>
         request.Headers.TryGetValues(name, out var values) ? string.Join(',', values) : null;
+}
+
+/// <summary>A stream that tells when it is given up.</summary>
+file sealed class LeavableStream(Stream inner, Action left) : Stream
+{
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => inner.ReadAsync(buffer, cancellationToken);
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => inner.ReadAsync(buffer, offset, count, cancellationToken);
+
+    public override int Read(byte[] buffer, int offset, int count) => inner.Read(buffer, offset, count);
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Flush()
+    {
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        left();
+        inner.Dispose();
+        base.Dispose(disposing);
+    }
 }
 
 /// <summary>How long a test waits, in real time, for what must come: only a failing test ever reaches it.</summary>

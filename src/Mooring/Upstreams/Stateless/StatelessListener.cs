@@ -236,14 +236,14 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
     private async Task<Subscription?> OpenAsync(Wish wish, Subscription? before, CancellationToken cancel)
     {
         var next = new Subscription(link, wish.Filter, wish.Version, Hear, cancel);
+        Overlap(before, next);
         next.Begin(leg);
         await Task.WhenAny(next.Acknowledged, next.Ended, Task.Delay(AckPatience, time, cancel));
         cancel.ThrowIfCancellationRequested();
         if (next.Acknowledged.IsCompleted)
         {
-            // What both tell is told once: from here on the new one does.
-            before?.End();
             _honoured = next;
+            _ = EndAsync(before, cancel);
             return next;
         }
 
@@ -256,6 +256,7 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         }
 
         next.End();
+        Overlap(null, null);
         return null;
     }
 
@@ -290,7 +291,8 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
     /// <summary>A notification, as one of a server with sessions.</summary>
     private void Hear(Subscription by, Frame frame)
     {
-        if (frame.Method is McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged or McpMethod.ResourcesUpdated)
+        if (frame.Method is McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged or McpMethod.ResourcesUpdated
+            && IsNews(by, frame))
         {
             link.Owner.OnMessage(link, WithoutId(frame), related: null);
         }

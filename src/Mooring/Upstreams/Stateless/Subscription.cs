@@ -8,7 +8,8 @@ internal sealed class Subscription : PendingRequest
     private readonly StatelessLink _link;
     private readonly Frame _request;
     private readonly Action<Subscription, Frame> _heard;
-    private readonly CancellationTokenSource _ending;
+    private readonly CancellationTokenSource _ending = new();
+    private readonly CancellationToken _cancel;
     private readonly TaskCompletionSource _acknowledged = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="link">Whose.</param>
@@ -21,7 +22,7 @@ internal sealed class Subscription : PendingRequest
         _link = link;
         _heard = heard;
         Version = version;
-        _ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        _cancel = cancel;
         _request = Frame.Parse(JsonRpc.Request(Id, "subscriptions/listen", [.. "{\"notifications\":"u8, .. filter, (byte)'}']));
     }
 
@@ -50,7 +51,14 @@ internal sealed class Subscription : PendingRequest
 
     public override Message ToMessage() => _link.Write(_request, Id);
 
-    public void Begin(IStatelessLeg leg) => Ended = leg.CallAsync(this).AsTask();
+    public void Begin(IStatelessLeg leg) => Ended = RunAsync(leg);
+
+    private async Task<Attempt> RunAsync(IStatelessLeg leg)
+    {
+        // Linked only for as long as it lasts: a link has many of them.
+        await using var registration = _cancel.UnsafeRegister(static state => ((Subscription)state!).End(), this);
+        return await leg.CallAsync(this);
+    }
 
     /// <summary>Nobody wants it any more.</summary>
     public void End() => _ending.Cancel();

@@ -1,0 +1,70 @@
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams.Stateless;
+
+/// <content>
+/// Two subscriptions at a time, while one takes the other's place. What the server tells by both is passed on once, and what it told by the one before
+/// alone, because it had not taken the next one yet, is not lost: each kind of message is passed on as often as the one that has it more often says it.
+/// </content>
+internal sealed partial class StatelessListener
+{
+    /// <summary>How long the one before is heard on: what the server wrote there before it took the next one is read by then.</summary>
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
+
+    private Subscription? _before;
+    private Subscription? _next;
+    private Dictionary<string, (int Before, int Next, int Passed)> _counts = new(StringComparer.Ordinal);
+
+    private void Overlap(Subscription? before, Subscription? next)
+    {
+        lock (_gate)
+        {
+            if (_before != before)
+            {
+                _before?.End();
+            }
+
+            (_before, _next, _counts) = (before, next, new(StringComparer.Ordinal));
+        }
+    }
+
+    private bool IsNews(Subscription by, Frame frame)
+    {
+        lock (_gate)
+        {
+            if (_before is null || (by != _before && by != _next))
+            {
+                return true;
+            }
+
+            var what = frame.Envelope.Uri.IsPresent ? $"{frame.Method} {frame.Text(frame.Envelope.Uri)}" : frame.Method.ToString();
+            var (before, next, passed) = _counts.GetValueOrDefault(what);
+            (before, next) = by == _before ? (before + 1, next) : (before, next + 1);
+            var isNews = Math.Max(before, next) > passed;
+            _counts[what] = (before, next, Math.Max(before, next));
+            return isNews;
+        }
+    }
+
+    /// <summary>Ends the one before, in a while.</summary>
+    private async Task EndAsync(Subscription? before, CancellationToken cancel)
+    {
+        if (before is null)
+        {
+            return;
+        }
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        await Task.WhenAny(before.Ended, Task.Delay(Linger, time, over.Token));
+        await over.CancelAsync();
+        lock (_gate)
+        {
+            if (_before == before)
+            {
+                (_before, _next) = (null, null);
+            }
+        }
+
+        before.End();
+    }
+}

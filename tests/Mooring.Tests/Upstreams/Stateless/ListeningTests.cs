@@ -1,0 +1,291 @@
+using System.Net;
+using System.Net.Http;
+using System.Text;
+using System.Text.Json.Nodes;
+using Mooring.Configuration;
+using Xunit;
+
+namespace Mooring.Tests.Upstreams.Stateless;
+
+/// <summary>What a server without sessions says of its own accord: one subscription for all that a link wishes for, whatever becomes of it.</summary>
+public sealed class ListeningTests
+{
+    private const string Uri = "test://one/a";
+
+    private static readonly TimeSpan AMinute = TimeSpan.FromMinutes(1);
+
+    [Fact]
+    public async Task Lists_ChangesAreTold_AreReadAndPassedOnWithoutTheServersId()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, listen) = await ListeningAsync(gateway);
+        Assert.Equal("""{"promptsListChanged":true,"resourcesListChanged":true,"toolsListChanged":true}""", Filter(listen));
+
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        await listen.TellAsync("notifications/tools/list_changed");
+
+        Assert.Equal("""{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}""", (await events.EventAsync()).Data);
+        using var list = await client.RequestAsync("tools/list");
+        Assert.Equal("new", (string?)(await list.MessageAsync())["result"]!["tools"]![0]!["name"]);
+        Assert.Empty(Servers.Of(gateway).Faults);
+    }
+
+    [Fact]
+    public async Task Subscription_Made_OpensTheNextBeforeItEndsTheOneBefore()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, before) = await ListeningAsync(gateway);
+
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        var after = await Servers.Of(gateway).ListenAsync();
+        Assert.Equal($$"""{"promptsListChanged":true,"resourcesListChanged":true,"toolsListChanged":true,"resourceSubscriptions":["{{Uri}}"]}""", Filter(after));
+        Assert.False(before.Aborted.IsCancellationRequested);
+        Assert.False(subscribing.IsCompleted);
+        await after.AcknowledgeAsync();
+        Assert.NotNull((await (await subscribing).MessageAsync())["result"]);
+
+        await gateway.UntilAsync(() => before.WasLeft, "the one before is ended", AMinute);
+        await after.TellAsync("notifications/resources/updated", Uri);
+        var told = await events.MessageAsync();
+        Assert.Equal(("notifications/resources/updated", Uri), ((string?)told["method"], (string?)told["params"]!["uri"]));
+        Assert.Null(told["params"]!["_meta"]);
+        Assert.Empty(gateway.Upstream.Messages("resources/subscribe"));
+    }
+
+    [Fact]
+    public async Task Subscription_BothTell_IsToldOnce()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, before) = await ListeningAsync(gateway);
+
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        var after = await Servers.Of(gateway).ListenAsync();
+        await after.AcknowledgeAsync();
+        using var reply = await subscribing;
+
+        // Of what the server tells by both, and of what it told by the one before alone, each is news once.
+        await before.TellAsync("notifications/resources/updated", Uri);
+        await after.TellAsync("notifications/resources/updated", Uri);
+        await after.TellAsync("notifications/resources/updated", "test://one/b");
+        Assert.Equal(Uri, (string?)(await events.MessageAsync())["params"]!["uri"]);
+        Assert.Equal("test://one/b", (string?)(await events.MessageAsync())["params"]!["uri"]);
+        await before.TellAsync("notifications/resources/updated", "test://one/b");
+        await before.TellAsync("notifications/resources/updated", "test://one/c");
+        Assert.Equal("test://one/c", (string?)(await events.MessageAsync())["params"]!["uri"]);
+    }
+
+    [Fact]
+    public async Task Subscription_NotHonoured_IsRefusedToTheClientAndForgotten()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, _, _) = await ListeningAsync(gateway);
+
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        await (await Servers.Of(gateway).ListenAsync()).AcknowledgeAsync("""{"toolsListChanged":true}""");
+
+        Assert.Equal(-32602, (await (await subscribing).MessageAsync()).ErrorCode());
+        Assert.DoesNotContain("resourceSubscriptions", Filter(await Servers.Of(gateway).ListenAsync()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Subscription_TakenBack_IsListenedForNoMore()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, _, _) = await ListeningAsync(gateway);
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        await (await Servers.Of(gateway).ListenAsync()).AcknowledgeAsync();
+        await subscribing;
+
+        using var reply = await client.RequestAsync("resources/unsubscribe", $$"""{"uri":"{{Uri}}"}""");
+
+        Assert.NotNull((await reply.MessageAsync())["result"]);
+        Assert.DoesNotContain("resourceSubscriptions", Filter(await Servers.Of(gateway).ListenAsync()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Stream_Breaks_IsOpenedAgainAndWhatWasMissedIsTold()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, listen) = await ListeningAsync(gateway);
+
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        listen.Cut();
+        var again = Servers.Of(gateway).ListenAsync();
+        await (await gateway.PassTimeAsync(again, AMinute, "the next one")).AcknowledgeAsync();
+
+        Assert.Equal("notifications/tools/list_changed", (string?)(await events.MessageAsync())["method"]);
+        _ = client;
+    }
+
+    [Fact]
+    public async Task Stream_BreaksAndNothingIsNew_NobodyIsTold()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, listen) = await ListeningAsync(gateway);
+        var lists = gateway.Upstream.Messages("resources/templates/list").Count;
+
+        listen.Cut();
+        var again = await gateway.PassTimeAsync(Servers.Of(gateway).ListenAsync(), AMinute, "the next one");
+        await again.AcknowledgeAsync();
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("resources/templates/list").Count > lists, "it has looked");
+        await again.TellAsync("notifications/prompts/list_changed");
+
+        Assert.Equal("notifications/prompts/list_changed", (string?)(await events.MessageAsync())["method"]);
+        _ = client;
+    }
+
+    [Fact]
+    public async Task Subscribed_StreamBreaks_ResourceMayBeAnother()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, _) = await ListeningAsync(gateway);
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        var listen = await Servers.Of(gateway).ListenAsync();
+        await listen.AcknowledgeAsync();
+        await subscribing;
+
+        listen.Cut();
+        var again = await gateway.PassTimeAsync(Servers.Of(gateway).ListenAsync(), AMinute, "the next one");
+        Assert.Contains(Uri, Filter(again), StringComparison.Ordinal);
+        await again.AcknowledgeAsync();
+
+        Assert.Equal(Uri, (string?)(await events.MessageAsync())["params"]!["uri"]);
+    }
+
+    [Fact]
+    public async Task Server_EndsEachAtOnce_IsAskedLessAndLessOften()
+    {
+        await using var gateway = await Servers.StartAsync(Only);
+        Servers.Of(gateway).Intercept = EndsAtOnce;
+        await gateway.ClientAsync();
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("subscriptions/listen").Count >= 1, "it is asked for");
+
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("subscriptions/listen").Count >= 5, "it is asked for again", AMinute);
+        var soon = gateway.Upstream.Messages("subscriptions/listen").Count;
+        for (var i = 0; i < 60; i++)
+        {
+            gateway.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        Assert.InRange(gateway.Upstream.Messages("subscriptions/listen").Count - soon, 0, 8);
+    }
+
+    [Theory]
+    [InlineData(20_000, true)]
+    [InlineData(0, false)]
+    public async Task Server_EndsEachAtOnce_ListsAreReadWhereTheirTimeIsUp(int ttl, bool reads)
+    {
+        await using var gateway = await Servers.StartAsync();
+        Servers.Of(gateway).Intercept = EndsAtOnce;
+        Servers.Of(gateway).TtlMs = ttl;
+        var client = await gateway.ClientAsync();
+        await client.ResultAsync("echo");
+        using var stream = await gateway.ListenAsync(client);
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("resources/templates/list").Count >= 2, "all lists are read");
+
+        // The lists are the same after the pauses between subscriptions; then the server changes one while nobody can hear of it.
+        Servers.Of(gateway).Intercept = e => (string?)e.Message?["method"] == "subscriptions/listen" && Said(() => e.Status(HttpStatusCode.InternalServerError));
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        var told = stream.Events.MessageAsync();
+        if (reads)
+        {
+            Assert.Equal("notifications/tools/list_changed", (string?)(await gateway.PassTimeAsync(told, TimeSpan.FromMinutes(3), "the change"))["method"]);
+            return;
+        }
+
+        var read = gateway.Upstream.Messages("tools/list").Count;
+        for (var i = 0; i < 100; i++)
+        {
+            gateway.Advance(TimeSpan.FromSeconds(2));
+            await Task.Yield();
+        }
+
+        Assert.Equal(read, gateway.Upstream.Messages("tools/list").Count);
+    }
+
+    [Fact]
+    public async Task Server_CannotBeListenedTo_IsAskedOnceAndPromisesNothing()
+    {
+        await using var gateway = await Servers.StartAsync();
+        Servers.Of(gateway).Intercept = e => (string?)e.Message?["method"] == "subscriptions/listen" && Said(() => e.Refuse(HttpStatusCode.NotFound, -32601, "Method not found"));
+        var first = await gateway.ClientAsync();
+        await first.ResultAsync("echo");
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("subscriptions/listen").Count > 0, "it was asked");
+        var asked = gateway.Upstream.Messages("subscriptions/listen").Count;
+        for (var i = 0; i < 60; i++)
+        {
+            gateway.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        Assert.InRange(gateway.Upstream.Messages("subscriptions/listen").Count, asked, 2);
+        var later = await gateway.ClientAsync(capabilities: """{"roots":{}}""");
+        using var subscribed = await later.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        Assert.Equal(-32602, (await subscribed.MessageAsync()).ErrorCode());
+        var hello = await gateway.NewClient().InitializeAsync("""{"roots":{"listChanged":true}}""");
+        Assert.Equal("""{"tools":{},"prompts":{},"resources":{},"logging":{},"completions":{}}""", hello["result"]!["capabilities"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Server_AnswersLineByLineAndWritesTheIdAsAString_IsHeard()
+    {
+        await using var gateway = await Servers.StartAsync(Only);
+        Servers.Of(gateway).Intercept = e => (string?)e.Message?["method"] == "subscriptions/listen" && Said(() => e.Lines());
+        using var client = await SharedClientAsync(gateway);
+        await gateway.UntilAsync(() => gateway.Upstream.Requests.Any(e => e.IsLines), "it listens");
+        var listen = gateway.Upstream.Requests.Last(e => e.IsLines);
+
+        await listen.RawAsync($$$"""{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"{{{listen.Id}}}"},"notifications":{"toolsListChanged":true} } }""" + "\n");
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        await listen.RawAsync($$$"""{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"{{{listen.Id}}}"} } }""" + "\n");
+
+        Assert.Equal("notifications/tools/list_changed", (string?)(await client.Events.MessageAsync())["method"]);
+    }
+
+    private static ServerConfig Only(ServerConfig server) => server with { Scope = LinkScope.Shared };
+
+    private static async Task<TestReply> SharedClientAsync(GatewayFixture gateway)
+    {
+        var client = await gateway.ClientAsync();
+        await client.ResultAsync("echo");
+        return await gateway.ListenAsync(client);
+    }
+
+    /// <summary>A client that listens, its link open, and the subscription of that link.</summary>
+    private static async Task<(McpTestClient Client, TestEvents Events, UpstreamExchange Listen)> ListeningAsync(GatewayFixture gateway)
+    {
+        // The watch that belongs to no session.
+        await (await Servers.Of(gateway).ListenAsync()).AcknowledgeAsync();
+        var client = await gateway.ClientAsync();
+        await client.ResultAsync("echo");
+        var listen = await Servers.Of(gateway).ListenAsync();
+        await listen.AcknowledgeAsync();
+        var stream = await gateway.ListenAsync(client);
+        var lists = new[] { "tools/list", "prompts/list", "resources/list", "resources/templates/list" };
+        await gateway.UntilAsync(() => lists.All(l => gateway.Upstream.Messages(l).Count >= 2), "all lists are read on both links");
+        return (client, stream.Events, listen);
+    }
+
+    private static string Filter(UpstreamExchange listen) => listen.Message!["params"]!["notifications"]!.ToJsonString();
+
+    private static bool EndsAtOnce(UpstreamExchange exchange)
+    {
+        if ((string?)exchange.Message?["method"] != "subscriptions/listen")
+        {
+            return false;
+        }
+
+        // Nobody waits for it: a pipe takes all of it.
+        _ = exchange.Stream().AcknowledgeAsync("{}");
+        _ = exchange.CompleteAsync();
+        exchange.End();
+        return true;
+    }
+
+    private static bool Said(Action answer)
+    {
+        answer();
+        return true;
+    }
+}
