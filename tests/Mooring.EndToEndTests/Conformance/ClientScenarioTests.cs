@@ -18,6 +18,13 @@ public sealed class ClientScenarioTests
     [InlineData("0.2.0-alpha.12", "sse-retry")]
     [InlineData("0.2.0-alpha.12", "initialize", "2025-06-18")]
     [InlineData("0.2.0-alpha.12", "tools_call", "2025-06-18")]
+    [InlineData("0.2.0-alpha.12", "tools_call", "2026-07-28")]
+    [InlineData("0.2.0-alpha.12", "request-metadata", "2026-07-28")]
+    [InlineData("0.2.0-alpha.12", "http-standard-headers", "2026-07-28")]
+    [InlineData("0.2.0-alpha.12", "http-custom-headers", "2026-07-28")]
+    [InlineData("0.2.0-alpha.12", "http-invalid-tool-headers", "2026-07-28")]
+    [InlineData("0.2.0-alpha.12", "sep-2322-client-request-state", "2026-07-28")]
+    [InlineData("0.2.0-alpha.12", "json-schema-ref-no-deref", "2026-07-28")]
     public async Task Scenario_OnTheUpstreamSide_Passes(string suite, string scenario, string? version = null)
     {
         var environment = new Dictionary<string, string> { ["MOORING_BIN"] = await GatewayBinary.PathAsync() };
@@ -28,11 +35,12 @@ public sealed class ClientScenarioTests
             environment);
 
         var checks = run.Json().GetProperty("checks").EnumerateArray().ToList();
-        Assert.NotEmpty(checks);
+        Assert.Contains(checks, check => check.GetProperty("status").GetString() == "SUCCESS");
         Assert.DoesNotContain(checks, check => !IsPassed(check.GetProperty("id").GetString(), check.GetProperty("status").GetString()));
 
+        // Skipped is what is about methods that this scenario's client has no occasion to use.
         // The suite allows 200 ms of lateness before it warns; a busy machine may be later, and that is no fault of the gateway.
         static bool IsPassed(string? id, string? status) =>
-            status == "SUCCESS" || (status == "WARNING" && id == "client-sse-retry-timing");
+            status is "SUCCESS" or "SKIPPED" || (status == "WARNING" && id == "client-sse-retry-timing");
     }
 }

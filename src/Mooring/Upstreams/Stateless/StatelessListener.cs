@@ -176,7 +176,7 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         var pause = new StreamPause(time);
         Subscription? current = null;
-        var missed = false;
+        var (missed, hasListened) = (false, false);
         try
         {
             while (true)
@@ -193,15 +193,22 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
                 if (current?.Version != wish.Version)
                 {
                     pause.Begun();
-                    if (await OpenAsync(wish, current, cancel) is not { } next)
+                    var next = await OpenAsync(wish, current, cancel);
+                    if (current is null or { Ended.IsCompleted: true })
                     {
-                        missed |= current is null;
+                        // Nobody listened before the next one did, or nobody does now.
+                        missed |= hasListened;
+                        current = null;
+                    }
+
+                    if (next is null)
+                    {
                         Settle(wish.Version, _ => true);
                         await PauseAsync(pause, wish, cancel);
                         continue;
                     }
 
-                    current = next;
+                    (current, hasListened) = (next, true);
                     Settle(wish.Version, next.HonoursResource);
                     if (missed)
                     {
@@ -215,7 +222,7 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
                 {
                     Log.Over(logger, link.Upstream.Name, Why(await current.Ended));
                     pause.Ended(current.HasTold);
-                    (current, missed) = (null, true);
+                    (current, missed) = (null, hasListened);
                     await PauseAsync(pause, wish, cancel);
                 }
             }

@@ -117,6 +117,31 @@ public sealed class ListeningTests
         _ = client;
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Stream_BreaksWhileTheNextIsOpened_WhatWasMissedIsTold(bool nextBreaksToo)
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, before) = await ListeningAsync(gateway);
+
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        var next = await Servers.Of(gateway).ListenAsync();
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        before.Cut();
+        await gateway.UntilAsync(() => before.WasLeft, "that is noticed");
+        if (nextBreaksToo)
+        {
+            next.Fail(HttpRequestError.ResponseEnded);
+            next = await gateway.PassTimeAsync(Servers.Of(gateway).ListenAsync(), AMinute, "another one");
+        }
+
+        await next.AcknowledgeAsync();
+        await subscribing;
+
+        Assert.Equal("notifications/tools/list_changed", (string?)(await events.MessageAsync())["method"]);
+    }
+
     [Fact]
     public async Task Stream_BreaksAndNothingIsNew_NobodyIsTold()
     {
