@@ -1,3 +1,4 @@
+using Mooring.Protocol;
 using Mooring.Stores;
 using Mooring.Upstreams;
 
@@ -141,10 +142,18 @@ internal sealed partial class SessionLinks
         }
 
         List<Link>? unheard = null;
+        List<(Link Link, SessionRecord Before)>? behind = null;
+        var record = session.Record;
         lock (_gate)
         {
             foreach (var slot in _slots ?? [])
             {
+                if (slot is { Link: { IsUsable: true, KeepsWishes: true } wishing, Applied: { } before } && !ReferenceEquals(before, record))
+                {
+                    slot.Applied = record;
+                    (behind ??= []).Add((wishing, before));
+                }
+
                 if (slot is { Link: { IsUsable: true, HasToListen: true } link, IsClaiming: false }
                     && (slot.Home is not { } home || !IsThere(home) || (home == services.Peers.Name) != link.Listens))
                 {
@@ -156,6 +165,38 @@ internal sealed partial class SessionLinks
         foreach (var link in unheard ?? [])
         {
             _ = ListenAsync(link);
+        }
+
+        foreach (var (link, before) in behind ?? [])
+        {
+            _ = FollowAsync(link, before, record);
+        }
+    }
+
+    /// <summary>What the client set by way of another replica, for a link that keeps it itself; what it set here the link has already.</summary>
+    private async Task FollowAsync(Link link, SessionRecord before, SessionRecord now)
+    {
+        if (now.LogLevel is { } level && level != before.LogLevel)
+        {
+            await link.RequestAsync("logging/setLevel", [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'], CancellationToken.None);
+        }
+
+        foreach (var uri in now.Subscriptions.Except(before.Subscriptions))
+        {
+            await AskAsync("resources/subscribe", uri);
+        }
+
+        foreach (var uri in before.Subscriptions.Except(now.Subscriptions))
+        {
+            await AskAsync("resources/unsubscribe", uri);
+        }
+
+        async Task AskAsync(string method, string uri)
+        {
+            if (services.Views.ServerOf(session, uri) is { } place && ReferenceEquals(place.Upstream, link.Upstream))
+            {
+                await link.RequestAsync(method, [.. "{\"uri\":"u8, .. JsonText.Quote(place.Uri), (byte)'}'], CancellationToken.None);
+            }
         }
     }
 

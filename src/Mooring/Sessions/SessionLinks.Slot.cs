@@ -23,6 +23,9 @@ internal sealed partial class SessionLinks
         /// <summary>The place that the server named before it said anything.</summary>
         public EventOrigin? Primed { get; set; }
 
+        /// <summary>The session's record as of which the link has level and subscriptions.</summary>
+        public SessionRecord? Applied { get; set; }
+
         /// <summary>Whether the store was told of the link.</summary>
         public bool IsSaved { get; set; }
 

@@ -293,6 +293,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10), services.Time);
         var record = session.Record;
         var capabilities = link.InitializeResult;
+        lock (_gate)
+        {
+            SlotLocked(link.Upstream).Applied = record;
+        }
+
         if (record.LogLevel is { } level && JsonFields.Find(capabilities.Span, "capabilities"u8, "logging"u8).IsPresent)
         {
             await link.RequestAsync("logging/setLevel", [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'], limit.Token);

@@ -72,6 +72,9 @@ internal abstract class Link : IAsyncDisposable
     /// <summary>Whether what the server says of its own accord has to be asked for (<see cref="Listen"/>), and can be at one gateway process only.</summary>
     public virtual bool HasToListen => false;
 
+    /// <summary>Whether level and subscriptions are kept by the link, and not in a session at the server, where each process finds what another one set.</summary>
+    public virtual bool KeepsWishes => false;
+
     /// <summary>Whether it is asked for here.</summary>
     public virtual bool Listens => true;
 

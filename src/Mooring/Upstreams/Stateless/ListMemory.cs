@@ -23,6 +23,18 @@ internal sealed class ListMemory
     private readonly Lock _gate = new();
     private readonly Dictionary<(McpMethod Method, string Cursor), Page> _pages = [];
 
+    /// <summary>Whether any was read.</summary>
+    public bool HasAny
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _pages.Count > 0;
+            }
+        }
+    }
+
     /// <summary>Notes one page.</summary>
     public void Note(McpMethod method, string cursor, ReadOnlySpan<byte> result)
     {

@@ -41,6 +41,8 @@ internal sealed partial class StatelessLink : Link
 
     public override bool HasToListen => true;
 
+    public override bool KeepsWishes => true;
+
     public override bool Listens => _listener.Listens;
 
     public override void Listen(string? after) => _listener.Start(_closing.Token);

@@ -176,7 +176,10 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         var pause = new StreamPause(time);
         Subscription? current = null;
-        var (missed, hasListened) = (false, false);
+
+        // Lists that were read before: another gateway process listened until now.
+        var missed = lists.HasAny;
+        var hasListened = missed;
         try
         {
             while (true)
