@@ -139,7 +139,9 @@ public sealed class ListeningTests
         await next.AcknowledgeAsync();
         await subscribing;
 
-        Assert.Equal("notifications/tools/list_changed", (string?)(await events.MessageAsync())["method"]);
+        // In whichever order: the list is read before it is told of.
+        string?[] told = [(string?)(await events.MessageAsync())["method"], (string?)(await events.MessageAsync())["method"]];
+        Assert.Equal(["notifications/resources/updated", "notifications/tools/list_changed"], told.Order(StringComparer.Ordinal));
     }
 
     [Fact]
