@@ -86,7 +86,11 @@ internal sealed partial class Upstream
         var why = await link.OpenAsync(known?.UpstreamSessionId, known?.InitializeResult ?? default, Parse(known?.Version), cancel);
         if (why is null)
         {
-            Remember(found, era);
+            if (known is null)
+            {
+                Remember(found, era);
+            }
+
             return (link, "");
         }
 

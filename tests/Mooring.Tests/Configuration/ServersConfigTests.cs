@@ -43,6 +43,26 @@ public sealed class ServersConfigTests : IDisposable
         Assert.Equal("Bearer s3cret", servers[1].Headers["authorization"]);
     }
 
+    [Theory]
+    [InlineData("auto", ServerProtocol.Auto)]
+    [InlineData("legacy", ServerProtocol.Legacy)]
+    [InlineData("2025-06-18", ServerProtocol.V2025_06_18)]
+    [InlineData("2026-07-28", ServerProtocol.V2026_07_28)]
+    public void Protocol_OfAServer_IsRead(string written, ServerProtocol protocol)
+    {
+        var servers = _fixture.LoadFine($$"""{ "mcpServers": { "a": { "url": "http://a.test/mcp", "protocol": "{{written}}" }, "b": { "command": "b" } } }""").Servers;
+
+        Assert.Equal([protocol, ServerProtocol.Auto], servers.Select(s => s.Protocol));
+    }
+
+    [Fact]
+    public void Protocol_OfAServerOfHttpSse_HasNoEffectAndIsSaidSo()
+    {
+        var result = _fixture.Load("""{ "mcpServers": { "a": { "type": "sse", "url": "http://a.test/sse", "protocol": "2026-07-28" } } }""");
+
+        Assert.Equal("mcpServers.a.protocol", Assert.Single(result.Warnings).Path);
+    }
+
     [Fact]
     public void Servers_AsVsCodeWritesThem_AreRead()
     {

@@ -31,6 +31,17 @@ public sealed class JsonFieldsTests
         }
     }
 
+    [Theory]
+    [InlineData("""{"a":1}""", "{}")]
+    [InlineData("""{ "a" : 1 , "b":2}""", """{  "b":2}""")]
+    [InlineData("""{"b":2 , "a":{"a":[1]} }""", """{"b":2 }""")]
+    [InlineData("""{"b":2,"a":1,"c":3}""", """{"b":2,"c":3}""")]
+    [InlineData("""{"b":{"a":1}}""", """{"b":{"a":1}}""")]
+    [InlineData("{}", "{}")]
+    [InlineData("[1]", "[1]")]
+    public void Without_AProperty_LeavesTheOthersAsTheyAre(string json, string without) =>
+        Assert.Equal(without, Encoding.UTF8.GetString(JsonFields.Without(Encoding.UTF8.GetBytes(json), "a"u8)));
+
     private static void Check(JsonObject node, byte[] json)
     {
         foreach (var (key, value) in node)

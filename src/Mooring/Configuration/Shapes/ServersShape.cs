@@ -67,6 +67,11 @@ internal sealed class ServersShape : Shape<IReadOnlyList<ServerConfig>>
             }
         }
 
+        if (transport == ServerTransport.Sse && node.Member("protocol") is { } protocol)
+        {
+            reading.Warn(ConfigPath.Member(path, "protocol"), protocol.Line, "has no effect on a server of type sse, which speaks 2024-11-05.");
+        }
+
         var env = draft.EnvFile is { } file && EnvFile.TryRead(file, ConfigPath.Member(path, "envFile"), node.Member("envFile")!, reading, out var more)
             ? Merge(more, draft.Server.Env)
             : draft.Server.Env;

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
-using System.Globalization;
-using System.Text;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Mooring.Protocol;
 
@@ -138,7 +137,7 @@ internal sealed partial class StatelessLink
         if (method == "elicitation/create" && JsonFields.String(parameters, "mode"u8) == "url" && !JsonFields.Has(parameters, "elicitationId"u8))
         {
             // 2025-11-25 wants one, by which the client hears that it is done.
-            var interaction = $"{Upstream.Name}-{Guid.NewGuid():N}";
+            var interaction = RandomNumberGenerator.GetHexString(32, lowercase: true);
             interactions.Add(interaction);
             parameters = JsonFields.Prepend(parameters, [.. "\"elicitationId\":"u8, .. JsonText.Quote(interaction)]);
         }

@@ -3,7 +3,7 @@ using Mooring.Protocol;
 namespace Mooring.Upstreams.Stateless;
 
 /// <summary>One <c>subscriptions/listen</c>, from its begin to its end (2026-07-28, basic/patterns/subscriptions).</summary>
-internal sealed class Subscription : PendingRequest
+internal sealed class Subscription : PendingRequest, IDisposable
 {
     private readonly StatelessLink _link;
     private readonly Frame _request;
@@ -23,6 +23,7 @@ internal sealed class Subscription : PendingRequest
         _heard = heard;
         Version = version;
         _cancel = cancel;
+        Abandoned = _ending.Token;
         _request = Frame.Parse(JsonRpc.Request(Id, "subscriptions/listen", [.. "{\"notifications\":"u8, .. filter, (byte)'}']));
     }
 
@@ -45,7 +46,7 @@ internal sealed class Subscription : PendingRequest
 
     public bool WasEndedByServer { get; private set; }
 
-    public override CancellationToken Abandoned => _ending.Token;
+    public override CancellationToken Abandoned { get; }
 
     public override IReadOnlyList<KeyValuePair<string, string>> Headers => [new("Mcp-Method", "subscriptions/listen")];
 
@@ -57,22 +58,41 @@ internal sealed class Subscription : PendingRequest
     {
         // Linked only for as long as it lasts: a link has many of them.
         await using var registration = _cancel.UnsafeRegister(static state => ((Subscription)state!).End(), this);
-        return await leg.CallAsync(this);
+        try
+        {
+            return await leg.CallAsync(this);
+        }
+        finally
+        {
+            Dispose();
+        }
     }
 
     /// <summary>Nobody wants it any more.</summary>
-    public void End() => _ending.Cancel();
+    public void End()
+    {
+        try
+        {
+            _ending.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It is over already.
+        }
+    }
+
+    public void Dispose() => _ending.Dispose();
 
     /// <summary>The server says on a channel that it is over.</summary>
     public void EndByServer()
     {
         WasEndedByServer = true;
-        _ending.Cancel();
+        End();
     }
 
     public override void OnRelated(Link link, Frame frame)
     {
-        if (_ending.IsCancellationRequested)
+        if (Abandoned.IsCancellationRequested)
         {
             return;
         }

@@ -254,7 +254,7 @@ public sealed class StatelessCallTests
         await gateway.UntilAsync(() => call.Aborted.IsCancellationRequested, "it is hung up");
         Assert.Empty(gateway.Upstream.Messages("notifications/cancelled"));
         Assert.Empty(gateway.Upstream.Messages("notifications/initialized"));
-        Assert.Empty(gateway.Upstream.Requests.Where(r => r.HttpMethod != "POST"));
+        Assert.DoesNotContain(gateway.Upstream.Requests, r => r.HttpMethod != "POST");
         _ = posting;
     }
 
