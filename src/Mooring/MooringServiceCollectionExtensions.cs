@@ -133,11 +133,18 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<FrontDoorServices>();
         services.TryAddSingleton<Initializer>();
         services.TryAddSingleton<ClientMessages>();
+        services.TryAddSingleton<Discovery>();
+        services.TryAddSingleton<ParamHeaders>();
+        services.TryAddSingleton<Interests>();
+        services.TryAddSingleton<Listening>();
+        services.TryAddSingleton<ParkedCalls>();
+        services.TryAddSingleton<StatelessHttp>();
         services.TryAddSingleton<StreamableHttp>();
         services.TryAddSingleton<LegacySse>();
         services.TryAddSingleton<Endpoints>();
         services.TryAddSingleton<StatusEndpoint>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<GraceQueue>());
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<ParkedCalls>());
         return services;
     }
 

@@ -254,6 +254,10 @@ public sealed record CallsConfig
     /// <summary>Longest duration of one call, with progress or without.</summary>
     /// <value>Default 1 h; 10 ms to 7 d.</value>
     public TimeSpan HardCap { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>How long a call whose server asked its client something waits for a client without sessions to come back with the answer.</summary>
+    /// <value>Default 5 min; 1 s to 24 h.</value>
+    public TimeSpan InputWait { get; init; } = TimeSpan.FromMinutes(5);
 }
 
 public sealed record LimitsConfig
@@ -298,10 +302,21 @@ public sealed record LimitsConfig
     /// <value>Default 4.</value>
     public int GetStreamsPerSession { get; init; } = 4;
 
+    /// <summary>Calls of one user that wait for its client to come back with answers (2026-07-28); without authentication it counts only where it is set.</summary>
+    /// <value>Default 64.</value>
+    public int? WaitingCallsPerUser { get; init; }
+
+    /// <summary>As <see cref="WaitingCallsPerUser"/>, of all users.</summary>
+    /// <value>Default 10,000.</value>
+    public int WaitingCalls { get; init; } = 10_000;
+
     internal const int DefaultStreamsPerUser = 64;
+    internal const int DefaultWaitingCallsPerUser = 64;
     internal const int DefaultSessionsPerUser = 1000;
 
     internal int StreamsFor(bool anonymous) => StreamsPerUser ?? (anonymous ? int.MaxValue : DefaultStreamsPerUser);
+
+    internal int WaitingCallsFor(bool anonymous) => WaitingCallsPerUser ?? (anonymous ? int.MaxValue : DefaultWaitingCallsPerUser);
 
     internal int SessionsFor(bool anonymous) => SessionsPerUser ?? (anonymous ? int.MaxValue : DefaultSessionsPerUser);
 }

@@ -44,7 +44,9 @@ internal static class Settings
         .Add("deadline", new DurationShape("10ms", "24h"), c => c.Deadline, (c, v) => c with { Deadline = v },
             "Longest silence (no answer, no progress) of one call.")
         .Add("hardCap", new DurationShape("10ms", "7d"), c => c.HardCap, (c, v) => c with { HardCap = v },
-            "Longest duration of one call, with progress or without.");
+            "Longest duration of one call, with progress or without.")
+        .Add("inputWait", new DurationShape("1s", "24h"), c => c.InputWait, (c, v) => c with { InputWait = v },
+            "How long a call whose server asked its client something waits for a client of 2026-07-28 to come back with the answer.");
 
     private static readonly ObjectShape<LimitsConfig> Limits = new ObjectShape<LimitsConfig>(() => new())
         .Add("streamsPerUser", new IntegerShape(1, 1_000_000), c => c.StreamsPerUser ?? LimitsConfig.DefaultStreamsPerUser, (c, v) => c with { StreamsPerUser = v },
@@ -68,7 +70,11 @@ internal static class Settings
         .Add("callsPerSession", new IntegerShape(1, 100_000), c => c.CallsPerSession, (c, v) => c with { CallsPerSession = v },
             "Calls of one session under way at once.")
         .Add("getStreamsPerSession", new IntegerShape(1, 1000), c => c.GetStreamsPerSession, (c, v) => c with { GetStreamsPerSession = v },
-            "Standalone GET streams of one session.");
+            "Standalone GET streams of one session.")
+        .Add("waitingCallsPerUser", new IntegerShape(1, 1_000_000), c => c.WaitingCallsPerUser ?? LimitsConfig.DefaultWaitingCallsPerUser, (c, v) => c with { WaitingCallsPerUser = v },
+            "Calls of one user that wait for a client of 2026-07-28 to come back with what their servers asked.")
+        .Add("waitingCalls", new IntegerShape(1, 1_000_000), c => c.WaitingCalls, (c, v) => c with { WaitingCalls = v },
+            "Such calls of all users.");
 
     private static readonly ObjectShape<DrainConfig> Drain = new ObjectShape<DrainConfig>(() => new())
         .Add("delay", new DurationShape("0", "10m"), c => c.Delay, (c, v) => c with { Delay = v },

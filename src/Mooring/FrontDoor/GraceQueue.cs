@@ -3,6 +3,22 @@ using Mooring.Streams;
 
 namespace Mooring.FrontDoor;
 
+/// <summary>An answer of which it is not known yet whether it is one JSON body or an event stream.</summary>
+internal interface IUndecided
+{
+    // The grace queue's own fields; see there.
+    IUndecided? Previous { get; set; }
+
+    IUndecided? Next { get; set; }
+
+    long Due { get; set; }
+
+    bool IsQueued { get; set; }
+
+    /// <summary>The grace is over and nothing is known: the client gets its first byte now.</summary>
+    void OnGraceOver();
+}
+
 /// <summary>
 /// Undecided answers, oldest first. The grace is the same for all, so the first in line is always the first that is due; one that is
 /// decided in time takes itself out, and no timer is made for any of them.
@@ -10,11 +26,11 @@ namespace Mooring.FrontDoor;
 internal sealed class GraceQueue(TimeProvider time, ConfigStore config) : IHeartbeatHandler
 {
     private readonly Lock _gate = new();
-    private readonly List<PostReply> _due = [];
-    private PostReply? _first;
-    private PostReply? _last;
+    private readonly List<IUndecided> _due = [];
+    private IUndecided? _first;
+    private IUndecided? _last;
 
-    public void Add(PostReply reply)
+    public void Add(IUndecided reply)
     {
         reply.Due = time.GetTimestamp() + (long)(config.Current.Calls.Grace.TotalSeconds * time.TimestampFrequency);
         lock (_gate)
@@ -34,7 +50,7 @@ internal sealed class GraceQueue(TimeProvider time, ConfigStore config) : IHeart
         }
     }
 
-    public void Remove(PostReply reply)
+    public void Remove(IUndecided reply)
     {
         lock (_gate)
         {
@@ -61,7 +77,7 @@ internal sealed class GraceQueue(TimeProvider time, ConfigStore config) : IHeart
         _due.Clear();
     }
 
-    private void RemoveLocked(PostReply reply)
+    private void RemoveLocked(IUndecided reply)
     {
         if (!reply.IsQueued)
         {

@@ -97,7 +97,8 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         return true;
     }
 
-    private async Task<byte[]> ResultAsync(Session session)
+    /// <summary>The <c>InitializeResult</c> of a session's route.</summary>
+    public async Task<byte[]> ResultAsync(Session session)
     {
         if (session.Server is null)
         {

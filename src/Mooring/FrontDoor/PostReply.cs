@@ -14,7 +14,7 @@ namespace Mooring.FrontDoor;
 /// one body; anything else (a notification, a server's request, the end of the grace) makes it an event stream that can be resumed.
 /// Made by the request handler, which awaits <see cref="WaitAsync"/>; calls write to it from anywhere, also after the client has left.
 /// </summary>
-internal sealed partial class PostReply : Reply, IValueTaskSource
+internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
 {
     private readonly Lock _gate = new();
     private readonly Session _session;
@@ -70,10 +70,9 @@ internal sealed partial class PostReply : Reply, IValueTaskSource
         }
     }
 
-    // The grace queue's own fields; see there.
-    public PostReply? Previous { get; set; }
+    public IUndecided? Previous { get; set; }
 
-    public PostReply? Next { get; set; }
+    public IUndecided? Next { get; set; }
 
     public long Due { get; set; }
 
@@ -272,7 +271,6 @@ internal sealed partial class PostReply : Reply, IValueTaskSource
         connection.Complete(StreamReason.UpstreamEnded, ClosedBy.Upstream);
     }
 
-    /// <summary>The grace is over and nothing is known: the client gets its first byte now.</summary>
     public void OnGraceOver()
     {
         if (!_onlyJson)

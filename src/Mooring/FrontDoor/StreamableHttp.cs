@@ -11,7 +11,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>Streamable HTTP of 2025-03-26 to 2025-11-25 (basic/transports, "Streamable HTTP"): POST and DELETE. GET is in the other part.</summary>
 internal sealed partial class StreamableHttp(
-    FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages)
+    FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages, StatelessHttp stateless)
 {
     private const string SessionHeader = "Mcp-Session-Id";
     private const string VersionHeader = "MCP-Protocol-Version";
@@ -102,6 +102,12 @@ internal sealed partial class StreamableHttp(
         if (FrameReader.IsBatch(buffer.AsSpan(0, length)))
         {
             await WaitingThreads.Leave();
+            if (request.Headers[VersionHeader] == ProtocolVersions.Stateless)
+            {
+                await StatelessHttp.RefuseBatchAsync(context);
+                return default;
+            }
+
             await PostBatchAsync(context, server, buffer, length, accept);
             return default;
         }
@@ -114,12 +120,9 @@ internal sealed partial class StreamableHttp(
 
         var frame = Frame.Own(buffer, 0, length, pooled: true, envelope);
         // :: 3 the version
-        var header = request.Headers[VersionHeader];
-        if (frame.Envelope.IsStateless || header == ProtocolVersions.Stateless)
+        if (StatelessHttp.IsFor(frame, request.Headers[VersionHeader]))
         {
-            // -32000 is none of that version's errors, so a client that speaks both goes on with initialize.
-            await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, JsonRpc.ServerError,
-                $"Protocol version {ProtocolVersions.Stateless} is not served here; initialize with {ProtocolVersions.Latest.ToWire()} or older.", frame.Id);
+            await stateless.PostAsync(context, server, frame, accept);
             return default;
         }
 

@@ -53,6 +53,13 @@ internal static class JsonFields
         return at.IsPresent && json[at.Start] == '"' ? JsonText.Read(json.Slice(at.Start, at.Length)) : null;
     }
 
+    /// <summary>A top-level object; empty where there is none.</summary>
+    public static ReadOnlySpan<byte> Object(ReadOnlySpan<byte> json, ReadOnlySpan<byte> key)
+    {
+        var at = Find(json, key);
+        return at.IsPresent && json[at.Start] == '{' ? json.Slice(at.Start, at.Length) : default;
+    }
+
     /// <summary>Whether a key is there at all.</summary>
     public static bool Has(ReadOnlySpan<byte> json, ReadOnlySpan<byte> key) => Find(json, key).IsPresent;
 
@@ -87,6 +94,34 @@ internal static class JsonFields
     /// <summary>The object with the value at <paramref name="at"/> replaced.</summary>
     public static byte[] Splice(ReadOnlySpan<byte> json, Slice at, ReadOnlySpan<byte> with) =>
         [.. json[..at.Start], .. with, .. json[at.End..]];
+
+    /// <summary>The object without a top-level key, every time it stands there; the others as they stand.</summary>
+    public static byte[] Without(ReadOnlySpan<byte> json, ReadOnlySpan<byte> key)
+    {
+        if (!Find(json, key).IsPresent)
+        {
+            return json.ToArray();
+        }
+
+        var kept = new List<byte>(json.Length) { (byte)'{' };
+        var reader = new Utf8JsonReader(json, AnyDepth);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var start = (int)reader.TokenStartIndex;
+            var unwanted = JsonText.IsKey(ref reader, key);
+            reader.Read();
+            reader.Skip();
+            if (!unwanted)
+            {
+                kept.AddRange(kept.Count > 1 ? ","u8 : default);
+                kept.AddRange(json[start..(int)reader.BytesConsumed]);
+            }
+        }
+
+        kept.Add((byte)'}');
+        return [.. kept];
+    }
 
     /// <summary>The object with one more property at its head.</summary>
     public static byte[] Prepend(ReadOnlySpan<byte> json, ReadOnlySpan<byte> property)

@@ -11,6 +11,18 @@ internal static class JsonRpc
     public const int InvalidParams = -32602;
     public const int InternalError = -32603;
 
+    /// <summary>A header does not say what the body says (2026-07-28, basic/transports/streamable-http, "Server Validation").</summary>
+    public const int HeaderMismatch = -32020;
+
+    /// <summary>The client did not declare what answering it takes (2026-07-28, basic/index, "_meta").</summary>
+    public const int MissingCapability = -32021;
+
+    /// <summary>2026-07-28, basic/versioning, "Protocol Version Negotiation".</summary>
+    public const int UnsupportedVersion = -32022;
+
+    /// <summary>A server wants a page visited first (2025-11-25 only, client/elicitation, "URL Elicitation Required Error").</summary>
+    public const int UrlElicitationRequired = -32042;
+
     /// <summary>Server errors of no fixed meaning (JSON-RPC 2.0, section 5.1); what the transport itself has to say.</summary>
     public const int ServerError = -32000;
 

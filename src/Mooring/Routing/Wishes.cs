@@ -34,7 +34,28 @@ internal sealed class Wishes(TimeProvider time, UpstreamTable upstreams, Views v
             return;
         }
 
-        // Told to the servers before the client hears that it is done: what it calls next is logged as it asked.
+        await TellAsync(session, level);
+        reply.Answer(request, "{}"u8);
+    }
+
+    /// <summary>
+    /// Has the servers of a session say no less than one of its requests wants. The level is the session's, so it only ever becomes more verbose;
+    /// what each request is shown of it is its reply's to say (2026-07-28, server/utilities/logging).
+    /// </summary>
+    public async Task NeedLevelAsync(Session session, string level)
+    {
+        if (session.Record.LogLevel is { } set && LogLevels.MoreVerbose(set, level) == set)
+        {
+            return;
+        }
+
+        await SaveAsync(session, r => r with { LogLevel = LogLevels.MoreVerbose(r.LogLevel, level) });
+        await TellAsync(session, session.Record.LogLevel!);
+    }
+
+    /// <summary>Tells the servers before the client hears that it is done: what it calls next is logged as it asked.</summary>
+    private async Task TellAsync(Session session, string level)
+    {
         byte[] parameters = [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'];
         using var limit = new CancellationTokenSource(LevelPatience, time);
         var told = session.Links.Open
@@ -49,8 +70,6 @@ internal sealed class Wishes(TimeProvider time, UpstreamTable upstreams, Views v
         {
             // A server that does not answer hears it when it is back; the level is kept for that.
         }
-
-        reply.Answer(request, "{}"u8);
     }
 
     /// <summary>Adds or takes away a subscription; as with the level.</summary>

@@ -19,9 +19,6 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     private List<EventStream>? _calls;
     private long _backlogBytes;
 
-    /// <summary>Hears all of it instead of streams: clients without sessions listen by requests of theirs. Null: nobody listens.</summary>
-    public Action<byte[]>? Listeners { get; set; }
-
     /// <summary>Whether a stream is connected just now, here or at another replica.</summary>
     public bool IsConnected
     {
@@ -29,7 +26,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         {
             if (!session.IsKept)
             {
-                return Listeners is not null;
+                return HasListeners;
             }
 
             lock (_gate)
@@ -59,7 +56,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     {
         if (!session.IsKept)
         {
-            Listeners?.Invoke(line);
+            TellListeners(line);
             return true;
         }
 
@@ -77,7 +74,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         var line = JsonRpc.Notification(method);
         if (!session.IsKept)
         {
-            Listeners?.Invoke(line);
+            TellListeners(line);
             return;
         }
 
@@ -199,6 +196,11 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     /// <summary>Ends the connections and keeps the streams: what comes now is for clients that resume them, here or in the next process.</summary>
     public void Disconnect(StreamReason reason)
     {
+        foreach (var listener in Listening)
+        {
+            listener.Connection.Complete(reason, ClosedBy.Gateway);
+        }
+
         EventStream[] streams;
         lock (_gate)
         {
@@ -213,6 +215,11 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
     public void End(StreamReason reason)
     {
+        foreach (var listener in Listening)
+        {
+            listener.End(reason);
+        }
+
         EventStream[] streams;
         lock (_gate)
         {
@@ -248,7 +255,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         {
             lock (_gate)
             {
-                return [.. _streams.Select(s => s.Connection).OfType<SseConnection>().Where(c => c.IsOpen)];
+                return [.. _streams.Select(s => s.Connection).Concat(Listening.Select(l => l.Connection)).OfType<SseConnection>().Where(c => c.IsOpen)];
             }
         }
     }

@@ -26,7 +26,7 @@ internal sealed partial class SessionLinks
             case McpMethod.Cancelled:
                 if (session.Questions.Cancel(link, frame) is { } cancelled)
                 {
-                    Route(link, call, cancelled);
+                    TakeBack(link, call, cancelled);
                 }
 
                 break;
@@ -46,7 +46,7 @@ internal sealed partial class SessionLinks
 
     private void OnRequest(Link link, Frame frame, Call? call)
     {
-        if (frame.Method == McpMethod.Ping && call is not { Reply.IsConnected: true })
+        if (frame.Method == McpMethod.Ping && (!session.IsKept || call is not { Reply.IsConnected: true }))
         {
             // Its peer is the gateway, and that is there: a client that is away for a moment must not cost the session at the server.
             _ = link.SendAsync(JsonRpc.Result(frame.Id, "{}"u8), CancellationToken.None).AsTask();
@@ -55,7 +55,14 @@ internal sealed partial class SessionLinks
 
         // Where the link does not say on whose behalf its server asks: the latest call on it. One asked outside of calls with nobody
         // listening there is better asked on a call's stream than not at all.
-        call ??= link.TellsRequests && session.Outbox.IsConnected ? null : LatestCall(link);
+        call ??= link.TellsRequests && session.IsKept && session.Outbox.IsConnected ? null : LatestCall(link);
+        if (call is null && !session.IsKept)
+        {
+            // Of clients without sessions nothing can be asked but in the answer to a request of theirs (2026-07-28, basic/patterns/mrtr).
+            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client can be asked something only while a request of it is under way."), CancellationToken.None).AsTask();
+            return;
+        }
+
         var line = session.Questions.Ask(link, frame, call, IsAboutClientTask(frame) ? null : l => Translate(link, l));
         if (line is null)
         {
@@ -95,7 +102,7 @@ internal sealed partial class SessionLinks
     /// <summary>To the stream of the call it belongs to, else to the one stream for everything else.</summary>
     private void Route(Link link, Call? call, byte[] line, EventOrigin? origin = null)
     {
-        call ??= link.TellsRequests ? null : LatestCall(link);
+        call ??= link.TellsRequests ? null : session.IsKept ? LatestCall(link) : OnlyCall(link);
         if (call is not null)
         {
             call.Sign();
@@ -104,6 +111,40 @@ internal sealed partial class SessionLinks
         }
 
         Tell(link, line, origin);
+    }
+
+    /// <summary>A question that was asked is no longer: whoever has it to ask does not ask it.</summary>
+    private void TakeBack(Link link, Call? call, byte[] line)
+    {
+        if (session.IsKept)
+        {
+            Route(link, call, line);
+            return;
+        }
+
+        session.ForEachCall(c =>
+        {
+            if (ReferenceEquals(c.Link, link))
+            {
+                c.Reply.Send(line);
+            }
+        });
+    }
+
+    /// <summary>Where the client has nothing but its requests, none of them is shown what may be another's.</summary>
+    private Call? OnlyCall(Link link)
+    {
+        Call? only = null;
+        var count = 0;
+        session.ForEachCall(call =>
+        {
+            if (ReferenceEquals(call.Link, link))
+            {
+                only = call;
+                count++;
+            }
+        });
+        return count == 1 ? only : null;
     }
 
     private Call? LatestCall(Link link) => session.FindCall(c => ReferenceEquals(c.Link, link) && c.Reply.IsConnected);

@@ -37,6 +37,9 @@ internal sealed class SseConnection
     /// <summary>The metric tag: <c>post</c>, <c>get</c> or <c>sse</c>.</summary>
     public string Transport { get; }
 
+    /// <summary>The metric tag: <c>session</c>, or <c>stateless</c> for clients of the version without.</summary>
+    public string Era { get; init; } = "session";
+
     public long Opened { get; }
 
     public StreamReason Reason { get; private set; }

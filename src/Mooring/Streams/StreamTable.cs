@@ -67,7 +67,7 @@ internal sealed partial class StreamTable : IHeartbeatHandler
             _open[_count++] = connection;
         }
 
-        _metrics.Opened(connection.Transport);
+        _metrics.Opened(connection.Transport, connection.Era);
     }
 
     public void Remove(SseConnection connection)
@@ -89,7 +89,7 @@ internal sealed partial class StreamTable : IHeartbeatHandler
         }
 
         var duration = _time.GetElapsedTime(connection.Opened);
-        _metrics.Closed(connection.Transport, connection.Reason, connection.By, duration);
+        _metrics.Closed(connection.Transport, connection.Era, connection.Reason, connection.By, duration);
         Log.StreamClosed(_logger, connection.Transport, duration.TotalSeconds, connection.Reason.ToTag(), connection.By.ToTag());
     }
 

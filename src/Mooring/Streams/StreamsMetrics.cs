@@ -28,11 +28,11 @@ internal sealed class StreamsMetrics
         _dropped = meter.Meter.CreateCounter<long>("mooring.events.dropped", "{event}");
     }
 
-    public void Opened(string transport) => _active.Add(1, Transport(transport), Era);
+    public void Opened(string transport, string era) => _active.Add(1, Transport(transport), Era(era));
 
-    public void Closed(string transport, StreamReason reason, ClosedBy by, TimeSpan duration)
+    public void Closed(string transport, string era, StreamReason reason, ClosedBy by, TimeSpan duration)
     {
-        _active.Add(-1, Transport(transport), Era);
+        _active.Add(-1, Transport(transport), Era(era));
         _duration.Record(duration.TotalSeconds, Transport(transport), new("reason", reason.ToTag()), new("closed_by", by.ToTag()));
     }
 
@@ -49,7 +49,7 @@ internal sealed class StreamsMetrics
     /// <summary>A message that had nowhere to wait: no stream, no event id, or a full backlog.</summary>
     public void Dropped(string reason) => _dropped.Add(1, new KeyValuePair<string, object?>("reason", reason));
 
-    private static KeyValuePair<string, object?> Era => new("era", "session");
+    private static KeyValuePair<string, object?> Era(string era) => new("era", era);
 
     private static KeyValuePair<string, object?> Transport(string transport) => new("transport", transport);
 }

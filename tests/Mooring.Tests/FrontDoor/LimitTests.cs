@@ -168,19 +168,6 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public async Task Post_StatelessVersion_Is400WithAnErrorThatMakesItsClientsFallBack()
-    {
-        await using var gateway = await StartAsync(l => l);
-        var client = gateway.NewClient();
-
-        using var byHeader = await client.PostAsync("""{"jsonrpc":"2.0","id":1,"method":"tools/list"}""", headers: ("MCP-Protocol-Version", "2026-07-28"));
-        using var byMeta = await client.PostAsync("""{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}""");
-
-        Assert.Equal((HttpStatusCode.BadRequest, -32000), (byHeader.Status, (await byHeader.MessageAsync()).ErrorCode()));
-        Assert.Equal((HttpStatusCode.BadRequest, -32000), (byMeta.Status, (await byMeta.MessageAsync()).ErrorCode()));
-    }
-
-    [Fact]
     public async Task GetAndDelete_StatelessVersion_Are405()
     {
         await using var gateway = await StartAsync(l => l);

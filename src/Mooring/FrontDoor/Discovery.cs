@@ -1,0 +1,42 @@
+using System.Text;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Answers <c>server/discover</c> (2026-07-28, server/discover) with what <c>initialize</c> on the same route would say: from what is known, at
+/// once; only the one server of its route is waited for, shortly, where nobody ever saw it.
+/// </summary>
+internal sealed class Discovery(Initializer initializer, Catalogue catalogue)
+{
+    private static readonly byte[] Gateway = Encoding.ASCII.GetBytes($"{{\"name\":\"mooring\",\"version\":\"{MooringVersion.Current}\"}}");
+
+    public async Task<byte[]> ResultAsync(Session session)
+    {
+        var known = await initializer.ResultAsync(session);
+        var offered = JsonFields.Object(known, "capabilities"u8);
+        // Tasks of 2025-11-25: this version has an extension for them, which the gateway does not offer.
+        var capabilities = JsonFields.Without(offered.IsEmpty ? "{}"u8 : offered, "tasks"u8);
+        var instructions = JsonFields.Find(known, "instructions"u8);
+        return
+        [
+            .. "{\"supportedVersions\":"u8, .. StatelessChecks.SupportedVersions, .. ",\"capabilities\":"u8, .. capabilities,
+            .. instructions.IsPresent ? [.. ",\"instructions\":"u8, .. known.AsSpan(instructions.Start, instructions.Length)] : (byte[])[],
+            (byte)'}',
+        ];
+    }
+
+    /// <summary>Who answers on a route: its one server, as far as it ever said who it is, else the gateway.</summary>
+    public byte[] ServerInfo(Session session) =>
+        session.Server is { } server && JsonFields.Object(catalogue.FindAny(server).InitializeResult.Span, "serverInfo"u8) is { IsEmpty: false } info ? info.ToArray() : Gateway;
+
+    /// <summary>Whether a server speaks the version itself, so that its own references for retries pass.</summary>
+    public bool SpeaksStateless(string server) =>
+        JsonFields.String(catalogue.FindAny(server).InitializeResult.Span, "protocolVersion"u8) == ProtocolVersions.Stateless;
+
+    /// <summary>The capabilities of one server, raw JSON; null while nothing is known of it.</summary>
+    public byte[]? CapabilitiesOf(string server) =>
+        JsonFields.Object(catalogue.FindAny(server).InitializeResult.Span, "capabilities"u8) is { IsEmpty: false } found ? found.ToArray() : null;
+}

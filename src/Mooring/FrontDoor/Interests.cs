@@ -1,0 +1,146 @@
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Upstreams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Resources that open requests of clients without sessions listen to. The first request that wants one has its server asked for it, in the name
+/// of the session that stands for the client; the last one to go has it unsubscribed.
+/// </summary>
+internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTable sessions, Views views, Discovery discovery, SharedLinks shared)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(Session Session, string Uri), Interest> _all = [];
+
+    /// <summary>One more request listens to a resource.</summary>
+    /// <returns>Whether its server tells of changes: it was asked and did not refuse. Never fails.</returns>
+    public Task<bool> EnterAsync(Session session, string uri)
+    {
+        lock (_gate)
+        {
+            if (!_all.TryGetValue((session, uri), out var interest))
+            {
+                _all[(session, uri)] = interest = new Interest();
+            }
+
+            interest.Count++;
+            return interest.Tail = SettleAsync(session, uri, interest, interest.Tail);
+        }
+    }
+
+    /// <summary>One fewer; each call of <see cref="EnterAsync"/> gets one.</summary>
+    public void Leave(Session session, string uri)
+    {
+        lock (_gate)
+        {
+            var interest = _all[(session, uri)];
+            interest.Count--;
+            interest.Tail = SettleAsync(session, uri, interest, interest.Tail);
+        }
+    }
+
+    /// <summary>One after the other, so that the server's last word is the last that was wanted.</summary>
+    private async Task<bool> SettleAsync(Session session, string uri, Interest interest, Task<bool> before)
+    {
+        await Task.Yield();
+        var subscribed = await before;
+        bool wanted;
+        lock (_gate)
+        {
+            wanted = interest.Count > 0;
+        }
+
+        if (wanted != subscribed)
+        {
+            try
+            {
+                subscribed = wanted && await SubscribeAsync(session, uri);
+                if (!wanted)
+                {
+                    await UnsubscribeAsync(session, uri);
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // It takes too long: not honoured, which the client is told.
+                subscribed = false;
+                await ForgetAsync(session, uri);
+            }
+        }
+
+        lock (_gate)
+        {
+            if (interest.Count == 0 && !subscribed)
+            {
+                _all.Remove((session, uri));
+            }
+        }
+
+        return subscribed;
+    }
+
+    private async Task<bool> SubscribeAsync(Session session, string uri)
+    {
+        if (views.ServerOf(session, uri) is not { } place || !MaySubscribe(place.Upstream))
+        {
+            return false;
+        }
+
+        // Noted first: a link that is opened for it, now or ever, brings it along.
+        await sessions.ChangeAsync(session, r => r with { Subscriptions = [.. r.Subscriptions.Where(s => s != uri), uri] });
+        using var limit = new CancellationTokenSource(config.Current.Calls.FirstListWait, time);
+        var (link, _) = await session.Links.OpenAsync(place.Upstream, limit.Token);
+        var attempt = link is null ? default : await link.RequestAsync("resources/subscribe", Uri(place.Uri), limit.Token);
+        if (attempt.Answer is { Kind: FrameKind.Result })
+        {
+            return true;
+        }
+
+        await ForgetAsync(session, uri);
+        return false;
+    }
+
+    private async Task UnsubscribeAsync(Session session, string uri)
+    {
+        var place = views.ServerOf(session, uri);
+        await ForgetAsync(session, uri);
+        if (place is not { } at)
+        {
+            return;
+        }
+
+        if (!at.Upstream.IsPerSession)
+        {
+            if (!sessions.OthersSubscribe(session, at))
+            {
+                await shared.UnsubscribeAsync(at.Upstream, at.Uri);
+            }
+
+            return;
+        }
+
+        using var limit = new CancellationTokenSource(config.Current.Calls.FirstListWait, time);
+        foreach (var link in session.Links.Open.Where(l => l.Upstream == at.Upstream))
+        {
+            await link.RequestAsync("resources/unsubscribe", Uri(at.Uri), limit.Token);
+        }
+    }
+
+    private Task ForgetAsync(Session session, string uri) =>
+        sessions.ChangeAsync(session, r => r with { Subscriptions = [.. r.Subscriptions.Where(s => s != uri)] });
+
+    private bool MaySubscribe(Upstream upstream) =>
+        discovery.CapabilitiesOf(upstream.Name) is not { } capabilities || JsonFields.IsTrue(JsonFields.Object(capabilities, "resources"u8), "subscribe"u8);
+
+    private static byte[] Uri(string uri) => [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'];
+
+    private sealed class Interest
+    {
+        public int Count { get; set; }
+
+        public Task<bool> Tail { get; set; } = Task.FromResult(false);
+    }
+}

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using Mooring.Protocol;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>What makes a request the retry of an earlier one (2026-07-28, basic/patterns/mrtr): the reference and the answers that it brings.</summary>
+internal sealed record Retry(string? State, IReadOnlyList<(string Key, byte[] Answer)> Answers)
+{
+    /// <summary>Reads them; null where the request is no retry, or with what is wrong.</summary>
+    public static Retry? Of(Frame request, out string? wrong)
+    {
+        wrong = null;
+        var parameters = request.Span(request.Envelope.Params);
+        var state = JsonFields.Find(parameters, "requestState"u8);
+        var answers = JsonFields.Find(parameters, "inputResponses"u8);
+        if (!state.IsPresent && !answers.IsPresent)
+        {
+            return null;
+        }
+
+        if (state.IsPresent && parameters[state.Start] != '"')
+        {
+            wrong = "requestState is no string.";
+            return null;
+        }
+
+        var read = answers.IsPresent ? Read(parameters.Slice(answers.Start, answers.Length)) : [];
+        if (read is null)
+        {
+            wrong = "inputResponses has to be an object of one result, an object too, for each question.";
+            return null;
+        }
+
+        return new Retry(state.IsPresent ? JsonText.Read(parameters.Slice(state.Start, state.Length)) : null, read);
+    }
+
+    /// <summary>The request as it was before there was anything to answer.</summary>
+    public static Frame Stripped(Frame request)
+    {
+        var parameters = request.Span(request.Envelope.Params);
+        var plain = JsonFields.Without(JsonFields.Without(parameters, "inputResponses"u8), "requestState"u8);
+        return Frame.Parse(JsonFields.Splice(request.Bytes, request.Envelope.Params, plain));
+    }
+
+    private static List<(string, byte[])>? Read(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json, JsonFields.AnyDepth);
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            return null;
+        }
+
+        var answers = new List<(string, byte[])>();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var key = JsonText.Value(ref reader);
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.StartObject)
+            {
+                return null;
+            }
+
+            var start = (int)reader.TokenStartIndex;
+            reader.Skip();
+            answers.Add((key, json[start..(int)reader.BytesConsumed].ToArray()));
+        }
+
+        return answers;
+    }
+}

@@ -1,0 +1,150 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Mooring.Protocol;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Answers as clients of 2026-07-28 get them: what that version wants in each result is put in where it is missing, everything else stays byte
+/// for byte as it was said.
+/// </summary>
+internal static class StatelessAnswers
+{
+    /// <summary>
+    /// Nothing is promised for any time, and nothing is anybody else's: lists are answered from memory at once, and what a client may see can
+    /// depend on who it is. A server's own word on either counts (server/utilities/caching).
+    /// </summary>
+    private static ReadOnlySpan<byte> Ttl => "\"ttlMs\":0,"u8;
+
+    private static ReadOnlySpan<byte> Scope => "\"cacheScope\":\"private\","u8;
+
+    private static ReadOnlySpan<byte> Complete => "\"resultType\":\"complete\","u8;
+
+    /// <param name="answer">The response, with whatever id.</param>
+    /// <param name="method">Of the request.</param>
+    /// <param name="id">The id that it gets, a raw JSON token.</param>
+    /// <param name="serverInfo">Who answers, raw JSON.</param>
+    /// <returns>The response, and its HTTP status where it makes a body of its own.</returns>
+    public static (Message Response, int Status) Dress(Frame answer, McpMethod method, ReadOnlyMemory<byte> id, ReadOnlySpan<byte> serverInfo)
+    {
+        if (answer.Kind == FrameKind.Error)
+        {
+            return DressError(answer, method, id);
+        }
+
+        var message = new Message(answer).Replace(answer.Envelope.Id, id);
+        var at = answer.Envelope.Result;
+        var result = answer.Span(at);
+        if (result[0] != '{')
+        {
+            return (message, StatusCodes.Status200OK);
+        }
+
+        var has = Look(result);
+        byte[] info = [.. "\"io.modelcontextprotocol/serverInfo\":"u8, .. serverInfo];
+        byte[] head =
+        [
+            .. has.Type ? default : Complete,
+            .. IsCacheable(method) && has.IsComplete && !has.Ttl ? Ttl : default,
+            .. IsCacheable(method) && has.IsComplete && !has.Scope ? Scope : default,
+            .. has.Meta.IsPresent ? [] : (byte[])[.. "\"_meta\":{"u8, .. info, .. "},"u8],
+        ];
+        if (head.Length > 0)
+        {
+            message = message.Replace(new Slice(at.Start + 1, 0), has.IsEmpty ? head.AsMemory(0, head.Length - 1) : head);
+        }
+
+        if (has.Meta.IsPresent && result[has.Meta.Start] == '{' && !has.Info)
+        {
+            var isEmpty = result.Slice(has.Meta.Start + 1, has.Meta.Length - 2).Trim(" \t\r\n"u8).IsEmpty;
+            message = message.Replace(new Slice(at.Start + has.Meta.Start + 1, 0), isEmpty ? info : [.. info, (byte)',']);
+        }
+
+        return (message, StatusCodes.Status200OK);
+    }
+
+    /// <summary>
+    /// Codes of older versions that this one forbids become what it has for the same (basic/index, "Error Codes"); the status is the one it asks for
+    /// (basic/transports/streamable-http, "Protocol Version Header").
+    /// </summary>
+    private static (Message Response, int Status) DressError(Frame answer, McpMethod method, ReadOnlyMemory<byte> id)
+    {
+        var at = answer.Envelope.Error;
+        var error = answer.Span(at);
+        var codeAt = JsonFields.Find(error, "code"u8);
+        var code = codeAt.IsPresent && JsonRpc.TryReadId(error.Slice(codeAt.Start, codeAt.Length), out var number) ? number : 0;
+        if (code == JsonRpc.UrlElicitationRequired)
+        {
+            var why = JsonFields.String(error, "message"u8) ?? "URL elicitation required";
+            answer = Frame.Parse(JsonRpc.Error(id.Span, JsonRpc.MissingCapability, why, [.. "{\"requiredCapabilities\":{\"elicitation\":{\"url\":{}}}}"u8]));
+            return (new Message(answer), StatusCodes.Status400BadRequest);
+        }
+
+        var message = new Message(answer).Replace(answer.Envelope.Id, id);
+        if (code == JsonRpc.ResourceNotFound)
+        {
+            message = message.Replace(codeAt.Offset(at.Start), JsonRpc.InvalidParams);
+        }
+
+        return (message, StatusOf(code, method));
+    }
+
+    private static int StatusOf(long code, McpMethod method) => code switch
+    {
+        // A server that has tools means that it has not this one.
+        JsonRpc.MethodNotFound when method != McpMethod.ToolsCall => StatusCodes.Status404NotFound,
+        JsonRpc.HeaderMismatch or JsonRpc.MissingCapability or JsonRpc.UnsupportedVersion => StatusCodes.Status400BadRequest,
+        _ => StatusCodes.Status200OK,
+    };
+
+    private static bool IsCacheable(McpMethod method) => method is McpMethod.Discover or McpMethod.ToolsList or McpMethod.PromptsList
+        or McpMethod.ResourcesList or McpMethod.ResourcesTemplatesList or McpMethod.ResourcesRead;
+
+    private static Found Look(ReadOnlySpan<byte> result)
+    {
+        var found = new Found { IsEmpty = true, IsComplete = true };
+        var reader = new Utf8JsonReader(result, JsonFields.AnyDepth);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            found.IsEmpty = false;
+            var key = Key(ref reader);
+            reader.Read();
+            var start = (int)reader.TokenStartIndex;
+            if (key == 't')
+            {
+                found.Type = true;
+                found.IsComplete = reader.TokenType == JsonTokenType.String && JsonText.Value(ref reader) == "complete";
+            }
+
+            reader.Skip();
+            found.Ttl |= key == 'l';
+            found.Scope |= key == 's';
+            if (key == 'm')
+            {
+                found.Meta = new Slice(start, (int)reader.BytesConsumed - start);
+                found.Info = JsonFields.Has(result.Slice(found.Meta.Start, found.Meta.Length), "io.modelcontextprotocol/serverInfo"u8);
+            }
+        }
+
+        return found;
+    }
+
+    private static char Key(ref Utf8JsonReader reader) =>
+        JsonText.IsKey(ref reader, "resultType"u8) ? 't'
+        : JsonText.IsKey(ref reader, "ttlMs"u8) ? 'l'
+        : JsonText.IsKey(ref reader, "cacheScope"u8) ? 's'
+        : JsonText.IsKey(ref reader, "_meta"u8) ? 'm'
+        : ' ';
+
+    private struct Found
+    {
+        public bool IsEmpty;
+        public bool Type;
+        public bool IsComplete;
+        public bool Ttl;
+        public bool Scope;
+        public bool Info;
+        public Slice Meta;
+    }
+}

@@ -1,0 +1,163 @@
+using Microsoft.AspNetCore.Http;
+using Mooring.Network;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Streamable HTTP of 2026-07-28 (basic/transports/streamable-http): each POST says for itself who asks, in which version and what its client can
+/// do, and is answered by itself. Behind it stands a session that this process keeps for all such requests of one person that agree in what the
+/// client can do (<see cref="StatelessSessions"/>).
+/// </summary>
+internal sealed class StatelessHttp(
+    FrontDoorServices services, StatelessSessions sessions, Discovery discovery, ParamHeaders parameters, Router router, Destinations destinations, Wishes wishes, Listening listening,
+    ParkedCalls parked)
+{
+    /// <summary>Whether a message is one of that version. <c>initialize</c> is not, unless it says so itself (basic/versioning, "Backward Compatibility").</summary>
+    public static bool IsFor(Frame message, string? header) =>
+        message.Envelope.IsStateless || (header == ProtocolVersions.Stateless && message.Method != McpMethod.Initialize);
+
+    public static Task RefuseBatchAsync(HttpContext context) =>
+        Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, $"Protocol version {ProtocolVersions.Stateless} has no batches.");
+
+    /// <param name="context">The POST; its Host and Origin are checked.</param>
+    /// <param name="server">The server of a single-server route; null on the merged one.</param>
+    /// <param name="message">What it brought.</param>
+    /// <param name="accept">What the client can read.</param>
+    public async Task PostAsync(HttpContext context, string? server, Frame message, Accepts accept)
+    {
+        await WaitingThreads.Leave();
+
+        // :: 1 what may come at all
+        if (accept != (Accepts.Json | Accepts.EventStream))
+        {
+            await Answers.RefuseAsync(context, StatusCodes.Status406NotAcceptable, FrameReader.InvalidRequest, "Accept must name application/json and text/event-stream.", message.Id);
+            return;
+        }
+
+        switch (message.Kind)
+        {
+            case FrameKind.Notification:
+                // Over HTTP the version has none that a client would send; a request is cancelled by closing it.
+                context.Response.StatusCode = StatusCodes.Status202Accepted;
+                return;
+            case FrameKind.Result or FrameKind.Error:
+                await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, "Clients of this version send no responses; what a server asked is answered with inputResponses.");
+                return;
+        }
+
+        // :: 2 whether it says what it has to, and its headers the same
+        if (StatelessChecks.Of(context.Request, message, isMerged: server is null, out var meta) is { } refusal)
+        {
+            await RefuseAsync(context, message, refusal);
+            return;
+        }
+
+        // :: 3 who stands for its client
+        if (sessions.Of(Principal.Of(context), server, message.Span(meta.ClientCapabilities), InfoOf(message, meta)) is not { } session)
+        {
+            await Answers.MissAsync(context, SessionMiss.TooMany, message.Id);
+            return;
+        }
+
+        session.Connected();
+        try
+        {
+            if (await services.Intake.TakesAsync(context, session, 1, message))
+            {
+                await HandleAsync(context, session, message, meta);
+            }
+        }
+        finally
+        {
+            session.Disconnected();
+        }
+    }
+
+    private async Task HandleAsync(HttpContext context, Session session, Frame request, RequestMeta meta)
+    {
+        if (parameters.Differs(session, request, context.Request.Headers) is { } why)
+        {
+            await RefuseAsync(context, request, Refusal.Mismatch(why));
+            return;
+        }
+
+        if (request.Method == McpMethod.Listen)
+        {
+            await listening.ListenAsync(context, session, request);
+            return;
+        }
+
+        var retry = Retry.Of(request, out var wrong);
+        StatelessReply? waiting = null;
+        if (wrong is not null || (retry is not null && !TryFind(session, request, retry, out waiting, out wrong)))
+        {
+            await RefuseAsync(context, request, Refusal.Invalid(wrong!));
+            return;
+        }
+
+        if (meta.LogLevel.IsPresent)
+        {
+            await wishes.NeedLevelAsync(session, request.Text(meta.LogLevel));
+        }
+
+        var exchange = new StatelessExchange(context, request, meta, () => discovery.ServerInfo(session), services);
+        var reply = waiting ?? new StatelessReply(session, exchange, parked, services.Time);
+        if (waiting is not null)
+        {
+            waiting.Resume(exchange, retry!.Answers);
+        }
+        else if (request.Method == McpMethod.Discover)
+        {
+            reply.Answer(request, await discovery.ResultAsync(session));
+        }
+        else
+        {
+            router.Handle(session, retry?.State is { } state && ParkedCalls.IsOurs(state) ? Retry.Stripped(request) : request, reply);
+        }
+
+        await exchange.RunAsync();
+        if (exchange.WasWritten && reply.IsAnswered)
+        {
+            request.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Finds the call that waits for a retry. A server that speaks the version itself has its own references, which pass; to any other, a retry
+    /// without the call that it belongs to would be that call once more (invariant 9).
+    /// </summary>
+    private bool TryFind(Session session, Frame request, Retry retry, out StatelessReply? waiting, out string? wrong)
+    {
+        waiting = null;
+        wrong = null;
+        if (retry.State is { } state && ParkedCalls.IsOurs(state))
+        {
+            if (!parked.TryTake(state, RetryKey.Of(session, request), out waiting))
+            {
+                wrong = "requestState is not known here for this request and user: it was used or has expired, the request is another one, or another gateway process holds the call. "
+                    + "Begin again without requestState and inputResponses; the earlier call may have been executed in part.";
+            }
+        }
+        else if ((session.Server ?? destinations.Of(session, request, out _)?.Upstream.Name) is not { } server || !discovery.SpeaksStateless(server))
+        {
+            wrong = retry.State is null
+                ? "inputResponses came without the requestState that belongs to it, so it cannot be told what call it answers."
+                : "requestState is not one that was given out here.";
+        }
+
+        return wrong is null;
+    }
+
+    private static Task RefuseAsync(HttpContext context, Frame request, Refusal refusal) =>
+        Answers.WriteAsync(context, refusal.Status, JsonRpc.Error(request.Id, refusal.Code, refusal.Message, refusal.Data));
+
+    /// <summary>Older versions want a name and a version of every client; without both, servers of theirs are told the gateway's.</summary>
+    private static ReadOnlySpan<byte> InfoOf(Frame request, in RequestMeta meta)
+    {
+        var info = request.Span(meta.ClientInfo);
+        return JsonFields.String(info, "name"u8) is not null && JsonFields.String(info, "version"u8) is not null ? info : default;
+    }
+}

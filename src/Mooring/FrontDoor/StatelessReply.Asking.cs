@@ -1,0 +1,240 @@
+using Mooring.Calls;
+using Mooring.Protocol;
+
+namespace Mooring.FrontDoor;
+
+/// <content>
+/// What the server asks the client in the middle of a call: the client gets it as the answer to its POST, with a reference to bring the answers back
+/// with, and the call stays as it is (2026-07-28, basic/patterns/mrtr).
+/// </content>
+internal sealed partial class StatelessReply
+{
+    /// <summary>For the server to take what a client that never came back left unanswered.</summary>
+    private static readonly TimeSpan DeclinePatience = TimeSpan.FromSeconds(2);
+
+    private readonly List<Question> _questions = [];
+    private bool _willAsk;
+
+    /// <summary>Puts the questions of its server to the client, all at once. Part of the heartbeat.</summary>
+    public void Ask()
+    {
+        StatelessExchange? exchange;
+        string? reference;
+        List<Question> questions;
+        lock (_gate)
+        {
+            _willAsk = false;
+            exchange = _exchange;
+            if (_isOver || exchange is null || _questions.Count == 0)
+            {
+                return;
+            }
+
+            questions = [.. _questions];
+            reference = _parked.Park(this, RetryKey.Of(_session, exchange.Request));
+            if (reference is null)
+            {
+                _questions.Clear();
+            }
+            else
+            {
+                _exchange = null;
+            }
+        }
+
+        if (reference is null)
+        {
+            foreach (var question in questions)
+            {
+                Decline(question, JsonRpc.InternalError, "Too many calls wait for their clients' answers (limits.waitingCalls, limits.waitingCallsPerUser).");
+            }
+        }
+        else if (!Put(exchange, reference, questions.Select(q => (q.Key, q.Request))))
+        {
+            // It left just now, and never saw the reference.
+            _parked.Drop(reference);
+            Leave();
+        }
+    }
+
+    /// <summary>The client is back, with answers or without, on another POST: from here on the call goes on for that one.</summary>
+    public void Resume(StatelessExchange exchange, IEnumerable<(string Key, byte[] Answer)> answers)
+    {
+        exchange.OnLeft = () => Left(exchange);
+        Frame? outcome;
+        List<(Question Question, byte[] Answer)> answered = [];
+        lock (_gate)
+        {
+            (outcome, _outcome) = (_outcome, null);
+            if (outcome is null)
+            {
+                _exchange = exchange;
+                foreach (var (key, answer) in answers)
+                {
+                    // Unknown keys are nobody's: that question may have been taken back.
+                    if (_questions.Find(q => q.Key == key) is { } question)
+                    {
+                        _questions.Remove(question);
+                        answered.Add((question, answer));
+                    }
+                }
+            }
+        }
+
+        if (outcome is not null)
+        {
+            Finish(exchange, outcome);
+            return;
+        }
+
+        foreach (var (question, answer) in answered)
+        {
+            _ = _session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None);
+        }
+
+        AskSoon();
+    }
+
+    /// <summary>The client did not come back in time: the server is told no, and that nobody waits any more.</summary>
+    public async Task ExpireAsync()
+    {
+        List<Question> questions;
+        lock (_gate)
+        {
+            _hasLeft = true;
+            questions = [.. _questions];
+            _questions.Clear();
+        }
+
+        var declining = questions.Select(question => question.IsElicitation
+            ? _session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, "{\"action\":\"cancel\"}"u8)), CancellationToken.None)
+            : Decline(question, JsonRpc.InternalError, "The client did not come back with an answer."));
+        try
+        {
+            await Task.WhenAll(declining).WaitAsync(DeclinePatience, _time);
+        }
+        catch (TimeoutException)
+        {
+            // It is cancelled all the same.
+        }
+
+        Leave();
+    }
+
+    /// <summary>The server asks: what the client did not say it takes is not put to it.</summary>
+    private void Take(Frame request)
+    {
+        var question = new Question(request.Id.ToArray(), Shown(request), request.Method == McpMethod.Elicit);
+        if (_method is not (McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead))
+        {
+            _ = Decline(question, JsonRpc.MethodNotFound, "The client can be asked nothing in the answer to this method.");
+            return;
+        }
+
+        if (!ClientCapabilities.Allow(Capabilities, request))
+        {
+            _ = Decline(question, JsonRpc.MethodNotFound, $"The client did not declare that it takes this {request.MethodName}.");
+            return;
+        }
+
+        lock (_gate)
+        {
+            _questions.Add(question);
+        }
+
+        AskSoon();
+    }
+
+    /// <summary>The server no longer wants to know.</summary>
+    private void TakeBack(Frame notification)
+    {
+        var id = notification.Span(notification.Envelope.RequestId).ToArray();
+        lock (_gate)
+        {
+            _questions.RemoveAll(q => q.Id.AsSpan().SequenceEqual(id));
+        }
+    }
+
+    /// <summary>
+    /// A server of 2025-11-25 wants pages visited before it is asked again: the client is told so in this version's way, and its retry is run anew.
+    /// </summary>
+    /// <returns>False where that cannot be asked: the error stands.</returns>
+    private bool AskToVisit(StatelessExchange exchange, Frame error)
+    {
+        var said = error.Span(error.Envelope.Error);
+        var code = JsonFields.Find(said, "code"u8);
+        if (!code.IsPresent || !JsonRpc.TryReadId(said.Slice(code.Start, code.Length), out var number) || number != JsonRpc.UrlElicitationRequired
+            || !JsonFields.Has(JsonFields.Object(Capabilities, "elicitation"u8), "url"u8))
+        {
+            return false;
+        }
+
+        var data = JsonFields.Object(said, "data"u8);
+        var pages = new List<(string, byte[])>();
+        foreach (var at in JsonFields.Elements(data, "elicitations"u8))
+        {
+            var page = data.Slice(at.Start, at.Length);
+            if (page[0] == '{')
+            {
+                pages.Add(($"u{pages.Count + 1}", [.. "{\"method\":\"elicitation/create\",\"params\":"u8, .. JsonFields.Without(page, "elicitationId"u8), (byte)'}']));
+            }
+        }
+
+        return pages.Count > 0 && _parked.Park(reply: null, RetryKey.Of(_session, exchange.Request)) is { } reference && Put(exchange, reference, pages);
+    }
+
+    private bool Put(StatelessExchange exchange, string reference, IEnumerable<(string Key, byte[] Request)> questions)
+    {
+        var asked = new List<byte>();
+        foreach (var (key, request) in questions)
+        {
+            asked.AddRange(asked.Count > 0 ? ","u8 : default);
+            asked.AddRange([.. JsonText.Quote(key), (byte)':', .. request]);
+        }
+
+        var result = JsonRpc.Result(exchange.Id.Span,
+            [.. "{\"resultType\":\"input_required\",\"inputRequests\":{"u8, .. asked, .. "},\"requestState\":"u8, .. JsonText.Quote(reference), (byte)'}']);
+        var (message, status) = StatelessAnswers.Dress(Frame.Parse(result), _method, exchange.Id, exchange.ServerInfo);
+        return exchange.Finish(message, status);
+    }
+
+    private void AskSoon()
+    {
+        lock (_gate)
+        {
+            if (_willAsk || _exchange is null || _questions.Count == 0)
+            {
+                return;
+            }
+
+            _willAsk = true;
+        }
+
+        _parked.AskSoon(this);
+    }
+
+    private Task Decline(Question question, int code, string why) =>
+        _session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Error(question.Id, code, why)), CancellationToken.None);
+
+    private ReadOnlySpan<byte> Capabilities => JsonFields.Object(_session.Record.InitializeParams.Span, "capabilities"u8);
+
+    /// <summary>Method and params alone; a page to visit has no id of its own in this version (client/elicitation).</summary>
+    private static byte[] Shown(Frame request)
+    {
+        var parameters = request.Envelope.Params.IsPresent ? request.Span(request.Envelope.Params) : default;
+        return
+        [
+            .. "{\"method\":"u8, .. request.Span(request.Envelope.MethodText),
+            .. parameters.IsEmpty ? [] : (byte[])[.. ",\"params\":"u8, .. request.Method == McpMethod.Elicit && parameters[0] == '{' ? JsonFields.Without(parameters, "elicitationId"u8) : parameters],
+            (byte)'}',
+        ];
+    }
+
+    /// <param name="Id">The gateway's own, as a JSON token.</param>
+    /// <param name="Request">As the client sees it.</param>
+    /// <param name="IsElicitation">Whether it can be answered with a plain no.</param>
+    private sealed record Question(byte[] Id, byte[] Request, bool IsElicitation)
+    {
+        public string Key { get; } = "q" + System.Text.Encoding.ASCII.GetString(Id);
+    }
+}

@@ -1,0 +1,201 @@
+using Microsoft.AspNetCore.Http;
+using Mooring.Calls;
+using Mooring.Protocol;
+using Mooring.Sessions;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Where what belongs to one call of a client without sessions goes: to the POST that asked, or, when its server had to ask back first, to the POST
+/// that brought the client's answers. Between the two the call is parked, and what ends it then is kept for the one that comes back.
+/// </summary>
+internal sealed partial class StatelessReply : Reply
+{
+    private readonly Lock _gate = new();
+    private readonly Session _session;
+    private readonly ParkedCalls _parked;
+    private readonly TimeProvider _time;
+    private readonly McpMethod _method;
+    private StatelessExchange? _exchange;
+    private Call? _call;
+    private Frame? _outcome;
+    private bool _hasLeft;
+    private bool _isOver;
+
+    public StatelessReply(Session session, StatelessExchange exchange, ParkedCalls parked, TimeProvider time)
+    {
+        _session = session;
+        _parked = parked;
+        _time = time;
+        _method = exchange.Request.Method;
+        _exchange = exchange;
+        exchange.OnLeft = () => Left(exchange);
+        Headers = [.. exchange.Headers.Where(h => h.Key.StartsWith(ParamHeaders.Prefix, StringComparison.OrdinalIgnoreCase)).Select(h => KeyValuePair.Create(h.Key, h.Value.ToString()))];
+    }
+
+    public override bool IsConnected
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return !_isOver;
+            }
+        }
+    }
+
+    public override IReadOnlyList<KeyValuePair<string, string>> Headers { get; }
+
+    private StatelessExchange? Current
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _exchange;
+            }
+        }
+    }
+
+    /// <summary>Whether it was answered: nothing is written to it any more, and nothing of its request is needed.</summary>
+    public bool IsAnswered { get; private set; }
+
+    public override void Began(Call call)
+    {
+        lock (_gate)
+        {
+            _call = call;
+            if (!_hasLeft)
+            {
+                return;
+            }
+        }
+
+        Cancel(call);
+    }
+
+    public override void Send(byte[] line)
+    {
+        var frame = Frame.Parse(line);
+        if (frame.Kind == FrameKind.Request)
+        {
+            Take(frame);
+            return;
+        }
+
+        var exchange = Current;
+        switch (frame.Method)
+        {
+            case McpMethod.Cancelled:
+                TakeBack(frame);
+                break;
+            case McpMethod.Progress:
+                SendProgress(exchange, frame);
+                break;
+            case McpMethod.Message when exchange?.LogLevel is { } level && LogLevels.Passes(frame, level):
+                exchange.Send(line);
+                break;
+            case McpMethod.Other:
+                // Of no version; it came on the request's own stream.
+                exchange?.Send(line);
+                break;
+        }
+    }
+
+    public override Task ReadyAsync() => Current?.TakenAsync() ?? Task.CompletedTask;
+
+    public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
+    {
+        StatelessExchange? exchange;
+        lock (_gate)
+        {
+            _isOver = true;
+            (exchange, _exchange) = (_exchange, null);
+            if (exchange is null)
+            {
+                _outcome = response.Frame;
+                return;
+            }
+        }
+
+        Finish(exchange, response.Frame);
+    }
+
+    public override void Abandon(ReadOnlyMemory<byte> requestId)
+    {
+        lock (_gate)
+        {
+            if (_hasLeft)
+            {
+                _isOver = true;
+                _exchange = null;
+                return;
+            }
+        }
+
+        // Not by its client, which would not know what became of it.
+        Complete(requestId, JsonRpc.Error(requestId.Span, JsonRpc.InternalError, "The request was cancelled by the gateway."));
+    }
+
+    private void Finish(StatelessExchange exchange, Frame answer)
+    {
+        if (answer.Kind == FrameKind.Error && AskToVisit(exchange, answer))
+        {
+            return;
+        }
+
+        IsAnswered = true;
+        var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo);
+        exchange.Finish(message, status);
+    }
+
+    /// <summary>Under the token that this very request gave; one that gave none wants to hear of none.</summary>
+    private static void SendProgress(StatelessExchange? exchange, Frame frame)
+    {
+        if (exchange is not null && exchange.Request.Envelope.MetaProgressToken is { IsPresent: true } token && frame.Envelope.ProgressToken.IsPresent)
+        {
+            exchange.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, exchange.Request.Raw(token)).ToLine());
+        }
+    }
+
+    private void Left(StatelessExchange exchange)
+    {
+        lock (_gate)
+        {
+            if (_exchange != exchange)
+            {
+                return;
+            }
+        }
+
+        Leave();
+    }
+
+    /// <summary>Nobody waits any more.</summary>
+    private void Leave()
+    {
+        Call? call;
+        lock (_gate)
+        {
+            _hasLeft = true;
+            call = _call;
+        }
+
+        if (call is not null)
+        {
+            Cancel(call);
+        }
+    }
+
+    private static void Cancel(Call call)
+    {
+        try
+        {
+            call.Abandon("the client closed its request", byClient: true);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended meanwhile.
+        }
+    }
+}
