@@ -15,7 +15,6 @@ public sealed class OfficialClientTests
     [Theory]
     [InlineData("sdk")]
     [InlineData("client")]
-    [InlineData("client-auto")]
     public async Task StreamableHttp_EveryStepAndAfterCuts_Passes(string client)
     {
         await using var rig = await Rig.StartAsync(recorded: true);
@@ -50,6 +49,21 @@ public sealed class OfficialClientTests
         await RunStepsAsync(rig, "sdk", "http", CommonSteps + 3);
 
         await rig.AssertEveryMessageValidAsync();
+    }
+
+    [Theory]
+    [InlineData("http")]
+    [InlineData("stdio")]
+    public async Task VersionWithoutSessions_EveryStep_Passes(string serverTransport)
+    {
+        await using var rig = await Rig.StartAsync(serverTransport: serverTransport);
+
+        var run = await NodeTool.RunAsync(
+            "clients/run.mjs",
+            ["--client", "client-auto", "--transport", "http", "--url", rig.ClientUrl.AbsoluteUri, "--expect-version", "2026-07-28"]);
+
+        Assert.True(run.ExitCode == 0, $"{run.Errors}\n{rig.Gateway.Process.Describe("the gateway said")}");
+        Assert.Equal(CommonSteps, run.Json().GetProperty("steps").GetArrayLength());
     }
 
     private static async Task RunStepsAsync(Rig rig, string client, string transport, int expected)
