@@ -131,38 +131,4 @@ internal static class JsonFields
         var empty = rest.TrimStart(" \t\r\n"u8) is [(byte)'}', ..];
         return [.. json[..(brace + 1)], .. property, .. empty ? default : ","u8, .. rest];
     }
-
-    /// <summary>The object without one of its properties and the comma beside it; the same bytes where it has none of that name.</summary>
-    public static byte[] Without(ReadOnlySpan<byte> json, ReadOnlySpan<byte> key)
-    {
-        var reader = new Utf8JsonReader(json, AnyDepth);
-        if (json.IsEmpty || !reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-        {
-            return json.ToArray();
-        }
-
-        var before = (int)reader.BytesConsumed;
-        var isFirst = true;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            var start = (int)reader.TokenStartIndex;
-            var wanted = JsonText.IsKey(ref reader, key);
-            reader.Read();
-            reader.Skip();
-            var end = (int)reader.BytesConsumed;
-            if (wanted)
-            {
-                // The comma before it, or where it is the first, the one behind it.
-                var rest = json[end..];
-                var after = rest.IndexOfAnyExcept(" \t\r\n"u8);
-                return isFirst
-                    ? [.. json[..start], .. rest[after] == ',' ? rest[(after + 1)..] : rest]
-                    : [.. json[..before], .. rest];
-            }
-
-            (before, isFirst) = (end, false);
-        }
-
-        return json.ToArray();
-    }
 }
