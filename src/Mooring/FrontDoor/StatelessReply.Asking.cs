@@ -46,7 +46,7 @@ internal sealed partial class StatelessReply
         {
             foreach (var question in questions)
             {
-                Decline(question, JsonRpc.InternalError, "Too many calls wait for their clients' answers (limits.waitingCalls, limits.waitingCallsPerUser).");
+                _ = Decline(question, JsonRpc.InternalError, "Too many calls wait for their clients' answers (limits.waitingCalls, limits.waitingCallsPerUser).");
             }
         }
         else if (!Put(exchange, reference, questions.Select(q => (q.Key, q.Request))))

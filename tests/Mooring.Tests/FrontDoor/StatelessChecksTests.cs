@@ -21,6 +21,7 @@ public sealed class StatelessChecksTests
     [InlineData("Mcp-Name", "echo2")]
     [InlineData("Mcp-Name", "=?base64?ZWNobw?=")]
     [InlineData("Mcp-Name", "=?base64?ZWN!bw==?=")]
+    [InlineData("Mcp-Name", "=?base64?ZWNo bw==?=")]
     [InlineData("Mcp-Name", "=?base64?/////w==?=")]
     [InlineData("Mcp-Name", "=?BASE64?ZWNobw==?=")]
     public async Task Header_DoesNotSayWhatTheBodySays_Is400HeaderMismatch(string name, string? value)
