@@ -67,9 +67,12 @@ public sealed class SharedThreadsTests
             printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"deaf","version":"1"}}}\n' "$id"
             exec sleep 600
             """;
+        // It takes its first line for initialize, whatever that is.
+        var deaf = GatewayProcess.Command("/bin/sh", "-c", Script);
+        deaf["protocol"] = "legacy";
         await using var well = await FaultyServer.StartAsync();
         await using var gateway = await GatewayProcess.StartAsync(
-            GatewayProcess.Config(("deaf", GatewayProcess.Command("/bin/sh", "-c", Script)), ("well", GatewayProcess.Remote(well.Url))));
+            GatewayProcess.Config(("deaf", deaf), ("well", GatewayProcess.Remote(well.Url))));
         using var other = await McpClient.ConnectAsync(gateway.ServerUrl("well"));
         var clients = new List<McpClient>();
         try

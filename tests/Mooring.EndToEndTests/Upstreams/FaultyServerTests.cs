@@ -62,6 +62,9 @@ public sealed class FaultyServerTests
         await File.WriteAllTextAsync(starts, "", Cancel);
         var deaf = GatewayProcess.Command("/bin/sh", "-c", Deaf, starts);
         deaf["deadline"] = "2s";
+
+        // It takes its first line for initialize, whatever that is.
+        deaf["protocol"] = "legacy";
         await using var well = await FaultyServer.StartAsync();
         await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(("deaf", deaf), ("well", GatewayProcess.Remote(well.Url))));
         using var client = await McpClient.ConnectAsync(gateway.ServerUrl("deaf"));
