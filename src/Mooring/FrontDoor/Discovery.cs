@@ -2,6 +2,7 @@ using System.Text;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
+using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
 
@@ -9,7 +10,7 @@ namespace Mooring.FrontDoor;
 /// Answers <c>server/discover</c> (2026-07-28, server/discover) with what <c>initialize</c> on the same route would say: from what is known, at
 /// once; only the one server of its route is waited for, shortly, where nobody ever saw it.
 /// </summary>
-internal sealed class Discovery(Initializer initializer, Catalogue catalogue)
+internal sealed class Discovery(Initializer initializer, Catalogue catalogue, UpstreamTable upstreams)
 {
     private static readonly byte[] Gateway = Encoding.ASCII.GetBytes($"{{\"name\":\"mooring\",\"version\":\"{MooringVersion.Current}\"}}");
 
@@ -33,8 +34,7 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue)
         session.Server is { } server && JsonFields.Object(catalogue.FindAny(server).InitializeResult.Span, "serverInfo"u8) is { IsEmpty: false } info ? info.ToArray() : Gateway;
 
     /// <summary>Whether a server speaks the version itself, so that its own references for retries pass.</summary>
-    public bool SpeaksStateless(string server) =>
-        JsonFields.String(catalogue.FindAny(server).InitializeResult.Span, "protocolVersion"u8) == ProtocolVersions.Stateless;
+    public bool SpeaksStateless(string server) => upstreams.Find(server) is { IsStateless: true };
 
     /// <summary>The capabilities of one server, raw JSON; null while nothing is known of it.</summary>
     public byte[]? CapabilitiesOf(string server) =>

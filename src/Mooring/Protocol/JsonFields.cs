@@ -95,32 +95,16 @@ internal static class JsonFields
     public static byte[] Splice(ReadOnlySpan<byte> json, Slice at, ReadOnlySpan<byte> with) =>
         [.. json[..at.Start], .. with, .. json[at.End..]];
 
-    /// <summary>The object without a top-level key, every time it stands there; the others as they stand.</summary>
+    /// <summary>The object without a top-level key and the comma beside it, every time it stands there; all else stays byte for byte.</summary>
     public static byte[] Without(ReadOnlySpan<byte> json, ReadOnlySpan<byte> key)
     {
-        if (!Find(json, key).IsPresent)
+        var rest = json.ToArray();
+        while (TryCut(rest, key, out var shorter))
         {
-            return json.ToArray();
+            rest = shorter;
         }
 
-        var kept = new List<byte>(json.Length) { (byte)'{' };
-        var reader = new Utf8JsonReader(json, AnyDepth);
-        reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            var start = (int)reader.TokenStartIndex;
-            var unwanted = JsonText.IsKey(ref reader, key);
-            reader.Read();
-            reader.Skip();
-            if (!unwanted)
-            {
-                kept.AddRange(kept.Count > 1 ? ","u8 : default);
-                kept.AddRange(json[start..(int)reader.BytesConsumed]);
-            }
-        }
-
-        kept.Add((byte)'}');
-        return [.. kept];
+        return rest;
     }
 
     /// <summary>The object with one more property at its head.</summary>
@@ -130,5 +114,40 @@ internal static class JsonFields
         var rest = json[(brace + 1)..];
         var empty = rest.TrimStart(" \t\r\n"u8) is [(byte)'}', ..];
         return [.. json[..(brace + 1)], .. property, .. empty ? default : ","u8, .. rest];
+    }
+
+    private static bool TryCut(byte[] json, ReadOnlySpan<byte> key, out byte[] shorter)
+    {
+        shorter = json;
+        var reader = new Utf8JsonReader(json, AnyDepth);
+        if (json.Length == 0 || !reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+        {
+            return false;
+        }
+
+        var before = (int)reader.BytesConsumed;
+        var isFirst = true;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var start = (int)reader.TokenStartIndex;
+            var wanted = JsonText.IsKey(ref reader, key);
+            reader.Read();
+            reader.Skip();
+            var end = (int)reader.BytesConsumed;
+            if (wanted)
+            {
+                // The comma before it, or where it is the first, the one behind it.
+                var rest = json.AsSpan(end);
+                var after = rest.IndexOfAnyExcept(" \t\r\n"u8);
+                shorter = isFirst
+                    ? [.. json.AsSpan(0, start), .. rest[after] == ',' ? rest[(after + 1)..] : rest]
+                    : [.. json.AsSpan(0, before), .. rest];
+                return true;
+            }
+
+            (before, isFirst) = (end, false);
+        }
+
+        return false;
     }
 }

@@ -22,6 +22,9 @@ internal sealed partial class Upstream
     /// <summary>Whether it is the gateway that finds out whether the server has sessions.</summary>
     public bool MayChangeEra => Config.Protocol == ServerProtocol.Auto && Connector is null && Config.Transport != ServerTransport.Sse;
 
+    /// <summary>Whether it is known to be one without sessions (2026-07-28).</summary>
+    public bool IsStateless => Era == Era.Stateless;
+
     private Era Era => Connector is not null || Config.Transport == ServerTransport.Sse ? Era.Sessions
         : Config.Protocol switch
         {

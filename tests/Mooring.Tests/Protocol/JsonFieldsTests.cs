@@ -37,6 +37,8 @@ public sealed class JsonFieldsTests
     [InlineData("""{"b":2 , "a":{"a":[1]} }""", """{"b":2 }""")]
     [InlineData("""{"b":2,"a":1,"c":3}""", """{"b":2,"c":3}""")]
     [InlineData("""{"b":{"a":1}}""", """{"b":{"a":1}}""")]
+    [InlineData("""{"a":1,"b":2,"a":3}""", """{"b":2}""")]
+    [InlineData("""{"a":1,"a":2}""", "{}")]
     [InlineData("{}", "{}")]
     [InlineData("[1]", "[1]")]
     public void Without_AProperty_LeavesTheOthersAsTheyAre(string json, string without) =>
