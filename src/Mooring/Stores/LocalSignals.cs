@@ -78,17 +78,19 @@ internal sealed class LocalSignals : IStoreSignals
         {
             await Task.Yield();
             listener.CaughtUp();
-            var told = new HashSet<(string, string)>();
+            var waiting = new List<(string Kind, string Id)>();
             while (await _signals.Reader.WaitToReadAsync())
             {
-                // What came several times while the listener was busy is one signal.
-                told.Clear();
+                // What came several times while the listener was busy is one signal; what comes while it is told is another: the listener has looked before.
+                waiting.Clear();
                 while (_signals.Reader.TryRead(out var signal))
                 {
-                    if (told.Add(signal))
-                    {
-                        listener.Signal(signal.Kind, signal.Id);
-                    }
+                    waiting.Add(signal);
+                }
+
+                foreach (var (kind, id) in waiting.Distinct())
+                {
+                    listener.Signal(kind, id);
                 }
             }
         }

@@ -64,6 +64,33 @@ public abstract class SignalContractTests : IAsyncLifetime
         Assert.InRange(seen.Count, 5, 500);
     }
 
+    /// <summary>Whoever hears a signal looks at once; what changes from then on is for the next one to say.</summary>
+    [Fact]
+    public async Task Publish_WhileItsLikeIsBeingHeard_IsHeardOnceMore()
+    {
+        var (caughtUp, again, times) = (new TaskCompletionSource(), new TaskCompletionSource(), 0);
+        var listener = new SignalListener(
+            (kind, id) =>
+            {
+                if (++times == 1)
+                {
+                    _ = _signals.PublishAsync("a", kind, id);
+                }
+                else
+                {
+                    again.TrySetResult();
+                }
+            },
+            () => caughtUp.TrySetResult(),
+            () => { });
+        await using var listening = _signals.Listen("a", listener);
+        await Limit.Of(caughtUp.Task, "that it listens");
+
+        await _signals.PublishAsync("a", "mail", "1");
+
+        await Limit.Of(again.Task, "the second signal");
+    }
+
     [Fact]
     public async Task Listen_Disposed_HearsNothingMore()
     {

@@ -167,6 +167,19 @@ internal sealed class HttpExchange : IDisposable
         or HttpRequestError.SecureConnectionError
         or HttpRequestError.ProxyTunnelError;
 
+    /// <summary>Whether an exception is the network's or the server's, or a cancellation, as opposed to a bug.</summary>
+    public static bool IsFailure(Exception e) => e is HttpRequestException or IOException or OperationCanceledException;
+
+    /// <summary>What such an exception says of a request that was being sent or answered.</summary>
+    public static Attempt Failed(Exception failure, CancellationToken cancel) => failure switch
+    {
+        HttpRequestException e => NeverLeft(e) ? Attempt.NotExecuted(Describe(e)) : Attempt.Unknown(Describe(e)),
+        OperationCanceledException when cancel.IsCancellationRequested => Attempt.Abandoned(""),
+        // The handler's own connect timeout.
+        OperationCanceledException => Attempt.NotExecuted("it could not be connected to in time"),
+        _ => Attempt.Unknown("the connection broke while it answered: " + failure.Message),
+    };
+
     /// <summary>What went wrong, without addresses of the inner layers or header values.</summary>
     public static string Describe(HttpRequestException e) => e.HttpRequestError switch
     {

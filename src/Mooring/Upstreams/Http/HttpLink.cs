@@ -285,22 +285,9 @@ internal sealed partial class HttpLink : Link
                     return Attempt.Unknown($"it answered 200 with content type \"{other}\" instead of JSON or an event stream");
             }
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (HttpExchange.IsFailure(e))
         {
-            return HttpExchange.NeverLeft(e) ? Attempt.NotExecuted(HttpExchange.Describe(e)) : Attempt.Unknown(HttpExchange.Describe(e));
-        }
-        catch (IOException e)
-        {
-            return Attempt.Unknown("the connection broke while it answered: " + e.Message);
-        }
-        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
-        {
-            return Attempt.Abandoned("");
-        }
-        catch (OperationCanceledException)
-        {
-            // The handler's own connect timeout.
-            return Attempt.NotExecuted("it could not be connected to in time");
+            return HttpExchange.Failed(e, cancel);
         }
         finally
         {
