@@ -44,12 +44,15 @@ internal sealed class StreamPause(TimeProvider time)
     /// <summary>Nothing that was says anything about what comes.</summary>
     public void Reset() => (_grown, _wasRefused) = (TimeSpan.Zero, false);
 
-    /// <summary>The next pause, up to a fifth shorter or longer, so that those who were cut off together do not come back together.</summary>
+    /// <summary>
+    /// The next pause, up to a fifth longer, so that those who were cut off together do not come back together; never shorter, for a client must wait as
+    /// long as the server wishes (2025-11-25, basic/transports, "Sending Messages to the Server").
+    /// </summary>
     /// <param name="wish">The server's <c>retry:</c>.</param>
     public TimeSpan Next(TimeSpan? wish)
     {
         var pause = Math.Max(_grown.Ticks, Math.Clamp((wish ?? Usual).Ticks, Shortest.Ticks, LongestWish.Ticks));
         _grown = TimeSpan.FromTicks(Math.Max(Math.Min(pause * 2, Longest.Ticks), _grown.Ticks));
-        return TimeSpan.FromTicks(pause) * (0.8 + (Random.Shared.NextDouble() * 0.4));
+        return TimeSpan.FromTicks(pause) * (1 + (Random.Shared.NextDouble() * 0.2));
     }
 }
