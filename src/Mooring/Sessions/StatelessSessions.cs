@@ -21,7 +21,7 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
     private readonly ConcurrentDictionary<Key, Session> _sessions = new();
     private readonly Lock _making = new();
 
-    /// <summary>The session for a request; null where its person has as many as one may have.</summary>
+    /// <summary>The session for a request; null where its person has as many as one may have, or the gateway has.</summary>
     /// <param name="principal">Whose request it is.</param>
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
     /// <param name="capabilities">What the request declares, raw JSON.</param>
@@ -43,8 +43,8 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
             }
 
             Sweep();
-            var limit = config.Current.Limits.SessionsFor(principal == Principal.Anonymous);
-            if (_sessions.Keys.Count(k => k.Principal == principal) >= limit)
+            var limits = config.Current.Limits;
+            if (sessions.Count >= limits.Sessions || _sessions.Keys.Count(k => k.Principal == principal) >= limits.SessionsFor(principal == Principal.Anonymous))
             {
                 return null;
             }

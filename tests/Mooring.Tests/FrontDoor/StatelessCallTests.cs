@@ -277,6 +277,23 @@ public sealed class StatelessCallTests
         Assert.Equal((HttpStatusCode.TooManyRequests, HttpStatusCode.OK), (second.Status, other.Status));
     }
 
+    /// <summary>Each set of capabilities has a session of its own, and so links and processes: what anybody may write into a request must not make any number of them.</summary>
+    [Fact]
+    public async Task Capabilities_MoreSetsThanTheGatewayMayHaveSessions_Is429()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Config = c => c with { Limits = c.Limits with { Sessions = 2 } } });
+        for (var i = 1; i <= 2; i++)
+        {
+            using var fits = await new StatelessClient(gateway.Http, capabilities: "{\"extensions\":{\"x.test/" + i + "\":{}}}").RequestAsync("tools/list");
+            Assert.Equal(HttpStatusCode.OK, fits.Status);
+        }
+
+        using var third = await new StatelessClient(gateway.Http, capabilities: """{"extensions":{"x.test/3":{}}}""").RequestAsync("tools/list");
+        using var first = await new StatelessClient(gateway.Http, capabilities: """{"extensions":{"x.test/1":{}}}""").RequestAsync("tools/list");
+
+        Assert.Equal((HttpStatusCode.TooManyRequests, HttpStatusCode.OK), (third.Status, first.Status));
+    }
+
     [Fact]
     public async Task Discover_SingleRoute_SaysWhatItsServerSaidWithoutWhatIsNotServed()
     {
