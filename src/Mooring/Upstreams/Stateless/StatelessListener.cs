@@ -15,6 +15,7 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
     /// <summary>How long a client waits for its subscription to be acknowledged.</summary>
     private static readonly TimeSpan SubscribePatience = TimeSpan.FromSeconds(10);
 
+    private readonly Lock _telling = new();
     private readonly Lock _gate = new();
     private readonly SortedSet<string> _uris = new(StringComparer.Ordinal);
     private readonly List<(string Uri, long Version, TaskCompletionSource<bool> Done)> _waiting = [];
@@ -301,10 +302,18 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
     /// <summary>A notification, as one of a server with sessions.</summary>
     private void Hear(Subscription by, Frame frame)
     {
-        if (frame.Method is McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged or McpMethod.ResourcesUpdated
-            && IsNews(by, frame))
+        if (frame.Method is not (McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged or McpMethod.ResourcesUpdated))
         {
-            link.Owner.OnMessage(link, WithoutId(frame), related: null);
+            return;
+        }
+
+        // Told while nothing else is: two subscriptions are read at once, and what one of them says is news or not by what the other has told.
+        lock (_telling)
+        {
+            if (IsNews(by, frame))
+            {
+                link.Owner.OnMessage(link, WithoutId(frame), related: null);
+            }
         }
     }
 
