@@ -295,7 +295,7 @@ internal sealed partial class Upstream
         }
 
         var stopping = false;
-        _ = WatchAsync(process, () => stopping);
+        var watching = WatchAsync(process, () => stopping);
         LineChannel? channel = null;
         channel = new LineChannel(process.Output, process.Input, _services.Config.Current.Limits.BodySize,
             () => process.Exited.IsCompletedSuccessfully ? $"its process ended with {process.Exited.Result}" : "it closed its output",
@@ -304,6 +304,8 @@ internal sealed partial class Upstream
                 // A server that ended by itself failed, also when we clean up behind it before the system tells its exit.
                 stopping = channel is not { HasEnded: true };
                 await process.StopAsync(StopPatience);
+                // Whoever starts the next one right after this has to wait as long as after any that failed.
+                await watching;
                 await process.DisposeAsync();
             });
         return (channel, "");
