@@ -1,4 +1,5 @@
 using System.Net;
+using Mooring.Telemetry;
 using Xunit;
 
 namespace Mooring.Tests.FrontDoor;
@@ -284,6 +285,7 @@ public sealed class CommitTests
 
         call.Text("for nobody");
         await gateway.UntilAsync(() => gateway.Runner.Running == 0, "the call is over");
+        await gateway.UntilAsync(() => expected == 0 || gateway.Get<PrometheusExporter>().Scrape().Contains("mooring_calls_undeliverable_total", StringComparison.Ordinal), "it is counted");
 
         Assert.Equal(expected == 0 ? [] : [$"mooring_calls_undeliverable_total {expected}"], await gateway.MetricsAsync("mooring_calls_undeliverable_total"));
     }
