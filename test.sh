@@ -14,6 +14,10 @@ failed=0
 say() { printf '\n== %s\n' "$*"; }
 
 finish() {
+    if [ -s "$results/unsteady" ]; then
+        printf '\nFailed once and passed alone:\n'
+        sed 's/^/  /' "$results/unsteady"
+    fi
     printf '\n%s passed, %s failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
     exit
@@ -128,11 +132,31 @@ run_dotnet_suite() {
     fi
     ok=$(attribute passed "$xml")
     bad=$(($(attribute failed "$xml") + $(attribute errors "$xml")))
+    if [ "$bad" -gt 0 ] && [ "$bad" -le "${TEST_AGAIN:-3}" ] && [ "$(attribute errors "$xml")" -eq 0 ] && passes_alone "$xml"; then
+        ok=$((ok + bad))
+        bad=0
+        code=0
+    fi
     passed=$((passed + ok))
     failed=$((failed + bad))
     if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
         fail "$name ended with code $code"
     fi
+}
+
+# A few tests that failed beside all others run once more by themselves. What passes then depends on what the machine does besides, or on luck: it is
+# named, here and in the last lines, and is a defect of the test or of what it tests. TEST_AGAIN=0 counts it as failed.
+passes_alone() {
+    grep -o '<test [^>]*result="Fail"[^>]*>' "$1" | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u > "$results/again"
+    [ -s "$results/again" ] || return 1
+    set --
+    while IFS= read -r method; do
+        set -- "$@" -method "$method"
+    done < "$results/again"
+    printf 'once more, alone: %s\n' "$(tr '\n' ' ' < "$results/again")"
+    limited "$exe" -noLogo -noColor "$@" -xml "$results/again.xml" < /dev/null || return 1
+    [ "$(attribute passed "$results/again.xml")" -gt 0 ] || return 1
+    cat "$results/again" >> "$results/unsteady"
 }
 
 run_node_suite() {

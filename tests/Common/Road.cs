@@ -49,6 +49,9 @@ internal sealed class Road : IAsyncDisposable
         ResetAll();
     }
 
+    /// <summary>Resets all connections; new ones are taken.</summary>
+    public void Reset() => ResetAll();
+
     /// <summary>As it was. What was stalled goes on.</summary>
     public void Heal()
     {
