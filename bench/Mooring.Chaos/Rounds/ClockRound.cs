@@ -31,6 +31,10 @@ internal sealed class ClockRound : Round
             // Read again once a second, not at each look at the clock, which would cost a file each.
             ["FAKETIME_CACHE_DURATION"] = "1",
             ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
+            // With its other way to wait, waits with a limit end at once, and each thread of the runtime that has nothing to do spins.
+            ["FAKETIME_FORCE_MONOTONIC_FIX"] = "0",
+            // Not the servers that it starts.
+            ["FAKETIME_ONLY_CMDS"] = "mooring",
         },
     };
 
