@@ -42,6 +42,17 @@ public sealed class InspectorTests
         await rig.AssertEveryMessageValidAsync();
     }
 
+    [Fact]
+    public async Task Inspector_ServerWithoutSessions_GetsWhatItHas()
+    {
+        await using var rig = await Rig.StartAsync("alone");
+
+        var tools = await InspectAsync(rig, "http", "--method", "tools/list");
+        Assert.Contains("test_simple_text", tools.GetProperty("tools").EnumerateArray().Select(tool => tool.GetProperty("name").GetString()));
+        var call = await InspectAsync(rig, "http", "--method", "tools/call", "--tool-name", "echo", "--tool-arg", "word=hello");
+        Assert.Equal("hello", call.GetProperty("structuredContent").GetProperty("received").GetProperty("arguments").GetProperty("word").GetString());
+    }
+
     private static async Task<JsonElement> InspectAsync(Rig rig, string transport, params string[] arguments)
     {
         // It keeps a catalogue of servers in the home folder; this one goes away with the test.

@@ -23,7 +23,7 @@ internal sealed class Rig : IAsyncDisposable
     public Uri ClientUrl { get; private set; } = null!;
 
     /// <summary>Starts everything.</summary>
-    /// <param name="sdk">The SDK the fixture runs on: v1 or v2.</param>
+    /// <param name="sdk">The SDK the fixture runs on: v1 or v2; or alone, which is v2 in the version without sessions and no other.</param>
     /// <param name="recorded">Whether a relay records each leg.</param>
     /// <param name="clientTransport">What the client is to use: http or sse.</param>
     /// <param name="serverTransport">What the gateway is to use: http, sse or stdio.</param>
@@ -63,7 +63,7 @@ internal sealed class Rig : IAsyncDisposable
 
     private async Task BuildAsync(string sdk, bool recorded, string clientTransport, string serverTransport)
     {
-        Server = Add(await NodeTool.StartAsync("server.mjs", ["--sdk", sdk, .. serverTransport == "sse" ? ["--sse"] : Array.Empty<string>()]));
+        Server = Add(await NodeTool.StartAsync("server.mjs", [.. sdk == "alone" ? ["--sdk", "v2", "--alone"] : new[] { "--sdk", sdk }, .. serverTransport == "sse" ? ["--sse"] : Array.Empty<string>()]));
         string[] command = [NodeTool.Program, Path.Combine(Repository.NodeFixtures, "server.mjs"), "--stdio", "--sdk", sdk];
         var server = (serverTransport, recorded) switch
         {

@@ -10,6 +10,8 @@ public sealed class SqliteSchemaTests : IAsyncDisposable
 {
     private readonly SqliteFixture _fixture = new();
 
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
     public async ValueTask DisposeAsync() => await _fixture.DisposeAsync();
 
     [Fact]
@@ -17,6 +19,37 @@ public sealed class SqliteSchemaTests : IAsyncDisposable
     {
         Assert.Equal(Enumerable.Range(1, SqliteSchema.Migrations.Count), SqliteSchema.Migrations.Select(step => step.Version));
         Assert.All(SqliteSchema.Migrations, step => Assert.InRange(step.WorksFrom, 1, step.Version));
+    }
+
+    [Fact]
+    public async Task Open_FileOfVersion1_ServesItsRowsAndGoesOnWithThem()
+    {
+        // The .dump of a file that a gateway with schema version 1 had written; it breaks off at a NUL, which is put in by hand.
+        var dump = await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "fixtures", "sqlite", "schema-1.sql"), Cancel);
+        await File.WriteAllBytesAsync(_fixture.Options.DatabasePath, [], Cancel);
+        using (var database = SqliteDatabase.Open(_fixture.Options))
+        {
+            database.Execute(dump);
+        }
+
+        var store = await _fixture.OpenAsync();
+
+        Assert.Equal(Describe(Session()), Describe(await store.FindSessionAsync("session", Cancel)));
+        Assert.Equal([Describe(Link() with { OwnLists = default })], (await store.FindLinksAsync("session", Cancel)).Select(Describe));
+        Assert.Equal(Describe(Call()), Describe(Assert.Single(await store.FindRunningCallsAsync(Cancel))));
+        Assert.Equal([Describe(Event(1)), Describe(Event(2))], (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(Describe));
+        Assert.Equal("files", Assert.Single(await store.LoadCatalogueAsync(Cancel)).Server);
+        Assert.Equal("files", await store.ClaimNameAsync(new NameRecord("tool", "search", "other")));
+
+        await store.AppendEventAsync(Event(3), StreamState.Finished);
+        await store.SetListenerAsync("session", new("old", "g"));
+        Assert.True(await store.UpdateSessionAsync(Session() with { LogLevel = "error" }));
+        await store.SaveLinkAsync(Link());
+        await store.SaveSessionAsync(Session("new"));
+        Assert.Equal("old", (await store.FindSessionAsync("session", Cancel))!.Listener?.Replica);
+        Assert.Equal("error", (await store.FindSessionAsync("session", Cancel))!.LogLevel);
+        Assert.Equal(3, (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Count);
+        Assert.Equal(2, await store.CountSessionsAsync(Cancel));
     }
 
     [Fact]
