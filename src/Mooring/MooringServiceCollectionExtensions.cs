@@ -138,6 +138,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Interests>();
         services.TryAddSingleton<Listening>();
         services.TryAddSingleton<ParkedCalls>();
+        services.TryAddSingleton<PassedRetries>();
         services.TryAddSingleton<StatelessHttp>();
         services.TryAddSingleton<StreamableHttp>();
         services.TryAddSingleton<LegacySse>();

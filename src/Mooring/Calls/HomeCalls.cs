@@ -39,7 +39,6 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     private static long s_lastKey;
 
     private readonly ConcurrentDictionary<string, Passed> _passed = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<PassedReply, bool> _replies = new();
     private readonly SessionTable _sessions;
     private readonly Peers _peers;
     private readonly CallRunner _runner;
@@ -62,9 +61,6 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         peers.OnChanged(() => EndAll(passed => passed.Asked != peers.Name, "this gateway process was taken for dead"));
         peers.OnLeaving(End);
     }
-
-    /// <summary>Completes when what belongs to calls that ran here for others is in their mailboxes.</summary>
-    public Task SettleAsync() => Task.WhenAll(_replies.Keys.Select(reply => reply.ReadyAsync()));
 
     /// <summary>Runs a request that came by letter; the router's.</summary>
     public Action<Session, Frame, Reply>? Run { get; set; }
@@ -207,14 +203,13 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             return;
         }
 
-        var reply = new PassedReply(this, asking, letter.Session, key);
+        var reply = new PassedReply(_peers.NewQueue(asking), letter.Session, key);
         if (await _sessions.ForPeerAsync(letter.Session) is not { } session)
         {
             reply.Abandon(default);
             return;
         }
 
-        _replies[reply] = true;
         session.Seen();
         Run!(session, Frame.Parse(letter.Body.ToArray()), reply);
     }
@@ -241,7 +236,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     }
 
     /// <summary>The gateway stops: nobody is left here whom the homes could answer, and nothing is begun for others any more.</summary>
-    public void End()
+    private void End()
     {
         _leaves = true;
         EndAll(_ => true, "the gateway that waited for its answer stops");
@@ -319,57 +314,22 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     }
 
     /// <summary>At the home: what belongs to a call goes back to the replica that asked, one after the other.</summary>
-    private sealed class PassedReply(HomeCalls home, string asking, string session, string key) : Reply
+    private sealed class PassedReply(LetterQueue queue, string session, string key) : Reply
     {
-        private readonly Lock _gate = new();
-        private Task _posts = Task.CompletedTask;
-
         /// <summary>Its client may be there or not; what it is asked waits where its stream is.</summary>
         public override bool IsConnected => true;
 
-        public override void Send(byte[] line) => Post(SaidLetter, line);
+        public override void Send(byte[] line) => queue.Add(SaidLetter, new Letter(session, key, line));
 
-        public override Task ReadyAsync() => _posts;
+        public override Task ReadyAsync() => queue.Posted;
 
         public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
         {
-            Post(AnsweredLetter, response.ToArray());
+            queue.Add(AnsweredLetter, new Letter(session, key, response.ToArray()));
             response.Frame.Dispose();
-            _ = ForgetAsync();
         }
 
-        public override void Abandon(ReadOnlyMemory<byte> requestId)
-        {
-            Post(DroppedLetter, []);
-            _ = ForgetAsync();
-        }
-
-        private async Task ForgetAsync()
-        {
-            await ReadyAsync();
-            home._replies.TryRemove(this, out _);
-        }
-
-        private void Post(string kind, byte[] body)
-        {
-            lock (_gate)
-            {
-                _posts = PostAsync(_posts, kind, body);
-            }
-        }
-
-        private async Task PostAsync(Task before, string kind, byte[] body)
-        {
-            await before.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.SuppressThrowing);
-            try
-            {
-                await home._peers.PostSurelyAsync(asking, kind, new Letter(session, key, body));
-            }
-            catch (OperationCanceledException)
-            {
-                // The process ends. Whoever asked hears of that.
-            }
-        }
+        public override void Abandon(ReadOnlyMemory<byte> requestId) => queue.Add(DroppedLetter, new Letter(session, key, default));
     }
 
     [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]

@@ -23,7 +23,7 @@ internal enum DrainStage
 /// often; the process itself goes on, refusing work, until it is told to end.
 /// </summary>
 internal sealed partial class GatewayDrain(
-    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, HomeCalls homeCalls, Peers peers, IHostApplicationLifetime lifetime,
+    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, Peers peers, IHostApplicationLifetime lifetime,
     ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDrain
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
@@ -159,7 +159,7 @@ internal sealed partial class GatewayDrain(
             session.ForEachCall(call => call.Abandon("the gateway stops"));
         }
 
-        homeCalls.End();
+        peers.Leaving();
 
         await FinishedAsync(DrainConfig.AbortPatience, cancel);
         await SettleAsync(cancel);
@@ -186,7 +186,7 @@ internal sealed partial class GatewayDrain(
     {
         try
         {
-            await Task.WhenAll([homeCalls.SettleAsync(), .. sessions.All.Select(StopListeningAsync)]).WaitAsync(DrainConfig.AbortPatience, time, cancel);
+            await Task.WhenAll([peers.SettleAsync(), .. sessions.All.Select(StopListeningAsync)]).WaitAsync(DrainConfig.AbortPatience, time, cancel);
         }
         catch (TimeoutException)
         {

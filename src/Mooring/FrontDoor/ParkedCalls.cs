@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Mooring.Configuration;
+using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Streams;
 
@@ -7,13 +8,19 @@ namespace Mooring.FrontDoor;
 
 /// <summary>
 /// Calls whose servers asked their client something, while the client gathers the answers (2026-07-28, basic/patterns/mrtr): the server goes on
-/// waiting, the client has an answer with the questions and a reference to bring back. The reference says nothing to anyone but this process; it
-/// is 128 random bits, works for who got it, on the same request, once, and not for long. Bounded per user and in all.
+/// waiting, the client has an answer with the questions and a reference to bring back. The reference names the process that holds the call, so that
+/// a retry finds it from any replica (<see cref="PassedRetries"/>), and beyond that says nothing to anyone: it has 128 random bits, works for who got
+/// it, on the same request, once, and not for long. Bounded per user and in all.
 /// </summary>
-internal sealed class ParkedCalls(ConfigStore config, TimeProvider time) : IHeartbeatHandler
+internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider time) : IHeartbeatHandler
 {
     /// <summary>Tells the gateway's own references from those of servers of the same version, which pass.</summary>
     private const string Prefix = "mooring-";
+
+    /// <summary>Hexadecimal digits of the holder's name, and of the secret.</summary>
+    private const int NameLength = 16;
+
+    private const int SecretLength = 32;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Parked> _parked = new(StringComparer.Ordinal);
@@ -43,6 +50,17 @@ internal sealed class ParkedCalls(ConfigStore config, TimeProvider time) : IHear
     /// <summary>Whether a reference may be one of these.</summary>
     public static bool IsOurs(string reference) => reference.StartsWith(Prefix, StringComparison.Ordinal);
 
+    /// <summary>The process that gave a reference out, by the name that it had; null where it is not of the form of these.</summary>
+    public static string? HolderOf(string reference)
+    {
+        var rest = IsOurs(reference) ? reference.AsSpan(Prefix.Length) : default;
+        return rest.Length == NameLength + 1 + SecretLength && rest[NameLength] == '-' && IsHex(rest[..NameLength]) && IsHex(rest[(NameLength + 1)..])
+            ? rest[..NameLength].ToString()
+            : null;
+
+        static bool IsHex(ReadOnlySpan<char> text) => !text.ContainsAnyExcept("0123456789abcdef");
+    }
+
     /// <summary>Keeps a call for the one retry that brings the reference; null where there are too many.</summary>
     /// <param name="reply">The call's; null where the retry is to be run anew.</param>
     /// <param name="key">What the retry has to agree in.</param>
@@ -57,7 +75,7 @@ internal sealed class ParkedCalls(ConfigStore config, TimeProvider time) : IHear
                 return null;
             }
 
-            var reference = Prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+            var reference = $"{Prefix}{peers.Name}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretLength / 2))}";
             _parked.Add(reference, new Parked(reply, key, time.GetTimestamp() + (long)(config.Current.Calls.InputWait.TotalSeconds * time.TimestampFrequency)));
             _perUser[key.Principal] = ofUser + 1;
             return reference;

@@ -12,8 +12,10 @@ namespace Mooring.FrontDoor;
 /// </summary>
 internal readonly record struct RetryKey(Principal Principal, string? Server, string Method, string Digest)
 {
-    public static RetryKey Of(Session session, Frame request) =>
-        new(session.Principal, session.Server, request.MethodName, DigestOf(request.Span(request.Envelope.Params)));
+    public static RetryKey Of(Session session, Frame request) => Of(session.Principal, session.Server, request);
+
+    public static RetryKey Of(Principal principal, string? server, Frame request) =>
+        new(principal, server, request.MethodName, DigestOf(request.Span(request.Envelope.Params)));
 
     /// <summary>The same for the same values, however they are spaced, ordered and escaped: a client writes them anew.</summary>
     private static string DigestOf(ReadOnlySpan<byte> parameters)

@@ -1,39 +1,23 @@
-using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
-using Mooring.Streams;
 
 namespace Mooring.FrontDoor;
 
 /// <summary>
-/// One POST of a client without sessions, and its answer: a JSON body where that comes within the grace and nothing is to be said before, else an
-/// event stream without event ids, for there is no way back to it (2026-07-28, basic/transports/streamable-http, "Receiving Messages").
-/// Whoever made it awaits <see cref="RunAsync"/>; calls write to it from anywhere.
+/// One request of a client without sessions, and the way of its answer: over the POST that brought it, or, where the call waits here for a retry that came to
+/// another replica, over that one. Calls write to it from anywhere.
 /// </summary>
-internal sealed class StatelessExchange : IUndecided
+internal abstract class StatelessExchange
 {
-    private readonly Lock _gate = new();
-    private readonly TaskCompletionSource _decided = new();
-    private readonly HttpContext _context;
-    private readonly FrontDoorServices _services;
     private readonly Func<byte[]> _serverInfo;
-    private SseConnection? _connection;
-    private Message? _answer;
-    private int _status;
-    private bool _isOver;
 
-    /// <param name="context">The POST.</param>
-    /// <param name="request">The request in it; its buffer must last as long as the exchange.</param>
+    /// <param name="request">The request; its buffer must last as long as the exchange.</param>
     /// <param name="meta">What it says of its client.</param>
     /// <param name="serverInfo">Who answers, raw JSON; asked for with the answer, when a server that was unknown before may have said it.</param>
-    /// <param name="services">Shared parts.</param>
-    public StatelessExchange(HttpContext context, Frame request, RequestMeta meta, Func<byte[]> serverInfo, FrontDoorServices services)
+    protected StatelessExchange(Frame request, RequestMeta meta, Func<byte[]> serverInfo)
     {
-        _context = context;
-        _services = services;
         Request = request;
         _serverInfo = serverInfo;
         LogLevel = meta.LogLevel.IsPresent ? request.Text(meta.LogLevel) : null;
-        services.Grace.Add(this);
     }
 
     public Frame Request { get; }
@@ -45,139 +29,16 @@ internal sealed class StatelessExchange : IUndecided
     /// <summary>The least severe log message it wants; null: none at all (server/utilities/logging).</summary>
     public string? LogLevel { get; }
 
-    public IHeaderDictionary Headers => _context.Request.Headers;
-
-    /// <summary>Told once when its client left before it had the answer.</summary>
+    /// <summary>Told when its client left before it had the answer.</summary>
     public Action? OnLeft { get; set; }
 
-    // The grace queue's own fields; see there.
-    public IUndecided? Previous { get; set; }
-
-    public IUndecided? Next { get; set; }
-
-    public long Due { get; set; }
-
-    public bool IsQueued { get; set; }
-
-    /// <summary>Whether its client still waits.</summary>
-    public bool IsOpen
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return !_isOver;
-            }
-        }
-    }
-
-    /// <summary>Whether the answer was written as one body: nobody needs the request for it any more.</summary>
-    public bool WasWritten { get; private set; }
-
-    /// <summary>Stays until the client has its answer, or has left.</summary>
-    public async Task RunAsync()
-    {
-        await using var left = _context.RequestAborted.UnsafeRegister(static state => ((StatelessExchange)state!).Leave(), this);
-        await _decided.Task;
-        if (_connection is { } connection)
-        {
-            await connection.RunAsync();
-            return;
-        }
-
-        if (_answer is not { } answer)
-        {
-            return;
-        }
-
-        if (_services.HasLeft(_context))
-        {
-            _services.Calls.Undeliverable();
-            return;
-        }
-
-        var response = _context.Response;
-        response.StatusCode = _status;
-        response.ContentType = "application/json";
-        response.ContentLength = answer.Length;
-        answer.WriteTo(response.BodyWriter);
-        answer.Frame.Dispose();
-        WasWritten = true;
-    }
-
     /// <summary>Something that belongs to the request and comes before its answer, on one line.</summary>
-    public void Send(byte[] line) => Open()?.WriteMessage(id: null, line);
+    public abstract void Send(byte[] line);
 
-    public Task TakenAsync() => _connection?.TakenAsync() ?? Task.CompletedTask;
-
-    public void OnGraceOver() => Open();
+    /// <summary>Completes when what was sent before is far enough on its way.</summary>
+    public abstract Task TakenAsync();
 
     /// <summary>Answers; the exchange owns the message from here on.</summary>
     /// <returns>False: its client is gone.</returns>
-    public bool Finish(Message answer, int status)
-    {
-        SseConnection? connection;
-        lock (_gate)
-        {
-            if (_isOver)
-            {
-                _services.Calls.Undeliverable();
-                return false;
-            }
-
-            _isOver = true;
-            (_answer, _status, connection) = (answer, status, _connection);
-        }
-
-        _services.Grace.Remove(this);
-        if (connection is null)
-        {
-            _decided.TrySetResult();
-            return true;
-        }
-
-        connection.WriteMessage(id: null, answer.ToLine());
-        answer.Frame.Dispose();
-        connection.Complete(StreamReason.Answered, ClosedBy.Gateway);
-        return true;
-    }
-
-    /// <summary>The stream, begun where it was not yet; null once the client has its answer or is gone.</summary>
-    private SseConnection? Open()
-    {
-        SseConnection connection;
-        lock (_gate)
-        {
-            if (_isOver || _connection is not null)
-            {
-                return _isOver ? null : _connection;
-            }
-
-            connection = new SseConnection(_context, _services.Streams, "post") { Era = "stateless", OnEnded = _ => Leave() };
-            connection.Start();
-            _connection = connection;
-        }
-
-        _services.Grace.Remove(this);
-        _decided.TrySetResult();
-        return connection;
-    }
-
-    /// <summary>The client closed its stream, or can no longer be reached on it: the request is cancelled (2026-07-28, basic/patterns/cancellation).</summary>
-    private void Leave()
-    {
-        lock (_gate)
-        {
-            if (_isOver)
-            {
-                return;
-            }
-
-            _isOver = true;
-        }
-
-        _services.Grace.Remove(this);
-        OnLeft?.Invoke();
-        _decided.TrySetResult();
-    }
+    public abstract bool Finish(Message answer, int status);
 }

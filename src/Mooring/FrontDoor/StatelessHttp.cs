@@ -13,7 +13,7 @@ namespace Mooring.FrontDoor;
 /// </summary>
 internal sealed class StatelessHttp(
     FrontDoorServices services, StatelessSessions sessions, Discovery discovery, ParamHeaders parameters, Router router, Destinations destinations, Wishes wishes, Listening listening,
-    ParkedCalls parked)
+    ParkedCalls parked, PassedRetries passed)
 {
     /// <summary>Whether a message is one of that version. <c>initialize</c> is not, unless it says so itself (basic/versioning, "Backward Compatibility").</summary>
     public static bool IsFor(Frame message, string? header) =>
@@ -92,7 +92,8 @@ internal sealed class StatelessHttp(
 
         var retry = Retry.Of(request, out var wrong);
         StatelessReply? waiting = null;
-        if (wrong is not null || (retry is not null && !TryFind(session, request, retry, out waiting, out wrong)))
+        string? holder = null;
+        if (wrong is not null || (retry is not null && !TryFind(session, request, retry, out waiting, out holder, out wrong)))
         {
             await RefuseAsync(context, request, Refusal.Invalid(wrong!));
             return;
@@ -103,45 +104,56 @@ internal sealed class StatelessHttp(
             await wishes.NeedLevelAsync(session, request.Text(meta.LogLevel));
         }
 
-        var exchange = new StatelessExchange(context, request, meta, () => discovery.ServerInfo(session), services);
-        var reply = waiting ?? new StatelessReply(session, exchange, parked, services.Time);
+        var exchange = new PostedExchange(context, request, meta, () => discovery.ServerInfo(session), services);
+        var reply = waiting;
         if (waiting is not null)
         {
             waiting.Resume(exchange, retry!.Answers);
         }
+        else if (holder is not null)
+        {
+            passed.Pass(session, retry!.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange));
+        }
         else if (request.Method == McpMethod.Discover)
         {
+            reply = new StatelessReply(session, exchange, parked, services.Time);
             reply.Answer(request, await discovery.ResultAsync(session));
         }
         else
         {
-            router.Handle(session, retry?.State is { } state && ParkedCalls.IsOurs(state) ? Retry.Stripped(request) : request, reply);
+            reply = Run(session, request, retry, exchange);
         }
 
         await exchange.RunAsync();
-        if (exchange.WasWritten && reply.IsAnswered)
+        if (exchange.WasWritten && reply is { IsAnswered: true })
         {
             request.Dispose();
         }
     }
 
-    /// <summary>
-    /// Finds the call that waits for a retry. A server that speaks the version itself has its own references, which pass; to any other, a retry
-    /// without the call that it belongs to would be that call once more (invariant 9).
-    /// </summary>
-    private bool TryFind(Session session, Frame request, Retry retry, out StatelessReply? waiting, out string? wrong)
+    private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange)
     {
-        waiting = null;
-        wrong = null;
+        var reply = new StatelessReply(session, exchange, parked, services.Time);
+        router.Handle(session, retry?.State is { } state && ParkedCalls.IsOurs(state) ? Retry.Stripped(request) : request, reply);
+        return reply;
+    }
+
+    /// <summary>
+    /// Finds the call that waits for a retry, or who has it. A server that speaks the version itself has its own references, which pass; to any other, a
+    /// retry without the call that it belongs to would be that call once more (invariant 9).
+    /// </summary>
+    private bool TryFind(Session session, Frame request, Retry retry, out StatelessReply? waiting, out string? holder, out string? wrong)
+    {
+        (waiting, holder, wrong) = (null, null, null);
         if (retry.State is { } state && ParkedCalls.IsOurs(state))
         {
-            if (!parked.TryTake(state, RetryKey.Of(session, request), out waiting))
+            if (!parked.TryTake(state, RetryKey.Of(session, request), out waiting)
+                && ((holder = ParkedCalls.HolderOf(state)) is null || holder == services.Peers.Name))
             {
-                wrong = "requestState is not known here for this request and user: it was used or has expired, the request is another one, or another gateway process holds the call. "
-                    + "Begin again without requestState and inputResponses; the earlier call may have been executed in part.";
+                wrong = PassedRetries.UnknownReference;
             }
         }
-        else if ((session.Server ?? destinations.Of(session, request, out _)?.Upstream.Name) is not { } server || !discovery.SpeaksStateless(server))
+        else if (ServerOf(session, request) is not { } server || !discovery.SpeaksStateless(server))
         {
             wrong = retry.State is null
                 ? "inputResponses came without the requestState that belongs to it, so it cannot be told what call it answers."
@@ -150,6 +162,8 @@ internal sealed class StatelessHttp(
 
         return wrong is null;
     }
+
+    private string? ServerOf(Session session, Frame request) => session.Server ?? destinations.Of(session, request, out _)?.Upstream.Name;
 
     private static Task RefuseAsync(HttpContext context, Frame request, Refusal refusal) =>
         Answers.WriteAsync(context, refusal.Status, JsonRpc.Error(request.Id, refusal.Code, refusal.Message, refusal.Data));

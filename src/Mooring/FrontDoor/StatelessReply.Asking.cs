@@ -31,7 +31,7 @@ internal sealed partial class StatelessReply
             }
 
             questions = [.. _questions];
-            reference = _parked.Park(this, RetryKey.Of(_session, exchange.Request));
+            reference = _parked.Park(this, RetryKey.Of(Session, exchange.Request));
             if (reference is null)
             {
                 _questions.Clear();
@@ -89,7 +89,7 @@ internal sealed partial class StatelessReply
 
         foreach (var (question, answer) in answered)
         {
-            _ = _session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None);
+            _ = Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None);
         }
 
         AskSoon();
@@ -107,7 +107,7 @@ internal sealed partial class StatelessReply
         }
 
         var declining = questions.Select(question => question.IsElicitation
-            ? _session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, "{\"action\":\"cancel\"}"u8)), CancellationToken.None)
+            ? Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, "{\"action\":\"cancel\"}"u8)), CancellationToken.None)
             : Decline(question, JsonRpc.InternalError, "The client did not come back with an answer."));
         try
         {
@@ -180,7 +180,7 @@ internal sealed partial class StatelessReply
             }
         }
 
-        return pages.Count > 0 && _parked.Park(reply: null, RetryKey.Of(_session, exchange.Request)) is { } reference && Put(exchange, reference, pages);
+        return pages.Count > 0 && _parked.Park(reply: null, RetryKey.Of(Session, exchange.Request)) is { } reference && Put(exchange, reference, pages);
     }
 
     private bool Put(StatelessExchange exchange, string reference, IEnumerable<(string Key, byte[] Request)> questions)
@@ -214,9 +214,9 @@ internal sealed partial class StatelessReply
     }
 
     private Task Decline(Question question, int code, string why) =>
-        _session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Error(question.Id, code, why)), CancellationToken.None);
+        Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Error(question.Id, code, why)), CancellationToken.None);
 
-    private ReadOnlySpan<byte> Capabilities => JsonFields.Object(_session.Record.InitializeParams.Span, "capabilities"u8);
+    private ReadOnlySpan<byte> Capabilities => JsonFields.Object(Session.Record.InitializeParams.Span, "capabilities"u8);
 
     /// <summary>Method and params alone; a page to visit has no id of its own in this version (client/elicitation).</summary>
     private static byte[] Shown(Frame request)

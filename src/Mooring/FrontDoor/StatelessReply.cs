@@ -12,7 +12,6 @@ namespace Mooring.FrontDoor;
 internal sealed partial class StatelessReply : Reply
 {
     private readonly Lock _gate = new();
-    private readonly Session _session;
     private readonly ParkedCalls _parked;
     private readonly TimeProvider _time;
     private readonly McpMethod _method;
@@ -22,9 +21,9 @@ internal sealed partial class StatelessReply : Reply
     private bool _hasLeft;
     private bool _isOver;
 
-    public StatelessReply(Session session, StatelessExchange exchange, ParkedCalls parked, TimeProvider time)
+    public StatelessReply(Session session, PostedExchange exchange, ParkedCalls parked, TimeProvider time)
     {
-        _session = session;
+        Session = session;
         _parked = parked;
         _time = time;
         _method = exchange.Request.Method;
@@ -45,6 +44,9 @@ internal sealed partial class StatelessReply : Reply
     }
 
     public override IReadOnlyList<KeyValuePair<string, string>> Headers { get; }
+
+    /// <summary>The session that its call belongs to.</summary>
+    public Session Session { get; }
 
     private StatelessExchange? Current
     {

@@ -52,6 +52,20 @@ internal sealed partial class Peers
         }
     }
 
+    /// <summary>Letters to a replica that are read in the order in which they are put in.</summary>
+    public LetterQueue NewQueue(string to) => new(this, to);
+
+    /// <summary>Completes when all that is in queues now is in the mailboxes it is for, or never gets there.</summary>
+    public Task SettleAsync() => Task.WhenAll(_posting.Keys);
+
+    /// <summary>Notes a letter of a queue that is under way.</summary>
+    public Task<bool> Track(Task<bool> posting)
+    {
+        _posting[posting] = true;
+        _ = posting.ContinueWith(done => _posting.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return posting;
+    }
+
     private async Task<bool> PostOnceAsync(string to, string kind, string name, Letter letter)
     {
         if (await replicas.PostAsync(to, kind, name, letter.ToBytes()) is null)

@@ -45,6 +45,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private readonly Dictionary<string, Action<string>> _hearers = new(StringComparer.Ordinal);
     private readonly List<Action<string>> _gone = [];
     private readonly ConcurrentQueue<string> _goneNews = new();
+    private readonly ConcurrentDictionary<Task<bool>, bool> _posting = new();
     private readonly List<Action> _missed = [];
     private readonly List<Action> _changed = [];
     private readonly List<Action> _leaving = [];
@@ -121,8 +122,11 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     /// <summary>Says who is told that the others are not the same as before, or that this replica has another name. Before <see cref="Start"/>.</summary>
     public void OnChanged(Action hear) => _changed.Add(hear);
 
-    /// <summary>Says who is told that this replica leaves; letters are still read. Before <see cref="Start"/>.</summary>
+    /// <summary>Says who is told that this replica leaves; letters are still read. May be said more than once. Before <see cref="Start"/>.</summary>
     public void OnLeaving(Action hear) => _leaving.Add(hear);
+
+    /// <summary>Nothing is begun for others any more, and nobody here waits for what others run.</summary>
+    public void Leaving() => _leaving.ForEach(hear => hear());
 
     /// <summary>Says who is told that signals may have been missed: whatever one of them would have said has to be looked for. Before <see cref="Start"/>.</summary>
     public void OnMissed(Action look) => _missed.Add(look);
@@ -157,7 +161,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
             return;
         }
 
-        _leaving.ForEach(hear => hear());
+        Leaving();
         await _stopping.CancelAsync();
         await _work;
         if (_listening is not null)
