@@ -37,12 +37,12 @@ public sealed partial class ArchitectureTests
     private static readonly string[] Public =
     [
         "Mooring.MooringServiceCollectionExtensions", "Mooring.Upstreams.IConnector",
-        "Mooring.Configuration.AuthConfig", "Mooring.Configuration.CacheConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.CommitRule",
+        "Mooring.Configuration.AuthConfig", "Mooring.Configuration.CacheConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.ClientConfig", "Mooring.Configuration.CommitRule",
         "Mooring.Configuration.ConfigStore", "Mooring.Configuration.ConnectorConfig",
         "Mooring.Configuration.DrainConfig", "Mooring.Configuration.EventLogConfig", "Mooring.Configuration.HttpConfig", "Mooring.Configuration.KeepAliveConfig",
         "Mooring.Configuration.KeyRule",
-        "Mooring.Configuration.LimitsConfig", "Mooring.Configuration.LinkScope", "Mooring.Configuration.MooringConfig", "Mooring.Configuration.PrefixRule",
-        "Mooring.Configuration.ServerConfig", "Mooring.Configuration.ServerProtocol", "Mooring.Configuration.ServerTransport", "Mooring.Configuration.SessionsConfig", "Mooring.Configuration.StoreConfig",
+        "Mooring.Configuration.LimitsConfig", "Mooring.Configuration.LinkScope", "Mooring.Configuration.MissingSessionRule", "Mooring.Configuration.MooringConfig", "Mooring.Configuration.PrefixRule",
+        "Mooring.Configuration.ServerConfig", "Mooring.Configuration.ServerProtocol", "Mooring.Configuration.ServerTransport", "Mooring.Configuration.SessionlessGetRule", "Mooring.Configuration.SessionsConfig", "Mooring.Configuration.StoreConfig",
         "Mooring.Configuration.StoreKind", "Mooring.Configuration.StreamsConfig", "Mooring.Configuration.TlsConfig", "Mooring.Configuration.ToolConfig",
         "Mooring.Connectors.ConnectorFactory", "Mooring.Connectors.ConnectorsServiceCollectionExtensions",
         "Mooring.Connectors.Docs.DocsConnector",

@@ -15,6 +15,7 @@ internal sealed class Call : PendingRequest, IDisposable
 
     private readonly CancellationTokenSource _abandon = new();
     private readonly TimeProvider _time;
+    private readonly MadeProgress? _progress;
     private (Slice Where, ReadOnlyMemory<byte> With)? _key;
     private string? _toolName;
     private string? _abandonReason;
@@ -32,6 +33,11 @@ internal sealed class Call : PendingRequest, IDisposable
         _time = time;
         Started = time.GetTimestamp();
         _lastSign = Started;
+        if (request.Envelope.MetaProgressToken.IsPresent)
+        {
+            // A copy: the request's buffer goes back to the pool with the answer, and the heartbeat may come just then.
+            _progress = new MadeProgress(request.Span(request.Envelope.MetaProgressToken).ToArray(), Started, time);
+        }
     }
 
     public Session Session { get; }
@@ -109,6 +115,11 @@ internal sealed class Call : PendingRequest, IDisposable
     public override void OnRelated(Link link, Frame frame)
     {
         Sign();
+        if (frame.Method == McpMethod.Progress && _progress is { } progress && !progress.Takes(frame))
+        {
+            return;
+        }
+
         link.Owner.OnMessage(link, frame, this);
     }
 
@@ -157,8 +168,13 @@ internal sealed class Call : PendingRequest, IDisposable
     }
 
     /// <summary>Gives up when nothing was heard for too long.</summary>
-    public void Tick(long now, TimeSpan deadline, TimeSpan hardCap)
+    /// <param name="now">A timestamp.</param>
+    /// <param name="deadline">Longest silence.</param>
+    /// <param name="hardCap">Longest duration.</param>
+    /// <param name="progressEvery">How often its client hears of it meanwhile.</param>
+    public void Tick(long now, TimeSpan deadline, TimeSpan hardCap, TimeSpan progressEvery)
     {
+        _progress?.Tick(now, progressEvery, Reply);
         if (_time.GetElapsedTime(Started, now) > hardCap)
         {
             Abandon($"hard cap of {hardCap.TotalSeconds:0.#} s", timedOut: true);
@@ -175,7 +191,11 @@ internal sealed class Call : PendingRequest, IDisposable
     public bool HasEnded => Volatile.Read(ref _ended) != 0;
 
     /// <summary>True once, for whoever answers.</summary>
-    public bool TryEnd() => Interlocked.Exchange(ref _ended, 1) == 0;
+    public bool TryEnd()
+    {
+        _progress?.End();
+        return Interlocked.Exchange(ref _ended, 1) == 0;
+    }
 
     public void Dispose() => _abandon.Dispose();
 }

@@ -310,7 +310,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         Fail(call, call.TimedOut ? CallFailure.TimedOut : CallFailure.Draining, call.AbandonReason ?? "");
     }
 
-    /// <summary>Deadlines of one session's calls; part of the heartbeat.</summary>
+    /// <summary>Deadlines of one session's calls, and what their clients hear meanwhile; part of the heartbeat.</summary>
     public void Tick(Session session, long now)
     {
         if (!session.HasCalls)
@@ -319,7 +319,8 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         }
 
         var calls = config.Current.Calls;
-        session.ForEachCall(call => call.Tick(now, calls.Deadline, calls.HardCap));
+        var progressEvery = session.Client.ProgressEvery ?? calls.ProgressEvery;
+        session.ForEachCall(call => call.Tick(now, calls.Deadline, calls.HardCap, progressEvery));
     }
 
     private static partial class Log

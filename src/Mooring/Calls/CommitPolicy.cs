@@ -10,7 +10,7 @@ internal sealed class CommitPolicy(ReplayPolicy replay, Peers peers)
     public bool IsDurable(Call call)
     {
         // Without a first event id there is nothing that a client of an older version could come back with.
-        if (call.Request.Method != McpMethod.ToolsCall || !call.Session.Version.HasPrimer())
+        if (call.Request.Method != McpMethod.ToolsCall || !call.Session.HasPrimer)
         {
             return false;
         }

@@ -27,6 +27,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>A notification or a server's request that belongs to the call of that key.</summary>
     private const string SaidLetter = "said";
 
+    /// <summary>As <see cref="SaidLetter"/>, but to be kept nowhere; no word of the server.</summary>
+    private const string ShownLetter = "shown";
+
     /// <summary>The response to the request of that key.</summary>
     private const string AnsweredLetter = "answered";
 
@@ -54,6 +57,11 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         (_sessions, _peers, _runner, _config, _time, _metrics, _logger) = (sessions, peers, runner, config, time, metrics, logger);
         peers.OnLetter(CallLetter, TakeCallAsync, once: true);
         peers.OnLetter(SaidLetter, letter => Told(letter, passed => passed.Request.Reply.Send(letter.Body.ToArray())));
+        peers.OnLetter(ShownLetter, letter =>
+        {
+            _ = _passed.TryGetValue(letter.Subject, out var passed) && passed.Request.Reply.Show(letter.Body.ToArray());
+            return Task.CompletedTask;
+        });
         peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => passed.Request.Reply.Complete(passed.Request.Id, letter.Body.ToArray())));
         peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => passed.Request.Reply.Abandon(passed.Request.Id)));
         peers.OnLetter(MovedLetter, letter => Ended(letter, passed => _ = PassAgainAsync(passed)));
@@ -320,6 +328,12 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         public override bool IsConnected => true;
 
         public override void Send(byte[] line) => queue.Add(SaidLetter, new Letter(session, key, line));
+
+        public override bool Show(byte[] line)
+        {
+            queue.Add(ShownLetter, new Letter(session, key, line));
+            return true;
+        }
 
         public override Task ReadyAsync() => queue.Posted;
 

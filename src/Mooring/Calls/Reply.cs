@@ -44,6 +44,13 @@ internal abstract class Reply
     /// <summary>A notification or server request that belongs to a call, on one line.</summary>
     public abstract void Send(byte[] line);
 
+    /// <summary>
+    /// A notification of the gateway's own that is worth nothing later: written where a client reads at this moment, and kept nowhere, neither in a log
+    /// for one that comes back nor until somebody listens. Of a call that is not answered yet.
+    /// </summary>
+    /// <returns>Whether a client may see it.</returns>
+    public virtual bool Show(byte[] line) => false;
+
     /// <summary>Completes when what was sent before is far enough on its way.</summary>
     public virtual Task ReadyAsync() => Task.CompletedTask;
 

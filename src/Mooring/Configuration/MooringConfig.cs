@@ -18,6 +18,9 @@ public sealed record MooringConfig
     /// <summary>The built-in connectors to serve, by name, each with its own settings.</summary>
     public IReadOnlyList<ConnectorConfig> Connectors { get; init; } = [];
 
+    /// <summary>What is done otherwise for kinds of clients, over what comes with the gateway.</summary>
+    public IReadOnlyList<ClientConfig> Clients { get; init; } = [];
+
     public KeepAliveConfig KeepAlive { get; init; } = new();
 
     public SessionsConfig Sessions { get; init; } = new();
@@ -235,29 +238,6 @@ public sealed record EventLogConfig
     /// <summary>Bytes kept per session.</summary>
     /// <value>Default 8 MB.</value>
     public long Bytes { get; init; } = 8 * 1024 * 1024;
-}
-
-public sealed record CallsConfig
-{
-    /// <summary>How long a POST may stay undecided before it becomes an event stream.</summary>
-    /// <value>Default 500 ms; 0 to 10 s.</value>
-    public TimeSpan Grace { get; init; } = TimeSpan.FromMilliseconds(500);
-
-    /// <summary>How long the very first list of a server is waited for.</summary>
-    /// <value>Default 3 s; 0 to 1 min.</value>
-    public TimeSpan FirstListWait { get; init; } = TimeSpan.FromSeconds(3);
-
-    /// <summary>Longest silence (no answer, no progress) of one call.</summary>
-    /// <value>Default 5 min; 10 ms to 24 h.</value>
-    public TimeSpan Deadline { get; init; } = TimeSpan.FromMinutes(5);
-
-    /// <summary>Longest duration of one call, with progress or without.</summary>
-    /// <value>Default 1 h; 10 ms to 7 d.</value>
-    public TimeSpan HardCap { get; init; } = TimeSpan.FromHours(1);
-
-    /// <summary>How long a call whose server asked its client something waits for a client without sessions to come back with the answer.</summary>
-    /// <value>Default 5 min; 1 s to 24 h.</value>
-    public TimeSpan InputWait { get; init; } = TimeSpan.FromMinutes(5);
 }
 
 public sealed record LimitsConfig

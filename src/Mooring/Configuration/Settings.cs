@@ -45,6 +45,8 @@ internal static class Settings
             "Longest silence (no answer, no progress) of one call.")
         .Add("hardCap", new DurationShape("10ms", "7d"), c => c.HardCap, (c, v) => c with { HardCap = v },
             "Longest duration of one call, with progress or without.")
+        .Add("progressEvery", ClientSettings.ProgressEvery, c => c.ProgressEvery, (c, v) => c with { ProgressEvery = v },
+            "How often a client that gave a progress token is told that its call still runs, while the server itself reports no progress; off: never. For clients that give up a call of which they hear nothing.")
         .Add("inputWait", new DurationShape("1s", "24h"), c => c.InputWait, (c, v) => c with { InputWait = v },
             "How long a call whose server asked its client something waits for a client of 2026-07-28 to come back with the answer.");
 
@@ -133,6 +135,8 @@ internal static class Settings
         .Foreign("inputs", "questions that VS Code asks at start; use ${NAME} for secrets")
         .Add("connectors", new ConnectorsShape(), c => c.Connectors, (c, v) => c with { Connectors = v },
             "Built-in servers by name, each with its own settings. Without servers and connectors the docs connector serves ./docs.")
+        .Add("clients", new ClientsShape(), c => c.Clients, (c, v) => c with { Clients = v },
+            "What is done otherwise for kinds of clients, by the name of a profile: one that comes with the gateway (docs/client-profiles.md) or one of your own.")
         .Add("keepAlive", KeepAlive, c => c.KeepAlive, (c, v) => c with { KeepAlive = v }, "The comments that keep open streams open.")
         .Add("sessions", Sessions, c => c.Sessions, (c, v) => c with { Sessions = v }, "How long sessions live.")
         .Add("streams", Streams, c => c.Streams, (c, v) => c with { Streams = v }, "Open event streams.")

@@ -214,7 +214,7 @@ internal sealed partial class GatewayDrain(
             // Their clients were given an event id and come back for the rest; the calls themselves go on.
             foreach (var stream in session.Outbox.ResumableCalls)
             {
-                if (session.Version.HasPrimer() && stream.Connection is { } connection)
+                if (session.HasPrimer && stream.Connection is { } connection)
                 {
                     stream.Detach(connection);
                     SendAway(connection);

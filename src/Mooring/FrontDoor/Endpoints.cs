@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Mooring.Configuration;
 using Mooring.Drain;
 using Mooring.Protocol;
 using Mooring.Upstreams;
@@ -8,7 +9,7 @@ using Mooring.Upstreams;
 namespace Mooring.FrontDoor;
 
 /// <summary>The paths of docs/architecture.md, each with the transport that lives there.</summary>
-internal sealed class Endpoints(Gate gate, StreamableHttp streamable, LegacySse legacy, UpstreamTable upstreams, Readiness readiness)
+internal sealed class Endpoints(Gate gate, StreamableHttp streamable, LegacySse legacy, UpstreamTable upstreams, Readiness readiness, FrontDoorServices services)
 {
     private static readonly string[] Methods = ["GET", "POST", "DELETE", "OPTIONS", "PUT", "PATCH", "HEAD"];
 
@@ -49,7 +50,9 @@ internal sealed class Endpoints(Gate gate, StreamableHttp streamable, LegacySse 
 
         if (HttpMethods.IsGet(method))
         {
-            return IsLegacyGet(context.Request) ? legacy.GetAsync(context, server, endpoint) : streamable.GetAsync(context, server);
+            return !IsLegacyGet(context.Request) ? streamable.GetAsync(context, server)
+                : services.TraitsOf(context).GetWithoutSession == SessionlessGetRule.Refuse ? StreamableHttp.MethodNotAllowedAsync(context, "A stream belongs to a session; initialize first.")
+                : legacy.GetAsync(context, server, endpoint);
         }
 
         if (HttpMethods.IsDelete(method))

@@ -59,6 +59,9 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
         return why.Length == 0;
     }
 
+    /// <summary>What counts for the client of a request, where no session says who it is.</summary>
+    public ClientTraits TraitsOf(HttpContext context) => ClientProfiles.Of(config.Current).OfAgent(context.Request.Headers.UserAgent);
+
     /// <summary>Whether the client of a request is gone.</summary>
     public bool HasLeft(HttpContext context) => context.RequestAborted.IsCancellationRequested;
 }

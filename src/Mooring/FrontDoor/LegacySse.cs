@@ -189,6 +189,17 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
 
         public override void Send(byte[] line) => session.Outbox.Send(line);
 
+        public override bool Show(byte[] line)
+        {
+            if (session.Outbox.Legacy is not { IsAttached: true } stream)
+            {
+                return false;
+            }
+
+            stream.ShowOnly(line);
+            return true;
+        }
+
         public override Task ReadyAsync() => session.Outbox.ReadyAsync();
 
         public override void Complete(ReadOnlyMemory<byte> requestId, Message response) => session.Outbox.Send(response.ToLine());

@@ -97,7 +97,7 @@ internal sealed partial class PostReply
             _isDecided = true;
             _connection = new SseConnection(_context, _services.Streams, "post");
             _stream = _services.NewStream(_session, StreamKind.Post);
-            _stream.Open(Record(_stream, _session.Server ?? _server), _session.Version.HasPrimer(), OnOpened);
+            _stream.Open(Record(_stream, _session.Server ?? _server), _session.HasPrimer, OnOpened);
             _stream.Attach(_connection, after: null);
             _session.Outbox.AddCall(_stream);
             _connection.OnEnded = _stream.Detach;

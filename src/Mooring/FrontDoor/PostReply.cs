@@ -170,6 +170,17 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
         }
     }
 
+    public override bool Show(byte[] line)
+    {
+        if (_stream is not { IsAttached: true } stream)
+        {
+            return false;
+        }
+
+        stream.ShowOnly(line);
+        return true;
+    }
+
     public override Task ReadyAsync() => _stream?.ReadyAsync() ?? _session.Outbox.ReadyAsync();
 
     public override void Complete(ReadOnlyMemory<byte> requestId, Message response)

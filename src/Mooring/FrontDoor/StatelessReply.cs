@@ -104,6 +104,8 @@ internal sealed partial class StatelessReply : Reply
         }
     }
 
+    public override bool Show(byte[] line) => SendProgress(Current, Frame.Parse(line));
+
     public override Task ReadyAsync() => Current?.TakenAsync() ?? Task.CompletedTask;
 
     public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
@@ -152,12 +154,15 @@ internal sealed partial class StatelessReply : Reply
     }
 
     /// <summary>Under the token that this very request gave; one that gave none wants to hear of none.</summary>
-    private static void SendProgress(StatelessExchange? exchange, Frame frame)
+    private static bool SendProgress(StatelessExchange? exchange, Frame frame)
     {
-        if (exchange is not null && exchange.Request.Envelope.MetaProgressToken is { IsPresent: true } token && frame.Envelope.ProgressToken.IsPresent)
+        if (exchange is null || exchange.Request.Envelope.MetaProgressToken is not { IsPresent: true } token || !frame.Envelope.ProgressToken.IsPresent)
         {
-            exchange.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, exchange.Request.Raw(token)).ToLine());
+            return false;
         }
+
+        exchange.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, exchange.Request.Raw(token)).ToLine());
+        return true;
     }
 
     private void Left(StatelessExchange exchange)

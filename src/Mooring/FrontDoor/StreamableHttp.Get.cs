@@ -59,7 +59,7 @@ internal sealed partial class StreamableHttp
         var stream = services.NewStream(session, StreamKind.Get);
         var connection = new SseConnection(context, services.Streams, "get");
         connection.OnEnded = stream.Detach;
-        stream.Open(GetRecord(session, stream), session.Version.HasPrimer(), primer => connection.Start(writer => Greet(writer, primer)));
+        stream.Open(GetRecord(session, stream), session.HasPrimer, primer => connection.Start(writer => Greet(writer, primer)));
         stream.Attach(connection, after: null);
         await stream.SettleAsync();
         await session.Outbox.ListenHereAsync(stream.Id);
@@ -221,7 +221,7 @@ internal sealed partial class StreamableHttp
 
         // The head of the response goes out at once, whether or not there is anything to replay. It says again where the client is: the official
         // libraries forget their place on a stream that brought no id before it broke once more, and come back for a new one.
-        var place = session.Version.HasPrimer() ? new EventId(stream.Id, after).ToString() : null;
+        var place = session.HasPrimer ? new EventId(stream.Id, after).ToString() : null;
         connection.Start(writer => Greet(writer, place));
         var older = stream.Connection;
         stream.Attach(connection, after);

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Mooring.Calls;
+using Mooring.Configuration;
 using Mooring.Network;
 using Mooring.Protocol;
 using Mooring.Routing;
@@ -11,7 +12,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>Streamable HTTP of 2025-03-26 to 2025-11-25 (basic/transports, "Streamable HTTP"): POST and DELETE. GET is in the other part.</summary>
 internal sealed partial class StreamableHttp(
-    FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages, StatelessHttp stateless)
+    FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages, StatelessHttp stateless, StatelessSessions nameless)
 {
     private const string SessionHeader = "Mcp-Session-Id";
     private const string VersionHeader = "MCP-Protocol-Version";
@@ -219,6 +220,18 @@ internal sealed partial class StreamableHttp(
         }
     }
 
+    /// <summary>For a client that loses its session id; see docs/client-profiles.md.</summary>
+    private async ValueTask<Session?> NamelessAsync(HttpContext context, string? server, Frame frame, MissingSessionRule rule)
+    {
+        var session = rule == MissingSessionRule.Serve ? nameless.Of(Principal.Of(context), server, "{}"u8, default) : null;
+        if (session is null)
+        {
+            await Answers.MissAsync(context, rule == MissingSessionRule.Serve ? SessionMiss.TooMany : SessionMiss.NotFound, frame.Id);
+        }
+
+        return session;
+    }
+
     /// <summary>The session that the request names and may use, in a version that is served; null after answering why not.</summary>
     private async ValueTask<Session?> SessionOfAsync(HttpContext context, string? server, Frame? frame)
     {
@@ -231,6 +244,11 @@ internal sealed partial class StreamableHttp(
         }
 
         var header = context.Request.Headers[SessionHeader];
+        if (header.Count == 0 && frame is not null && services.TraitsOf(context).MissingSession is not MissingSessionRule.Refuse and var rule)
+        {
+            return await NamelessAsync(context, server, frame, rule);
+        }
+
         if (header.Count != 1 || header[0] is not { Length: > 0 } sessionId)
         {
             await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, JsonRpc.ServerError,

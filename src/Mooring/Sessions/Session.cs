@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Mooring.Calls;
+using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Stores;
@@ -28,6 +29,7 @@ internal sealed class Session
     private int _connections;
     private int _expiring;
     private ConcurrentDictionary<string, string>? _seenLinks;
+    private (MooringConfig Config, ClientTraits Traits)? _client;
 
     public Session(SessionRecord record, SessionServices services)
     {
@@ -62,6 +64,30 @@ internal sealed class Session
 
     /// <summary>The version in which servers that have sessions are spoken to on its behalf.</summary>
     public ProtocolVersion LinkVersion => Version.HasSessions() ? Version : ProtocolVersions.Latest;
+
+    /// <summary>What counts for its client by its name. Of those without sessions one session may stand for several.</summary>
+    public ClientTraits Client
+    {
+        get
+        {
+            var config = _services.Config.Current;
+            lock (_gate)
+            {
+                if (_client is { } known && ReferenceEquals(known.Config, config))
+                {
+                    return known.Traits;
+                }
+
+                var info = JsonFields.Object(_record.InitializeParams.Span, "clientInfo"u8);
+                var traits = IsKept ? ClientProfiles.Of(config).OfClient(JsonFields.String(info, "name"u8), JsonFields.String(info, "version"u8)) : ClientTraits.Usual;
+                _client = (config, traits);
+                return traits;
+            }
+        }
+    }
+
+    /// <summary>Whether its streams begin with an event that has an id and no data.</summary>
+    public bool HasPrimer => Version.HasPrimer() && Client.Primer;
 
     public SessionRecord Record => Volatile.Read(ref _record);
 
@@ -233,6 +259,7 @@ internal sealed class Session
     private void TakeLocked(SessionRecord record)
     {
         _record = record;
+        _client = null;
         if (ProtocolVersions.TryParse(record.Version, out var version))
         {
             Version = version;

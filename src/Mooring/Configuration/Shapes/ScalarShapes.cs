@@ -44,22 +44,30 @@ internal abstract class ScalarShape<T> : Shape<T>
 }
 
 /// <summary>A duration with a lowest and a highest value.</summary>
-internal sealed class DurationShape(string least, string most) : ScalarShape<TimeSpan>
+/// <param name="least">The lowest.</param>
+/// <param name="most">The highest.</param>
+/// <param name="orOff">Whether <c>off</c> is a value too; it is read as zero.</param>
+internal sealed class DurationShape(string least, string most, bool orOff = false) : ScalarShape<TimeSpan>
 {
+    private const string Off = "off";
+
     private readonly TimeSpan _least = Limit(least);
     private readonly TimeSpan _most = Limit(most);
 
-    protected override string Expected => $"a duration from {least} to {most}, such as 15s, 500ms or 1h30m";
+    protected override string Expected => $"{(orOff ? Off + ", or " : "")}a duration from {least} to {most}, such as 15s, 500ms or 1h30m";
 
-    protected override bool TryParse(string text, out TimeSpan value) =>
-        DurationText.TryParse(text, out value) && value >= _least && value <= _most;
+    protected override bool TryParse(string text, out TimeSpan value)
+    {
+        value = default;
+        return (orOff && text == Off) || (DurationText.TryParse(text, out value) && value >= _least && value <= _most);
+    }
 
-    public override JsonNode? Write(TimeSpan value) => DurationText.Format(value);
+    public override JsonNode? Write(TimeSpan value) => orOff && value == TimeSpan.Zero ? Off : DurationText.Format(value);
 
     public override JsonObject Schema() => new()
     {
         ["type"] = "string",
-        ["pattern"] = $"{DurationText.Pattern}|{Reference}",
+        ["pattern"] = $"{(orOff ? $"^{Off}$|" : "")}{DurationText.Pattern}|{Reference}",
     };
 
     private static TimeSpan Limit(string text) =>
