@@ -241,6 +241,11 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             answer = Frame.Parse(views.ToClient(call.Session, call.Upstream, answer.Bytes.ToArray()));
         }
 
+        if (OlderClients.Answer(call.Session.Version, call.Request.Method, answer) is { } older)
+        {
+            answer = Frame.Parse(older);
+        }
+
         var response = answer.Id.IsEmpty
             ? new Message(Frame.Parse(WithoutId(answer, call)))
             : new Message(answer).Replace(answer.Envelope.Id, call.ClientId);

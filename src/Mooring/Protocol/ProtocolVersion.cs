@@ -69,6 +69,15 @@ internal static class ProtocolVersions
     /// <summary>Event ids and <c>Last-Event-ID</c> came with Streamable HTTP, and went with the sessions.</summary>
     public static bool HasResumption(this ProtocolVersion version) => version >= ProtocolVersion.V2025_03_26 && version.HasSessions();
 
+    /// <summary>Audio as content (2025-03-26, server/tools, "Audio Content").</summary>
+    public static bool HasAudio(this ProtocolVersion version) => version >= ProtocolVersion.V2025_03_26;
+
+    /// <summary>Links to resources as content (2025-06-18, server/tools, "Resource Links").</summary>
+    public static bool HasResourceLinks(this ProtocolVersion version) => version >= ProtocolVersion.V2025_06_18;
+
+    /// <summary>Knows structured results and their schemas, but only objects (2025-06-18, schema, "CallToolResult"); older ones know none, 2026-07-28 any JSON.</summary>
+    public static bool WantsObjects(this ProtocolVersion version) => version is ProtocolVersion.V2025_06_18 or ProtocolVersion.V2025_11_25;
+
     /// <summary>An event with an id and empty data at the head of a stream; older clients try to parse the empty data.</summary>
     public static bool HasPrimer(this ProtocolVersion version) => version == ProtocolVersion.V2025_11_25;
 }

@@ -23,7 +23,7 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
             if (session.Server is null)
             {
                 var merged = views.Merged(session, kind);
-                Page(request, reply, kind, merged.Items, merged.Hash);
+                Page(request, reply, kind, merged.ItemsFor(session.Version), merged.Hash);
                 return;
             }
 
@@ -38,11 +38,13 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
             }
             else if (list.Items.Count <= PageSize && !HasCursor(request))
             {
-                reply.Answer(request, list.Result);
+                reply.Answer(request, list.ResultFor(session.Version));
             }
             else
             {
-                Page(request, reply, kind, [.. list.Items.Select(item => list.Raw(item).ToArray())], list.Hash[..12]);
+                var result = list.ResultFor(session.Version);
+                var shown = ReferenceEquals(result, list.Result) ? list : ServerList.Of(kind, result);
+                Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12]);
             }
         }
         catch (Exception e)

@@ -13,6 +13,7 @@ internal sealed partial class MergedList
 {
     private readonly Dictionary<string, Place> _places;
     private readonly Dictionary<(Upstream, string), string> _renamed;
+    private IReadOnlyList<byte[]>? _older;
 
     private MergedList(ListKind kind, IReadOnlyList<(Upstream, ServerList)> sources, int settled, List<byte[]> items, Dictionary<string, Place> places, Dictionary<(Upstream, string), string> renamed)
     {
@@ -38,6 +39,10 @@ internal sealed partial class MergedList
 
     /// <summary>The items, raw, with their shown names.</summary>
     public IReadOnlyList<byte[]> Items { get; }
+
+    /// <summary>As <see cref="Items"/>, as a client of the version can read them.</summary>
+    public IReadOnlyList<byte[]> ItemsFor(ProtocolVersion version) =>
+        Kind == ListKind.Tools && version.WantsObjects() ? _older ??= [.. Items.Select(item => OlderClients.Tool(item) ?? item)] : Items;
 
     /// <summary>Of what it was made from; cursors are bound to it.</summary>
     public string Hash { get; }

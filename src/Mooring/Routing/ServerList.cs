@@ -7,6 +7,7 @@ namespace Mooring.Routing;
 internal sealed class ServerList
 {
     private Dictionary<string, Item>? _byName;
+    private byte[]? _older;
 
     private ServerList(ListKind kind, byte[] result, string hash)
     {
@@ -75,6 +76,23 @@ internal sealed class ServerList
         items.Add((byte)']');
         var joined = JsonFields.Splice(first, JsonFields.Find(first, key), items.ToArray());
         return Of(kind, WithoutCursor(joined));
+    }
+
+    /// <summary>As <see cref="Result"/>, as a client of the version can read it.</summary>
+    public byte[] ResultFor(ProtocolVersion version) => Kind == ListKind.Tools && version.WantsObjects() ? _older ??= Older() : Result;
+
+    private byte[] Older()
+    {
+        var older = Result;
+        foreach (var item in Items.Reverse())
+        {
+            if (OlderClients.Tool(Raw(item)) is { } tool)
+            {
+                older = JsonFields.Splice(older, item.Place, tool);
+            }
+        }
+
+        return older;
     }
 
     public ReadOnlySpan<byte> Raw(Item item) => Result.AsSpan(item.Place.Start, item.Place.Length);

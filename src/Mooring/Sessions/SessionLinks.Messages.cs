@@ -63,6 +63,11 @@ internal sealed partial class SessionLinks
             return;
         }
 
+        if (OlderClients.Question(session.Version, frame) is { } older)
+        {
+            frame = Frame.Parse(older);
+        }
+
         var line = session.Questions.Ask(link, frame, call, IsAboutClientTask(frame) ? null : l => Translate(link, l));
         if (line is null)
         {
