@@ -16,6 +16,12 @@ internal sealed partial class Upstream
     /// <summary>How long a server may be silent to <c>server/discover</c> before it is asked the other way as well.</summary>
     private static readonly TimeSpan ProbePatience = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long others wait for what the first to ask an unknown server finds out: the question, and a session where it gives no answer.</summary>
+    private static readonly TimeSpan FirstContactPatience = 2 * ProbePatience;
+
+    /// <summary>The first link to a server that nobody knows, while it is being opened.</summary>
+    private TaskCompletionSource? _firstContact;
+
     /// <summary>What all links without sessions share.</summary>
     private readonly StatelessMemory _memory;
 
@@ -49,7 +55,36 @@ internal sealed partial class Upstream
             : parameters;
     }
 
+    /// <summary>One asks what an unknown server is; whoever comes meanwhile waits for that, for a while.</summary>
     private async Task<(Link? Link, string Why)> OpenTransportAsync(LinkParameters parameters, ILinkOwner owner, LinkRecord? known, CancellationToken cancel)
+    {
+        if (!MayChangeEra || Era != Era.Unknown || known is not null)
+        {
+            return await OpenNowAsync(parameters, owner, known, cancel);
+        }
+
+        var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (Interlocked.CompareExchange(ref _firstContact, mine, null) is { } theirs)
+        {
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            await Task.WhenAny(theirs.Task, Task.Delay(FirstContactPatience, _services.Time, over.Token));
+            await over.CancelAsync();
+            cancel.ThrowIfCancellationRequested();
+            return await OpenNowAsync(parameters, owner, known, cancel);
+        }
+
+        try
+        {
+            return await OpenNowAsync(parameters, owner, known, cancel);
+        }
+        finally
+        {
+            Volatile.Write(ref _firstContact, null);
+            mine.SetResult();
+        }
+    }
+
+    private async Task<(Link? Link, string Why)> OpenNowAsync(LinkParameters parameters, ILinkOwner owner, LinkRecord? known, CancellationToken cancel)
     {
         if (Connector is not null)
         {

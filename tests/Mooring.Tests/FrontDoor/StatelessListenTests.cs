@@ -114,7 +114,13 @@ public sealed class StatelessListenTests
 
         first.Dispose();
         await gateway.UntilAsync(() => gateway.Streams.Count == 1, "the first is gone");
+
+        // Whoever comes is answered after all that its leaving set going.
+        var (another, _) = await client.ListenAsync("""{"resourceSubscriptions":["test://one/a"]}""");
+        Assert.Empty(gateway.Upstream.Messages("resources/unsubscribe"));
+        Assert.Single(gateway.Upstream.Messages("resources/subscribe"));
         Assert.Equal(["test://one/a"], Assert.Single(gateway.Sessions.All).Record.Subscriptions);
+        another.Dispose();
         second.Dispose();
 
         await gateway.UntilAsync(() => gateway.Upstream.Messages("resources/unsubscribe").Count == 1, "the server was told");
@@ -257,14 +263,22 @@ public sealed class StatelessListenTests
     [Fact]
     public async Task Drain_ClosesListens_WithoutAResult()
     {
-        await using var gateway = await GatewayFixture.StartAsync();
-        var (reply, _) = await new StatelessClient(gateway.Http).ListenAsync("""{"toolsListChanged":true}""");
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = new StatelessClient(gateway.Http);
+        var (reply, _) = await client.ListenAsync("""{"toolsListChanged":true}""");
+        var calling = client.CallAsync("slow");
+        var call = await gateway.Upstream.CallAsync();
 
         var draining = gateway.Drain.Begin(evenIfIdle: true);
         var rest = await gateway.PassTimeAsync(reply.Events.RestAsync(), TimeSpan.FromMinutes(1), "the end of the stream");
-        await gateway.PassTimeAsync(draining, TimeSpan.FromMinutes(1), "the drain");
 
+        // Sent away with the other streams, long before the end of calls, and told when to come back.
+        Assert.Equal(Mooring.Drain.DrainStage.FinishCalls, gateway.Drain.Stage);
+        Assert.InRange(Assert.Single(rest, e => e.Retry is not null).Retry!.Value, 1000, 5000);
         Assert.DoesNotContain(rest, e => e.IsMessage);
+        await call.SendTextAsync("done");
+        using var answer = await calling;
+        await gateway.PassTimeAsync(draining, TimeSpan.FromMinutes(1), "the drain");
     }
 
     [Fact]

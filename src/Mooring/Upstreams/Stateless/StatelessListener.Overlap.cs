@@ -15,6 +15,9 @@ internal sealed partial class StatelessListener
     private Subscription? _next;
     private Dictionary<string, (int Before, int Next, int Passed)> _counts = new(StringComparer.Ordinal);
 
+    /// <summary>Completes when the one before broke while it was heard on: what the server wrote there before it took the next one may not have come.</summary>
+    private volatile TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private void Overlap(Subscription? before, Subscription? next)
     {
         lock (_gate)
@@ -57,6 +60,11 @@ internal sealed partial class StatelessListener
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         await Task.WhenAny(before.Ended, Task.Delay(Linger, time, over.Token));
         await over.CancelAsync();
+        if (before is { Ended.IsCompleted: true, WasLeft: false } && (await before.Ended).Kind != AttemptKind.Answered)
+        {
+            _lost.TrySetResult();
+        }
+
         lock (_gate)
         {
             if (_before == before)

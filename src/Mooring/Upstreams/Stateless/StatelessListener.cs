@@ -221,7 +221,13 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
                     }
                 }
 
-                await Task.WhenAny(current.Ended, wish.Changed).WaitAsync(cancel);
+                await Task.WhenAny(current.Ended, wish.Changed, _lost.Task).WaitAsync(cancel);
+                if (_lost.Task.IsCompleted)
+                {
+                    _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                    await CatchUpAsync(cancel);
+                }
+
                 if (current.Ended.IsCompleted)
                 {
                     Log.Over(logger, link.Upstream.Name, Why(await current.Ended));

@@ -46,6 +46,9 @@ internal sealed class Subscription : PendingRequest, IDisposable
 
     public bool WasEndedByServer { get; private set; }
 
+    /// <summary>Whether nobody wanted it any more, before it ended by itself.</summary>
+    public bool WasLeft { get; private set; }
+
     public override CancellationToken Abandoned { get; }
 
     public override IReadOnlyList<KeyValuePair<string, string>> Headers => [new("Mcp-Method", "subscriptions/listen")];
@@ -71,6 +74,7 @@ internal sealed class Subscription : PendingRequest, IDisposable
     /// <summary>Nobody wants it any more.</summary>
     public void End()
     {
+        WasLeft |= Ended is { IsCompleted: false };
         try
         {
             _ending.Cancel();

@@ -75,6 +75,41 @@ public sealed class EraTests
     }
 
     [Fact]
+    public async Task FirstContact_OthersMeanwhile_WaitForWhatTheFirstFindsOut()
+    {
+        var fake = new FakeUpstream { SeesProbes = true };
+        var probes = new System.Collections.Concurrent.ConcurrentQueue<UpstreamExchange>();
+        fake.Intercept = e => Probe(e) && Said(() => probes.Enqueue(e));
+        await using var gateway = await GatewayFixture.StartAsync(upstreams: fake);
+        await gateway.UntilAsync(() => !probes.IsEmpty, "it is asked");
+        var others = new[] { gateway.ClientAsync(), gateway.ClientAsync(capabilities: """{"roots":{}}""") };
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(1), gateway.Clock), TimeSpan.FromSeconds(2), "time passed");
+
+        Assert.Single(probes);
+        probes.Single().Status(HttpStatusCode.NotFound);
+        foreach (var other in others)
+        {
+            Assert.Equal("\"hi\"", (await (await other).ResultAsync("echo", """{"text":"hi"}""")).Text());
+        }
+
+        Assert.Single(fake.Messages("server/discover"));
+    }
+
+    [Fact]
+    public async Task FirstContact_FirstTakesTooLong_OthersGoOnByThemselves()
+    {
+        var fake = new FakeUpstream { SeesProbes = true };
+        var hung = 0;
+        fake.Intercept = e => (string?)e.Message?["method"] is "server/discover" or "initialize" && Interlocked.Increment(ref hung) <= 2;
+        await using var gateway = await GatewayFixture.StartAsync(upstreams: fake);
+        await gateway.UntilAsync(() => hung > 0, "it is asked");
+
+        var client = await gateway.PassTimeAsync(gateway.ClientAsync(), TimeSpan.FromSeconds(5), "an answer to initialize");
+        var calling = client.ResultAsync("echo", """{"text":"hi"}""");
+        Assert.Equal("\"hi\"", (await gateway.PassTimeAsync(calling, TimeSpan.FromSeconds(10), "the answer")).Text());
+    }
+
+    [Fact]
     public async Task FirstContact_ServerWithSessionsIsSilent_IsAskedTheOtherWaySoon()
     {
         var fake = new FakeUpstream { SeesProbes = true };

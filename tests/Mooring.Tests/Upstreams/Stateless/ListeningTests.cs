@@ -75,6 +75,52 @@ public sealed class ListeningTests
     }
 
     [Fact]
+    public async Task Subscription_TheOneBeforeBreaksWhileItIsHeardOn_WhatItMayHaveToldIsLookedFor()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, before) = await ListeningAsync(gateway);
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        var after = await Servers.Of(gateway).ListenAsync();
+        await after.AcknowledgeAsync();
+        using var reply = await subscribing;
+
+        // Told by the one before alone, and lost with it.
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        before.Cut();
+
+        var told = new SortedSet<string>(StringComparer.Ordinal);
+        while (told.Count < 2)
+        {
+            told.Add((string)(await events.MessageAsync())["method"]!);
+        }
+
+        Assert.Equal(["notifications/resources/updated", "notifications/tools/list_changed"], told);
+        Assert.False(after.WasLeft);
+    }
+
+    [Fact]
+    public async Task Subscription_TheOneBeforeEndsInOrderOrIsLeft_NobodyLooks()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, events, before) = await ListeningAsync(gateway);
+        var subscribing = client.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
+        var after = await Servers.Of(gateway).ListenAsync();
+        await after.AcknowledgeAsync();
+        using var reply = await subscribing;
+        var subscribingMore = client.RequestAsync("resources/subscribe", """{"uri":"test://one/b"}""");
+        var last = await Servers.Of(gateway).ListenAsync();
+        await gateway.UntilAsync(() => before.WasLeft, "the first is left");
+        await last.AcknowledgeAsync();
+        using var more = await subscribingMore;
+        await after.CompleteAsync();
+        await gateway.UntilAsync(() => after.WasLeft, "the second has ended");
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(2), gateway.Clock), TimeSpan.FromSeconds(3), "time passed");
+
+        await last.TellAsync("notifications/resources/updated", "test://one/b");
+        Assert.Equal("test://one/b", (string?)(await events.MessageAsync())["params"]!["uri"]);
+    }
+
+    [Fact]
     public async Task Subscription_NotHonoured_IsRefusedToTheClientAndForgotten()
     {
         await using var gateway = await Servers.StartAsync();
