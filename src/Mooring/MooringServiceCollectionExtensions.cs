@@ -4,6 +4,10 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Mooring.Admin;
+using Mooring.Auth;
+using Mooring.Auth.Issuers;
+using Mooring.Auth.Server;
+using Mooring.Auth.Server.Providers;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
@@ -32,7 +36,7 @@ public static class MooringServiceCollectionExtensions
         services.AddRouting();
         return services
             .AddTelemetry().AddStores(_ => (store.Current.Store, store.DataDirectory))
-            .AddStreams().AddUpstreams().AddMooringRouting().AddCalls().AddSessions().AddFrontDoor().AddDrain().AddAdmin();
+            .AddAuth().AddStreams().AddUpstreams().AddMooringRouting().AddCalls().AddSessions().AddFrontDoor().AddDrain().AddAdmin();
     }
 
     /// <inheritdoc cref="AddMooring(IServiceCollection, ConfigStore)"/>
@@ -46,6 +50,7 @@ public static class MooringServiceCollectionExtensions
     public static IEndpointRouteBuilder MapMooring(this IEndpointRouteBuilder endpoints)
     {
         endpoints.ServiceProvider.GetRequiredService<Endpoints>().Map(endpoints);
+        endpoints.ServiceProvider.GetRequiredService<AuthEndpoints>().Map(endpoints, endpoints.ServiceProvider.GetRequiredService<Gate>().CheckHost);
         endpoints.ServiceProvider.GetRequiredService<HealthEndpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<StatusEndpoint>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<DrainEndpoints>().Map(endpoints);
@@ -60,6 +65,32 @@ public static class MooringServiceCollectionExtensions
         services.AddMetrics();
         services.TryAddSingleton<MooringMeter>();
         services.TryAddSingleton<PrometheusExporter>();
+        return services;
+    }
+
+    private static IServiceCollection AddAuth(this IServiceCollection services)
+    {
+        services.TryAddSingleton<AuthHttp>();
+        services.TryAddSingleton<RemoteIssuers>();
+        services.AddSingleton<ITokenVerifier, StoredTokens>();
+        services.AddSingleton<ITokenVerifier, SignedTokens>();
+        services.TryAddSingleton<Authenticator>();
+        services.TryAddSingleton<PublicAddress>();
+        services.TryAddSingleton<Doorkeeper>();
+        services.TryAddSingleton<ResourceMetadata>();
+        services.TryAddSingleton<Attempts>();
+        services.TryAddSingleton<Clients>();
+        services.TryAddSingleton<Browsers>();
+        services.TryAddSingleton<Requests>();
+        services.TryAddSingleton<IdentityProviders>();
+        services.TryAddSingleton<ServerMetadata>();
+        services.TryAddSingleton<Registration>();
+        services.TryAddSingleton<AuthorizeEndpoint>();
+        services.TryAddSingleton<SignInEndpoint>();
+        services.TryAddSingleton<ConsentEndpoint>();
+        services.TryAddSingleton<TokenEndpoint>();
+        services.TryAddSingleton<AuthEndpoints>();
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<Authenticator>());
         return services;
     }
 

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Mooring.Auth.Issuers;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
@@ -89,11 +90,17 @@ internal sealed class GatewayFixture : IAsyncDisposable
         {
             builder.Services.AddSingleton<IStore>(shared.Store);
             builder.Services.AddSingleton(shared.Replicas);
+            builder.Services.AddSingleton(shared.Store.Auth);
             builder.Services.AddSingleton<IStoreSignals>(shared.Signals);
         }
         else if (options.Store is { } wrap)
         {
-            builder.Services.AddSingleton<IStore>(services => new MeasuredStore(wrap(clock), "faulty", services.GetRequiredService<StoreMetrics>(), clock));
+            var made = wrap(clock);
+            builder.Services.AddSingleton<IStore>(services => new MeasuredStore(made, "faulty", services.GetRequiredService<StoreMetrics>(), clock));
+            if (made is FaultyStore faulty)
+            {
+                builder.Services.AddSingleton(faulty.Auth);
+            }
         }
 
         builder.Services.AddSingleton(services => new UpstreamServices(
@@ -101,6 +108,11 @@ internal sealed class GatewayFixture : IAsyncDisposable
         {
             Handler = () => new FakeNetwork(upstreams),
         });
+        if (options.Others is { } others)
+        {
+            builder.Services.AddSingleton(new AuthHttp(clock) { Handler = () => others });
+        }
+
         foreach (var connector in options.Connectors)
         {
             builder.Services.AddSingleton(connector);
@@ -257,6 +269,9 @@ internal sealed record FixtureOptions
 
     /// <summary>Systems that the gateway has built in.</summary>
     public IReadOnlyList<IConnector> Connectors { get; init; } = [];
+
+    /// <summary>Issuers, identity providers and whoever else is asked about who may come in.</summary>
+    public HttpMessageHandler? Others { get; init; }
 
     /// <summary>Another store, e.g. one that fails at will.</summary>
     public Func<TimeProvider, IStore>? Store { get; init; }

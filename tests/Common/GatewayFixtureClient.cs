@@ -13,6 +13,9 @@ internal sealed class McpTestClient(HttpClient http, string path, string version
 
     public string? SessionId { get; set; }
 
+    /// <summary>Sent with every request, where there is one.</summary>
+    public string? Token { get; set; }
+
     public string Path => path;
 
     public string Version => version;
@@ -83,6 +86,11 @@ internal sealed class McpTestClient(HttpClient http, string path, string version
         if (user is not null)
         {
             request.Headers.TryAddWithoutValidation("X-Test-User", user);
+        }
+
+        if (Token is not null)
+        {
+            request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + Token);
         }
 
         foreach (var (name, value) in headers)

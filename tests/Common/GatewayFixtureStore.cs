@@ -9,6 +9,7 @@ internal sealed class FaultyStore : IStore
 {
     private readonly IStore _inner;
     private readonly IReplicaStore _replicas;
+    private readonly IAuthStore _auth;
     private readonly TimeProvider _time;
     private volatile TaskCompletionSource? _held;
     private volatile Since? _away;
@@ -16,13 +17,13 @@ internal sealed class FaultyStore : IStore
     public FaultyStore(TimeProvider time)
     {
         var memory = new MemoryStore(time);
-        (_inner, _replicas, _time) = (memory, memory, time);
+        (_inner, _replicas, _auth, _time) = (memory, memory, memory, time);
     }
 
     /// <param name="behind">What is behind it: this one fails for one gateway alone.</param>
     public FaultyStore(FaultyStore behind)
     {
-        (_inner, _replicas, _time) = (behind, behind.Replicas, behind._time);
+        (_inner, _replicas, _auth, _time) = (behind, behind.Replicas, behind.Auth, behind._time);
         IsRemote = behind.IsRemote;
     }
 
@@ -52,6 +53,9 @@ internal sealed class FaultyStore : IStore
 
     /// <summary>Its side for replicas, away when it is.</summary>
     public IReplicaStore Replicas => new FaultyReplicas(this, _replicas);
+
+    /// <summary>Its side for who may come in, away when it is.</summary>
+    public IAuthStore Auth => new FaultyAuth(this, _auth);
 
     /// <summary>Writes that wait for <see cref="Release"/>.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
@@ -238,5 +242,25 @@ internal sealed class FaultyStore : IStore
         public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) => Up(there => there.ClaimHomeAsync(sessionId, server, replica));
 
         public Task ReleaseHomeAsync(string sessionId, string server, string replica) => Up(there => there.ReleaseHomeAsync(sessionId, server, replica));
+    }
+
+    private sealed class FaultyAuth(FaultyStore store, IAuthStore inner) : IAuthStore
+    {
+        public ValueTask<AuthRecord?> FindAuthAsync(AuthKind kind, string key, DateTimeOffset now, CancellationToken cancel) =>
+            store.Up(() => inner.FindAuthAsync(kind, key, now, cancel), $"FindAuthAsync {kind}");
+
+        public Task<bool> AddAuthAsync(AuthRecord record) => store.Up(() => inner.AddAuthAsync(record), $"AddAuthAsync {record.Kind}");
+
+        public Task<AuthRecord?> UseAuthAsync(AuthKind kind, string key, DateTimeOffset now) => store.Up(() => inner.UseAuthAsync(kind, key, now), $"UseAuthAsync {kind}");
+
+        public Task ExtendAuthAsync(AuthKind kind, string key, DateTimeOffset expires) => store.Up(() => inner.ExtendAuthAsync(kind, key, expires));
+
+        public Task<bool> RemoveAuthAsync(AuthKind kind, string key) => store.Up(() => inner.RemoveAuthAsync(kind, key));
+
+        public Task<IReadOnlyList<AuthRecord>> ListAuthAsync(AuthKind kind, CancellationToken cancel) => store.Up(() => inner.ListAuthAsync(kind, cancel));
+
+        public Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel) => store.Up(() => inner.CountAuthAsync(kind, cancel));
+
+        public Task ExpireAuthAsync(DateTimeOffset now) => store.Up(() => inner.ExpireAuthAsync(now));
     }
 }

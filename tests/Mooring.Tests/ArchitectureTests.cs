@@ -21,23 +21,26 @@ public sealed partial class ArchitectureTests
         ["Telemetry"] = [],
         ["Configuration"] = [],
         ["Network"] = [],
+        ["Auth"] = ["Configuration", "Network", "Protocol", "Stores", "Streams"],
         ["Stores"] = ["Configuration", "Telemetry"],
         ["Replicas"] = ["Stores"],
         ["Streams"] = ["Configuration", "Network", "Stores", "Telemetry"],
         ["Upstreams"] = ["Configuration", "Network", "Protocol", "Stores", "Telemetry"],
         ["Calls"] = ["Configuration", "Protocol", "Replicas", "Routing", "Sessions", "Streams", "Stores", "Telemetry", "Upstreams"],
         ["Routing"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
-        ["Sessions"] = ["Calls", "Configuration", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
-        ["FrontDoor"] = ["Calls", "Configuration", "Drain", "Network", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Upstreams"],
+        ["Sessions"] = ["Auth", "Calls", "Configuration", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
+        ["FrontDoor"] = ["Auth", "Calls", "Configuration", "Drain", "Network", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Upstreams"],
         ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams"],
-        ["Admin"] = ["Drain", "Sessions", "Stores", "Streams", "Telemetry", "Upstreams"],
+        ["Admin"] = ["Auth", "Drain", "Sessions", "Stores", "Streams", "Telemetry", "Upstreams"],
     };
 
     /// <summary>The contract of the library. Whatever else is public was left so by mistake.</summary>
     private static readonly string[] Public =
     [
         "Mooring.MooringServiceCollectionExtensions", "Mooring.Upstreams.IConnector",
-        "Mooring.Configuration.AuthConfig", "Mooring.Configuration.CacheConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.ClientConfig", "Mooring.Configuration.CommitRule",
+        "Mooring.Configuration.AuthConfig", "Mooring.Configuration.AuthMode", "Mooring.Configuration.JwtIssuerConfig", "Mooring.Configuration.LocalUserConfig",
+        "Mooring.Configuration.OAuthClientConfig", "Mooring.Configuration.OAuthConfig", "Mooring.Configuration.ProviderConfig", "Mooring.Configuration.ProviderKind",
+        "Mooring.Configuration.CacheConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.ClientConfig", "Mooring.Configuration.CommitRule",
         "Mooring.Configuration.ConfigStore", "Mooring.Configuration.ConnectorConfig",
         "Mooring.Configuration.DrainConfig", "Mooring.Configuration.EventLogConfig", "Mooring.Configuration.HttpConfig", "Mooring.Configuration.KeepAliveConfig",
         "Mooring.Configuration.KeyRule",
@@ -52,6 +55,7 @@ public sealed partial class ArchitectureTests
     private static readonly Dictionary<string, string> PlugPoints = new(StringComparer.Ordinal)
     {
         ["IConnector"] = "applications bring their own",
+        ["IStreamPass"] = "the gateway's own identities are of a room that streams do not know; those of an embedding host end nothing",
         ["IListeners"] = "the host has the sockets; embedded, there are none of ours",
         ["IDrain"] = "the program's lifetime asks for a drain without knowing the rooms it reaches into",
     };
@@ -120,7 +124,7 @@ public sealed partial class ArchitectureTests
         var program = Program.GetTypes().SelectMany(References.Of).Where(t => t.Assembly == Library && t.Name != "IConnector").Select(RoomOf).Distinct().Order(StringComparer.Ordinal);
 
         Assert.Equal(["IConnector"], connectors);
-        Assert.Equal(["", "Configuration", "Drain", "Network", "Protocol", "Stores"], program);
+        Assert.Equal(["", "Auth", "Configuration", "Drain", "Network", "Protocol", "Stores"], program);
         Assert.DoesNotContain(Library.GetReferencedAssemblies(), a => a.Name is "Mooring.Connectors" or "mooring");
     }
 

@@ -17,6 +17,7 @@ internal static class CommandLine
         RunCommand.Create(),
         CheckCommand.Create(),
         DrainCommand.Create(),
+        TokenCommand.Create(),
         VersionCommand.Create(),
     };
 }

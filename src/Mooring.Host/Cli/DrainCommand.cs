@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net.Http.Headers;
 using System.Net.Security;
 using Mooring.Configuration;
 
@@ -18,7 +19,7 @@ internal static class DrainCommand
         var command = new Command(
             "drain",
             "Drains a running gateway on this machine and shows the progress: unready but serving, streams sent away, calls finished. The gateway then stays "
-            + "up, refusing work, until it gets its signal, which ends it at once. Ends with 0, 1 if calls were cut off, 3 if the gateway cannot be reached.")
+            + "up, refusing work, until it gets its signal, which ends it at once. Ends with 0, 1 if calls were cut off, 3 if the gateway cannot be reached. Where auth.mode is not none, MOORING_TOKEN must hold a token with the scope admin.")
         {
             url, file,
         };
@@ -43,6 +44,11 @@ internal static class DrainCommand
         };
 
         using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        if (Environment.GetEnvironmentVariable(EnvironmentOverrides.Token) is { Length: > 0 } token)
+        {
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token.Trim());
+        }
+
         return await new DrainWatch(http, address, TimeProvider.System, output, error).RunAsync(cancel);
     }
 

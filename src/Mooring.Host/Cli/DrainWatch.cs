@@ -144,6 +144,11 @@ internal sealed class DrainWatch(HttpClient http, Uri gateway, TimeProvider time
 
     private async Task<int> RefusedAsync(HttpResponseMessage response, Stream body, CancellationToken cancel)
     {
+        if (response.StatusCode == HttpStatusCode.Unauthorized)
+        {
+            return Say(ExitCodes.NotFine, $"the gateway wants to know who asks: put a token with the scope admin into {Configuration.EnvironmentOverrides.Token} (mooring token create --scopes admin).");
+        }
+
         if (response.StatusCode != HttpStatusCode.Forbidden)
         {
             return Say(ExitCodes.Unreachable, $"{Shown} is no gateway that can be drained: it answered {(int)response.StatusCode}.");
@@ -152,7 +157,7 @@ internal sealed class DrainWatch(HttpClient http, Uri gateway, TimeProvider time
         var bytes = new byte[MaxBytes];
         var length = await WithinAsync(token => body.ReadAtLeastAsync(bytes, MaxBytes, throwOnEndOfStream: false, token).AsTask(), cancel);
         using var json = JsonDocument.Parse(bytes.AsMemory(0, length));
-        return Say(ExitCodes.NotFine, $"the gateway refuses: {(json.RootElement.TryGetProperty("error", out var why) ? why.ToString() : "403")}");
+        return Say(ExitCodes.NotFine, $"the gateway refuses: {(json.RootElement.TryGetProperty("error", out var why) ? (why.ValueKind == JsonValueKind.Object && why.TryGetProperty("message", out var message) ? message : why).ToString() : "403")}");
     }
 
     private async Task<T> WithinAsync<T>(Func<CancellationToken, Task<T>> step, CancellationToken cancel)

@@ -1,16 +1,27 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Mooring.Auth;
 
 namespace Mooring.Admin;
 
 /// <summary>Answers of the admin endpoints: JSON, kept by nobody on the way.</summary>
 internal static class AdminAnswers
 {
-    /// <summary>Whether the caller may use an admin endpoint, and with this method; after answering why not where it may not.</summary>
-    public static async Task<bool> PassesAsync(HttpContext context, params string[] methods)
+    /// <summary>
+    /// Whether the caller may use an admin endpoint, and with this method; after answering why not where it may not. Where people are known, it
+    /// takes an administrator's token, also from the same machine; where nobody is, the caller must be on it.
+    /// </summary>
+    public static async Task<bool> PassesAsync(HttpContext context, Doorkeeper doorkeeper, params string[] methods)
     {
         context.Response.Headers.CacheControl = "no-store";
-        if (LocalCaller.Refusal(context) is { } why)
+        if (!doorkeeper.IsOpen)
+        {
+            if (!await doorkeeper.EnterAsync(context, Scopes.Admin, resource: null))
+            {
+                return false;
+            }
+        }
+        else if (LocalCaller.Refusal(context) is { } why)
         {
             await RefuseAsync(context, StatusCodes.Status403Forbidden, why);
             return false;

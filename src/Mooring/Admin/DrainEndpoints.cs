@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Hosting;
+using Mooring.Auth;
 using Mooring.Drain;
 using Mooring.Streams;
 
@@ -14,7 +15,7 @@ namespace Mooring.Admin;
 /// work, until it gets its signal.
 /// </summary>
 internal sealed partial class DrainEndpoints(
-    GatewayDrain drain, StreamTable streams, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<DrainEndpoints> logger)
+    Doorkeeper doorkeeper, GatewayDrain drain, StreamTable streams, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<DrainEndpoints> logger)
 {
     private const string Path = "/admin/api/drain";
 
@@ -35,7 +36,7 @@ internal sealed partial class DrainEndpoints(
 
     private async Task AnswerAsync(HttpContext context)
     {
-        if (!await AdminAnswers.PassesAsync(context, "GET", "POST"))
+        if (!await AdminAnswers.PassesAsync(context, doorkeeper, "GET", "POST"))
         {
             return;
         }

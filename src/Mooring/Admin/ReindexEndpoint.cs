@@ -2,12 +2,13 @@ using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Mooring.Auth;
 using Mooring.Upstreams;
 
 namespace Mooring.Admin;
 
 /// <summary>Has the connectors read again what they serve, such as the pages of the docs connector, which finds changes by itself too.</summary>
-internal sealed class ReindexEndpoint(UpstreamTable upstreams)
+internal sealed class ReindexEndpoint(Doorkeeper doorkeeper, UpstreamTable upstreams)
 {
     private static readonly string[] Methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
@@ -15,7 +16,7 @@ internal sealed class ReindexEndpoint(UpstreamTable upstreams)
 
     private async Task AnswerAsync(HttpContext context)
     {
-        if (!await AdminAnswers.PassesAsync(context, "POST"))
+        if (!await AdminAnswers.PassesAsync(context, doorkeeper, "POST"))
         {
             return;
         }

@@ -9,6 +9,7 @@ internal static class ConfigChecks
         Tls(config, root, reading);
         Names(config, root, reading);
         Store(config.Store, root.Member("store"), reading);
+        AuthChecks.Run(config, root, reading);
         if (options.CheckConnector is not { } check)
         {
             return;
@@ -54,10 +55,10 @@ internal static class ConfigChecks
             }
 
             // The safe side is the default: whoever can reach the port can use every tool behind it.
-            if (!address.IsLoopback && config.Auth is { Mode: "none", AllowAnonymous: false })
+            if (!address.IsLoopback && config.Auth is { IsOpen: true, AllowAnonymous: false })
             {
                 reading.Error(path, line,
-                    $"({address}) can be reached from other machines, but auth.mode is none. Set auth.allowAnonymous to true "
+                    $"({address}) can be reached from other machines, but auth.mode is none. Say who may come in with auth.mode, set auth.allowAnonymous to true "
                     + $"({EnvironmentOverrides.Prefix}Auth__AllowAnonymous=true) to serve it without authentication, or listen on 127.0.0.1.");
             }
 

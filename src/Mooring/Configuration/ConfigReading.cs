@@ -20,6 +20,8 @@ internal sealed class ConfigReading(
 
     public IReadOnlyList<string> Files => _files;
 
+    public int ErrorCount => _problems.Count(p => p.Severity == ProblemSeverity.Error);
+
     public bool Failed => _problems.Exists(p => p.Severity == ProblemSeverity.Error);
 
     public void Error(string path, int? line, string message) =>

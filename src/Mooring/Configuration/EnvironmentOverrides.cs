@@ -19,7 +19,10 @@ internal static class EnvironmentOverrides
     /// <summary>The checkout or installation, set by the start scripts: its <c>docs</c> are served when nothing else is configured.</summary>
     public const string Home = "MOORING_HOME";
 
-    private static readonly string[] Own = [ConfigFile, Data, Home];
+    /// <summary>What the verbs that talk to a running gateway show it where it wants to know who asks.</summary>
+    public const string Token = "MOORING_TOKEN";
+
+    private static readonly string[] Own = [ConfigFile, Data, Home, Token];
 
     public static void Apply(ConfigNode root, Shape shape, ConfigReading reading)
     {

@@ -19,14 +19,19 @@ internal static class LegacyVariables
         ("BASE_URL", ["publicUrl"], ConfigNode.String),
     ];
 
+    /// <summary>Those of signing in with Google: they count where <c>auth.mode</c> names <c>oauth</c>.</summary>
+    private static readonly (string Name, string Setting, Func<string, string, ConfigNode> Convert)[] SignIn =
+    [
+        ("ALLOWED_DOMAIN", "domains", List),
+        ("GOOGLE_CLIENT_ID", "clientId", ConfigNode.String),
+        ("GOOGLE_CLIENT_SECRET", "clientSecret", ConfigNode.String),
+        ("GOOGLE_REDIRECT_URI", "redirectUri", ConfigNode.String),
+    ];
+
     /// <summary>Variables whose part is not built, or that nothing here depends on.</summary>
     private static readonly (string Name, string Why)[] WithoutEffect =
     [
-        ("ALLOWED_DOMAIN", "sign-in is not available in this version"),
-        ("SESSION_SECRET", "sign-in is not available in this version"),
-        ("GOOGLE_CLIENT_ID", "the google connector is not available in this version"),
-        ("GOOGLE_CLIENT_SECRET", "the google connector is not available in this version"),
-        ("GOOGLE_REDIRECT_URI", "the google connector is not available in this version"),
+        ("SESSION_SECRET", "nothing is signed with it; what a browser holds is random and known to the store"),
         ("SERVICENOW_INSTANCE_URL", "the servicenow connector is not available in this version"),
         ("SERVICENOW_INSTANCE", "the servicenow connector is not available in this version"),
         ("SERVICENOW_USERNAME", "the servicenow connector is not available in this version"),
@@ -60,6 +65,7 @@ internal static class LegacyVariables
             }
         }
 
+        SignInWithGoogle(root, reading, notes);
         foreach (var name in reading.Environment.Keys.Order(StringComparer.Ordinal))
         {
             var why = WithoutEffect.FirstOrDefault(known => known.Name == name).Why
@@ -67,6 +73,28 @@ internal static class LegacyVariables
             if (why is not null)
             {
                 reading.Warn(name, null, $"is set but has no effect: {why}.");
+            }
+        }
+    }
+
+    private static void SignInWithGoogle(ConfigNode root, ConfigReading reading, List<string> notes)
+    {
+        var mode = root.Member("auth")?.Member("mode");
+        var isOn = mode is not null && mode.Items.Prepend(mode).Any(word => string.Equals(word.Text, "oauth", StringComparison.OrdinalIgnoreCase));
+        foreach (var (name, setting, convert) in SignIn)
+        {
+            if (!reading.Environment.TryGetValue(name, out var value) || value.Length == 0)
+            {
+                continue;
+            }
+
+            if (isOn)
+            {
+                Set(root, ["auth", "oauth", "providers", "google", setting], name, convert(value, name), notes);
+            }
+            else
+            {
+                reading.Warn(name, null, "is set but has no effect: auth.mode does not name \"oauth\".");
             }
         }
     }

@@ -350,15 +350,6 @@ public sealed record CacheConfig
     public TimeSpan MaxStale { get; init; } = TimeSpan.FromSeconds(60);
 }
 
-/// <summary>Who may come in. Only <c>none</c> is built so far; a host that embeds the gateway brings its own authentication.</summary>
-public sealed record AuthConfig
-{
-    public string Mode { get; init; } = "none";
-
-    /// <summary>Says in so many words that a non-loopback address may be served without authentication.</summary>
-    public bool AllowAnonymous { get; init; }
-}
-
 /// <summary>PEM files; reloaded when they change.</summary>
 public sealed record TlsConfig(string Cert, string Key);
 

@@ -101,12 +101,6 @@ internal static class Settings
         .Add("maxStale", new DurationShape("0", "1h"), c => c.MaxStale, (c, v) => c with { MaxStale = v },
             "How long sessions in memory are served while the store cannot be asked, and so how long one that was ended at another replica may still be used then.");
 
-    private static readonly ObjectShape<AuthConfig> Auth = new ObjectShape<AuthConfig>(() => new())
-        .Add("mode", new AuthModeShape(), c => c.Mode, (c, v) => c with { Mode = v },
-            "Who may come in, one word or a list of words. none is refused on an address that other machines can reach, unless allowAnonymous is true.", restart: true)
-        .Add("allowAnonymous", Bool, c => c.AllowAnonymous, (c, v) => c with { AllowAnonymous = v },
-            "Says in so many words that other machines may use the gateway without authentication.", restart: true);
-
     private static readonly ObjectShape<TlsConfig> Tls = new ObjectShape<TlsConfig>(() => new("", ""))
         .Add("cert", new PathShape(), c => c.Cert.Length == 0 ? null : c.Cert, (c, v) => c with { Cert = v },
             "PEM file with the certificate and its chain. Its content is read again when it changes.")
@@ -146,7 +140,7 @@ internal static class Settings
         .Add("drain", Drain, c => c.Drain, (c, v) => c with { Drain = v }, "What happens after a stop signal.")
         .Add("store", Store, c => c.Store, (c, v) => c with { Store = v }, "What outlives connections and processes.")
         .Add("cache", Cache, c => c.Cache, (c, v) => c with { Cache = v }, "What replicas keep in memory of a store that they share.")
-        .Add("auth", Auth, c => c.Auth, (c, v) => c with { Auth = v }, "Who may come in.")
+        .Add("auth", AuthSettings.Auth, c => c.Auth, (c, v) => c with { Auth = v }, "Who may come in.")
         .Add("tls", Tls, c => c.Tls, (c, v) => c with { Tls = v }, "The certificate for https addresses in listen.", restart: true)
         .Add("http", Http, c => c.Http, (c, v) => c with { Http = v }, "HTTP connections.")
         .Add("origins", new ListShape<string>(new TextShape(OriginExpected, IsOrigin), orOne: true), c => c.Origins, (c, v) => c with { Origins = v },

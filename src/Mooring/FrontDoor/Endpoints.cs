@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Drain;
 using Mooring.Protocol;
@@ -9,39 +10,68 @@ using Mooring.Upstreams;
 namespace Mooring.FrontDoor;
 
 /// <summary>The paths of docs/architecture.md, each with the transport that lives there.</summary>
-internal sealed class Endpoints(Gate gate, StreamableHttp streamable, LegacySse legacy, UpstreamTable upstreams, Readiness readiness, FrontDoorServices services)
+internal sealed class Endpoints(
+    Gate gate, Doorkeeper doorkeeper, StreamableHttp streamable, LegacySse legacy, UpstreamTable upstreams, Readiness readiness, FrontDoorServices services)
 {
     private static readonly string[] Methods = ["GET", "POST", "DELETE", "OPTIONS", "PUT", "PATCH", "HEAD"];
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapMethods("/mcp", Methods, context => StreamableAsync(context, server: null, "mcp/messages"));
-        routes.MapMethods("/mcp/sse", Methods, context => StreamableAsync(context, server: null, "messages"));
-        routes.MapMethods("/sse", Methods, context => SseAsync(context, server: null, "messages"));
-        routes.MapMethods("/messages", Methods, context => MessagesAsync(context, server: null));
-        routes.MapMethods("/mcp/messages", Methods, context => MessagesAsync(context, server: null));
+        routes.MapMethods("/mcp", Methods, context => EnterAsync(context, Door.Streamable, server: null, "mcp/messages"));
+        routes.MapMethods("/mcp/sse", Methods, context => EnterAsync(context, Door.Streamable, server: null, "messages"));
+        routes.MapMethods("/sse", Methods, context => EnterAsync(context, Door.Sse, server: null, "messages"));
+        routes.MapMethods("/messages", Methods, context => EnterAsync(context, Door.Messages, server: null));
+        routes.MapMethods("/mcp/messages", Methods, context => EnterAsync(context, Door.Messages, server: null));
         // The name that clients of the earlier gateway may still hold.
-        routes.MapMethods("/mcp/message", Methods, context => MessagesAsync(context, server: null));
-        routes.MapMethods("/servers/{server}/mcp", Methods, context => OneAsync(context, (c, name) => StreamableAsync(c, name, "messages")));
-        routes.MapMethods("/servers/{server}/sse", Methods, context => OneAsync(context, (c, name) => SseAsync(c, name, "messages")));
-        routes.MapMethods("/servers/{server}/messages", Methods, context => OneAsync(context, MessagesAsync));
+        routes.MapMethods("/mcp/message", Methods, context => EnterAsync(context, Door.Messages, server: null));
+        routes.MapMethods("/servers/{server}/mcp", Methods, context => EnterAsync(context, Door.Streamable, NameOf(context), "messages"));
+        routes.MapMethods("/servers/{server}/sse", Methods, context => EnterAsync(context, Door.Sse, NameOf(context), "messages"));
+        routes.MapMethods("/servers/{server}/messages", Methods, context => EnterAsync(context, Door.Messages, NameOf(context)));
     }
 
-    private Task OneAsync(HttpContext context, Func<HttpContext, string, Task> next)
-    {
-        var name = (string)context.GetRouteValue("server")!;
-        return upstreams.Find(name) is null
-            ? Answers.RefuseAsync(context, StatusCodes.Status404NotFound, JsonRpc.ServerError, $"There is no server \"{name}\" here.")
-            : next(context, name);
-    }
+    private static string NameOf(HttpContext context) => (string)context.GetRouteValue("server")!;
 
-    private Task StreamableAsync(HttpContext context, string? server, string endpoint)
+    /// <summary>First where a request is from, then whose it is, then what it wants.</summary>
+    private Task EnterAsync(HttpContext context, Door door, string? server, string endpoint = "")
     {
         if (!Passes(context, out var refused))
         {
             return refused;
         }
 
+        if (HttpMethods.IsOptions(context.Request.Method))
+        {
+            // Browsers ask this before they show who somebody is.
+            Gate.Preflight(context);
+            return Task.CompletedTask;
+        }
+
+        var entering = doorkeeper.IsOpen ? new ValueTask<bool>(true) : doorkeeper.EnterAsync(context, Scopes.Use, PublicAddress.ResourceOf(context.Request.Path.Value!));
+        return entering.IsCompletedSuccessfully && entering.Result
+            ? ServeAsync(context, door, server, endpoint)
+            : AwaitAsync(entering, context, door, server, endpoint);
+    }
+
+    private async Task AwaitAsync(ValueTask<bool> entering, HttpContext context, Door door, string? server, string endpoint)
+    {
+        if (await entering)
+        {
+            await ServeAsync(context, door, server, endpoint);
+        }
+    }
+
+    private Task ServeAsync(HttpContext context, Door door, string? server, string endpoint) =>
+        server is not null && upstreams.Find(server) is null
+            ? Answers.RefuseAsync(context, StatusCodes.Status404NotFound, JsonRpc.ServerError, $"There is no server \"{server}\" here.")
+            : door switch
+            {
+                Door.Streamable => StreamableAsync(context, server, endpoint),
+                Door.Sse => HttpMethods.IsGet(context.Request.Method) ? legacy.GetAsync(context, server, endpoint) : OthersAsync(context, "GET, OPTIONS"),
+                _ => HttpMethods.IsPost(context.Request.Method) ? legacy.PostAsync(context, server) : OthersAsync(context, "POST, OPTIONS"),
+            };
+
+    private Task StreamableAsync(HttpContext context, string? server, string endpoint)
+    {
         var method = context.Request.Method;
         if (HttpMethods.IsPost(method))
         {
@@ -55,32 +85,7 @@ internal sealed class Endpoints(Gate gate, StreamableHttp streamable, LegacySse 
                 : legacy.GetAsync(context, server, endpoint);
         }
 
-        if (HttpMethods.IsDelete(method))
-        {
-            return streamable.DeleteAsync(context, server);
-        }
-
-        return OthersAsync(context, "GET, POST, DELETE, OPTIONS");
-    }
-
-    private Task SseAsync(HttpContext context, string? server, string endpoint)
-    {
-        if (!Passes(context, out var refused))
-        {
-            return refused;
-        }
-
-        return HttpMethods.IsGet(context.Request.Method) ? legacy.GetAsync(context, server, endpoint) : OthersAsync(context, "GET, OPTIONS");
-    }
-
-    private Task MessagesAsync(HttpContext context, string? server)
-    {
-        if (!Passes(context, out var refused))
-        {
-            return refused;
-        }
-
-        return HttpMethods.IsPost(context.Request.Method) ? legacy.PostAsync(context, server) : OthersAsync(context, "POST, OPTIONS");
+        return HttpMethods.IsDelete(method) ? streamable.DeleteAsync(context, server) : OthersAsync(context, "GET, POST, DELETE, OPTIONS");
     }
 
     /// <summary>Whether a request may pass; not one of a foreign host or origin, nor one that a stopping gateway could not finish.</summary>
@@ -111,12 +116,6 @@ internal sealed class Endpoints(Gate gate, StreamableHttp streamable, LegacySse 
 
     private static Task OthersAsync(HttpContext context, string allow)
     {
-        if (HttpMethods.IsOptions(context.Request.Method))
-        {
-            Gate.Preflight(context);
-            return Task.CompletedTask;
-        }
-
         context.Response.Headers.Allow = allow;
         return Answers.RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, $"Method {context.Request.Method} is not for this path.");
     }
@@ -132,5 +131,13 @@ internal sealed class Endpoints(Gate gate, StreamableHttp streamable, LegacySse 
         var last = request.Headers["Last-Event-ID"];
         return (last.Count == 0 || last[0]?.StartsWith('s') == true)
             && request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>The transports.</summary>
+    private enum Door
+    {
+        Streamable,
+        Sse,
+        Messages,
     }
 }

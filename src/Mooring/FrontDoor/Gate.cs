@@ -26,18 +26,12 @@ internal sealed class Gate
     /// <returns>What is wrong, or null when the request may pass. CORS headers are set where the origin is allowed.</returns>
     public string? Check(HttpContext context)
     {
+        if (CheckHost(context) is { } wrong)
+        {
+            return wrong;
+        }
+
         var rules = _rules;
-        if (!ReferenceEquals(rules.Config, _config.Current))
-        {
-            rules = _rules = new Rules(_config.Current);
-        }
-
-        var host = context.Request.Host;
-        if (!rules.AllowsHost(host))
-        {
-            return $"Host \"{host.Value}\" is not served here; add it to \"hosts\" if it should be.";
-        }
-
         var origin = context.Request.Headers.Origin;
         if (origin.Count == 0)
         {
@@ -55,6 +49,19 @@ internal sealed class Gate
         headers.AccessControlExposeHeaders = ExposedHeaders;
         headers.Append(HeaderNames.Vary, "Origin");
         return null;
+    }
+
+    /// <summary>As <see cref="Check"/>, of paths that pages of any origin may use.</summary>
+    public string? CheckHost(HttpContext context)
+    {
+        var rules = _rules;
+        if (!ReferenceEquals(rules.Config, _config.Current))
+        {
+            rules = _rules = new Rules(_config.Current);
+        }
+
+        var host = context.Request.Host;
+        return rules.AllowsHost(host) ? null : $"Host \"{host.Value}\" is not served here; add it to \"hosts\" if it should be.";
     }
 
     /// <summary>Answers the question a browser asks before it sends a request (Fetch, "CORS-preflight request").</summary>

@@ -123,7 +123,7 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided
                 return _isOver ? null : _connection;
             }
 
-            connection = new SseConnection(_context, _services.Streams, "post") { Era = "stateless", OnEnded = _ => Leave() };
+            connection = new SseConnection(_context, _services.Streams, "post") { Era = "stateless", OutlivesItsPass = true, OnEnded = _ => Leave() };
             connection.Start();
             _connection = connection;
         }

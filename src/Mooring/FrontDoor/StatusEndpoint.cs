@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Mooring.Auth;
 using Mooring.Drain;
 using Mooring.Protocol;
 using Mooring.Sessions;
@@ -9,7 +10,7 @@ using Mooring.Sessions;
 namespace Mooring.FrontDoor;
 
 /// <summary><c>GET /mcp/status</c>, a path of earlier deployments: what this process holds for the caller, and nothing of anybody else's.</summary>
-internal sealed class StatusEndpoint(Gate gate, SessionTable sessions, Readiness readiness, TimeProvider time)
+internal sealed class StatusEndpoint(Gate gate, Doorkeeper doorkeeper, SessionTable sessions, Readiness readiness, TimeProvider time)
 {
     /// <summary>Enough to tell one's sessions apart, and no way into any of them.</summary>
     private const int IdPrefix = 8;
@@ -21,6 +22,11 @@ internal sealed class StatusEndpoint(Gate gate, SessionTable sessions, Readiness
         if (gate.Check(context) is { } wrong)
         {
             await Answers.RefuseAsync(context, StatusCodes.Status403Forbidden, wrong);
+            return;
+        }
+
+        if (!await doorkeeper.EnterAsync(context, Scopes.Use, "/mcp"))
+        {
             return;
         }
 

@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
+using Mooring.Auth;
 
 namespace Mooring.Sessions;
 
@@ -19,6 +20,11 @@ internal readonly record struct Principal(string Issuer, string Subject)
         if (context.Features.Get<IHttpAuthenticationFeature>()?.User is not { Identity.IsAuthenticated: true } user)
         {
             return Anonymous;
+        }
+
+        if (user is Caller caller)
+        {
+            return new Principal(caller.Person.Issuer, caller.Person.Subject);
         }
 
         var claim = user.FindFirst("sub") ?? user.FindFirst(ClaimTypes.NameIdentifier);

@@ -30,24 +30,38 @@ internal static class StoresServiceCollectionExtensions
             var parts = provider.GetRequiredService<StoreParts>();
             return new MeasuredReplicas(parts.Replicas, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
         });
+        services.TryAddSingleton<IAuthStore>(provider =>
+        {
+            var parts = provider.GetRequiredService<StoreParts>();
+            return new MeasuredAuth(parts.Auth, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
+        });
         services.TryAddSingleton(provider => provider.GetRequiredService<StoreParts>().Signals);
         return services;
     }
 
-    private static StoreParts Make(IServiceProvider provider, (StoreConfig Config, string DataDirectory) settings)
+    /// <summary>The store of a configuration for a tool, which may have it open beside a running gateway. The caller's to open and to dispose of.</summary>
+    /// <returns>The store, and its side for who may come in.</returns>
+    public static (IStore Store, IAuthStore Auth) MakeBeside(StoreConfig config, string dataDirectory, TimeProvider time, ILoggerFactory loggers)
     {
-        var (config, dataDirectory) = settings;
-        var time = provider.GetRequiredService<TimeProvider>();
+        var parts = Make(config, dataDirectory, time, loggers, isBeside: true);
+        return (parts.Store, parts.Auth);
+    }
+
+    private static StoreParts Make(IServiceProvider provider, (StoreConfig Config, string DataDirectory) settings) => Make(
+        settings.Config, settings.DataDirectory, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>(), isBeside: false);
+
+    private static StoreParts Make(StoreConfig config, string dataDirectory, TimeProvider time, ILoggerFactory loggers, bool isBeside)
+    {
         var kind = config.Kind.ToString().ToLowerInvariant();
         switch (config.Kind)
         {
             case StoreKind.Memory:
                 var memory = new MemoryStore(time);
-                return new StoreParts(kind, memory, memory, new LocalSignals());
+                return new StoreParts(kind, memory, memory, memory, new LocalSignals());
             case StoreKind.Sqlite:
                 var sqlite = new SqliteStore(
-                    new SqliteStoreOptions { Directory = config.Directory ?? dataDirectory }, time, provider.GetRequiredService<ILogger<SqliteStore>>());
-                return new StoreParts(kind, sqlite, sqlite, new LocalSignals());
+                    new SqliteStoreOptions { Directory = config.Directory ?? dataDirectory, IsBeside = isBeside }, time, loggers.CreateLogger<SqliteStore>());
+                return new StoreParts(kind, sqlite, sqlite, sqlite, new LocalSignals());
             case StoreKind.Postgres:
                 var options = new PostgresStoreOptions
                 {
@@ -55,14 +69,14 @@ internal static class StoresServiceCollectionExtensions
                     ListenConnection = config.ListenConnection,
                     MaxConnections = config.MaxConnections,
                 };
-                var postgres = new PostgresStore(options, time, provider.GetRequiredService<ILogger<PostgresStore>>());
+                var postgres = new PostgresStore(options, time, loggers.CreateLogger<PostgresStore>());
                 return new StoreParts(
-                    kind, postgres, postgres, new PostgresSignals(postgres, options, time, provider.GetRequiredService<ILogger<PostgresSignals>>()));
+                    kind, postgres, postgres, postgres, new PostgresSignals(postgres, options, time, loggers.CreateLogger<PostgresSignals>()));
             default:
                 throw new InvalidOperationException($"There is no store of kind {config.Kind}.");
         }
     }
 
     /// <summary>The sides of one store. Disposed where they are registered by their contracts.</summary>
-    private sealed record StoreParts(string Kind, IStore Store, IReplicaStore Replicas, IStoreSignals Signals);
+    private sealed record StoreParts(string Kind, IStore Store, IReplicaStore Replicas, IAuthStore Auth, IStoreSignals Signals);
 }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features.Authentication;
 using Mooring.Network;
 
 namespace Mooring.Streams;
@@ -42,6 +43,9 @@ internal sealed class SseConnection
 
     public long Opened { get; }
 
+    /// <summary>Whether it goes on when the identity it was opened with expires: what it carries was allowed when it began, and its client has no way back.</summary>
+    public bool OutlivesItsPass { get; init; }
+
     public StreamReason Reason { get; private set; }
 
     public ClosedBy By { get; private set; }
@@ -63,7 +67,21 @@ internal sealed class SseConnection
         // Told first, while the socket still knows how its connection ended.
         await using var lost = (_context.Features.Get<IConnectionLifetimeFeature>()?.ConnectionClosed ?? default)
             .UnsafeRegister(static state => ((SseConnection)state!).OnGone(), this);
-        await _done.Task;
+        if (_context.Features.Get<IHttpAuthenticationFeature>()?.User is not IStreamPass pass)
+        {
+            await _done.Task;
+            return;
+        }
+
+        await using var over = pass.Open().UnsafeRegister(static state => ((SseConnection)state!).OnPassEnded(), this);
+        try
+        {
+            await _done.Task;
+        }
+        finally
+        {
+            pass.Close();
+        }
     }
 
     /// <summary>Opens the response for writing; <see cref="RunAsync"/> does it where nobody did before.</summary>
@@ -236,6 +254,15 @@ internal sealed class SseConnection
             _ => StreamReason.ClientClosed,
         },
         ClosedBy.Client);
+
+    /// <summary>Its client comes back with another one, to what is kept for it.</summary>
+    private void OnPassEnded()
+    {
+        if (!OutlivesItsPass || _context.Features.Get<IHttpAuthenticationFeature>()?.User is IStreamPass { IsRevoked: true })
+        {
+            Complete(StreamReason.AuthExpired, ClosedBy.Gateway);
+        }
+    }
 
     private Peer LookAtPeer() => PeerSight.Look(_context.Features.Get<IConnectionSocketFeature>()?.Socket);
 

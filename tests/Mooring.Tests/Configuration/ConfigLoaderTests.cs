@@ -124,7 +124,7 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("""{ "store": { "kind": "postgres", "connection": "postgres://u:hush@db/mooring" } }""", "store.connection", "must be a PostgreSQL connection such as Host=db;Database=mooring;Username=mooring;Password=${DB_PASSWORD}.")]
     [InlineData("""{ "store": { "kind": "postgres", "connection": "Host=db", "listenConnection": "Host=db;Port=x;Password=hush" } }""", "store.listenConnection", "must be a PostgreSQL connection such as Host=db;Database=mooring;Username=mooring;Password=${DB_PASSWORD}.")]
     [InlineData("""{ "store": { "kind": "postgres", "connection": "Host=db", "maxConnections": 1 } }""", "store.maxConnections", "must be a whole number from 2 to 1,000, not \"1\".")]
-    [InlineData("""{ "auth": { "mode": "oauth" } }""", "auth.mode", "\"oauth\" is not available in this version; use \"none\".")]
+    [InlineData("""{ "auth": { "mode": "ldap" } }""", "auth.mode", "must be \"none\" or \"apiKey\" or \"jwt\" or \"oauth\", not \"ldap\".")]
     [InlineData("""{ "auth": { "mode": [] } }""", "auth.mode", "is an empty list; write \"none\".")]
     [InlineData("""{ "vault": { "kind": "local" } }""", "vault", "is not available in this version (credentials of users).")]
     [InlineData("""{ "cache": { "maxStale": "2h" } }""", "cache.maxStale", "must be a duration from 0 to 1h, such as 15s, 500ms or 1h30m, not \"2h\".")]

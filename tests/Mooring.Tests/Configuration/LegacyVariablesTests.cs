@@ -76,15 +76,31 @@ public sealed class LegacyVariablesTests : IDisposable
     }
 
     [Fact]
+    public void SignInWithGoogle_WhereAuthIsOAuth_IsConfiguredByThem()
+    {
+        _fixture.Environment["GOOGLE_CLIENT_ID"] = "id.apps.example";
+        _fixture.Environment["GOOGLE_CLIENT_SECRET"] = "hunter2";
+        _fixture.Environment["GOOGLE_REDIRECT_URI"] = "https://mcp.example.com/auth/callback";
+        _fixture.Environment["ALLOWED_DOMAIN"] = "a.example,b.example";
+
+        var config = _fixture.LoadFine("""{ "publicUrl": "https://mcp.example.com", "auth": { "mode": ["apiKey", "oauth"] }, "connectors": {} }""");
+
+        var google = config.Auth.OAuth.Providers["google"];
+        Assert.Equal(("id.apps.example", "hunter2"), (google.ClientId, google.ClientSecret));
+        Assert.Equal("https://mcp.example.com/auth/callback", google.RedirectUri!.AbsoluteUri);
+        Assert.Equal(["a.example", "b.example"], google.Domains);
+    }
+
+    [Fact]
     public void Values_OfPartsNotBuilt_AreEachWarnedAboutWithoutTheirValue()
     {
         var result = Load(
-            ("GOOGLE_CLIENT_SECRET", "hunter2"), ("HUBSPOT_CLIENT_ID", "hunter2"), ("SLACK_CLIENT_ID", "hunter2"),
+            ("ALLOWED_DOMAIN", "hunter2"), ("GOOGLE_CLIENT_SECRET", "hunter2"), ("HUBSPOT_CLIENT_ID", "hunter2"), ("SLACK_CLIENT_ID", "hunter2"),
             ("SESSION_SECRET", "hunter2"), ("DYNAMODB_TABLE_NAME", "hunter2"), ("KMS_KEY_ID", "hunter2"), ("SERVICENOW_PASSWORD", "hunter2"));
 
         Assert.NotNull(result.Config);
         Assert.Equal(
-            ["DYNAMODB_TABLE_NAME", "GOOGLE_CLIENT_SECRET", "HUBSPOT_CLIENT_ID", "KMS_KEY_ID", "SERVICENOW_PASSWORD", "SESSION_SECRET", "SLACK_CLIENT_ID"],
+            ["ALLOWED_DOMAIN", "GOOGLE_CLIENT_SECRET", "DYNAMODB_TABLE_NAME", "HUBSPOT_CLIENT_ID", "KMS_KEY_ID", "SERVICENOW_PASSWORD", "SESSION_SECRET", "SLACK_CLIENT_ID"],
             result.Warnings.Select(w => w.Path));
         Assert.All(result.Warnings, w => Assert.DoesNotContain("hunter2", w.Message, StringComparison.Ordinal));
     }

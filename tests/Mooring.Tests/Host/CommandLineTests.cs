@@ -11,6 +11,8 @@ public sealed class CommandLineTests
     [InlineData("run ", "mooring run [options]")]
     [InlineData("check ", "mooring check [options]")]
     [InlineData("drain ", "mooring drain [options]")]
+    [InlineData("token ", "mooring token [command] [options]")]
+    [InlineData("token create ", "mooring token create [options]")]
     [InlineData("version ", "mooring version [options]")]
     public async Task Help_OfEachVerb_NamesTheCommandAsItIsTyped(string verb, string usage)
     {

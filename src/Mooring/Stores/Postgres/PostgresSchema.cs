@@ -134,6 +134,18 @@ internal static class PostgresSchema
             create index homes_replica on mooring.homes (replica);
             """),
         new(4, 1, "alter table mooring.sessions add column revision bigint not null default 0; alter table mooring.links add column heard text"),
+        new(5, 1, """
+            create table mooring.auth (
+                kind smallint not null,
+                key text collate "C" not null,
+                "grant" text collate "C",
+                data bytea not null,
+                created bigint not null,
+                expires bigint not null,
+                used bigint,
+                primary key (kind, key));
+            create index auth_expires on mooring.auth (expires);
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

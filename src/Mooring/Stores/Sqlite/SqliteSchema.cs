@@ -131,6 +131,18 @@ internal static class SqliteSchema
             end;
             """),
         new(7, 1, "alter table sessions add column revision integer not null default 0; alter table links add column heard text"),
+        new(8, 1, """
+            create table auth (
+                kind integer not null,
+                key text not null,
+                "grant" text,
+                data blob not null,
+                created integer not null,
+                expires integer not null,
+                used integer,
+                primary key (kind, key)) without rowid;
+            create index auth_expires on auth (expires);
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -6,7 +6,7 @@ namespace Mooring.Stores.Sqlite;
 /// The embedded store: one file, one writer thread, a few reader threads. Owns its data directory while open; made and disposed by
 /// the service container. No call blocks its caller's thread.
 /// </summary>
-internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvider time, ILogger<SqliteStore> logger) : IStore, IReplicaStore
+internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvider time, ILogger<SqliteStore> logger) : IStore, IReplicaStore, IAuthStore
 {
     /// <summary>
     /// Rows that one operation on many rows changes at most, so that those behind it wait some milliseconds and not seconds
@@ -26,7 +26,7 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
     {
         cancel.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (_lock is not null)
+        if (_lock is not null || _open)
         {
             throw new InvalidOperationException("The store was opened before.");
         }
@@ -34,7 +34,7 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
         try
         {
             PrepareDirectory();
-            _lock = DirectoryLock.Take(options);
+            _lock = options.IsBeside ? null : DirectoryLock.Take(options);
             MakeFile();
             await _writer.StartAsync();
             _readers.Start();

@@ -26,6 +26,9 @@ internal sealed record SqliteStoreOptions
     /// <value>Default 5 s.</value>
     public TimeSpan LockWait { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Whether a gateway may have the directory open too: for tools, which only look something up or change a row.</summary>
+    public bool IsBeside { get; init; }
+
     /// <summary>Largest size of the file in pages of 4 kB; null: only the disk bounds it. How tests fill the store.</summary>
     public int? MaxPages { get; init; }
 

@@ -1,0 +1,184 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mooring.Auth;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Host.Cli;
+
+/// <summary><c>mooring token</c>: API keys, on the store directly, whether or not a gateway runs.</summary>
+internal static class TokenCommand
+{
+    private static readonly TimeSpan DefaultLifetime = TimeSpan.FromDays(90);
+
+    public static Command Create() => new("token", "Makes, lists and revokes API keys, for auth.mode apiKey. Works on the store, whether or not a gateway runs.")
+    {
+        CreateVerb(),
+        ListVerb(),
+        RevokeVerb(),
+    };
+
+    private static Command CreateVerb()
+    {
+        var user = new Option<string>("--user") { Description = "Whose key it is. Sessions belong to this name.", HelpName = "SUBJECT", Required = true };
+        var name = new Option<string?>("--name") { Description = "What it is for, for those who read the list.", HelpName = "TEXT" };
+        var scopes = new Option<string?>("--scopes") { Description = $"What it may be used for: {Scopes.Use} (the servers behind the gateway), {Scopes.Admin} (the gateway itself as well). Default: {Scopes.Use}.", HelpName = "A,B" };
+        var groups = new Option<string?>("--groups") { Description = "Groups that its user is in.", HelpName = "A,B" };
+        var expires = new Option<string?>("--expires") { Description = "How long it works, such as 12h or 90d; or never. Default: 90d.", HelpName = "TIME" };
+        var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
+        var command = new Command("create", "Makes a key and prints it, alone, on standard output. It is shown once: the store keeps only a hash of it.") { user, name, scopes, groups, expires, file, data };
+        command.SetAction((parsed, cancel) =>
+        {
+            var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+            var subject = parsed.GetValue(user)!;
+            if (subject.Length is 0 or > 256 || subject.Any(char.IsControl))
+            {
+                return WrongAsync(error, "--user must be a name of at most 256 characters.");
+            }
+
+            var wanted = Words(parsed.GetValue(scopes)) is { Count: > 0 } some ? some : [Scopes.Use];
+            if (wanted.FirstOrDefault(scope => !Scopes.All.Contains(scope)) is { } unknown)
+            {
+                return WrongAsync(error, $"--scopes: there is no scope \"{unknown}\"; there are {string.Join(" and ", Scopes.All)}.");
+            }
+
+            if (!TryLifetime(parsed.GetValue(expires), out var lifetime))
+            {
+                return WrongAsync(error, $"--expires must be a time such as 12h or 90d, or never, not \"{parsed.GetValue(expires)}\".");
+            }
+
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, cancel, async (config, keys) =>
+            {
+                var (secret, key) = await keys.CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime);
+                if (!config.Auth.Has(AuthMode.ApiKey))
+                {
+                    error.WriteLine("warning: auth.mode does not name \"apiKey\", so the gateway will not take this key.");
+                }
+
+                error.WriteLine($"Key {key.Id} of {subject}, for {string.Join(" and ", wanted)}, {Until(key.Expires)}. It is not shown again:");
+                output.WriteLine(secret);
+                return ExitCodes.Fine;
+            });
+        });
+        return command;
+    }
+
+    private static Command ListVerb()
+    {
+        var json = new Option<bool>("--json") { Description = "As JSON." };
+        var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
+        var command = new Command("list", "Lists the keys that work, without the keys themselves.") { json, file, data };
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, cancel, async (_, keys) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            var all = await keys.ListAsync(cancel);
+            if (parsed.GetValue(json))
+            {
+                output.WriteLine(new JsonArray([.. all.Select(key => new JsonObject
+                {
+                    ["id"] = key.Id,
+                    ["user"] = key.Data.Person.Subject,
+                    ["name"] = key.Data.Name,
+                    ["scopes"] = new JsonArray([.. key.Data.Scopes.Select(scope => JsonValue.Create(scope))]),
+                    ["groups"] = new JsonArray([.. (key.Data.Person.Groups ?? []).Select(group => JsonValue.Create(group))]),
+                    ["created"] = key.Created.UtcDateTime,
+                    ["expires"] = key.Expires == DateTimeOffset.MaxValue ? null : key.Expires.UtcDateTime,
+                })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+                return ExitCodes.Fine;
+            }
+
+            string[] head = ["ID", "USER", "SCOPES", "CREATED", "EXPIRES", "NAME"];
+            List<string[]> rows = [head, .. all.Select(key => (string[])[key.Id, key.Data.Person.Subject, string.Join(',', key.Data.Scopes), Day(key.Created), key.Expires == DateTimeOffset.MaxValue ? "never" : Day(key.Expires), key.Data.Name ?? ""])];
+            var widths = head.Select((_, column) => rows.Max(row => row[column].Length)).ToList();
+            foreach (var row in rows)
+            {
+                output.WriteLine(string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());
+            }
+
+            return ExitCodes.Fine;
+        }));
+        return command;
+    }
+
+    private static Command RevokeVerb()
+    {
+        var id = new Argument<string>("ID") { Description = "As token list shows it." };
+        var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
+        var command = new Command("revoke", "Revokes a key. Running gateways notice within 5 seconds.") { id, file, data };
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, cancel, async (_, keys) =>
+        {
+            var gone = await keys.RevokeAsync(parsed.GetValue(id)!, cancel);
+            if (gone.Count == 0)
+            {
+                parsed.InvocationConfiguration.Error.WriteLine($"mooring: there is no key {parsed.GetValue(id)}; see mooring token list.");
+                return ExitCodes.NotFine;
+            }
+
+            foreach (var key in gone)
+            {
+                parsed.InvocationConfiguration.Output.WriteLine($"Key {key.Id} of {key.Data.Person.Subject} is revoked.");
+            }
+
+            return ExitCodes.Fine;
+        }));
+        return command;
+    }
+
+    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, CancellationToken cancel, Func<MooringConfig, ApiKeys, Task<int>> work)
+    {
+        var result = ConfigLoader.Load(file, ConfigLoader.ProcessEnvironment(), new() { DataDirectory = data });
+        if (result.Config is not { } config)
+        {
+            ConfigReport.Problems(result, error);
+            return ExitCodes.Usage;
+        }
+
+        if (config.Store.Kind == StoreKind.Memory)
+        {
+            error.WriteLine("mooring: store.kind is memory, which keeps nothing for another process to find.");
+            return ExitCodes.Usage;
+        }
+
+        var (store, auth) = StoresServiceCollectionExtensions.MakeBeside(config.Store, result.DataDirectory, TimeProvider.System, NullLoggerFactory.Instance);
+        await using (store)
+        {
+            try
+            {
+                await store.OpenAsync(cancel);
+                return await work(config, new ApiKeys(auth, TimeProvider.System));
+            }
+            catch (StoreException e)
+            {
+                error.WriteLine($"mooring: {e.Message}");
+                return ExitCodes.Unreachable;
+            }
+        }
+    }
+
+    private static Task<int> WrongAsync(TextWriter error, string why)
+    {
+        error.WriteLine($"mooring: {why}");
+        return Task.FromResult(ExitCodes.Usage);
+    }
+
+    private static bool TryLifetime(string? text, out TimeSpan? lifetime)
+    {
+        lifetime = text is null ? DefaultLifetime : null;
+        if (text is null or "never")
+        {
+            return true;
+        }
+
+        var isTime = DurationText.TryParse(text, out var span) && span > TimeSpan.Zero && span <= TimeSpan.FromDays(36_500);
+        lifetime = span;
+        return isTime;
+    }
+
+    private static IReadOnlyList<string> Words(string? text) => text?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+
+    private static string Until(DateTimeOffset expires) => expires == DateTimeOffset.MaxValue ? "without an end" : $"until {Day(expires)}";
+
+    private static string Day(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm");
+}

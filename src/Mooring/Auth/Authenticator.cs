@@ -1,0 +1,263 @@
+using System.Collections.Concurrent;
+using Microsoft.AspNetCore.Http;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Mooring.Streams;
+
+namespace Mooring.Auth;
+
+/// <summary>What became of a request's token.</summary>
+internal enum TokenFound
+{
+    Good,
+
+    /// <summary>The request has none.</summary>
+    Missing,
+
+    /// <summary>Nobody knows it, or it was taken away.</summary>
+    Unknown,
+
+    Expired,
+
+    /// <summary>The store cannot be asked just now.</summary>
+    StoreAway,
+}
+
+/// <summary>
+/// Finds who makes a request. A token is verified once and remembered by its hash: a call with one that is known costs a hash and a look-up. What
+/// the store says of it is asked again after <see cref="Fresh"/>, beside the requests while that is soon enough, so that one that is revoked
+/// anywhere works nowhere after <see cref="Longest"/>.
+/// </summary>
+internal sealed partial class Authenticator(
+    ConfigStore config, IEnumerable<ITokenVerifier> verifiers, IAuthStore store, TimeProvider time, ILogger<Authenticator> logger) : IHeartbeatHandler
+{
+    /// <summary>How long an answer of the store is good without another question.</summary>
+    public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(3);
+
+    /// <summary>Once it is that old, requests wait for the next one.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(4.5);
+
+    /// <summary>How often a token is looked at that is used by nothing but open streams.</summary>
+    private static readonly TimeSpan StreamLook = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(10);
+
+    /// <summary>Tokens that are remembered at most; what is more is verified each time.</summary>
+    private const int Most = 100_000;
+
+    /// <summary>No token of ours is longer, and few of others are; headers as a whole are bounded as well.</summary>
+    private const int LongestToken = 16 * 1024;
+
+    private readonly ConcurrentDictionary<TokenHash, Known> _known = new();
+    private readonly ITokenVerifier[] _verifiers = [.. verifiers];
+    private long _nextLook;
+    private long _nextSweep;
+
+    public ValueTask<(Caller? Caller, TokenFound Found)> FindAsync(HttpContext context)
+    {
+        if (TokenOf(context.Request) is not { } token)
+        {
+            return new((null, TokenFound.Missing));
+        }
+
+        var hash = TokenHash.Of(token);
+        if (!_known.TryGetValue(hash, out var known))
+        {
+            return VerifyAsync(token, hash, known: null);
+        }
+
+        var now = time.GetTimestamp();
+        known.Used = now;
+        if (known.Caller.Expires <= time.GetUtcNow())
+        {
+            return new((null, TokenFound.Expired));
+        }
+
+        var age = time.GetElapsedTime(known.Checked, now);
+        if (known.Verifier.Generation >= 0 ? known.Verifier.Generation == known.Generation : age < Fresh)
+        {
+            return new((known.Caller, TokenFound.Good));
+        }
+
+        if (known.Verifier.Generation < 0 && age < Longest)
+        {
+            Refresh(known, token, hash);
+            return new((known.Caller, TokenFound.Good));
+        }
+
+        return VerifyAsync(token, hash, known);
+    }
+
+    /// <summary>Somebody took a token away at this replica: it works no longer from now on.</summary>
+    public void Forget(string token)
+    {
+        if (_known.TryRemove(TokenHash.Of(token), out var known))
+        {
+            known.Caller.End(isRevoked: true);
+        }
+    }
+
+    /// <summary>Everything is asked about anew: more than one token was taken away at once.</summary>
+    public void Doubt()
+    {
+        foreach (var (_, known) in _known)
+        {
+            known.Checked = long.MinValue / 2;
+        }
+    }
+
+    public void OnHeartbeat(long now)
+    {
+        if (now < _nextLook || config.Current.Auth.IsOpen)
+        {
+            return;
+        }
+
+        _nextLook = now + Units(LookEvery);
+        var today = time.GetUtcNow();
+        foreach (var (hash, known) in _known)
+        {
+            if (known.Caller.Expires <= today)
+            {
+                known.Caller.End(isRevoked: false);
+                _known.TryRemove(hash, out _);
+            }
+            else if (known.Caller.HasStreams)
+            {
+                if (known.Verifier.Generation >= 0 ? known.Verifier.Generation != known.Generation : time.GetElapsedTime(known.Checked, now) >= StreamLook)
+                {
+                    Refresh(known, known.Token, hash);
+                }
+            }
+            else if (time.GetElapsedTime(known.Used, now) > ForgetAfter)
+            {
+                _known.TryRemove(hash, out _);
+            }
+        }
+
+        if (now >= _nextSweep)
+        {
+            _nextSweep = now + Units(SweepEvery);
+            _ = SweepAsync(today);
+        }
+    }
+
+    /// <summary>The one place a token is taken from: the header. Never the address, which logs and histories keep (2025-11-25, basic/authorization, "Token Requirements").</summary>
+    private static string? TokenOf(HttpRequest request)
+    {
+        const string scheme = "Bearer ";
+        return request.Headers.Authorization is [{ } value] && value.Length is > 7 and < LongestToken && value.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
+            ? value[scheme.Length..].Trim()
+            : null;
+    }
+
+    private void Refresh(Known known, string token, TokenHash hash)
+    {
+        if (Interlocked.Exchange(ref known.Refreshing, 1) == 0)
+        {
+            _ = RefreshAsync();
+        }
+
+        async Task RefreshAsync()
+        {
+            try
+            {
+                await VerifyAsync(token, hash, known);
+            }
+            finally
+            {
+                Volatile.Write(ref known.Refreshing, 0);
+            }
+        }
+    }
+
+    private async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, TokenHash hash, Known? known)
+    {
+        if (Array.Find(_verifiers, one => one.Takes(token)) is not { } verifier)
+        {
+            return (null, TokenFound.Unknown);
+        }
+
+        // Noted before the question: what is revoked while it is answered is found by the next one.
+        var asked = time.GetTimestamp();
+        var generation = verifier.Generation;
+        Caller? caller;
+        try
+        {
+            caller = await verifier.VerifyAsync(token, CancellationToken.None);
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(logger, e.Message);
+            return known is not null && time.GetElapsedTime(known.Checked) <= config.Current.Cache.MaxStale
+                ? (known.Caller, TokenFound.Good)
+                : (null, TokenFound.StoreAway);
+        }
+
+        if (caller is null)
+        {
+            if (known is not null && _known.TryRemove(hash, out _))
+            {
+                known.Caller.End(isRevoked: true);
+            }
+
+            return (null, TokenFound.Unknown);
+        }
+
+        if (known is null)
+        {
+            if (_known.Count >= Most)
+            {
+                return (caller, TokenFound.Good);
+            }
+
+            // Requests that come at once have one caller, so that its streams are all found when it ends.
+            known = _known.GetOrAdd(hash, new Known(caller, verifier, token) { Used = asked });
+        }
+
+        known.Generation = generation;
+        known.Checked = asked;
+        return (known.Caller, TokenFound.Good);
+    }
+
+    private async Task SweepAsync(DateTimeOffset today)
+    {
+        try
+        {
+            await store.ExpireAuthAsync(today);
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(logger, e.Message);
+        }
+    }
+
+    private long Units(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
+
+    private sealed class Known(Caller caller, ITokenVerifier verifier, string token)
+    {
+        public int Refreshing;
+
+        public Caller Caller => caller;
+
+        public ITokenVerifier Verifier => verifier;
+
+        /// <summary>To ask about it while nothing but streams use it.</summary>
+        public string Token => token;
+
+        public int Generation { get; set; }
+
+        public long Checked { get; set; }
+
+        /// <summary>By a request.</summary>
+        public long Used { get; set; }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(800, LogLevel.Warning, "The store could not be asked about a token: {Reason}", EventName = "TokenNotAsked")]
+        public static partial void StoreFailed(ILogger logger, string reason);
+    }
+}

@@ -1,0 +1,106 @@
+using System.Security.Claims;
+using Mooring.Streams;
+
+namespace Mooring.Auth;
+
+/// <summary>
+/// Who makes a request, as a token says that was found good. One object per token, for as long as <see cref="Authenticator"/> remembers it; it ends
+/// it. Requests and streams borrow it, as the user of their request.
+/// </summary>
+internal sealed class Caller : ClaimsPrincipal, IStreamPass
+{
+    private readonly Lock _gate = new();
+    private CancellationTokenSource? _ended;
+    private bool _isOver;
+    private int _streams;
+
+    public Caller(Person person, IReadOnlyList<string> scopes, DateTimeOffset expires, IReadOnlyList<string>? paths = null)
+        : base(new ClaimsIdentity(ClaimsOf(person), authenticationType: "mooring", nameType: "name", roleType: "groups"))
+    {
+        (Person, Scopes, Expires, Paths) = (person, scopes, expires, paths);
+    }
+
+    public Person Person { get; }
+
+    public IReadOnlyList<string> Scopes { get; }
+
+    public DateTimeOffset Expires { get; }
+
+    /// <summary>The paths it was issued for, with all below each; null: the gateway as a whole.</summary>
+    public IReadOnlyList<string>? Paths { get; }
+
+    public bool IsRevoked { get; private set; }
+
+    public bool HasStreams => Volatile.Read(ref _streams) > 0;
+
+    /// <summary>Whether it was issued for what lives at a path (RFC 8707).</summary>
+    public bool IsFor(string path)
+    {
+        if (Paths is null)
+        {
+            return true;
+        }
+
+        foreach (var one in Paths)
+        {
+            if (path.StartsWith(one, StringComparison.Ordinal) && (path.Length == one.Length || path[one.Length] == '/'))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    public CancellationToken Open()
+    {
+        lock (_gate)
+        {
+            _streams++;
+            _ended ??= new CancellationTokenSource();
+            if (_isOver)
+            {
+                _ended.Cancel();
+            }
+
+            return _ended.Token;
+        }
+    }
+
+    public void Close() => Interlocked.Decrement(ref _streams);
+
+    /// <summary>It counts no longer: its streams end.</summary>
+    public void End(bool isRevoked)
+    {
+        CancellationTokenSource? ended;
+        lock (_gate)
+        {
+            if (_isOver)
+            {
+                return;
+            }
+
+            _isOver = true;
+            IsRevoked = isRevoked;
+            ended = _ended;
+        }
+
+        ended?.Cancel();
+    }
+
+    private static IEnumerable<Claim> ClaimsOf(Person person)
+    {
+        Claim Of(string type, string value) => new(type, value, ClaimValueTypes.String, person.Issuer);
+        yield return Of("sub", person.Subject);
+        yield return Of("name", person.Shown);
+        if (person.Email is { } email)
+        {
+            yield return Of("email", email);
+        }
+
+        foreach (var group in person.Groups ?? [])
+        {
+            yield return Of("groups", group);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Mooring.Configuration;
+using Mooring.Protocol;
+
+namespace Mooring.Auth;
+
+/// <summary>
+/// Lets a request in, or says what it would need (RFC 6750; 2025-11-25, basic/authorization, "Error Handling"): 401 where nobody is known, with the way to the metadata from which a
+/// client finds where to sign in; 403 where somebody is known who may not do this, with the scope that would be needed.
+/// </summary>
+internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address)
+{
+    /// <summary>Whether the gateway asks nobody who they are; a host around it may have.</summary>
+    public bool IsOpen => config.Current.Auth.IsOpen;
+
+    /// <summary>Whether the request may go on; false after answering why not. Whoever is known is the user of the request then.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="scope">What the caller must be allowed to do.</param>
+    /// <param name="resource">The path of the resource that a token must be issued for; null: any of this gateway's.</param>
+    public ValueTask<bool> EnterAsync(HttpContext context, string scope, string? resource)
+    {
+        if (IsOpen)
+        {
+            return new(true);
+        }
+
+        var finding = authenticator.FindAsync(context);
+        if (!finding.IsCompletedSuccessfully)
+        {
+            return AwaitAsync(context, finding, scope, resource);
+        }
+
+        var (caller, found) = finding.Result;
+        return May(context, caller, scope, resource) ? new(true) : RefuseAsync(context, caller, found, scope, resource);
+    }
+
+    private async ValueTask<bool> AwaitAsync(HttpContext context, ValueTask<(Caller? Caller, TokenFound Found)> finding, string scope, string? resource)
+    {
+        var (caller, found) = await finding;
+        return May(context, caller, scope, resource) || await RefuseAsync(context, caller, found, scope, resource);
+    }
+
+    private bool May(HttpContext context, Caller? caller, string scope, string? resource)
+    {
+        if (caller is null || (resource is not null && !caller.IsFor(resource)) || !Scopes.Covers(caller.Scopes, scope))
+        {
+            return false;
+        }
+
+        context.User = caller;
+        return true;
+    }
+
+    private async ValueTask<bool> RefuseAsync(HttpContext context, Caller? caller, TokenFound found, string scope, string? resource)
+    {
+        var response = context.Response;
+        if (found == TokenFound.StoreAway)
+        {
+            response.Headers.RetryAfter = "2";
+            await WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "The gateway's store is not reachable just now, so it cannot tell whose token this is. Try again.");
+            return false;
+        }
+
+        var isFor = caller is null || resource is null || caller.IsFor(resource);
+        var (status, error, why) = found switch
+        {
+            TokenFound.Missing => (StatusCodes.Status401Unauthorized, null, "A token is needed: Authorization: Bearer, and the token."),
+            TokenFound.Expired => (StatusCodes.Status401Unauthorized, "invalid_token", "The token has expired."),
+            TokenFound.Good when !isFor => (StatusCodes.Status401Unauthorized, "invalid_token", "The token was issued for another resource."),
+            TokenFound.Good => (StatusCodes.Status403Forbidden, "insufficient_scope", $"This needs the scope {scope}."),
+            _ => (StatusCodes.Status401Unauthorized, "invalid_token", "The token is not known, or was revoked."),
+        };
+        response.Headers.WWWAuthenticate = Challenge(context, error, why, scope, resource);
+        response.Headers.CacheControl = "no-store";
+        await WriteAsync(context, status, why);
+        return false;
+    }
+
+    private string Challenge(HttpContext context, string? error, string why, string scope, string? resource)
+    {
+        var challenge = new StringBuilder("Bearer");
+        var first = true;
+        void Add(string name, string value)
+        {
+            challenge.Append(first ? " " : ", ").Append(name).Append("=\"").Append(value.Replace("\"", "'", StringComparison.Ordinal)).Append('"');
+            first = false;
+        }
+
+        if (error is not null)
+        {
+            Add("error", error);
+            // Header values are ASCII.
+            Add("error_description", why);
+        }
+
+        if (ResourceMetadata.HasIssuers(config.Current.Auth))
+        {
+            Add("scope", scope);
+            Add("resource_metadata", $"{address.Of(context)}{ResourceMetadata.Path}{resource}");
+        }
+
+        return challenge.ToString();
+    }
+
+    private static async Task WriteAsync(HttpContext context, int status, string message)
+    {
+        var body = JsonRpc.Error(default, JsonRpc.ServerError, message);
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, CancellationToken.None);
+    }
+}

@@ -1,0 +1,15 @@
+namespace Mooring.Auth;
+
+/// <summary>Tells whose a token of some kind is.</summary>
+internal interface ITokenVerifier
+{
+    /// <summary>Whether a token looks like one of its kind, and the kind is let in.</summary>
+    bool Takes(string token);
+
+    /// <summary>Changes when tokens that were good may be so no longer; -1: that cannot be known without asking each time.</summary>
+    int Generation { get; }
+
+    /// <returns>Null: it is not good, or not any more.</returns>
+    /// <exception cref="Stores.StoreException">The store cannot be asked just now.</exception>
+    ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel);
+}

@@ -1,0 +1,185 @@
+using System.Text.Json.Nodes;
+using Microsoft.IdentityModel.Tokens;
+
+namespace Mooring.Auth.Issuers;
+
+/// <summary>
+/// Another issuer: its discovery document and its keys, asked for when first needed and kept. Where it cannot be reached, what was known of it goes
+/// on: tokens it signed before are as good as they were. A key that nobody knows has the keys asked for again, but not more often than every
+/// <see cref="Pause"/>: a token with a made-up key id must not have it asked each time.
+/// </summary>
+internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp http, TimeProvider time, ILogger<RemoteIssuer> logger)
+{
+    /// <summary>How old keys may be before they are asked for again, beside the requests.</summary>
+    private static readonly TimeSpan KeysAge = TimeSpan.FromMinutes(30);
+
+    private static readonly TimeSpan DocumentAge = TimeSpan.FromHours(12);
+
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private Task? _looking;
+    private long? _lookedAt;
+    private volatile Keys? _keys;
+    private volatile Document? _document;
+
+    public string Name => issuer;
+
+    /// <summary>Changes when a key is there no longer, or another is.</summary>
+    public int Generation { get; private set; }
+
+    /// <summary>The keys to verify with: those known, or after asking where none fits.</summary>
+    public async ValueTask<IReadOnlyList<SecurityKey>> KeysAsync(string? keyId)
+    {
+        var known = _keys;
+        if (known is null || !known.Has(keyId))
+        {
+            await LookAsync();
+            known = _keys;
+        }
+        else if (time.GetElapsedTime(known.At) > KeysAge)
+        {
+            _ = LookAsync();
+        }
+
+        return known?.All ?? [];
+    }
+
+    /// <summary>The discovery document; null where it cannot be had just now.</summary>
+    public async ValueTask<JsonObject?> DocumentAsync()
+    {
+        if (_document is not { } known || time.GetElapsedTime(known.At) > DocumentAge)
+        {
+            await LookAsync();
+        }
+
+        return _document?.Json;
+    }
+
+    /// <summary>One look at a time, for all who wait.</summary>
+    private Task LookAsync()
+    {
+        lock (_gate)
+        {
+            if (_looking is { IsCompleted: false })
+            {
+                return _looking;
+            }
+
+            if (_lookedAt is { } at && time.GetElapsedTime(at) < Pause)
+            {
+                return Task.CompletedTask;
+            }
+
+            _lookedAt = time.GetTimestamp();
+            // Not on this stack, which holds the lock.
+            return _looking = Task.Run(LookNowAsync);
+        }
+    }
+
+    private async Task LookNowAsync()
+    {
+        var where = jwks;
+        if (where is null || _document is null)
+        {
+            if (_document is not { } known || time.GetElapsedTime(known.At) > DocumentAge)
+            {
+                await DiscoverAsync();
+            }
+
+            where ??= Uri.TryCreate((string?)_document?.Json["jwks_uri"], UriKind.Absolute, out var url) ? url : null;
+        }
+
+        if (where is null)
+        {
+            return;
+        }
+
+        var answer = await http.GetAsync(where, CancellationToken.None);
+        if (!answer.IsGood)
+        {
+            Log.NoKeys(logger, issuer, answer.Problem!, _keys is null ? "tokens of it are refused until then" : "those known go on");
+            return;
+        }
+
+        Keys keys;
+        try
+        {
+            keys = new Keys([.. new JsonWebKeySet(answer.Json!.ToJsonString()).GetSigningKeys()], time.GetTimestamp());
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        {
+            Log.NoKeys(logger, issuer, "its keys cannot be read", "those known go on");
+            return;
+        }
+
+        if (keys.All.Count == 0)
+        {
+            Log.NoKeys(logger, issuer, "there are none among its keys that sign", "those known go on");
+            return;
+        }
+
+        if (_keys?.Ids.SetEquals(keys.Ids) is not true)
+        {
+            Generation++;
+        }
+
+        _keys = keys;
+    }
+
+    private async Task DiscoverAsync()
+    {
+        foreach (var url in Addresses())
+        {
+            var answer = await http.GetAsync(url, CancellationToken.None);
+            if (answer.IsGood)
+            {
+                if ((string?)answer.Json!["issuer"] == issuer)
+                {
+                    _document = new Document(answer.Json!, time.GetTimestamp());
+                    return;
+                }
+
+                // Whoever answers there speaks for somebody else (RFC 8414, 3.3).
+                Log.NotDiscovered(logger, issuer, $"the document at {url} names another issuer");
+                return;
+            }
+
+            if (answer.Status != 404)
+            {
+                Log.NotDiscovered(logger, issuer, answer.Problem!);
+                return;
+            }
+        }
+
+        Log.NotDiscovered(logger, issuer, "it has no discovery document");
+    }
+
+    /// <summary>OpenID Connect Discovery, 4; RFC 8414, 3.1, which puts the words before the path.</summary>
+    private IEnumerable<Uri> Addresses()
+    {
+        var trimmed = issuer.TrimEnd('/');
+        yield return new Uri(trimmed + "/.well-known/openid-configuration");
+        var url = new Uri(trimmed);
+        yield return new Uri(url, "/.well-known/oauth-authorization-server" + url.AbsolutePath.TrimEnd('/'));
+    }
+
+    private sealed record Document(JsonObject Json, long At);
+
+    private sealed record Keys(IReadOnlyList<SecurityKey> All, long At)
+    {
+        public HashSet<string> Ids { get; } = [.. All.Select(key => $"{key.KeyId}|{(key.CanComputeJwkThumbprint() ? Convert.ToHexString(key.ComputeJwkThumbprint()) : "")}")];
+
+        /// <summary>A token that names no key is tried with all.</summary>
+        public bool Has(string? keyId) => string.IsNullOrEmpty(keyId) || All.Any(key => key.KeyId == keyId);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(820, LogLevel.Warning, "The keys of issuer {Issuer} cannot be had: {Reason}; {Meanwhile}.", EventName = "IssuerKeysAway")]
+        public static partial void NoKeys(ILogger logger, string issuer, string reason, string meanwhile);
+
+        [LoggerMessage(821, LogLevel.Warning, "Issuer {Issuer} cannot be discovered: {Reason}. It is tried again when it is needed.", EventName = "IssuerNotDiscovered")]
+        public static partial void NotDiscovered(ILogger logger, string issuer, string reason);
+    }
+}

@@ -1,0 +1,50 @@
+using Microsoft.AspNetCore.Http;
+using Mooring.Configuration;
+
+namespace Mooring.Auth;
+
+/// <summary>What clients know the gateway by: the issuer of its tokens, and the resources that tokens are for (RFC 8707).</summary>
+internal sealed class PublicAddress(ConfigStore config)
+{
+    /// <summary>
+    /// Without a slash at its end. Without <c>publicUrl</c> it is the name the request came by, which was checked; what proxies claim was believed
+    /// before, if they are trusted, and is not looked at here.
+    /// </summary>
+    public string Of(HttpContext context) => config.Current.PublicUrl is { } url
+        ? Of(url)
+        : $"{context.Request.Scheme}://{context.Request.Host.Value!.ToLowerInvariant()}{context.Request.PathBase.Value}";
+
+    /// <inheritdoc cref="Of(HttpContext)"/>
+    public static string Of(Uri publicUrl) => publicUrl.GetLeftPart(UriPartial.Path).TrimEnd('/');
+
+    public string? PathOf(HttpContext context, string resource) => PathOf(Of(context), resource);
+
+    /// <summary>
+    /// The path of a resource of a gateway: one that clients connect to, or "" for the gateway as a whole; null where it is none of its. Scheme and
+    /// host may be written in upper case too, and a slash at the end does not matter.
+    /// </summary>
+    public static string? PathOf(string address, string resource)
+    {
+        if (!Uri.TryCreate(resource, UriKind.Absolute, out var wanted) || wanted.Fragment.Length > 0 || wanted.Query.Length > 0 || wanted.UserInfo.Length > 0)
+        {
+            return null;
+        }
+
+        var own = new Uri(address);
+        var (path, root) = (wanted.AbsolutePath.TrimEnd('/'), own.AbsolutePath.TrimEnd('/'));
+        return wanted.Scheme == own.Scheme && wanted.Host == own.Host && wanted.Port == own.Port
+            && path.StartsWith(root, StringComparison.Ordinal) && (path.Length == root.Length || path[root.Length] == '/')
+            ? path[root.Length..]
+            : null;
+    }
+
+    /// <summary>The path that a client was given for what it asks: messages of the older transport go to another one than it connected to.</summary>
+    public static string ResourceOf(string path) => path switch
+    {
+        "/mcp" or "/mcp/sse" or "/sse" => path,
+        "/mcp/messages" or "/mcp/message" or "/mcp/status" => "/mcp",
+        "/messages" => "/sse",
+        _ when path.StartsWith("/servers/", StringComparison.Ordinal) && path.EndsWith("/messages", StringComparison.Ordinal) => path[..^"/messages".Length] + "/sse",
+        _ => path,
+    };
+}

@@ -1,0 +1,46 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Mooring.Auth;
+
+/// <summary>Random texts that let somebody in, and what is kept of them.</summary>
+internal static class Secret
+{
+    /// <summary>256 bits: nobody tries them all, so a fast hash without salt is enough to keep them by.</summary>
+    private const int Bytes = 32;
+
+    /// <summary>A new one. The prefix says what it is to whoever finds it in a file, and to scanners of secrets.</summary>
+    public static string New(string prefix) => prefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(Bytes));
+
+    /// <summary>The key of its row in the store.</summary>
+    public static string KeyOf(string secret) => Convert.ToHexStringLower(MemoryMarshal.AsBytes([TokenHash.Of(secret)]));
+
+    /// <summary>Whether two texts are the same, in a time that depends on neither.</summary>
+    public static bool Same(string one, string other) =>
+        CryptographicOperations.FixedTimeEquals(MemoryMarshal.AsBytes([TokenHash.Of(one)]), MemoryMarshal.AsBytes([TokenHash.Of(other)]));
+}
+
+/// <summary>The SHA-256 of a token. Tokens are found by it, so that none is ever compared byte by byte.</summary>
+internal readonly record struct TokenHash(UInt128 First, UInt128 Second)
+{
+    private const int OnStack = 512;
+
+    public static TokenHash Of(ReadOnlySpan<char> token)
+    {
+        Span<TokenHash> hash = stackalloc TokenHash[1];
+        var most = Encoding.UTF8.GetMaxByteCount(token.Length);
+        byte[]? rented = null;
+        var buffer = most <= OnStack ? stackalloc byte[OnStack] : (rented = ArrayPool<byte>.Shared.Rent(most));
+        var length = Encoding.UTF8.GetBytes(token, buffer);
+        SHA256.HashData(buffer[..length], MemoryMarshal.AsBytes(hash));
+        if (rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(rented, clearArray: true);
+        }
+
+        return hash[0];
+    }
+}

@@ -1,0 +1,50 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Mooring.Auth.Server;
+
+/// <summary>How often somebody may try something, in windows from the first try; each process counts for itself.</summary>
+internal sealed class Attempts(TimeProvider time)
+{
+    /// <summary>Counters kept at most; when there are more, those of windows that are over go.</summary>
+    private const int Most = 50_000;
+
+    private readonly ConcurrentDictionary<(string What, string Who), Window> _windows = new();
+
+    /// <returns>Null: it may be tried; else the seconds until it may.</returns>
+    public int? TryTake(string what, string who, int limit, TimeSpan span)
+    {
+        if (_windows.Count > Most)
+        {
+            foreach (var (key, old) in _windows)
+            {
+                if (time.GetElapsedTime(old.Start) >= old.Span)
+                {
+                    _windows.TryRemove(key, out _);
+                }
+            }
+        }
+
+        var window = _windows.AddOrUpdate(
+            (what, who),
+            (_, now) => new Window(now, span, 1),
+            (_, old, now) => time.GetElapsedTime(old.Start, now) >= old.Span ? new Window(now, span, 1) : old with { Count = old.Count + 1 },
+            time.GetTimestamp());
+        return window.Count <= limit ? null : Math.Max(1, (int)Math.Ceiling((span - time.GetElapsedTime(window.Start)).TotalSeconds));
+    }
+
+    /// <summary>Whom an address stands for: whoever has one of IPv6 has the 2^64 around it too.</summary>
+    public static string Who(IPAddress? address)
+    {
+        if (address is null)
+        {
+            return "";
+        }
+
+        var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        return plain.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(plain.GetAddressBytes().AsSpan(0, 8)) : plain.ToString();
+    }
+
+    private readonly record struct Window(long Start, TimeSpan Span, int Count);
+}

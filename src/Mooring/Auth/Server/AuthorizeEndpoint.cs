@@ -1,0 +1,117 @@
+using Microsoft.AspNetCore.Http;
+using Mooring.Stores;
+
+namespace Mooring.Auth.Server;
+
+/// <summary>
+/// Where a client sends a person's browser (OAuth 2.1, 4.1.1). What is wrong is told to the client only once it is known that the address to tell it
+/// to is the client's own; before that it is told to the person.
+/// </summary>
+internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Browsers browsers, Attempts attempts, PublicAddress address, Configuration.ConfigStore config)
+{
+    private const int PerMinute = 120;
+    private const int LongestState = 4096;
+
+    public async Task AnswerAsync(HttpContext context)
+    {
+        if (!HttpMethods.IsGet(context.Request.Method))
+        {
+            context.Response.Headers.Allow = "GET";
+            await Pages.ProblemAsync(context, StatusCodes.Status405MethodNotAllowed, "This cannot be opened that way", "The program that sent you here should open this address as a page.");
+            return;
+        }
+
+        if (attempts.TryTake("authorize", Attempts.Who(context.Connection.RemoteIpAddress), PerMinute, TimeSpan.FromMinutes(1)) is { } seconds)
+        {
+            context.Response.Headers.RetryAfter = seconds.ToString();
+            await Pages.ProblemAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
+            return;
+        }
+
+        // :: 1 who asks, and where the answer may go
+        var query = context.Request.Query;
+        string? One(string name) => query[name] is [{ Length: > 0 } value] ? value : null;
+        var found = One("client_id") is { } id ? await clients.FindAsync(id, context.RequestAborted) : new ClientFound(null, Problem: "It did not say who it is (client_id).");
+        if (found.Data is not { } client)
+        {
+            await Pages.ProblemAsync(context, StatusCodes.Status400BadRequest, "The program that sent you here is not known", found.Problem!);
+            return;
+        }
+
+        if (One("redirect_uri") is not { } redirectUri || !RedirectUris.Matches(client.RedirectUris, redirectUri, config.Current.Auth.OAuth.RedirectSchemes))
+        {
+            await Pages.ProblemAsync(context, StatusCodes.Status400BadRequest, "The answer would go to the wrong place",
+                $"{client.Name ?? "The program that sent you here"} wants the answer at an address (redirect_uri) that is not one of those it registered.");
+            return;
+        }
+
+        // :: 2 what it asks for
+        var state = One("state");
+        Task RefuseAsync(string error, string why) => AnswerClientAsync(context, redirectUri, state is { Length: <= LongestState } ? state : null, ("error", error), ("error_description", why));
+        if (query.FirstOrDefault(pair => pair.Value.Count > 1) is { Key: { } twice })
+        {
+            await RefuseAsync("invalid_request", $"{twice} stands more than once.");
+            return;
+        }
+
+        if (One("response_type") is not "code")
+        {
+            await RefuseAsync("unsupported_response_type", "response_type must be code.");
+            return;
+        }
+
+        if (state is { Length: > LongestState } || One("code_challenge") is not { Length: 43 } challenge || !challenge.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_') || One("code_challenge_method") is not "S256")
+        {
+            await RefuseAsync("invalid_request", "PKCE with code_challenge_method S256 is needed, and a state of at most 4096 characters.");
+            return;
+        }
+
+        string? path = null;
+        if (One("resource") is { } resource && ((path = address.PathOf(context, resource)) is null || !IsResource(path)))
+        {
+            await RefuseAsync("invalid_target", "resource is none of this gateway's.");
+            return;
+        }
+
+        var prompts = Scopes.Parse(One("prompt"));
+        if (prompts.Contains("none"))
+        {
+            // What a client may do is a person's to say, each time.
+            await RefuseAsync("consent_required", "A person has to allow it.");
+            return;
+        }
+
+        // :: 3 on to whoever is to decide
+        var asked = Scopes.Parse(One("scope")).Where(scope => Scopes.All.Contains(scope)).ToList();
+        var secret = await requests.AddAsync(new RequestData(
+            browsers.Know(context), client, found.Source, redirectUri, state, challenge, asked.Count == 0 ? [Scopes.Use] : asked, path is "" ? null : path, prompts.Contains("login")));
+        Redirect(context, $"{address.Of(context)}/oauth/consent?request={Uri.EscapeDataString(secret)}");
+    }
+
+    /// <summary>Sends the browser back to the client, with the issuer that answers (RFC 9207).</summary>
+    public Task AnswerClientAsync(HttpContext context, string redirectUri, string? state, params (string Name, string Value)[] parameters)
+    {
+        var all = parameters.Append(("iss", address.Of(context)));
+        var text = string.Join('&', (state is null ? all : all.Append(("state", state))).Select(pair => $"{pair.Item1}={Uri.EscapeDataString(pair.Item2)}"));
+        Redirect(context, redirectUri + (redirectUri.Contains('?', StringComparison.Ordinal) ? "&" : "?") + text);
+        return Task.CompletedTask;
+    }
+
+    public static void Redirect(HttpContext context, string to)
+    {
+        Pages.Guard(context);
+        context.Response.StatusCode = StatusCodes.Status303SeeOther;
+        context.Response.Headers.Location = to;
+    }
+
+    /// <summary>Whether a path is one that clients connect to.</summary>
+    private static bool IsResource(string path)
+    {
+        if (path is "" or "/mcp" or "/mcp/sse" or "/sse" or "/admin" or "/admin/api")
+        {
+            return true;
+        }
+
+        return path.Split('/') is ["", "servers", { Length: > 0 }, "mcp" or "sse"];
+    }
+}

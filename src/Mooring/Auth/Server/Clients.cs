@@ -1,0 +1,99 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using Mooring.Auth.Issuers;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Auth.Server;
+
+/// <summary>A client that asks for a code, or why there is none.</summary>
+/// <param name="Data">What is known of it.</param>
+/// <param name="Source">The host that vouches for it; null where it only says so itself.</param>
+/// <param name="Problem">Why it is not known.</param>
+internal sealed record ClientFound(ClientData? Data, string? Source = null, string? Problem = null);
+
+/// <summary>
+/// Clients by their id: those of the configuration, those that registered (RFC 7591), and those whose id is the address of a document about them
+/// (draft-ietf-oauth-client-id-metadata-document).
+/// </summary>
+internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp http, TimeProvider time)
+{
+    private const int LargestDocument = 16 * 1024;
+    private const int MostDocuments = 1000;
+
+    /// <summary>How long a document is kept that does not say so itself, and within which limits one that does is believed.</summary>
+    private static readonly TimeSpan UsualAge = TimeSpan.FromHours(1);
+    private static readonly TimeSpan LeastAge = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MostAge = TimeSpan.FromDays(1);
+
+    private readonly ConcurrentDictionary<string, Document> _documents = new(StringComparer.Ordinal);
+
+    /// <summary>Whether an id is the address of a document: https, with a path, and nothing in it that could be read in two ways.</summary>
+    public static bool IsDocument(string id) =>
+        id.StartsWith("https://", StringComparison.Ordinal) && id.Length <= RedirectUris.Longest && Uri.TryCreate(id, UriKind.Absolute, out var url)
+        && url.AbsolutePath.Length > 1 && url.UserInfo.Length == 0 && url.Fragment.Length == 0 && url.AbsoluteUri == id;
+
+    public async Task<ClientFound> FindAsync(string id, CancellationToken cancel)
+    {
+        var oauth = config.Current.Auth.OAuth;
+        if (oauth.Clients.TryGetValue(id, out var known))
+        {
+            return new ClientFound(new ClientData(id, known.Name ?? id, known.RedirectUris, Refreshes: true), "the gateway's configuration");
+        }
+
+        if (oauth.ClientMetadata && IsDocument(id))
+        {
+            return await ReadAsync(id, cancel);
+        }
+
+        if (await store.FindAuthAsync(AuthKind.Client, id, time.GetUtcNow(), cancel) is not { } record)
+        {
+            return new ClientFound(null, Problem: "This client is not known here. If it was registered long ago, its registration has expired: have it connect anew.");
+        }
+
+        // In use: it is kept for as long again.
+        await store.ExtendAuthAsync(AuthKind.Client, id, time.GetUtcNow() + oauth.RegistrationLifetime);
+        return new ClientFound(AuthJson.Read<ClientData>(record));
+    }
+
+    private async Task<ClientFound> ReadAsync(string id, CancellationToken cancel)
+    {
+        if (_documents.TryGetValue(id, out var known) && known.Until > time.GetUtcNow())
+        {
+            return known.Found;
+        }
+
+        var answer = await http.GetGuardedAsync(new Uri(id), LargestDocument, cancel);
+        var found = answer.IsGood ? Take(id, answer.Json!) : new ClientFound(null, Problem: $"What the client says of itself cannot be read: {answer.Problem}.");
+        if (_documents.Count >= MostDocuments)
+        {
+            _documents.Clear();
+        }
+
+        // A failure is kept shortly too, or each try would have the gateway ask again.
+        var age = found.Data is null ? LeastAge : answer.MaxAge ?? UsualAge;
+        _documents[id] = new Document(found, time.GetUtcNow() + TimeSpan.FromTicks(Math.Clamp(age.Ticks, LeastAge.Ticks, MostAge.Ticks)));
+        return found;
+    }
+
+    private ClientFound Take(string id, JsonObject document)
+    {
+        ClientFound Wrong(string why) => new(null, Problem: $"What the client says of itself at {id} is not valid: {why}.");
+        if (Text(document["client_id"]) != id)
+        {
+            return Wrong("client_id is not the address it was read from");
+        }
+
+        if (Text(document["token_endpoint_auth_method"]) is not (null or "none"))
+        {
+            return Wrong("token_endpoint_auth_method is not none, and clients with keys are not supported");
+        }
+
+        var (data, problem) = Registration.Read(id, document, config.Current.Auth.OAuth);
+        return data is null ? Wrong(problem!) : new ClientFound(data, new Uri(id).IdnHost);
+    }
+
+    private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
+
+    private sealed record Document(ClientFound Found, DateTimeOffset Until);
+}

@@ -1,0 +1,88 @@
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Http;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Auth.Server;
+
+/// <summary>Where a person allows what a client asks for. Asked each time: any program on a person's machine can pretend to be another that was allowed before.</summary>
+internal sealed class ConsentEndpoint(
+    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, SignInEndpoint signIn, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time)
+{
+    private static readonly TimeSpan CodeLifetime = TimeSpan.FromMinutes(1);
+
+    public async Task AnswerAsync(HttpContext context)
+    {
+        Dictionary<string, string>? form = null;
+        if (HttpMethods.IsPost(context.Request.Method) && (!requests.IsOurs(context) || (form = await Forms.ReadAsync(context)) is null))
+        {
+            await Pages.ProblemAsync(context, StatusCodes.Status400BadRequest, "That form is not ours", "It was sent by another page.");
+            return;
+        }
+
+        var secret = form is null ? (string?)context.Request.Query["request"] ?? "" : form.GetValueOrDefault("request", "");
+        if (await requests.FindAsync(context, secret) is not { } data)
+        {
+            return;
+        }
+
+        if (data.Prompt || await browsers.PersonAsync(context) is not { } person)
+        {
+            await signIn.PageAsync(context, StatusCodes.Status200OK, secret, data);
+            return;
+        }
+
+        if (form is null)
+        {
+            await Pages.ConsentAsync(context, address.Of(context), secret, data, person, GrantedTo(person, data.Scopes));
+            return;
+        }
+
+        if (await requests.TakeAsync(context, secret) is null)
+        {
+            return;
+        }
+
+        if (form.GetValueOrDefault("decision") != "allow")
+        {
+            await authorize.AnswerClientAsync(context, data.RedirectUri, data.State, ("error", "access_denied"), ("error_description", "The person did not allow it."));
+            return;
+        }
+
+        await authorize.AnswerClientAsync(context, data.RedirectUri, data.State, ("code", await GiveAsync(data, person)));
+    }
+
+    /// <summary>What of the scopes asked for a person can give.</summary>
+    private IReadOnlyList<string> GrantedTo(Person person, IReadOnlyList<string> asked)
+    {
+        List<string> granted = [.. asked.Where(scope => scope != Scopes.Admin || Scopes.IsAdmin(config.Current.Auth, person))];
+        return granted.Count == 0 ? [Scopes.Use] : granted;
+    }
+
+    private async Task<string> GiveAsync(RequestData data, Person person)
+    {
+        var oauth = config.Current.Auth.OAuth;
+        var now = time.GetUtcNow();
+        var grant = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+        await store.AddAuthAsync(new AuthRecord
+        {
+            Kind = AuthKind.Grant,
+            Key = grant,
+            Data = AuthJson.Write(new GrantData(person, data.Client.Id, data.Client.Name)),
+            Created = now,
+            Expires = now + CodeLifetime + (data.Client.Refreshes ? oauth.RefreshToken : oauth.AccessToken),
+        });
+        var code = Secret.New("mrc_");
+        var token = new TokenData(person, data.Client.Id, GrantedTo(person, data.Scopes), data.Path);
+        await store.AddAuthAsync(new AuthRecord
+        {
+            Kind = AuthKind.Code,
+            Key = Secret.KeyOf(code),
+            Grant = grant,
+            Data = AuthJson.Write(new CodeData(token, data.RedirectUri, data.Challenge, data.Client.Refreshes)),
+            Created = now,
+            Expires = now + CodeLifetime,
+        });
+        return code;
+    }
+}

@@ -1,0 +1,47 @@
+using Mooring.Configuration;
+
+namespace Mooring.Auth.Server.Providers;
+
+/// <summary>What a visit to a provider takes along.</summary>
+/// <param name="State">Comes back as it was.</param>
+/// <param name="Verifier">The gateway's own PKCE at the provider.</param>
+/// <param name="Nonce">Comes back in the identity token.</param>
+/// <param name="RedirectUri">Where the provider sends back to.</param>
+internal sealed record SignInVisit(string State, string Verifier, string Nonce, string RedirectUri);
+
+/// <summary>Who somebody is, or why it is not known: words for that very person, and nothing secret in them.</summary>
+internal sealed record PersonFound(Person? Person, string? Problem = null);
+
+/// <summary>Where people sign in who are not known here. Asked only when somebody wants to sign in: nothing else waits for it.</summary>
+internal abstract class IdentityProvider(string name, ProviderConfig config)
+{
+    public string Name => name;
+
+    public string Title => config.Title ?? name;
+
+    public Uri? RedirectUri => config.RedirectUri;
+
+    protected ProviderConfig Config => config;
+
+    /// <summary>Who vouches for its people.</summary>
+    public abstract string Issuer { get; }
+
+    /// <summary>Whether it is the one that an answer says it is from (RFC 9207).</summary>
+    public bool IsIssuer(string issuer) => issuer == Issuer;
+
+    /// <summary>Where to send the person; null where the provider cannot be asked about that just now.</summary>
+    public abstract ValueTask<string?> AddressAsync(SignInVisit visit);
+
+    /// <summary>Who came back with a code.</summary>
+    public abstract Task<PersonFound> PersonAsync(string code, VisitData visit, CancellationToken cancel);
+
+    /// <summary>Whether an address is of one of the domains whose people may come in.</summary>
+    protected bool MayCome(string? email) =>
+        config.Domains.Count == 0 || (email is not null && config.Domains.Contains(email[(email.LastIndexOf('@') + 1)..], StringComparer.OrdinalIgnoreCase));
+
+    protected static string WithQuery(string address, params (string Name, string Value)[] parameters) =>
+        address + (address.Contains('?', StringComparison.Ordinal) ? "&" : "?") + string.Join('&', parameters.Select(pair => $"{pair.Name}={Uri.EscapeDataString(pair.Value)}"));
+
+    protected static string ChallengeOf(string verifier) =>
+        System.Buffers.Text.Base64Url.EncodeToString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.ASCII.GetBytes(verifier)));
+}

@@ -1,0 +1,147 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Auth.Server;
+
+/// <summary>Clients register themselves (RFC 7591). Anybody may, so it gives no right but to ask a person; it is bounded, and ends when nobody uses it.</summary>
+internal sealed class Registration(ConfigStore config, IAuthStore store, Attempts attempts, TimeProvider time)
+{
+    private const int MostAddresses = 50;
+    private const int LongestName = 120;
+
+    public async Task AnswerAsync(HttpContext context)
+    {
+        if (OpenAnswers.Preflight(context, "POST, OPTIONS"))
+        {
+            return;
+        }
+
+        var oauth = config.Current.Auth.OAuth;
+        if (!HttpMethods.IsPost(context.Request.Method) || !oauth.Registration)
+        {
+            await OpenAnswers.RefuseAsync(context, oauth.Registration ? StatusCodes.Status405MethodNotAllowed : StatusCodes.Status404NotFound, "invalid_request", "Clients do not register here that way.");
+            return;
+        }
+
+        if (attempts.TryTake("register", Attempts.Who(context.Connection.RemoteIpAddress), oauth.RegistrationsPerHour, TimeSpan.FromHours(1)) is { } seconds)
+        {
+            context.Response.Headers.RetryAfter = seconds.ToString();
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, "temporarily_unavailable", "Too many registrations from this address (auth.oauth.registrationsPerHour).");
+            return;
+        }
+
+        if (await ReadAsync(context) is not { } metadata)
+        {
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_client_metadata", "The body must be a JSON object.");
+            return;
+        }
+
+        var (data, problem) = Read("mrc-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)), metadata, oauth);
+        if (data is null)
+        {
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, problem!.StartsWith("redirect_uris", StringComparison.Ordinal) ? "invalid_redirect_uri" : "invalid_client_metadata", problem + ".");
+            return;
+        }
+
+        if (await store.CountAuthAsync(AuthKind.Client, context.RequestAborted) >= oauth.Registrations)
+        {
+            context.Response.Headers.RetryAfter = "3600";
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, "temporarily_unavailable", "Too many clients are registered (auth.oauth.registrations).");
+            return;
+        }
+
+        var now = time.GetUtcNow();
+        await store.AddAuthAsync(new AuthRecord { Kind = AuthKind.Client, Key = data.Id, Data = AuthJson.Write(data), Created = now, Expires = now + oauth.RegistrationLifetime });
+        context.Response.Headers.CacheControl = "no-store";
+        await OpenAnswers.WriteAsync(context, StatusCodes.Status201Created, new JsonObject
+        {
+            ["client_id"] = data.Id,
+            ["client_id_issued_at"] = now.ToUnixTimeSeconds(),
+            ["client_name"] = data.Name,
+            ["redirect_uris"] = new JsonArray([.. data.RedirectUris.Select(uri => JsonValue.Create(uri))]),
+            ["grant_types"] = data.Refreshes ? new JsonArray("authorization_code", "refresh_token") : new JsonArray("authorization_code"),
+            ["response_types"] = new JsonArray("code"),
+            ["token_endpoint_auth_method"] = "none",
+        });
+    }
+
+    /// <summary>What a client says of itself, in a registration or in its document.</summary>
+    /// <returns>What is wrong with it, where it is.</returns>
+    internal static (ClientData? Data, string? Problem) Read(string id, JsonObject metadata, OAuthConfig oauth)
+    {
+        if (Words(metadata["redirect_uris"]) is not { Count: > 0 and <= MostAddresses } addresses)
+        {
+            return (null, $"redirect_uris must be a list of 1 to {MostAddresses} addresses");
+        }
+
+        foreach (var address in addresses)
+        {
+            if (RedirectUris.ProblemOf(address, oauth.RedirectSchemes) is { } problem)
+            {
+                return (null, $"redirect_uris: {(address.Length > 200 ? address[..200] + "…" : address)} {problem}");
+            }
+        }
+
+        var grants = metadata["grant_types"] is null ? ["authorization_code", "refresh_token"] : Words(metadata["grant_types"]);
+        if (grants is null || !grants.Contains("authorization_code"))
+        {
+            return (null, "grant_types must be a list with authorization_code in it");
+        }
+
+        if (metadata["response_types"] is { } responses && Words(responses)?.Contains("code") is not true)
+        {
+            return (null, "response_types must be a list with code in it");
+        }
+
+        return (new ClientData(id, NameOf(metadata["client_name"]), addresses, grants.Contains("refresh_token")), null);
+    }
+
+    /// <summary>What a client calls itself, without what could make a page say something else.</summary>
+    private static string? NameOf(JsonNode? node)
+    {
+        if (node is not JsonValue value || !value.TryGetValue<string>(out var text))
+        {
+            return null;
+        }
+
+        var plain = string.Concat(text.Where(c => !char.IsControl(c) && char.GetUnicodeCategory(c) != System.Globalization.UnicodeCategory.Format)).Trim();
+        return plain.Length == 0 ? null : plain.Length > LongestName ? plain[..LongestName] + "…" : plain;
+    }
+
+    private static List<string>? Words(JsonNode? node)
+    {
+        if (node is not JsonArray list)
+        {
+            return null;
+        }
+
+        List<string> words = [];
+        foreach (var item in list)
+        {
+            if (item is not JsonValue value || !value.TryGetValue<string>(out var word))
+            {
+                return null;
+            }
+
+            words.Add(word);
+        }
+
+        return words;
+    }
+
+    private static async Task<JsonObject?> ReadAsync(HttpContext context)
+    {
+        try
+        {
+            return JsonNode.Parse(await Forms.BodyAsync(context) ?? []) as JsonObject;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

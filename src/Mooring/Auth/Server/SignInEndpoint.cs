@@ -1,0 +1,181 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Mooring.Auth.Server.Providers;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Auth.Server;
+
+/// <summary>Where people say who they are: here, by name and password, or at a provider that sends them back.</summary>
+internal sealed partial class SignInEndpoint(
+    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, ILogger<SignInEndpoint> logger)
+{
+    private const int TriesPerUser = 10;
+    private const int TriesPerAddress = 30;
+
+    private static readonly TimeSpan TryWindow = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan VisitLifetime = TimeSpan.FromMinutes(10);
+
+    /// <summary>The page, and the form on it.</summary>
+    public async Task AnswerAsync(HttpContext context)
+    {
+        if (HttpMethods.IsGet(context.Request.Method))
+        {
+            var secret = (string?)context.Request.Query["request"] ?? "";
+            if (await requests.FindAsync(context, secret) is { } data)
+            {
+                await PageAsync(context, StatusCodes.Status200OK, secret, data);
+            }
+
+            return;
+        }
+
+        if (!requests.IsOurs(context) || await Forms.ReadAsync(context) is not { } form)
+        {
+            await Pages.ProblemAsync(context, StatusCodes.Status400BadRequest, "That form is not ours", "It was sent by another page.");
+            return;
+        }
+
+        await TryAsync(context, form.GetValueOrDefault("request", ""), form.GetValueOrDefault("user", ""), form.GetValueOrDefault("password", ""));
+    }
+
+    public Task PageAsync(HttpContext context, int status, string secret, RequestData data, string? wrong = null, string? user = null)
+    {
+        var oauth = config.Current.Auth.OAuth;
+        return Pages.SignInAsync(
+            context, status, address.Of(context), secret, data.Client.Name ?? "A client without a name", [.. oauth.Providers.Select(one => (one.Key, one.Value.Title ?? TitleOf(one.Key)))], oauth.Users.Count > 0, wrong, user);
+    }
+
+    /// <summary>Off to a provider.</summary>
+    public async Task VisitAsync(HttpContext context)
+    {
+        var secret = (string?)context.Request.Query["request"] ?? "";
+        if (await requests.FindAsync(context, secret) is not { } data)
+        {
+            return;
+        }
+
+        if (providers.Find((string)context.GetRouteValue("provider")!) is not { } provider)
+        {
+            await PageAsync(context, StatusCodes.Status404NotFound, secret, data, "That way to sign in is not offered here.");
+            return;
+        }
+
+        var (state, verifier, nonce) = (Secret.New(""), Secret.New(""), Secret.New(""));
+        var back = provider.RedirectUri?.OriginalString ?? address.Of(context) + "/oauth/callback";
+        if (await provider.AddressAsync(new SignInVisit(state, verifier, nonce, back)) is not { } there)
+        {
+            await PageAsync(context, StatusCodes.Status503ServiceUnavailable, secret, data, $"{provider.Title} cannot be reached just now. Try again in a moment.");
+            return;
+        }
+
+        var now = time.GetUtcNow();
+        await store.AddAuthAsync(new AuthRecord
+        {
+            Kind = AuthKind.Visit,
+            Key = Secret.KeyOf(state),
+            Data = AuthJson.Write(new VisitData(data.Browser, secret, provider.Name, verifier, nonce, back)),
+            Created = now,
+            Expires = now + VisitLifetime,
+        });
+        AuthorizeEndpoint.Redirect(context, there);
+    }
+
+    /// <summary>Back from a provider.</summary>
+    public async Task CallbackAsync(HttpContext context)
+    {
+        var query = context.Request.Query;
+        if (query["state"] is not [{ Length: > 0 } state] || await store.UseAuthAsync(AuthKind.Visit, Secret.KeyOf(state), time.GetUtcNow()) is not { Used: null } record
+            || AuthJson.Read<VisitData>(record) is not { } visit || !browsers.Is(context, visit.Browser))
+        {
+            await Pages.ProblemAsync(context, StatusCodes.Status400BadRequest, "That page is not valid any more",
+                "It was used already, is older than 10 minutes, or was begun in another browser. Go back to the program that you want to connect, and begin again there.");
+            return;
+        }
+
+        if (await requests.FindAsync(context, visit.Request) is not { } data)
+        {
+            return;
+        }
+
+        if (providers.Find(visit.Provider) is not { } provider)
+        {
+            await PageAsync(context, StatusCodes.Status404NotFound, visit.Request, data, "That way to sign in is not offered here any more.");
+            return;
+        }
+
+        var found = query["error"] is [{ Length: > 0 } error]
+            ? new PersonFound(null, error == "access_denied" ? $"{provider.Title} says that you did not want to." : $"{provider.Title} did not let you in ({Short(error)}).")
+            : query["code"] is [{ Length: > 0 } code] && (query["iss"] is not [{ } issuer] || provider.IsIssuer(issuer))
+                ? await provider.PersonAsync(code, visit, context.RequestAborted)
+                : new PersonFound(null, "The answer is not of the provider that was asked.");
+        if (found.Person is not { } person)
+        {
+            Log.NotSignedIn(logger, provider.Name, found.Problem!);
+            await PageAsync(context, StatusCodes.Status403Forbidden, visit.Request, data, found.Problem);
+            return;
+        }
+
+        await GoOnAsync(context, visit.Request, person);
+    }
+
+    private async Task TryAsync(HttpContext context, string secret, string user, string password)
+    {
+        if (await requests.FindAsync(context, secret) is not { } data)
+        {
+            return;
+        }
+
+        var wait = attempts.TryTake("password", user.Length > 256 ? "" : user, TriesPerUser, TryWindow)
+            ?? attempts.TryTake("passwords", Attempts.Who(context.Connection.RemoteIpAddress), TriesPerAddress, TryWindow);
+        if (wait is { } seconds)
+        {
+            context.Response.Headers.RetryAfter = seconds.ToString();
+            await PageAsync(context, StatusCodes.Status429TooManyRequests, secret, data, $"Too many tries. Try again in {(seconds + 59) / 60} minutes.", user);
+            return;
+        }
+
+        // Compared with something also where nobody is called so, in the same time.
+        var users = config.Current.Auth.OAuth.Users;
+        var isKnown = users.TryGetValue(user, out var known);
+        if (!Secret.Same(password, known?.Password ?? "") || !isKnown || known!.Password.Length == 0)
+        {
+            Log.WrongPassword(logger, Attempts.Who(context.Connection.RemoteIpAddress));
+            await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, "That name and password are not known here.", user);
+            return;
+        }
+
+        await GoOnAsync(context, secret, new Person(Person.OfConfiguration, user, user, known.Email, known.Groups));
+    }
+
+    private async Task GoOnAsync(HttpContext context, string secret, Person person)
+    {
+        var browser = await browsers.SignInAsync(context, person);
+        if (await requests.MoveAsync(context, secret, browser) is { } moved)
+        {
+            Log.SignedIn(logger, person.Issuer);
+            AuthorizeEndpoint.Redirect(context, $"{address.Of(context)}/oauth/consent?request={Uri.EscapeDataString(moved)}");
+        }
+    }
+
+    private static string TitleOf(string name) => name.ToLowerInvariant() switch
+    {
+        "google" => "Google",
+        "github" => "GitHub",
+        _ => name,
+    };
+
+    private static string Short(string text) => string.Concat(text.Where(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-').Take(60));
+
+    private static partial class Log
+    {
+        [LoggerMessage(830, LogLevel.Information, "Somebody signed in; {Issuer} vouches.", EventName = "SignedIn")]
+        public static partial void SignedIn(ILogger logger, string issuer);
+
+        [LoggerMessage(831, LogLevel.Warning, "Somebody was not let in by provider {Provider}: {Reason}", EventName = "NotSignedIn")]
+        public static partial void NotSignedIn(ILogger logger, string provider, string reason);
+
+        [LoggerMessage(832, LogLevel.Warning, "A wrong name or password was tried from {Address}.", EventName = "WrongPassword")]
+        public static partial void WrongPassword(ILogger logger, string address);
+    }
+}

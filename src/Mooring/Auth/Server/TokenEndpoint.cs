@@ -1,0 +1,290 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using Mooring.Auth.Server.Providers;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Auth.Server;
+
+/// <summary>
+/// Codes and refresh tokens become tokens (OAuth 2.1, 4.1.3 and 4.3). Each works once. One that comes a second time was stolen, from the client or by
+/// it: everything that came of the same consent ends then.
+/// </summary>
+internal sealed partial class TokenEndpoint(
+    ConfigStore config, IAuthStore store, Authenticator authenticator, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, ILogger<TokenEndpoint> logger)
+{
+    public const string RefreshPrefix = "mrr_";
+
+    private const int PerMinute = 300;
+
+    public async Task AnswerAsync(HttpContext context)
+    {
+        if (await ReadAsync(context) is not { } form)
+        {
+            return;
+        }
+
+        switch (form.GetValueOrDefault("grant_type"))
+        {
+            case "authorization_code":
+                await CodeAsync(context, form);
+                return;
+            case "refresh_token":
+                await RefreshAsync(context, form);
+                return;
+            default:
+                await RefuseAsync(context, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token.");
+                return;
+        }
+    }
+
+    /// <summary>Takes a token away (RFC 7009). Whoever has it may; what is not known is as good as revoked.</summary>
+    public async Task RevokeAsync(HttpContext context)
+    {
+        if (await ReadAsync(context) is not { } form)
+        {
+            return;
+        }
+
+        var token = form.GetValueOrDefault("token") ?? "";
+        var kind = token.StartsWith(RefreshPrefix, StringComparison.Ordinal) ? AuthKind.RefreshToken : AuthKind.AccessToken;
+        if (await store.FindAuthAsync(kind, Secret.KeyOf(token), time.GetUtcNow(), context.RequestAborted) is { } record
+            && (form.GetValueOrDefault("client_id") is not { } client || AuthJson.Read<TokenData>(record).Client == client))
+        {
+            if (kind == AuthKind.RefreshToken)
+            {
+                await EndAsync(record.Grant!);
+            }
+            else
+            {
+                await store.RemoveAuthAsync(kind, record.Key);
+                authenticator.Forget(token);
+            }
+        }
+
+        context.Response.Headers.CacheControl = "no-store";
+        await OpenAnswers.WriteAsync(context, StatusCodes.Status200OK, []);
+    }
+
+    private async Task CodeAsync(HttpContext context, Dictionary<string, string> form)
+    {
+        var code = form.GetValueOrDefault("code") ?? "";
+        if (await store.UseAuthAsync(AuthKind.Code, Secret.KeyOf(code), time.GetUtcNow()) is not { } record)
+        {
+            await RefuseAsync(context, "invalid_grant", "The code is not known, or is older than a minute.");
+            return;
+        }
+
+        if (record.Used is not null)
+        {
+            Log.UsedTwice(logger, "code");
+            await EndAsync(record.Grant!);
+            await RefuseAsync(context, "invalid_grant", "The code was used already.");
+            return;
+        }
+
+        var data = AuthJson.Read<CodeData>(record);
+        var problem = form.GetValueOrDefault("client_id") != data.Token.Client ? "It was issued to another client."
+            : form.GetValueOrDefault("redirect_uri") != data.RedirectUri ? "redirect_uri is not the one it was sent to."
+            : form.GetValueOrDefault("code_verifier") is not { Length: >= 43 and <= 128 } verifier || !Secret.Same(ChallengeOf(verifier), data.Challenge) ? "code_verifier does not belong to it."
+            : null;
+        if (problem is not null)
+        {
+            await EndAsync(record.Grant!);
+            await RefuseAsync(context, "invalid_grant", problem);
+            return;
+        }
+
+        if (!IsSameResource(context, form, data.Token.Path))
+        {
+            await RefuseAsync(context, "invalid_target", "resource is another one than the code was issued for.");
+            return;
+        }
+
+        await GiveAsync(context, record.Grant!, data.Token, data.Token.Scopes, data.Refreshes);
+    }
+
+    private async Task RefreshAsync(HttpContext context, Dictionary<string, string> form)
+    {
+        var now = time.GetUtcNow();
+        var token = form.GetValueOrDefault("refresh_token") ?? "";
+        var known = await store.FindAuthAsync(AuthKind.RefreshToken, Secret.KeyOf(token), now, context.RequestAborted);
+        if (known is null || AuthJson.Read<TokenData>(known) is not { } data || form.GetValueOrDefault("client_id") != data.Client)
+        {
+            // Not used up by somebody who does not even know whose it is.
+            await RefuseAsync(context, "invalid_grant", "The refresh token is not known, has expired, was revoked, or was issued to another client.");
+            return;
+        }
+
+        var oauth = config.Current.Auth.OAuth;
+        if (!IsSameResource(context, form, data.Path))
+        {
+            await RefuseAsync(context, "invalid_target", "resource is another one than was allowed.");
+            return;
+        }
+
+        IReadOnlyList<string> asked = form.TryGetValue("scope", out var text) && text.Length > 0 ? [.. Scopes.Parse(text).Where(scope => Scopes.All.Contains(scope))] : data.Scopes;
+        if (asked.Count == 0 || asked.Any(scope => !data.Scopes.Contains(scope)))
+        {
+            await RefuseAsync(context, "invalid_scope", "That is more than was allowed.");
+            return;
+        }
+
+        if (await store.UseAuthAsync(AuthKind.RefreshToken, known.Key, now) is not { } record)
+        {
+            await RefuseAsync(context, "invalid_grant", "The refresh token was revoked.");
+            return;
+        }
+
+        if (record.Used is { } used && (oauth.RefreshLeeway == TimeSpan.Zero || now - used > oauth.RefreshLeeway))
+        {
+            Log.UsedTwice(logger, "refresh token");
+            await EndAsync(record.Grant!);
+            await RefuseAsync(context, "invalid_grant", "The refresh token was used already; everything that came of the same consent is revoked. Sign in again.");
+            return;
+        }
+
+        if (!providers.StillVouches(data.Person))
+        {
+            await EndAsync(record.Grant!);
+            await RefuseAsync(context, "invalid_grant", "The person it was issued to is not known here any more.");
+            return;
+        }
+
+        await store.ExtendAuthAsync(AuthKind.Grant, record.Grant!, now + oauth.RefreshToken);
+        await GiveAsync(context, record.Grant!, data, asked, refreshes: true);
+    }
+
+    private async Task GiveAsync(HttpContext context, string grant, TokenData data, IReadOnlyList<string> scopes, bool refreshes)
+    {
+        var oauth = config.Current.Auth.OAuth;
+        var now = time.GetUtcNow();
+        // Who is an administrator may have changed since.
+        scopes = [.. scopes.Where(scope => scope != Scopes.Admin || Scopes.IsAdmin(config.Current.Auth, data.Person))];
+        var access = Secret.New(StoredTokens.AccessPrefix);
+        await store.AddAuthAsync(new AuthRecord
+        {
+            Kind = AuthKind.AccessToken,
+            Key = Secret.KeyOf(access),
+            Grant = grant,
+            Data = AuthJson.Write(data with { Scopes = scopes }),
+            Created = now,
+            Expires = now + oauth.AccessToken,
+        });
+        var answer = new JsonObject { ["access_token"] = access, ["token_type"] = "Bearer", ["expires_in"] = (long)oauth.AccessToken.TotalSeconds, ["scope"] = string.Join(' ', scopes) };
+        if (refreshes)
+        {
+            var refresh = Secret.New(RefreshPrefix);
+            await store.AddAuthAsync(new AuthRecord
+            {
+                Kind = AuthKind.RefreshToken,
+                Key = Secret.KeyOf(refresh),
+                Grant = grant,
+                // What was allowed at first: an access token for less does not make the consent less.
+                Data = AuthJson.Write(data),
+                Created = now,
+                Expires = now + oauth.RefreshToken,
+            });
+            answer["refresh_token"] = refresh;
+        }
+
+        context.Response.Headers.CacheControl = "no-store";
+        await OpenAnswers.WriteAsync(context, StatusCodes.Status200OK, answer);
+    }
+
+    /// <summary>Everything that came of one consent ends.</summary>
+    private async Task EndAsync(string grant)
+    {
+        await store.RemoveAuthAsync(AuthKind.Grant, grant);
+        authenticator.Doubt();
+    }
+
+    private bool IsSameResource(HttpContext context, Dictionary<string, string> form, string? path) =>
+        !form.TryGetValue("resource", out var resource) || (address.PathOf(context, resource) is { } asked && asked == (path ?? ""));
+
+    private static string ChallengeOf(string verifier) => Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(verifier)));
+
+    private static Task RefuseAsync(HttpContext context, string error, string why) => OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, error, why);
+
+    /// <summary>What was sent; null after answering. A form, or JSON as clients of earlier deployments send it.</summary>
+    private async Task<Dictionary<string, string>?> ReadAsync(HttpContext context)
+    {
+        if (OpenAnswers.Preflight(context, "POST, OPTIONS"))
+        {
+            return null;
+        }
+
+        if (!HttpMethods.IsPost(context.Request.Method))
+        {
+            context.Response.Headers.Allow = "POST, OPTIONS";
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, "invalid_request", "Ask with POST.");
+            return null;
+        }
+
+        if (attempts.TryTake("token", Attempts.Who(context.Connection.RemoteIpAddress), PerMinute, TimeSpan.FromMinutes(1)) is { } seconds)
+        {
+            context.Response.Headers.RetryAfter = seconds.ToString();
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, "temporarily_unavailable", "Too many requests from this address.");
+            return null;
+        }
+
+        var form = await FormAsync(context);
+        if (form is null)
+        {
+            await RefuseAsync(context, "invalid_request", "The body must be a form, with each name once.");
+            return null;
+        }
+
+        if (!form.ContainsKey("client_id") && BasicName(context.Request.Headers.Authorization) is { } name)
+        {
+            // A client without a secret may name itself that way too.
+            form["client_id"] = name;
+        }
+
+        return form;
+    }
+
+    private static async Task<Dictionary<string, string>?> FormAsync(HttpContext context)
+    {
+        if (context.Request.ContentType?.StartsWith("application/json", StringComparison.OrdinalIgnoreCase) is not true)
+        {
+            return await Forms.ReadAsync(context);
+        }
+
+        try
+        {
+            var all = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (var (key, value) in JsonNode.Parse(await Forms.BodyAsync(context) ?? [])?.AsObject() ?? [])
+            {
+                all[key] = value is JsonValue text && text.TryGetValue<string>(out var plain) ? plain : "";
+            }
+
+            return all;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
+    private static string? BasicName(string? header)
+    {
+        if (header is null || !header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+
+        var buffer = new byte[header.Length];
+        return Convert.TryFromBase64String(header[6..], buffer, out var length) ? Uri.UnescapeDataString(Encoding.UTF8.GetString(buffer, 0, length).Split(':')[0].Replace('+', ' ')) : null;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(840, LogLevel.Warning, "A {What} was used a second time; everything that came of the same consent was revoked.", EventName = "UsedTwice")]
+        public static partial void UsedTwice(ILogger logger, string what);
+    }
+}

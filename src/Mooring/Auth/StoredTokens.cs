@@ -1,0 +1,37 @@
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Auth;
+
+/// <summary>API keys, and access tokens of the gateway's own authorization server: random texts whose rows are in the store.</summary>
+internal sealed class StoredTokens(ConfigStore config, IAuthStore store, TimeProvider time) : ITokenVerifier
+{
+    public const string KeyPrefix = "mrk_";
+    public const string AccessPrefix = "mra_";
+
+    public int Generation => -1;
+
+    public bool Takes(string token) => KindOf(token) is not null;
+
+    public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
+    {
+        if (KindOf(token) is not { } kind || await store.FindAuthAsync(kind, Secret.KeyOf(token), time.GetUtcNow(), cancel) is not { } record)
+        {
+            return null;
+        }
+
+        if (kind == AuthKind.ApiKey)
+        {
+            var key = AuthJson.Read<KeyData>(record);
+            return new Caller(key.Person, key.Scopes, record.Expires);
+        }
+
+        var data = AuthJson.Read<TokenData>(record);
+        return new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]);
+    }
+
+    private AuthKind? KindOf(string token) =>
+        token.StartsWith(KeyPrefix, StringComparison.Ordinal) && config.Current.Auth.Has(AuthMode.ApiKey) ? AuthKind.ApiKey
+        : token.StartsWith(AccessPrefix, StringComparison.Ordinal) && config.Current.Auth.Has(AuthMode.OAuth) ? AuthKind.AccessToken
+        : null;
+}

@@ -1,0 +1,235 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Mooring.Auth;
+using Mooring.Stores;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>From a client that knows nothing to one that calls a tool, and what is refused on the way.</summary>
+public sealed class AuthorizationFlowTests
+{
+    [Fact]
+    public async Task Client_FromZero_SignsInAndCallsATool()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var document = JsonNode.Parse((await gateway.SendAsync(HttpMethod.Get, "/.well-known/oauth-authorization-server")).Body)!;
+        Assert.Equal("http://localhost", (string?)document["issuer"]);
+        Assert.Equal("http://localhost/oauth/token", (string?)document["token_endpoint"]);
+        Assert.Equal("S256", (string?)document["code_challenge_methods_supported"]![0]);
+        Assert.True((bool)document["authorization_response_iss_parameter_supported"]!);
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+
+        var answer = await client.AllowAsync(new TestBrowser(gateway.Http));
+
+        Assert.Equal(HttpStatusCode.SeeOther, answer.Status);
+        Assert.StartsWith(TestOAuthClient.Callback + "?code=", answer.Location, StringComparison.Ordinal);
+        Assert.Equal(("st/ä te", "http://localhost"), (answer.Query["state"], answer.Query["iss"]));
+        var (status, tokens) = await client.ExchangeAsync(answer.Query["code"]!);
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.Equal(("Bearer", 3600, "mcp"), ((string?)tokens["token_type"], (int)tokens["expires_in"]!, (string?)tokens["scope"]));
+        var mcp = await gateway.ClientWithAsync((string)tokens["access_token"]!);
+        Assert.NotNull((await mcp.ResultAsync("echo"))["result"]);
+        Assert.Equal((Person.OfConfiguration, "ann"), (gateway.Session(mcp).Principal.Issuer, gateway.Session(mcp).Principal.Subject));
+    }
+
+    [Fact]
+    public async Task Refresh_GivesNewTokensOfTheSamePerson_AndTheSessionGoesOn()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (access, refresh) = await client.TokensAsync();
+        var mcp = await gateway.ClientWithAsync(access);
+
+        gateway.Advance(TimeSpan.FromMinutes(61));
+        Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
+        var (status, json) = await client.RefreshAsync(refresh);
+
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.NotEqual(refresh, (string?)json["refresh_token"]);
+        Assert.Equal(HttpStatusCode.OK, await mcp.With((string)json["access_token"]!).TryAsync());
+    }
+
+    [Fact]
+    public async Task Refresh_ASecondTime_RevokesAllThatCameOfTheConsent()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var other = await client.TokensAsync();
+        var (access, refresh) = await client.TokensAsync();
+        var mcp = await gateway.ClientWithAsync(access);
+        var (_, second) = await client.RefreshAsync(refresh);
+        Assert.Equal(HttpStatusCode.OK, await mcp.TryAsync());
+
+        var (status, json) = await client.RefreshAsync(refresh);
+
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), (status, (string?)json["error"]));
+        Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
+        Assert.Equal(HttpStatusCode.Unauthorized, await mcp.With((string)second["access_token"]!).TryAsync());
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.RefreshAsync((string)second["refresh_token"]!)).Status);
+        // Another consent of the same person is another thing.
+        Assert.Equal(HttpStatusCode.OK, await mcp.With(other.Access).TryAsync());
+    }
+
+    [Fact]
+    public async Task Refresh_ManyAtOnce_OneSucceeds()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (_, refresh) = await client.TokensAsync();
+
+        var all = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => client.RefreshAsync(refresh)));
+
+        Assert.Single(all, one => one.Status == HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task Refresh_AgainWithinTheLeeway_IsAnsweredAgain_AndAfterItRevokes()
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with { RefreshLeeway = TimeSpan.FromSeconds(10) });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (_, refresh) = await client.TokensAsync();
+        Assert.Equal(HttpStatusCode.OK, (await client.RefreshAsync(refresh)).Status);
+
+        gateway.Advance(TimeSpan.FromSeconds(9));
+        Assert.Equal(HttpStatusCode.OK, (await client.RefreshAsync(refresh)).Status);
+        gateway.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.RefreshAsync(refresh)).Status);
+    }
+
+    [Theory]
+    [InlineData("client_id", "somebody else")]
+    [InlineData("client_id", null)]
+    [InlineData("scope", "admin")]
+    [InlineData("resource", "http://localhost/mcp")]
+    public async Task Refresh_OfSomebodyElseOrForMore_IsRefused_AndUsesNothingUp(string name, string? value)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (_, refresh) = await client.TokensAsync();
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.RefreshAsync(refresh, (name, value))).Status);
+        Assert.Equal(HttpStatusCode.OK, (await client.RefreshAsync(refresh)).Status);
+    }
+
+    [Fact]
+    public async Task Refresh_OfSomebodyWhoIsKnownNoLonger_IsRefused()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (_, refresh) = await client.TokensAsync();
+
+        var config = gateway.Config.Current;
+        gateway.Config.Replace(config with { Auth = config.Auth with { OAuth = config.Auth.OAuth with { Users = config.Auth.OAuth.Users.Where(one => one.Key != "ann").ToDictionary() } } });
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.RefreshAsync(refresh)).Status);
+    }
+
+    [Theory]
+    [InlineData("code_verifier", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]
+    [InlineData("code_verifier", null)]
+    [InlineData("client_id", "somebody else")]
+    [InlineData("redirect_uri", "http://127.0.0.1:8888/callback")]
+    public async Task Code_ExchangedWithSomethingWrong_IsLost(string name, string? value)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var code = (await client.AllowAsync(new TestBrowser(gateway.Http))).Query["code"]!;
+
+        var (status, json) = await client.ExchangeAsync(code, (name, value));
+
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), (status, (string?)json["error"]));
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.ExchangeAsync(code)).Status);
+    }
+
+    [Fact]
+    public async Task Code_ASecondTime_RevokesWhatTheFirstGave()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var code = (await client.AllowAsync(new TestBrowser(gateway.Http))).Query["code"]!;
+        var mcp = await gateway.ClientWithAsync((string)(await client.ExchangeAsync(code)).Json["access_token"]!);
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.ExchangeAsync(code)).Status);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
+    }
+
+    [Fact]
+    public async Task Code_OlderThanAMinute_IsRefusedByTheGatewaysOwnClock()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var code = (await client.AllowAsync(new TestBrowser(gateway.Http))).Query["code"]!;
+
+        gateway.Advance(TimeSpan.FromSeconds(60));
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await client.ExchangeAsync(code)).Status);
+    }
+
+    [Fact]
+    public async Task Token_ForOneServer_IsNotTakenByAnother()
+    {
+        await using var gateway = await SignInFixture.StartAsync(options: null);
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (access, _) = await client.TokensAsync();
+
+        var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, "/mcp", access);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, status);
+        Assert.Contains("issued for another resource", headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        var (whole, _) = await client.TokensAsync(changes: ("resource", null));
+        Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/mcp/status", whole)).Status);
+    }
+
+    [Fact]
+    public async Task Admin_IsGivenToAdministratorsAlone_AndStepsUpWhenItIsAskedFor()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (plain, _) = await client.TokensAsync();
+        Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", plain)).Status);
+
+        var (admin, _) = await client.TokensAsync(changes: ("scope", "mcp admin"));
+        var (ben, _) = await client.TokensAsync(user: "ben", changes: ("scope", "mcp admin"), browser: null);
+
+        Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", admin)).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", ben)).Status);
+    }
+
+    [Fact]
+    public async Task Revoke_OfARefreshToken_EndsItsAccessTokensToo_AndOfAnAccessTokenThatAlone()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (access, refresh) = await client.TokensAsync();
+        var mcp = await gateway.ClientWithAsync(access);
+
+        Assert.Equal(HttpStatusCode.OK, (await client.RevokeAsync(access)).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
+        var (_, next) = await client.RefreshAsync(refresh);
+        Assert.Equal(HttpStatusCode.OK, await mcp.With((string)next["access_token"]!).TryAsync());
+
+        Assert.Equal(HttpStatusCode.OK, (await client.RevokeAsync((string)next["refresh_token"]!)).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
+        Assert.Equal(HttpStatusCode.OK, (await client.RevokeAsync("unknown")).Status);
+    }
+
+    [Fact]
+    public async Task Store_AfterASignIn_HoldsNoSecret_AndNeitherDoesTheLog()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var code = (await client.AllowAsync(browser)).Query["code"]!;
+        var (_, json) = await client.ExchangeAsync(code);
+        string[] secrets = [code, (string)json["access_token"]!, (string)json["refresh_token"]!, client.Verifier, "secret", .. browser.Cookies.Values];
+
+        var store = gateway.Get<IAuthStore>();
+        var rows = (await Task.WhenAll(Enum.GetValues<AuthKind>().Select(kind => store.ListAuthAsync(kind, TestContext.Current.CancellationToken)))).SelectMany(list => list).ToList();
+
+        Assert.True(rows.Count >= 6);
+        Assert.All(rows, row => Assert.DoesNotContain(secrets, secret => (row.Key + row.Grant + System.Text.Encoding.UTF8.GetString(row.Data.Span)).Contains(secret, StringComparison.Ordinal)));
+        Assert.DoesNotContain(gateway.LogLines.Lines, line => secrets.Any(secret => secret != "secret" && line.Contains(secret, StringComparison.Ordinal)));
+    }
+}

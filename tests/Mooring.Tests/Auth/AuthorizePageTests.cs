@@ -1,0 +1,239 @@
+using System.Net;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>The pages: what they refuse, what they say, and what keeps others from using them in a person's name.</summary>
+public sealed class AuthorizePageTests
+{
+    [Theory]
+    [InlineData("redirect_uri", "http://127.0.0.1:7777/other")]
+    [InlineData("redirect_uri", "http://127.0.0.1.evil.example:7777/callback")]
+    [InlineData("redirect_uri", "https://evil.example/callback")]
+    [InlineData("redirect_uri", "http://localhost:7777/callback")]
+    [InlineData("redirect_uri", "javascript:alert(1)")]
+    [InlineData("redirect_uri", "http://[::")]
+    [InlineData("redirect_uri", "")]
+    [InlineData("redirect_uri", null)]
+    [InlineData("client_id", "mrc-nobody")]
+    [InlineData("client_id", null)]
+    public async Task Authorize_AddressOrClientIsNotKnown_TellsThePersonAndSendsNobodyAnywhere(string name, string? value)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+
+        var page = await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl((name, value)));
+
+        Assert.Equal((HttpStatusCode.BadRequest, null), (page.Status, page.Location));
+        Assert.Contains("role=\"alert\"", page.Html, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("response_type", "token", "unsupported_response_type")]
+    [InlineData("code_challenge", null, "invalid_request")]
+    [InlineData("code_challenge", "short", "invalid_request")]
+    [InlineData("code_challenge_method", "plain", "invalid_request")]
+    [InlineData("code_challenge_method", null, "invalid_request")]
+    [InlineData("resource", "https://another.example/mcp", "invalid_target")]
+    [InlineData("resource", "http://localhost/elsewhere", "invalid_target")]
+    [InlineData("prompt", "none", "consent_required")]
+    public async Task Authorize_SomethingElseIsWrong_TellsTheClientWithIssAndState(string name, string? value, string error)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+
+        var page = await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl((name, value)));
+
+        Assert.Equal(HttpStatusCode.SeeOther, page.Status);
+        Assert.StartsWith(TestOAuthClient.Callback, page.Location, StringComparison.Ordinal);
+        Assert.Equal((error, "st/ä te", "http://localhost"), (page.Query["error"], page.Query["state"], page.Query["iss"]));
+    }
+
+    [Fact]
+    public async Task Authorize_AnotherPortOfThePersonsOwnMachine_IsTheSameProgram()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+
+        var page = await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl(("redirect_uri", "http://127.0.0.1:49152/callback")));
+
+        Assert.StartsWith("http://localhost/oauth/consent?request=", page.Location, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Consent_SaysWhoAsksAndWhereTheAnswerGoes_AndAllowsNoOtherPageAnything()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway, "<b>Nice</b> \u202E editor", "cursor://anysphere.cursor-mcp/oauth/callback");
+        var browser = new TestBrowser(gateway.Http);
+        var signIn = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl(("redirect_uri", "cursor://anysphere.cursor-mcp/oauth/callback")))).Location!);
+
+        var consent = await browser.OpenAsync((await browser.SubmitAsync(signIn, ("user", "ann"), ("password", "secret"))).Location!);
+
+        Assert.Contains("&lt;b&gt;Nice&lt;/b&gt;  editor", consent.Html, StringComparison.Ordinal);
+        Assert.Contains("nobody has checked it", consent.Html, StringComparison.Ordinal);
+        Assert.Contains("the program that opens cursor: links", consent.Html, StringComparison.Ordinal);
+        Assert.Contains("cursor://anysphere.cursor-mcp/oauth/callback", consent.Html, StringComparison.Ordinal);
+        Assert.Contains("ann", consent.Html, StringComparison.Ordinal);
+        foreach (var page in new[] { signIn, consent })
+        {
+            Assert.Contains("default-src 'none'", page.Policy, StringComparison.Ordinal);
+            Assert.Contains("frame-ancestors 'none'", page.Policy, StringComparison.Ordinal);
+            Assert.DoesNotContain("<script", page.Html, StringComparison.OrdinalIgnoreCase);
+        }
+
+        Assert.Contains("form-action 'self' cursor:;", consent.Policy, StringComparison.Ordinal);
+        Assert.Contains("form-action 'self';", signIn.Policy, StringComparison.Ordinal);
+        Assert.StartsWith("cursor://anysphere.cursor-mcp/oauth/callback?code=", (await browser.SubmitAsync(consent, ("decision", "allow"))).Location, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Consent_Denied_TellsTheClient()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        await client.TokensAsync(browser);
+        var consent = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+
+        var answer = await browser.SubmitAsync(consent, ("decision", "deny"));
+
+        Assert.Equal("access_denied", answer.Query["error"]);
+    }
+
+    [Fact]
+    public async Task Consent_ASecondTime_GivesNothing()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        await client.TokensAsync(browser);
+        var consent = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+
+        var both = await Task.WhenAll(browser.SubmitAsync(consent, ("decision", "allow")), browser.SubmitAsync(consent, ("decision", "allow")));
+
+        Assert.Single(both, page => page.Location?.Contains("code=", StringComparison.Ordinal) == true);
+    }
+
+    [Fact]
+    public async Task Consent_SignedInAlready_IsStillAskedFor_AndPromptLoginAsksForThePasswordToo()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        await client.TokensAsync(browser);
+
+        var again = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+        var anew = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl(("prompt", "login")))).Location!);
+
+        Assert.Contains("Who asks", again.Html, StringComparison.Ordinal);
+        Assert.Contains("type=\"password\"", anew.Html, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Origin", "https://evil.example")]
+    [InlineData("Origin", "null")]
+    [InlineData("Sec-Fetch-Site", "cross-site")]
+    public async Task Form_SentByAnotherPage_IsRefused(string header, string value)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        await client.TokensAsync(browser);
+        var consent = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+        var form = consent.Hidden.Append(KeyValuePair.Create("decision", "allow")).ToDictionary(StringComparer.Ordinal);
+
+        var forged = await browser.PostAsync("/oauth/consent", form, (header, value));
+
+        Assert.Equal((HttpStatusCode.BadRequest, null), (forged.Status, forged.Location));
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.SubmitAsync(consent, ("decision", "allow"))).Status);
+    }
+
+    [Fact]
+    public async Task Request_BegunInAnotherBrowser_CannotBeFinishedInThisOne()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (theirs, mine) = (new TestBrowser(gateway.Http), new TestBrowser(gateway.Http));
+        await client.TokensAsync(mine);
+        var begun = (await theirs.OpenAsync(client.AuthorizeUrl())).Location!;
+        var secret = begun.Split("request=")[1];
+
+        var opened = await mine.OpenAsync(begun);
+        var sent = await mine.PostAsync("/oauth/consent", new Dictionary<string, string>(StringComparer.Ordinal) { ["request"] = Uri.UnescapeDataString(secret), ["decision"] = "allow" });
+
+        Assert.Equal(HttpStatusCode.BadRequest, opened.Status);
+        Assert.Equal((HttpStatusCode.BadRequest, null), (sent.Status, sent.Location));
+    }
+
+    [Fact]
+    public async Task SignIn_GivesTheBrowserNewCookies_AndWhatItHeldBeforeIsWorthNothing()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var signIn = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+        var planted = browser.Cookies.ToDictionary(StringComparer.Ordinal);
+
+        var consent = (await browser.SubmitAsync(signIn, ("user", "ann"), ("password", "secret"))).Location!;
+
+        Assert.All(planted, cookie => Assert.NotEqual(cookie.Value, browser.Cookies[cookie.Key]));
+        Assert.Contains("mooring-signin", browser.Cookies.Keys);
+        var attacker = new TestBrowser(gateway.Http);
+        foreach (var (name, value) in planted)
+        {
+            attacker.Cookies[name] = value;
+        }
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await attacker.OpenAsync(consent)).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await attacker.SubmitAsync(signIn, ("user", "ann"), ("password", "secret"))).Status);
+    }
+
+    [Fact]
+    public async Task SignIn_WithAWrongPassword_IsRefused_AndNotTriedForEver()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+
+        Assert.Equal(HttpStatusCode.Forbidden, (await browser.SubmitAsync(page, ("user", "nobody"), ("password", ""))).Status);
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, (await browser.SubmitAsync(page, ("user", "ann"), ("password", "wrong"))).Status);
+        }
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await browser.SubmitAsync(page, ("user", "ann"), ("password", "secret"))).Status);
+        gateway.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.SubmitAsync(page, ("user", "ann"), ("password", "secret"))).Status);
+    }
+
+    [Fact]
+    public async Task Request_OlderThanTenMinutes_IsOver()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var location = (await browser.OpenAsync(client.AuthorizeUrl())).Location!;
+
+        gateway.Advance(TimeSpan.FromMinutes(10));
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(location)).Status);
+    }
+
+    [Fact]
+    public async Task Requests_OfTwoClientsWithTheSameState_DoNotMeet()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var (one, other) = (await TestOAuthClient.RegisterAsync(gateway, "One"), await TestOAuthClient.RegisterAsync(gateway, "Other"));
+        var browser = new TestBrowser(gateway.Http);
+        await one.TokensAsync(browser);
+        var first = await browser.OpenAsync((await browser.OpenAsync(one.AuthorizeUrl())).Location!);
+        var second = await browser.OpenAsync((await browser.OpenAsync(other.AuthorizeUrl())).Location!);
+
+        var (firstCode, secondCode) = ((await browser.SubmitAsync(first, ("decision", "allow"))).Query["code"]!, (await browser.SubmitAsync(second, ("decision", "allow"))).Query["code"]!);
+
+        Assert.Equal(HttpStatusCode.OK, (await one.ExchangeAsync(firstCode)).Status);
+        Assert.Equal(HttpStatusCode.OK, (await other.ExchangeAsync(secondCode)).Status);
+    }
+}

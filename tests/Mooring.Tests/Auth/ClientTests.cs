@@ -1,0 +1,248 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Mooring.Auth.Issuers;
+using Mooring.Auth.Server;
+using Mooring.Configuration;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>Who may ask a person for access: clients that registered, and those known by a document of theirs.</summary>
+public sealed class ClientTests
+{
+    private const string DocumentUrl = "https://app.example.com/oauth/client.json";
+
+    private readonly TestInternet _internet = new();
+
+    [Theory]
+    [InlineData("https://app.example.com/cb", true)]
+    [InlineData("http://localhost:1234/cb", true)]
+    [InlineData("http://[::1]/cb", true)]
+    [InlineData("vscode://vscode.github-authentication/did-authenticate", true)]
+    [InlineData("http://app.example.com/cb", false)]
+    [InlineData("http://127.0.0.2/cb", false)]
+    [InlineData("https://app.example.com/cb#x", false)]
+    [InlineData("https://user@app.example.com/cb", false)]
+    [InlineData("javascript:alert(1)", false)]
+    [InlineData("data:text/html,x", false)]
+    [InlineData("file:///etc/passwd", false)]
+    [InlineData("ftp://localhost/", false)]
+    [InlineData("/cb", false)]
+    [InlineData("https://app.example.com/ cb", false)]
+    public async Task Register_Addresses_AreHttpsThePersonsOwnMachineOrAKnownProgram(string address, bool isTaken)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+
+        var (status, json) = await new TestOAuthClient(gateway).TryRegisterAsync(new JsonObject { ["redirect_uris"] = new JsonArray("https://fine.example/", address) });
+
+        Assert.Equal(isTaken ? HttpStatusCode.Created : HttpStatusCode.BadRequest, status);
+        Assert.Equal(isTaken ? null : "invalid_redirect_uri", (string?)json["error"]);
+    }
+
+    [Theory]
+    [InlineData("""{"redirect_uris":[]}""")]
+    [InlineData("""{"redirect_uris":"https://x.example/"}""")]
+    [InlineData("""{"redirect_uris":[1]}""")]
+    [InlineData("""{"redirect_uris":["https://x.example/"],"grant_types":["client_credentials"]}""")]
+    [InlineData("""{"redirect_uris":["https://x.example/"],"response_types":["token"]}""")]
+    [InlineData("""[]""")]
+    public async Task Register_WhatCannotBeServed_Is400(string json)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestOAuthClient(gateway).TryRegisterAsync(JsonNode.Parse(json)!)).Status);
+    }
+
+    [Fact]
+    public async Task Register_ManyFromOneAddress_IsRefusedForAWhile_AndOthersAreNot()
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with { RegistrationsPerHour = 3 });
+        var client = new TestOAuthClient(gateway);
+        Task<(HttpStatusCode Status, JsonObject Json)> TryAsync(string address) => client.TryRegisterAsync(new JsonObject { ["redirect_uris"] = new JsonArray("https://x.example/") }, address);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(HttpStatusCode.Created, (await TryAsync($"2001:db8::{i}")).Status);
+        }
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await TryAsync("2001:db8::9")).Status);
+        Assert.Equal(HttpStatusCode.Created, (await TryAsync("2001:db8:0:1::1")).Status);
+        gateway.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(HttpStatusCode.Created, (await TryAsync("2001:db8::9")).Status);
+    }
+
+    [Fact]
+    public async Task Registrations_AsManyAsMayBe_NoMoreAreTaken_UntilSomeAreOver()
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with { Registrations = 2, RegistrationLifetime = TimeSpan.FromHours(1) });
+        var client = new TestOAuthClient(gateway);
+        Task<(HttpStatusCode Status, JsonObject Json)> TryAsync() => client.TryRegisterAsync(new JsonObject { ["redirect_uris"] = new JsonArray("https://x.example/") });
+        await TryAsync();
+        await TryAsync();
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await TryAsync()).Status);
+        gateway.Advance(TimeSpan.FromHours(1) + TimeSpan.FromMinutes(2));
+        Assert.Equal(HttpStatusCode.Created, (await TryAsync()).Status);
+    }
+
+    [Fact]
+    public async Task Registration_ThatNobodyUses_IsForgotten_AndOneInUseIsNot()
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with { RegistrationLifetime = TimeSpan.FromHours(10) });
+        var (used, unused) = (await TestOAuthClient.RegisterAsync(gateway), await TestOAuthClient.RegisterAsync(gateway));
+        var browser = new TestBrowser(gateway.Http);
+        gateway.Advance(TimeSpan.FromHours(6));
+        await browser.OpenAsync(used.AuthorizeUrl());
+        gateway.Advance(TimeSpan.FromHours(6));
+
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(used.AuthorizeUrl())).Status);
+        var gone = await browser.OpenAsync(unused.AuthorizeUrl());
+        Assert.Equal(HttpStatusCode.BadRequest, gone.Status);
+        Assert.Contains("registration has expired", gone.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Client_OfTheConfiguration_NeedsNoRegistration()
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with
+        {
+            Registration = false,
+            Clients = new Dictionary<string, OAuthClientConfig>(StringComparer.Ordinal) { ["known"] = new() { Name = "The known one", RedirectUris = [TestOAuthClient.Callback] } },
+        });
+        var client = new TestOAuthClient(gateway) { Id = "known" };
+
+        Assert.Equal(HttpStatusCode.NotFound, (await client.TryRegisterAsync(new JsonObject())).Status);
+        var (access, _) = await client.TokensAsync();
+        await gateway.ClientWithAsync(access);
+    }
+
+    [Fact]
+    public async Task Document_OfAClient_IsReadOnceForAsLongAsItSays_AndItsHostVouchesForIt()
+    {
+        _internet.Serve(DocumentUrl, Document(), maxAge: TimeSpan.FromMinutes(10));
+        await using var gateway = await StartAsync();
+        var client = new TestOAuthClient(gateway) { Id = DocumentUrl };
+        var browser = new TestBrowser(gateway.Http);
+
+        var (access, refresh) = await client.TokensAsync(browser);
+        await gateway.ClientWithAsync(access);
+        Assert.Equal(HttpStatusCode.OK, (await client.RefreshAsync(refresh)).Status);
+        var consent = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+
+        Assert.Contains("An app (known by app.example.com)", consent.Html, StringComparison.Ordinal);
+        Assert.Equal(1, _internet.Times(DocumentUrl));
+        gateway.Advance(TimeSpan.FromMinutes(10));
+        await browser.OpenAsync(client.AuthorizeUrl());
+        Assert.Equal(2, _internet.Times(DocumentUrl));
+    }
+
+    [Theory]
+    [InlineData("client_id", "https://app.example.com/oauth/other.json")]
+    [InlineData("redirect_uris", null)]
+    [InlineData("token_endpoint_auth_method", "client_secret_basic")]
+    [InlineData("token_endpoint_auth_method", "private_key_jwt")]
+    public async Task Document_ThatIsNotValid_IsNotTaken_AndAskedForOnceAMinute(string name, string? value)
+    {
+        var document = Document();
+        document[name] = value;
+        _internet.Serve(DocumentUrl, document);
+        await using var gateway = await StartAsync();
+        var client = new TestOAuthClient(gateway) { Id = DocumentUrl };
+
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+        }
+
+        Assert.Equal(1, _internet.Times(DocumentUrl));
+    }
+
+    [Theory]
+    [InlineData("http://app.example.com/client.json")]
+    [InlineData("https://app.example.com")]
+    [InlineData("https://app.example.com/")]
+    [InlineData("https://user@app.example.com/client.json")]
+    [InlineData("https://app.example.com/a/../client.json")]
+    [InlineData("https://app.example.com/client.json#x")]
+    [InlineData("https://APP.example.com/client.json")]
+    public async Task Document_AtAnAddressThatCouldBeReadInTwoWays_IsNotAskedFor(string id)
+    {
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = id }.AuthorizeUrl())).Status);
+        Assert.Empty(_internet.Asked);
+    }
+
+    [Fact]
+    public async Task Document_TooLarge_IsNotTaken()
+    {
+        var document = Document();
+        document["padding"] = new string('x', 20_000);
+        _internet.Serve(DocumentUrl, document);
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("10.1.2.3")]
+    [InlineData("172.16.0.1")]
+    [InlineData("192.168.1.1")]
+    [InlineData("169.254.169.254")]
+    [InlineData("100.64.0.1")]
+    [InlineData("0.0.0.0")]
+    [InlineData("224.0.0.1")]
+    [InlineData("255.255.255.255")]
+    [InlineData("::1")]
+    [InlineData("::")]
+    [InlineData("::ffff:127.0.0.1")]
+    [InlineData("::ffff:169.254.169.254")]
+    [InlineData("64:ff9b::7f00:1")]
+    [InlineData("2002:7f00:1::")]
+    [InlineData("fe80::1")]
+    [InlineData("fd00::1")]
+    [InlineData("ff02::1")]
+    public void Guard_AddressInsideOfAnyNetwork_IsNotPublic(string address) => Assert.False(GuardedAddress.IsPublic(IPAddress.Parse(address)));
+
+    [Theory]
+    [InlineData("93.184.216.34")]
+    [InlineData("8.8.8.8")]
+    [InlineData("172.32.0.1")]
+    [InlineData("2606:4700::1111")]
+    [InlineData("::ffff:8.8.8.8")]
+    public void Guard_AddressOfTheInternet_IsPublic(string address) => Assert.True(GuardedAddress.IsPublic(IPAddress.Parse(address)));
+
+    [Fact]
+    public async Task Guard_NameThatLeadsToThisMachine_IsNotConnectedTo()
+    {
+        using var http = new AuthHttp(TimeProvider.System);
+
+        var answer = await http.GetGuardedAsync(new Uri("https://localhost:1/client.json"), 100, TestContext.Current.CancellationToken);
+
+        Assert.Equal(0, answer.Status);
+        Assert.Contains("not public", answer.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Matches_Loopback_TakesAnyPortAndNothingElse()
+    {
+        string[] registered = ["http://127.0.0.1:1/cb?a=b", "https://app.example.com/cb"];
+
+        Assert.True(RedirectUris.Matches(registered, "http://127.0.0.1:65000/cb?a=b", []));
+        Assert.True(RedirectUris.Matches(registered, "http://127.0.0.1/cb?a=b", []));
+        foreach (var other in new[] { "http://127.0.0.1:1/cb", "http://127.0.0.1:1/cb?a=c", "http://localhost:1/cb?a=b", "https://127.0.0.1:1/cb?a=b", "https://app.example.com:444/cb", "https://app.example.com/cb/", "https://app.example.com/CB" })
+        {
+            Assert.False(RedirectUris.Matches(registered, other, []), other);
+        }
+    }
+
+    private Task<GatewayFixture> StartAsync() => SignInFixture.StartAsync(options: new FixtureOptions { Others = _internet });
+
+    private static JsonObject Document() => new()
+    {
+        ["client_id"] = DocumentUrl,
+        ["client_name"] = "An app",
+        ["redirect_uris"] = new JsonArray(TestOAuthClient.Callback),
+        ["token_endpoint_auth_method"] = "none",
+    };
+}

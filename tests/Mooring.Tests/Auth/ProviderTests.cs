@@ -1,0 +1,186 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using System.Web;
+using Mooring.Configuration;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>Signing in at somebody else's.</summary>
+public sealed class ProviderTests
+{
+    private const string Corp = "https://id.corp.example";
+
+    private readonly TestInternet _internet = new();
+    private readonly FakeClock _clock = new();
+
+    [Theory]
+    [InlineData("/oauth/callback", null)]
+    [InlineData("/auth/callback", "http://localhost/auth/callback")]
+    public async Task Provider_OfOpenIdConnect_SignsIn_OnBothCallbackPaths(string path, string? redirectUri)
+    {
+        var provider = new TestProvider(_internet, _clock, Corp);
+        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway", ClientSecret = "s3cret", RedirectUri = redirectUri is null ? null : new Uri(redirectUri) });
+        Assert.Empty(_internet.Asked);
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+
+        var back = provider.Answer(await VisitAsync(client, browser, "corp"));
+        var consent = await browser.OpenAsync((await browser.OpenAsync(back)).Location!);
+        var code = (await browser.SubmitAsync(consent, ("decision", "allow"))).Query["code"]!;
+
+        Assert.Equal(path, new Uri(back).AbsolutePath);
+        Assert.Contains("ann@example.com", consent.Html, StringComparison.Ordinal);
+        Assert.Equal("gateway:s3cret", System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(provider.Basic!)));
+        var mcp = await gateway.ClientWithAsync((string)(await client.ExchangeAsync(code)).Json["access_token"]!);
+        Assert.Equal((Corp, "u-1"), (gateway.Session(mcp).Principal.Issuer, gateway.Session(mcp).Principal.Subject));
+        Assert.DoesNotContain(gateway.LogLines.Lines, line => line.Contains("s3cret", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Provider_CannotBeReached_ThePersonIsToldAndKnownTokensWork_AndItHealsByItself()
+    {
+        var provider = new TestProvider(_internet, _clock, Corp);
+        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        var mcp = await gateway.ClientWithAsync(await gateway.KeyAsync());
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+
+        _internet.IsAway = true;
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+        var away = await browser.OpenAsync(LinkOf(page, "corp"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, away.Status);
+        Assert.Contains("cannot be reached just now", away.Html, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, await mcp.TryAsync());
+        Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/ready")).Status);
+
+        _internet.IsAway = false;
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        Assert.StartsWith(Corp + "/authorize?", (await browser.OpenAsync(LinkOf(page, "corp"))).Location, StringComparison.Ordinal);
+        Assert.NotNull(provider);
+    }
+
+    [Fact]
+    public async Task Provider_SaysAnotherNonce_OrSignsWithAKeyNobodyPublished_IsNotBelieved()
+    {
+        var provider = new TestProvider(_internet, _clock, Corp);
+        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+
+        provider.Nonce = "another";
+        Assert.Equal(HttpStatusCode.Forbidden, (await browser.OpenAsync(provider.Answer(await VisitAsync(client, browser, "corp")))).Status);
+        provider.Nonce = null;
+        provider.Issuer.Rotate("k2", publish: false);
+        Assert.Equal(HttpStatusCode.Forbidden, (await browser.OpenAsync(provider.Answer(await VisitAsync(client, browser, "corp")))).Status);
+        Assert.DoesNotContain("mooring-signin", browser.Cookies.Keys);
+    }
+
+    [Fact]
+    public async Task Callback_WithAStateThatIsNotThisBrowsersOrWasUsed_IsRefused()
+    {
+        var provider = new TestProvider(_internet, _clock, Corp);
+        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (attacker, victim) = (new TestBrowser(gateway.Http), new TestBrowser(gateway.Http));
+        await victim.OpenAsync(client.AuthorizeUrl());
+
+        // The attacker's own account, to be put into the victim's browser.
+        var theirs = provider.Answer(await VisitAsync(client, attacker, "corp"));
+        Assert.Equal(HttpStatusCode.BadRequest, (await victim.OpenAsync(theirs)).Status);
+        Assert.DoesNotContain("mooring-signin", victim.Cookies.Keys);
+
+        var mine = provider.Answer(await VisitAsync(client, victim, "corp"));
+        Assert.Equal(HttpStatusCode.BadRequest, (await victim.OpenAsync("/oauth/callback?code=x&state=unknown")).Status);
+        Assert.Equal(HttpStatusCode.SeeOther, (await victim.OpenAsync(mine)).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await victim.OpenAsync(mine)).Status);
+    }
+
+    [Theory]
+    [InlineData("example.com", true, true)]
+    [InlineData("example.com", false, false)]
+    [InlineData("other.example", true, false)]
+    [InlineData("ample.com", true, false)]
+    public async Task Provider_WithDomains_LetsInVerifiedAddressesOfTheirs(string domain, bool isVerified, bool mayCome)
+    {
+        var provider = new TestProvider(_internet, _clock, Corp) { Claims = [("email", "ann@example.com"), ("email_verified", isVerified)] };
+        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway", Domains = [domain] });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+
+        var page = await browser.OpenAsync(provider.Answer(await VisitAsync(client, browser, "corp")));
+
+        Assert.Equal(mayCome ? HttpStatusCode.SeeOther : HttpStatusCode.Forbidden, page.Status);
+    }
+
+    [Theory]
+    [InlineData("example.com", true)]
+    [InlineData("evil.example", false)]
+    [InlineData(null, false)]
+    public async Task Google_WithDomains_LetsInTheOrganizationsPeopleAlone(string? organization, bool mayCome)
+    {
+        // Anybody can have an address of any ending; hd is Google's own word.
+        var provider = new TestProvider(_internet, _clock, "https://accounts.google.com") { Claims = [("email", "ann@example.com"), ("email_verified", true), ("hd", organization)] };
+        await using var gateway = await StartAsync("google", new ProviderConfig { ClientId = "gateway", ClientSecret = "s", Domains = ["example.com"] });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+
+        var visit = await VisitAsync(client, browser, "google");
+        var page = await browser.OpenAsync(provider.Answer(visit));
+
+        Assert.Equal("example.com", HttpUtility.ParseQueryString(new Uri(visit).Query)["hd"]);
+        Assert.Equal(mayCome ? HttpStatusCode.SeeOther : HttpStatusCode.Forbidden, page.Status);
+    }
+
+    [Theory]
+    [InlineData("corp", true)]
+    [InlineData("others", false)]
+    public async Task GitHub_SignsIn_ByNumber_AndWithOrganizationsTheirMembersAlone(string organization, bool mayCome)
+    {
+        _internet.Serve("https://github.com/login/oauth/access_token", (_, body) =>
+            TestInternet.Json(HttpUtility.ParseQueryString(body)["code"] == "good" ? new JsonObject { ["access_token"] = "gho" } : new JsonObject { ["error"] = "bad_verification_code" }));
+        _internet.Serve("https://api.github.com/user", new JsonObject { ["id"] = 4711, ["login"] = "ann" });
+        _internet.Serve("https://api.github.com/user/orgs", new JsonArray(new JsonObject { ["login"] = "Corp" }));
+        _internet.Serve("https://api.github.com/user/emails", new JsonArray(new JsonObject { ["email"] = "a@x.example", ["verified"] = false, ["primary"] = true }, new JsonObject { ["email"] = "b@x.example", ["verified"] = true, ["primary"] = false }));
+        await using var gateway = await StartAsync("github", new ProviderConfig { ClientId = "gateway", ClientSecret = "s", Organizations = [organization] });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var query = HttpUtility.ParseQueryString(new Uri(await VisitAsync(client, browser, "github")).Query);
+        Assert.Contains("read:org", query["scope"], StringComparison.Ordinal);
+
+        var page = await browser.OpenAsync($"{query["redirect_uri"]}?code=good&state={Uri.EscapeDataString(query["state"]!)}");
+
+        Assert.Equal(mayCome ? HttpStatusCode.SeeOther : HttpStatusCode.Forbidden, page.Status);
+        if (mayCome)
+        {
+            var consent = await browser.OpenAsync(page.Location!);
+            Assert.Contains("b@x.example", consent.Html, StringComparison.Ordinal);
+            var code = (await browser.SubmitAsync(consent, ("decision", "allow"))).Query["code"]!;
+            var mcp = await gateway.ClientWithAsync((string)(await client.ExchangeAsync(code)).Json["access_token"]!);
+            Assert.Equal(("https://github.com", "4711"), (gateway.Session(mcp).Principal.Issuer, gateway.Session(mcp).Principal.Subject));
+        }
+    }
+
+    private Task<GatewayFixture> StartAsync(string name, ProviderConfig provider) => AuthFixture.StartAsync(
+        new AuthConfig
+        {
+            Mode = [AuthMode.OAuth, AuthMode.ApiKey],
+            OAuth = new OAuthConfig { Providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal) { [name] = provider } },
+        },
+        new FixtureOptions { Others = _internet, Clock = _clock });
+
+    /// <summary>Off to the provider: where its page is.</summary>
+    private static async Task<string> VisitAsync(TestOAuthClient client, TestBrowser browser, string provider)
+    {
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl(("prompt", "login")))).Location!);
+        var visit = await browser.OpenAsync(LinkOf(page, provider));
+        Assert.True(visit.Location is not null, visit.Html);
+        return visit.Location;
+    }
+
+    private static string LinkOf(TestPage page, string provider)
+    {
+        var from = page.Html.IndexOf($"http://localhost/oauth/signin/{provider}?", StringComparison.Ordinal);
+        return WebUtility.HtmlDecode(page.Html[from..page.Html.IndexOf('"', from)]);
+    }
+}

@@ -1,0 +1,200 @@
+using System.Net;
+using Microsoft.IdentityModel.Tokens;
+using Mooring.Configuration;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>Tokens that other issuers signed.</summary>
+public sealed class SignedTokenTests
+{
+    private readonly TestInternet _internet = new();
+    private readonly FakeClock _clock = new();
+    private readonly TestIssuer _issuer;
+
+    public SignedTokenTests() => _issuer = new TestIssuer(_internet);
+
+    [Theory]
+    [InlineData("https://mcp.example.com")]
+    [InlineData("https://mcp.example.com/")]
+    [InlineData("https://mcp.example.com/servers/one/mcp")]
+    [InlineData("https://MCP.example.com/servers/one")]
+    public async Task Token_ForThisGateway_LetsInItsSubject(string audience)
+    {
+        await using var gateway = await StartAsync();
+
+        var client = await gateway.ClientWithAsync(Sign(("aud", audience)));
+
+        Assert.Equal((_issuer.Name, "ann"), (gateway.Session(client).Principal.Issuer, gateway.Session(client).Principal.Subject));
+    }
+
+    [Theory]
+    [InlineData("https://mcp.example.com/mcp")]
+    [InlineData("https://mcp.example.com/servers/on")]
+    [InlineData("https://mcp.example.com.evil.example/")]
+    [InlineData("http://mcp.example.com/servers/one/mcp")]
+    [InlineData("https://another.example/servers/one/mcp")]
+    [InlineData("some-client")]
+    [InlineData(null)]
+    public async Task Token_ForSomethingElse_Is401(string? audience)
+    {
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("aud", audience))));
+    }
+
+    [Fact]
+    public async Task Token_WithAConfiguredAudience_NeedsThatOne()
+    {
+        await using var gateway = await StartAsync(issuer => issuer with { Audience = ["api://mooring"] });
+
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("aud", new[] { "other", "api://mooring" }))));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("aud", "https://mcp.example.com"))));
+    }
+
+    [Theory]
+    [InlineData("none")]
+    [InlineData(SecurityAlgorithms.HmacSha256)]
+    [InlineData(SecurityAlgorithms.RsaSha512)]
+    public async Task Token_SignedByAnAlgorithmThatIsNotTaken_Is401(string algorithm)
+    {
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, _issuer.Sign(_clock.GetUtcNow(), algorithm)));
+    }
+
+    [Theory]
+    [InlineData("at+jwt", true)]
+    [InlineData("JWT", true)]
+    [InlineData("logout+jwt", false)]
+    public async Task Token_OfAnotherType_Is401(string type, bool isTaken)
+    {
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(isTaken ? HttpStatusCode.OK : HttpStatusCode.Unauthorized, await TryAsync(gateway, _issuer.Sign(_clock.GetUtcNow(), type: type)));
+    }
+
+    [Fact]
+    public async Task Token_Changed_OrOfAnIssuerNobodyNamed_Is401()
+    {
+        await using var gateway = await StartAsync();
+        var good = Sign();
+        var parts = good.Split('.');
+        var payload = Base64UrlEncoder.Encode(Base64UrlEncoder.Decode(parts[1]).Replace("\"ann\"", "\"ben\"", StringComparison.Ordinal));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, $"{parts[0]}.{payload}.{parts[2]}"));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, new TestIssuer(_internet, "https://evil.example").Sign(_clock.GetUtcNow())));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("iss", "https://login.example.com/"))));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("sub", null))));
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, good));
+        Assert.Equal(0, _internet.Times("https://evil.example/jwks"));
+    }
+
+    [Fact]
+    public async Task Token_ByTheClock_WorksWithinTheSkewOnBothSides()
+    {
+        await using var gateway = await StartAsync();
+        var now = _clock.GetUtcNow();
+        string Until(int seconds) => Sign(("exp", now.AddSeconds(seconds).ToUnixTimeSeconds()));
+        string From(int seconds) => Sign(("nbf", now.AddSeconds(seconds).ToUnixTimeSeconds()));
+
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Until(-29)));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Until(-31)));
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, From(29)));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, From(31)));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("exp", null))));
+    }
+
+    [Fact]
+    public async Task Issuer_AskedOnce_AndGoesOnWhileItIsAway()
+    {
+        await using var gateway = await StartAsync();
+        Assert.Empty(_internet.Asked);
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+        _internet.IsAway = true;
+
+        gateway.Advance(TimeSpan.FromHours(5));
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("jti", i.ToString()))));
+        }
+
+        Assert.InRange(_internet.Times(_issuer.Jwks), 1, 2);
+    }
+
+    [Fact]
+    public async Task Issuer_AwayAtFirst_IsAskedAgainLater_ButNotForEachToken()
+    {
+        _internet.IsAway = true;
+        await using var gateway = await StartAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("jti", i.ToString()))));
+        }
+
+        Assert.Single(_internet.Asked);
+        _internet.IsAway = false;
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+    }
+
+    [Fact]
+    public async Task Key_New_IsFetched_AndTokensOfTheOldOneWorkNoLongerWhenItIsGone()
+    {
+        await using var gateway = await StartAsync();
+        var old = Sign();
+        var client = await gateway.ClientWithAsync(old);
+        gateway.Advance(TimeSpan.FromSeconds(10));
+
+        _issuer.Rotate("k2");
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await client.TryAsync());
+    }
+
+    [Fact]
+    public async Task Key_ThatNobodyKnows_DoesNotHaveTheIssuerAskedEachTime()
+    {
+        await using var gateway = await StartAsync();
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        var before = _internet.Times(_issuer.Jwks);
+        _issuer.Rotate("made up", publish: false);
+
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("jti", i.ToString()))));
+        }
+
+        Assert.Equal(before + 1, _internet.Times(_issuer.Jwks));
+    }
+
+    [Fact]
+    public async Task Scopes_OfTheIssuer_AreTakenForOursOnlyWhereTheConfigurationSaysSo()
+    {
+        await using var gateway = await StartAsync(issuer => issuer with { RequiredScope = "tools", AdminScope = "mooring.admin" });
+        async Task<HttpStatusCode> AdminAsync(string token) => (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status;
+
+        Assert.Equal(HttpStatusCode.Forbidden, await TryAsync(gateway, Sign(("scope", "mcp admin"))));
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("scope", "read tools"))));
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("scp", new[] { "tools" }))));
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(Sign(("scope", "tools admin"))));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(("scope", "tools mooring.admin"))));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(("scope", "tools"), ("groups", new[] { "ops" }))));
+    }
+
+    private string Sign(params (string Name, object? Value)[] claims) => _issuer.Sign(_clock.GetUtcNow(), claims: claims);
+
+    private Task<GatewayFixture> StartAsync(Func<JwtIssuerConfig, JwtIssuerConfig>? issuer = null) => AuthFixture.StartAsync(
+        new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [(issuer ?? (same => same))(new JwtIssuerConfig { Issuer = _issuer.Name })], AdminGroups = ["ops"] },
+        new FixtureOptions { Others = _internet, Clock = _clock },
+        config => config with { PublicUrl = new Uri("https://mcp.example.com") });
+
+    /// <summary>How hello is answered.</summary>
+    private static async Task<HttpStatusCode> TryAsync(GatewayFixture gateway, string token)
+    {
+        using var reply = await Limit.Of(gateway.NewClient().With(token).PostAsync(
+            """{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"""), "an answer");
+        return reply.Status;
+    }
+}

@@ -1,0 +1,158 @@
+using System.Net;
+using Mooring.Auth;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>How long a token works: what is remembered of it, what ends it, and what that ends.</summary>
+public sealed class TokenLifeTests
+{
+    [Fact]
+    public async Task Token_UsedAllTheTime_IsAskedAboutSeldom()
+    {
+        var asked = 0;
+        await using var gateway = await StartAsync(made => made.Before = operation =>
+        {
+            asked += operation.StartsWith("FindAuthAsync", StringComparison.Ordinal) ? 1 : 0;
+            return Task.CompletedTask;
+        });
+        var client = await gateway.ClientWithAsync(await gateway.KeyAsync());
+        var before = asked;
+
+        for (var i = 0; i < 100; i++)
+        {
+            Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+        }
+
+        Assert.Equal(before, asked);
+        gateway.Advance(Authenticator.Fresh);
+        await client.TryAsync();
+        await gateway.UntilAsync(() => asked == before + 1, "the store was asked again");
+    }
+
+    [Fact]
+    public async Task Token_RevokedElsewhere_WorksNoLongerAfterFiveSeconds()
+    {
+        await using var gateway = await StartAsync();
+        var key = await gateway.KeyAsync();
+        var client = await gateway.ClientWithAsync(key);
+
+        await RevokeAsync(gateway, key);
+        gateway.Advance(TimeSpan.FromSeconds(4.9));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await client.TryAsync());
+    }
+
+    [Fact]
+    public async Task Token_RevokedElsewhereAndUsedMeanwhile_WorksNoLongerAfterFiveSeconds()
+    {
+        await using var gateway = await StartAsync();
+        var key = await gateway.KeyAsync();
+        var client = await gateway.ClientWithAsync(key);
+        gateway.Advance(TimeSpan.FromSeconds(2.9));
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+
+        await RevokeAsync(gateway, key);
+        gateway.Advance(TimeSpan.FromSeconds(1.5));
+        await client.TryAsync();
+        gateway.Advance(TimeSpan.FromSeconds(3.4));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await client.TryAsync());
+    }
+
+    [Fact]
+    public async Task Store_Away_KnownTokensWorkForAsLongAsSessionsDo_AndOthersAre503()
+    {
+        FaultyStore? store = null;
+        await using var gateway = await StartAsync(made => store = made);
+        var (key, other) = (await gateway.KeyAsync(), await gateway.KeyAsync("ben"));
+        var client = await gateway.ClientWithAsync(key);
+
+        store!.IsAway = true;
+        gateway.Advance(TimeSpan.FromSeconds(55));
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+        var (status, _, headers) = await gateway.SendAsync(HttpMethod.Get, "/mcp/status", other);
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, true), (status, headers.Contains("Retry-After")));
+
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await client.TryAsync());
+        store.IsAway = false;
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+    }
+
+    [Theory]
+    [InlineData("2025-11-25", "/servers/one/mcp")]
+    [InlineData("2024-11-05", "/servers/one/sse")]
+    public async Task Token_Expires_ItsStreamEndsAsAuthExpired_AndTheNextRequestIs401(string version, string path)
+    {
+        await using var gateway = await StartAsync();
+        var key = await gateway.KeyAsync("ann", TimeSpan.FromMinutes(1));
+        var client = path.EndsWith("sse", StringComparison.Ordinal) ? gateway.NewClient(version, path).With(key) : await gateway.ClientWithAsync(key);
+        using var stream = await gateway.ListenAsync(client);
+
+        gateway.Advance(TimeSpan.FromSeconds(58));
+        Assert.Equal(1, gateway.Streams.Count);
+        await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the stream");
+
+        Assert.Contains(await gateway.MetricsAsync("mooring_stream_duration"), line => line.Contains("reason=\"auth_expired\"", StringComparison.Ordinal) && line.Contains("closed_by=\"gateway\"", StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await gateway.SendAsync(HttpMethod.Get, "/mcp/status", key)).Status);
+        Assert.Equal(0, gateway.Streams.Count);
+    }
+
+    [Fact]
+    public async Task Token_ExpiresDuringACall_ItsSessionGoesOnWithTheNext_AndTheAnswerIsThere()
+    {
+        await using var gateway = await StartAsync();
+        gateway.Upstream.Hold("slow");
+        var client = await gateway.ClientWithAsync(await gateway.KeyAsync("ann", TimeSpan.FromMinutes(1)));
+        var (stream, call) = await gateway.StreamedAsync(client);
+        var primer = await stream.Events.NextAsync();
+        await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromMinutes(2), "the end of the stream");
+
+        call.Text("done");
+        client.With(await gateway.KeyAsync("ann"));
+        using var rest = await Limit.Of(client.GetAsync(stream.Events.LastEventId ?? primer!.Id), "the rest");
+
+        Assert.NotNull((await rest.MessageAsync())["result"]);
+    }
+
+    [Fact]
+    public async Task Token_Revoked_ItsOpenStreamEnds()
+    {
+        await using var gateway = await StartAsync();
+        var key = await gateway.KeyAsync();
+        var client = await gateway.ClientWithAsync(key);
+        using var stream = await gateway.ListenAsync(client);
+
+        await RevokeAsync(gateway, key);
+        await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(40), "the end of the stream");
+
+        Assert.Contains(await gateway.MetricsAsync("mooring_stream_duration"), line => line.Contains("reason=\"auth_expired\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Key_WithoutAnEnd_Works()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientWithAsync(await gateway.KeyAsync());
+
+        gateway.Advance(TimeSpan.FromHours(2));
+
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+    }
+
+    private static Task<GatewayFixture> StartAsync(Action<FaultyStore>? see = null) => AuthFixture.StartAsync(AuthFixture.Keys, new FixtureOptions
+    {
+        Store = clock =>
+        {
+            var store = new FaultyStore(clock);
+            see?.Invoke(store);
+            return store;
+        },
+    });
+
+    private static async Task RevokeAsync(GatewayFixture gateway, string key) =>
+        Assert.True(await gateway.Get<IAuthStore>().RemoveAuthAsync(AuthKind.ApiKey, Secret.KeyOf(key)));
+}

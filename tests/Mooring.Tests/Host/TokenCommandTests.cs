@@ -1,0 +1,96 @@
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mooring.Auth;
+using Mooring.Configuration;
+using Mooring.Host.Cli;
+using Mooring.Stores;
+using Mooring.Stores.Sqlite;
+using Xunit;
+
+namespace Mooring.Tests.Host;
+
+/// <summary><c>mooring token</c>, on a real store.</summary>
+public sealed class TokenCommandTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("mooring-token-").FullName;
+
+    private string ConfigFile => Path.Combine(_folder, "mooring.json");
+
+    public TokenCommandTests() => File.WriteAllText(ConfigFile, """{ "auth": { "mode": "apiKey" }, "connectors": {} }""");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Create_PrintsTheKeyAloneAndOnce_AndTheStoreHasItsHash()
+    {
+        var (code, output, error) = await RunAsync("create --user ann --name laptop --scopes mcp,admin --expires 30d --groups a,b");
+
+        Assert.Equal(ExitCodes.Fine, code);
+        var key = Assert.Single(output.Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries));
+        Assert.Matches("^mrk_[A-Za-z0-9_-]{43}$", key);
+        Assert.DoesNotContain(key, error, StringComparison.Ordinal);
+        var listed = JsonNode.Parse((await RunAsync("list --json")).Output)!.AsArray().Single()!;
+        Assert.Equal(("ann", "laptop"), ((string?)listed["user"], (string?)listed["name"]));
+        Assert.Equal(["mcp", "admin"], listed["scopes"]!.AsArray().Select(scope => (string?)scope));
+        Assert.Equal(["a", "b"], listed["groups"]!.AsArray().Select(group => (string?)group));
+        Assert.Equal(TimeSpan.FromDays(30), (DateTime)listed["expires"]! - (DateTime)listed["created"]!);
+        Assert.All(Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories), file => Assert.DoesNotContain(key, File.ReadAllText(file, System.Text.Encoding.Latin1), StringComparison.Ordinal));
+        Assert.StartsWith((string)listed["id"]!, Secret.KeyOf(key), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verbs_BesideARunningGateway_Work()
+    {
+        await using var gateway = new SqliteStore(new SqliteStoreOptions { Directory = Path.Combine(_folder, "data") }, TimeProvider.System, NullLogger<SqliteStore>.Instance);
+        await gateway.OpenAsync(TestContext.Current.CancellationToken);
+
+        var key = (await RunAsync("create --user ann")).Output.Trim();
+        var row = await gateway.FindAuthAsync(AuthKind.ApiKey, Secret.KeyOf(key), TimeProvider.System.GetUtcNow(), TestContext.Current.CancellationToken);
+        Assert.Equal(TimeSpan.FromDays(90), row!.Expires - row.Created);
+        Assert.Equal(["mcp"], AuthJson.Read<KeyData>(row).Scopes);
+
+        Assert.Equal(ExitCodes.Fine, (await RunAsync("revoke " + row.Key[..12])).Code);
+        Assert.Null(await gateway.FindAuthAsync(AuthKind.ApiKey, row.Key, TimeProvider.System.GetUtcNow(), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task List_ShowsWhatWorks_AndRevokeOfWhatDoesNotIsNotFine()
+    {
+        await RunAsync("create --user ann --expires never");
+        var (code, output, _) = await RunAsync("list");
+
+        Assert.Equal(ExitCodes.Fine, code);
+        Assert.Matches("^ID +USER +SCOPES +CREATED +EXPIRES +NAME", output);
+        Assert.Matches("\n[0-9a-f]{12}  ann   mcp     [0-9: -]{16}  never", output);
+        Assert.Equal(ExitCodes.NotFine, (await RunAsync("revoke 000000000000")).Code);
+    }
+
+    [Theory]
+    [InlineData("create --user ann --scopes root", "there is no scope \"root\"")]
+    [InlineData("create --user ann --expires yesterday", "--expires must be")]
+    [InlineData("create --user ann --expires 0s", "--expires must be")]
+    [InlineData("create --user \"\"", "--user must be")]
+    public async Task Create_WithSomethingWrong_SaysSo(string arguments, string message)
+    {
+        var (code, output, error) = await RunAsync(arguments);
+
+        Assert.Equal((ExitCodes.Usage, ""), (code, output));
+        Assert.Contains(message, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verbs_WithAStoreThatForgets_AreRefused()
+    {
+        await File.WriteAllTextAsync(ConfigFile, """{ "store": { "kind": "memory" }, "connectors": {} }""", TestContext.Current.CancellationToken);
+
+        Assert.Equal(ExitCodes.Usage, (await RunAsync("create --user ann")).Code);
+    }
+
+    private async Task<(int Code, string Output, string Error)> RunAsync(string arguments)
+    {
+        var (output, error) = (new StringWriter(), new StringWriter());
+        var code = await CommandLine.Create().Parse($"token {arguments} --config {ConfigFile} --data {Path.Combine(_folder, "data")}")
+            .InvokeAsync(new() { Output = output, Error = error }, TestContext.Current.CancellationToken);
+        return (code, output.ToString(), error.ToString());
+    }
+}
