@@ -16,6 +16,7 @@ internal static class StartScreen
         output.WriteLine($"  config     {result.File ?? "none (defaults)"}");
         output.WriteLine($"  data       {Data(config, result)}");
         output.WriteLine($"  serving    {Serving(config)}");
+        output.WriteLine($"  for        {For(config.Auth)}");
         WriteClients(output, endpoint);
         WriteTimeouts(output, timeouts);
         foreach (var note in result.Notes)
@@ -47,6 +48,14 @@ internal static class StartScreen
             .Concat(config.Connectors.Select(c => c.Settings["path"] is { } path ? $"{c.Name} ({path})" : c.Name)).ToList();
         return names.Count == 0 ? "nothing (add servers to mcpServers)" : string.Join(", ", names);
     }
+
+    private static string For(AuthConfig auth) => string.Join(", ", auth.Mode.Select(mode => mode switch
+    {
+        AuthMode.ApiKey => "whoever has a key (mooring token create)",
+        AuthMode.Jwt => $"whoever has a token of {string.Join(" or ", auth.Jwt.Select(one => one.Issuer))}",
+        AuthMode.OAuth => $"whoever signs in ({string.Join(", ", auth.OAuth.Providers.Keys.Concat(auth.OAuth.Users.Count > 0 ? ["by name and password"] : []))})",
+        _ => "everybody who reaches it (auth.mode)",
+    }));
 
     private static void WriteClients(TextWriter output, string endpoint) => output.WriteLine($$$"""
 

@@ -97,7 +97,8 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         if (ResourceMetadata.HasIssuers(config.Current.Auth))
         {
             Add("scope", scope);
-            Add("resource_metadata", $"{address.Of(context)}{ResourceMetadata.Path}{resource}");
+            // Paths come decoded, and may hold what no header may.
+            Add("resource_metadata", $"{address.Of(context)}{ResourceMetadata.Path}{new PathString(resource).ToUriComponent()}");
         }
 
         return challenge.ToString();

@@ -38,12 +38,9 @@ internal sealed record RequestData(
 
 /// <summary>A visit to an identity provider.</summary>
 /// <param name="Browser">As in <see cref="RequestData"/>.</param>
-/// <param name="Request">The secret of the request it is for.</param>
 /// <param name="Provider">Where to.</param>
-/// <param name="Verifier">The gateway's own PKCE there.</param>
-/// <param name="Nonce">Must stand in the identity token.</param>
 /// <param name="RedirectUri">Where the provider sends back to.</param>
-internal sealed record VisitData(string Browser, string Request, string Provider, string Verifier, string Nonce, string RedirectUri);
+internal sealed record VisitData(string Browser, string Provider, string RedirectUri);
 
 /// <summary>A browser in which somebody is signed in.</summary>
 internal sealed record BrowserData(Person Person);

@@ -32,7 +32,7 @@ internal sealed class ResourceMetadata(ConfigStore config, PublicAddress address
         var issuers = auth.Has(AuthMode.Jwt) ? auth.Jwt.Select(one => one.Issuer) : [];
         return OpenAnswers.AnswerAsync(context, new JsonObject
         {
-            ["resource"] = path.Length == 0 ? own : $"{own}/{path}",
+            ["resource"] = own + (path.Length == 0 ? "" : new PathString("/" + path).ToUriComponent()),
             ["authorization_servers"] = new JsonArray([.. (auth.Has(AuthMode.OAuth) ? issuers.Prepend(own) : issuers).Select(issuer => JsonValue.Create(issuer))]),
             // What everybody needs; admin is asked for where it is wanted.
             ["scopes_supported"] = new JsonArray(Scopes.Use),

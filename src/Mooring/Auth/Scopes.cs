@@ -19,9 +19,9 @@ internal static class Scopes
 
     public static bool Covers(IReadOnlyList<string> granted, string needed) => granted.Contains(needed) || (needed == Use && granted.Contains(Admin));
 
-    /// <summary>Whether somebody is an administrator by the configuration.</summary>
+    /// <summary>Whether somebody is an administrator by the configuration. A subject alone names nobody: each issuer has its own.</summary>
     public static bool IsAdmin(AuthConfig config, Person person) =>
-        config.AdminUsers.Contains(person.Subject, StringComparer.Ordinal)
+        config.AdminUsers.Contains(person.Issuer == Person.OfConfiguration ? person.Subject : $"{person.Issuer}#{person.Subject}", StringComparer.Ordinal)
         || (person.Email is { } email && config.AdminUsers.Contains(email, StringComparer.OrdinalIgnoreCase))
         || (person.Groups ?? []).Any(group => config.AdminGroups.Contains(group, StringComparer.Ordinal));
 }

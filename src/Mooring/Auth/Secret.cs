@@ -15,6 +15,10 @@ internal static class Secret
     /// <summary>A new one. The prefix says what it is to whoever finds it in a file, and to scanners of secrets.</summary>
     public static string New(string prefix) => prefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(Bytes));
 
+    /// <summary>Another secret, which whoever has the first one can make again and nobody else can.</summary>
+    public static string Derived(string secret, string purpose) =>
+        Base64Url.EncodeToString(HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), Encoding.UTF8.GetBytes(purpose)));
+
     /// <summary>The key of its row in the store.</summary>
     public static string KeyOf(string secret) => Convert.ToHexStringLower(MemoryMarshal.AsBytes([TokenHash.Of(secret)]));
 

@@ -209,6 +209,21 @@ public sealed class AuthorizePageTests
     }
 
     [Fact]
+    public async Task SignedIn_SomebodyWhoIsKnownNoLonger_HasToSignInAnew()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        await client.TokensAsync(browser);
+        var config = gateway.Config.Current;
+        gateway.Config.Replace(config with { Auth = config.Auth with { OAuth = config.Auth.OAuth with { Users = config.Auth.OAuth.Users.Where(one => one.Key != "ann").ToDictionary() } } });
+
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+
+        Assert.Contains("type=\"password\"", page.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Request_OlderThanTenMinutes_IsOver()
     {
         await using var gateway = await SignInFixture.StartAsync();

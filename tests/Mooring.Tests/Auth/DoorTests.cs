@@ -56,6 +56,18 @@ public sealed class DoorTests
     }
 
     [Fact]
+    public async Task Request_WhosePathNoHeaderMayHold_IsToldItEncoded()
+    {
+        await using var gateway = await AuthFixture.StartAsync(OAuth);
+
+        var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, "/servers/%22%0D%0AX-Evil:%20%C3%A4/mcp");
+
+        Assert.Equal(HttpStatusCode.Unauthorized, status);
+        Assert.EndsWith("/servers/%22%0D%0AX-Evil:%20%C3%A4/mcp\"", headers.WwwAuthenticate.ToString(), StringComparison.OrdinalIgnoreCase);
+        Assert.False(headers.Contains("X-Evil"));
+    }
+
+    [Fact]
     public async Task Request_WithATokenNobodyKnows_Is401AndSaysSo()
     {
         await using var gateway = await AuthFixture.StartAsync(OAuth);

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using System.Web;
 using Mooring.Configuration;
+using Mooring.Stores;
 using Xunit;
 
 namespace Mooring.Tests.Auth;
@@ -25,7 +26,11 @@ public sealed class ProviderTests
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
 
-        var back = provider.Answer(await VisitAsync(client, browser, "corp"));
+        var visit = await VisitAsync(client, browser, "corp");
+        var back = provider.Answer(visit);
+        var query = HttpUtility.ParseQueryString(new Uri(visit).Query);
+        var rows = await gateway.Get<IAuthStore>().ListAuthAsync(AuthKind.Visit, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain(query["state"]!.Split('.').Append(query["nonce"]!), secret => rows.Any(row => (row.Key + System.Text.Encoding.UTF8.GetString(row.Data.Span)).Contains(secret, StringComparison.Ordinal)));
         var consent = await browser.OpenAsync((await browser.OpenAsync(back)).Location!);
         var code = (await browser.SubmitAsync(consent, ("decision", "allow"))).Query["code"]!;
 
@@ -140,12 +145,12 @@ public sealed class ProviderTests
         _internet.Serve("https://github.com/login/oauth/access_token", (_, body) =>
             TestInternet.Json(HttpUtility.ParseQueryString(body)["code"] == "good" ? new JsonObject { ["access_token"] = "gho" } : new JsonObject { ["error"] = "bad_verification_code" }));
         _internet.Serve("https://api.github.com/user", new JsonObject { ["id"] = 4711, ["login"] = "ann" });
-        _internet.Serve("https://api.github.com/user/orgs", new JsonArray(new JsonObject { ["login"] = "Corp" }));
+        _internet.Serve("https://api.github.com/user/orgs", new JsonArray(new JsonObject { ["login"] = "Corp" }, new JsonObject { ["login"] = "ops" }));
         _internet.Serve("https://api.github.com/user/emails", new JsonArray(new JsonObject { ["email"] = "a@x.example", ["verified"] = false, ["primary"] = true }, new JsonObject { ["email"] = "b@x.example", ["verified"] = true, ["primary"] = false }));
         await using var gateway = await StartAsync("github", new ProviderConfig { ClientId = "gateway", ClientSecret = "s", Organizations = [organization] });
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
-        var query = HttpUtility.ParseQueryString(new Uri(await VisitAsync(client, browser, "github")).Query);
+        var query = HttpUtility.ParseQueryString(new Uri(await VisitAsync(client, browser, "github", "mcp admin")).Query);
         Assert.Contains("read:org", query["scope"], StringComparison.Ordinal);
 
         var page = await browser.OpenAsync($"{query["redirect_uri"]}?code=good&state={Uri.EscapeDataString(query["state"]!)}");
@@ -158,6 +163,8 @@ public sealed class ProviderTests
             var code = (await browser.SubmitAsync(consent, ("decision", "allow"))).Query["code"]!;
             var mcp = await gateway.ClientWithAsync((string)(await client.ExchangeAsync(code)).Json["access_token"]!);
             Assert.Equal(("https://github.com", "4711"), (gateway.Session(mcp).Principal.Issuer, gateway.Session(mcp).Principal.Subject));
+            // An organization of their own that is called like a group of ours makes nobody an administrator.
+            Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", mcp.Token)).Status);
         }
     }
 
@@ -165,14 +172,15 @@ public sealed class ProviderTests
         new AuthConfig
         {
             Mode = [AuthMode.OAuth, AuthMode.ApiKey],
+            AdminGroups = ["ops"],
             OAuth = new OAuthConfig { Providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal) { [name] = provider } },
         },
         new FixtureOptions { Others = _internet, Clock = _clock });
 
     /// <summary>Off to the provider: where its page is.</summary>
-    private static async Task<string> VisitAsync(TestOAuthClient client, TestBrowser browser, string provider)
+    private static async Task<string> VisitAsync(TestOAuthClient client, TestBrowser browser, string provider, string scope = "mcp")
     {
-        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl(("prompt", "login")))).Location!);
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl(("prompt", "login"), ("scope", scope)))).Location!);
         var visit = await browser.OpenAsync(LinkOf(page, provider));
         Assert.True(visit.Location is not null, visit.Html);
         return visit.Location;

@@ -123,6 +123,32 @@ public sealed class SignedTokenTests
     }
 
     [Fact]
+    public async Task Issuer_WhoseKeysHaveAnAddress_IsNotDiscovered()
+    {
+        _internet.Serve("https://keys.example/jwks", _issuer.KeySet());
+        await using var gateway = await StartAsync(issuer => issuer with { Jwks = new Uri("https://keys.example/jwks") });
+
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+
+        Assert.Equal(["https://keys.example/jwks"], _internet.Asked);
+    }
+
+    [Fact]
+    public async Task Admin_ByName_IsThatIssuersPersonAlone()
+    {
+        await using var gateway = await AuthFixture.StartAsync(
+            new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [new JwtIssuerConfig { Issuer = _issuer.Name }], AdminUsers = ["ann", "https://login.example.com#root", "Boss@Example.com"] },
+            new FixtureOptions { Others = _internet, Clock = _clock },
+            config => config with { PublicUrl = new Uri("https://mcp.example.com") });
+        async Task<HttpStatusCode> AdminAsync(params (string, object?)[] claims) => (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", Sign(claims))).Status;
+
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(("sub", "ann")));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(("sub", "root")));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(("email", "boss@example.com"), ("email_verified", true)));
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(("email", "boss@example.com"), ("email_verified", false)));
+    }
+
+    [Fact]
     public async Task Issuer_AwayAtFirst_IsAskedAgainLater_ButNotForEachToken()
     {
         _internet.IsAway = true;

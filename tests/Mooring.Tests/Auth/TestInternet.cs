@@ -134,7 +134,7 @@ internal sealed class TestIssuer
         return _handler.CreateToken(descriptor);
     }
 
-    private JsonObject KeySet()
+    public JsonObject KeySet()
     {
         var parameters = _key.Rsa.ExportParameters(includePrivateParameters: false);
         return new JsonObject

@@ -80,14 +80,14 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
     private async Task LookNowAsync()
     {
         var where = jwks;
-        if (where is null || _document is null)
+        if (where is null)
         {
             if (_document is not { } known || time.GetElapsedTime(known.At) > DocumentAge)
             {
                 await DiscoverAsync();
             }
 
-            where ??= Uri.TryCreate((string?)_document?.Json["jwks_uri"], UriKind.Absolute, out var url) ? url : null;
+            where = Uri.TryCreate((string?)_document?.Json["jwks_uri"], UriKind.Absolute, out var url) ? url : null;
         }
 
         if (where is null)

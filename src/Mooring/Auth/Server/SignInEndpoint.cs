@@ -10,8 +10,11 @@ namespace Mooring.Auth.Server;
 internal sealed partial class SignInEndpoint(
     ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, ILogger<SignInEndpoint> logger)
 {
-    private const int TriesPerUser = 10;
+    private const int TriesPerUserAndAddress = 10;
     private const int TriesPerAddress = 30;
+
+    /// <summary>From everywhere: many against one name, but not so few that anybody could lock somebody else out by the way.</summary>
+    private const int TriesPerUser = 100;
 
     private static readonly TimeSpan TryWindow = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan VisitLifetime = TimeSpan.FromMinutes(10);
@@ -61,9 +64,10 @@ internal sealed partial class SignInEndpoint(
             return;
         }
 
-        var (state, verifier, nonce) = (Secret.New(""), Secret.New(""), Secret.New(""));
+        // What the answer has to fit comes from the state, which only the browser and the provider have; the store has its hash.
+        var state = $"{Secret.New("")}.{secret}";
         var back = provider.RedirectUri?.OriginalString ?? address.Of(context) + "/oauth/callback";
-        if (await provider.AddressAsync(new SignInVisit(state, verifier, nonce, back)) is not { } there)
+        if (await provider.AddressAsync(SignInVisit.Of(state, back)) is not { } there)
         {
             await PageAsync(context, StatusCodes.Status503ServiceUnavailable, secret, data, $"{provider.Title} cannot be reached just now. Try again in a moment.");
             return;
@@ -74,7 +78,7 @@ internal sealed partial class SignInEndpoint(
         {
             Kind = AuthKind.Visit,
             Key = Secret.KeyOf(state),
-            Data = AuthJson.Write(new VisitData(data.Browser, secret, provider.Name, verifier, nonce, back)),
+            Data = AuthJson.Write(new VisitData(data.Browser, provider.Name, back)),
             Created = now,
             Expires = now + VisitLifetime,
         });
@@ -93,30 +97,31 @@ internal sealed partial class SignInEndpoint(
             return;
         }
 
-        if (await requests.FindAsync(context, visit.Request) is not { } data)
+        var secret = state[(state.IndexOf('.', StringComparison.Ordinal) + 1)..];
+        if (await requests.FindAsync(context, secret) is not { } data)
         {
             return;
         }
 
         if (providers.Find(visit.Provider) is not { } provider)
         {
-            await PageAsync(context, StatusCodes.Status404NotFound, visit.Request, data, "That way to sign in is not offered here any more.");
+            await PageAsync(context, StatusCodes.Status404NotFound, secret, data, "That way to sign in is not offered here any more.");
             return;
         }
 
         var found = query["error"] is [{ Length: > 0 } error]
             ? new PersonFound(null, error == "access_denied" ? $"{provider.Title} says that you did not want to." : $"{provider.Title} did not let you in ({Short(error)}).")
             : query["code"] is [{ Length: > 0 } code] && (query["iss"] is not [{ } issuer] || provider.IsIssuer(issuer))
-                ? await provider.PersonAsync(code, visit, context.RequestAborted)
+                ? await provider.PersonAsync(code, SignInVisit.Of(state, visit.RedirectUri), context.RequestAborted)
                 : new PersonFound(null, "The answer is not of the provider that was asked.");
         if (found.Person is not { } person)
         {
             Log.NotSignedIn(logger, provider.Name, found.Problem!);
-            await PageAsync(context, StatusCodes.Status403Forbidden, visit.Request, data, found.Problem);
+            await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, found.Problem);
             return;
         }
 
-        await GoOnAsync(context, visit.Request, person);
+        await GoOnAsync(context, secret, person);
     }
 
     private async Task TryAsync(HttpContext context, string secret, string user, string password)
@@ -126,8 +131,11 @@ internal sealed partial class SignInEndpoint(
             return;
         }
 
-        var wait = attempts.TryTake("password", user.Length > 256 ? "" : user, TriesPerUser, TryWindow)
-            ?? attempts.TryTake("passwords", Attempts.Who(context.Connection.RemoteIpAddress), TriesPerAddress, TryWindow);
+        var who = Attempts.Who(context.Connection.RemoteIpAddress);
+        var name = user.Length > 256 ? "" : user;
+        var wait = attempts.TryTake("password from", $"{who} {name}", TriesPerUserAndAddress, TryWindow)
+            ?? attempts.TryTake("passwords from", who, TriesPerAddress, TryWindow)
+            ?? attempts.TryTake("password", name, TriesPerUser, TryWindow);
         if (wait is { } seconds)
         {
             context.Response.Headers.RetryAfter = seconds.ToString();
@@ -140,7 +148,7 @@ internal sealed partial class SignInEndpoint(
         var isKnown = users.TryGetValue(user, out var known);
         if (!Secret.Same(password, known?.Password ?? "") || !isKnown || known!.Password.Length == 0)
         {
-            Log.WrongPassword(logger, Attempts.Who(context.Connection.RemoteIpAddress));
+            Log.WrongPassword(logger, who);
             await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, "That name and password are not known here.", user);
             return;
         }

@@ -22,7 +22,7 @@ internal sealed class GitHubProvider(string name, ProviderConfig config, AuthHtt
             ("code_challenge", ChallengeOf(visit.Verifier)), ("code_challenge_method", "S256")));
     }
 
-    public override async Task<PersonFound> PersonAsync(string code, VisitData visit, CancellationToken cancel)
+    public override async Task<PersonFound> PersonAsync(string code, SignInVisit visit, CancellationToken cancel)
     {
         var answer = await http.PostFormAsync(
             new Uri(Issuer + "/login/oauth/access_token"),
@@ -47,7 +47,7 @@ internal sealed class GitHubProvider(string name, ProviderConfig config, AuthHtt
         }
 
         var groups = await GroupsAsync(token, cancel);
-        if (Config.Organizations.Count > 0 && !groups.Any(group => Config.Organizations.Contains(group, StringComparer.OrdinalIgnoreCase)))
+        if (Config.Organizations.Count > 0 && groups.Count == 0)
         {
             return new PersonFound(null, $"You are a member of no organization that may come in here ({string.Join(", ", Config.Organizations)}).");
         }
@@ -67,7 +67,8 @@ internal sealed class GitHubProvider(string name, ProviderConfig config, AuthHtt
         }
 
         var list = await http.GetListAsync(new Uri(Api + "/user/orgs?per_page=100"), cancel, token);
-        return [.. list.OfType<JsonObject>().Select(one => (string?)one["login"]).OfType<string>()];
+        // Anybody can found an organization of any name that is free, so only those that are named are groups.
+        return [.. list.OfType<JsonObject>().Select(one => (string?)one["login"]).OfType<string>().Where(one => Config.Organizations.Contains(one, StringComparer.OrdinalIgnoreCase))];
     }
 
     private async Task<string?> EmailAsync(string token, CancellationToken cancel)

@@ -7,7 +7,10 @@ namespace Mooring.Auth.Server.Providers;
 /// <param name="Verifier">The gateway's own PKCE at the provider.</param>
 /// <param name="Nonce">Comes back in the identity token.</param>
 /// <param name="RedirectUri">Where the provider sends back to.</param>
-internal sealed record SignInVisit(string State, string Verifier, string Nonce, string RedirectUri);
+internal sealed record SignInVisit(string State, string Verifier, string Nonce, string RedirectUri)
+{
+    public static SignInVisit Of(string state, string redirectUri) => new(state, Secret.Derived(state, "verifier"), Secret.Derived(state, "nonce"), redirectUri);
+}
 
 /// <summary>Who somebody is, or why it is not known: words for that very person, and nothing secret in them.</summary>
 internal sealed record PersonFound(Person? Person, string? Problem = null);
@@ -33,7 +36,7 @@ internal abstract class IdentityProvider(string name, ProviderConfig config)
     public abstract ValueTask<string?> AddressAsync(SignInVisit visit);
 
     /// <summary>Who came back with a code.</summary>
-    public abstract Task<PersonFound> PersonAsync(string code, VisitData visit, CancellationToken cancel);
+    public abstract Task<PersonFound> PersonAsync(string code, SignInVisit visit, CancellationToken cancel);
 
     /// <summary>Whether an address is of one of the domains whose people may come in.</summary>
     protected bool MayCome(string? email) =>

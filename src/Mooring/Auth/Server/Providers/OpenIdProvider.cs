@@ -39,7 +39,7 @@ internal sealed class OpenIdProvider(string name, ProviderConfig config, RemoteI
         return WithQuery(endpoint.GetValue<string>(), [.. parameters]);
     }
 
-    public override async Task<PersonFound> PersonAsync(string code, VisitData visit, CancellationToken cancel)
+    public override async Task<PersonFound> PersonAsync(string code, SignInVisit visit, CancellationToken cancel)
     {
         if (await issuer.DocumentAsync() is not { } document || Address(document, "token_endpoint") is not { } endpoint)
         {
