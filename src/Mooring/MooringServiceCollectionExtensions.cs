@@ -70,6 +70,7 @@ public static class MooringServiceCollectionExtensions
 
     private static IServiceCollection AddAuth(this IServiceCollection services)
     {
+        services.TryAddSingleton<AuthMetrics>();
         services.TryAddSingleton<AuthHttp>();
         services.TryAddSingleton<RemoteIssuers>();
         services.AddSingleton<ITokenVerifier, StoredTokens>();

@@ -21,7 +21,7 @@ public sealed partial class ArchitectureTests
         ["Telemetry"] = [],
         ["Configuration"] = [],
         ["Network"] = [],
-        ["Auth"] = ["Configuration", "Network", "Protocol", "Stores", "Streams"],
+        ["Auth"] = ["Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry"],
         ["Stores"] = ["Configuration", "Telemetry"],
         ["Replicas"] = ["Stores"],
         ["Streams"] = ["Configuration", "Network", "Stores", "Telemetry"],

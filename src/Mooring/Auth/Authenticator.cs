@@ -57,7 +57,8 @@ internal sealed partial class Authenticator(
 
     public ValueTask<(Caller? Caller, TokenFound Found)> FindAsync(HttpContext context)
     {
-        if (TokenOf(context.Request) is not { } token)
+        var token = TokenOf(context.Request);
+        if (token.IsEmpty)
         {
             return new((null, TokenFound.Missing));
         }
@@ -65,7 +66,7 @@ internal sealed partial class Authenticator(
         var hash = TokenHash.Of(token);
         if (!_known.TryGetValue(hash, out var known))
         {
-            return VerifyAsync(token, hash, known: null);
+            return VerifyAsync(token.ToString(), hash, known: null);
         }
 
         var now = time.GetTimestamp();
@@ -83,11 +84,11 @@ internal sealed partial class Authenticator(
 
         if (known.Verifier.Generation < 0 && age < Longest)
         {
-            Refresh(known, token, hash);
+            Refresh(known, hash);
             return new((known.Caller, TokenFound.Good));
         }
 
-        return VerifyAsync(token, hash, known);
+        return VerifyAsync(known.Token, hash, known);
     }
 
     /// <summary>Somebody took a token away at this replica: it works no longer from now on.</summary>
@@ -128,7 +129,7 @@ internal sealed partial class Authenticator(
             {
                 if (known.Verifier.Generation >= 0 ? known.Verifier.Generation != known.Generation : time.GetElapsedTime(known.Checked, now) >= StreamLook)
                 {
-                    Refresh(known, known.Token, hash);
+                    Refresh(known, hash);
                 }
             }
             else if (time.GetElapsedTime(known.Used, now) > ForgetAfter)
@@ -145,15 +146,15 @@ internal sealed partial class Authenticator(
     }
 
     /// <summary>The one place a token is taken from: the header. Never the address, which logs and histories keep (2025-11-25, basic/authorization, "Token Requirements").</summary>
-    private static string? TokenOf(HttpRequest request)
+    private static ReadOnlySpan<char> TokenOf(HttpRequest request)
     {
         const string scheme = "Bearer ";
         return request.Headers.Authorization is [{ } value] && value.Length is > 7 and < LongestToken && value.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
-            ? value[scheme.Length..].Trim()
-            : null;
+            ? value.AsSpan(scheme.Length).Trim()
+            : default;
     }
 
-    private void Refresh(Known known, string token, TokenHash hash)
+    private void Refresh(Known known, TokenHash hash)
     {
         if (Interlocked.Exchange(ref known.Refreshing, 1) == 0)
         {
@@ -164,7 +165,7 @@ internal sealed partial class Authenticator(
         {
             try
             {
-                await VerifyAsync(token, hash, known);
+                await VerifyAsync(known.Token, hash, known);
             }
             finally
             {
@@ -244,7 +245,7 @@ internal sealed partial class Authenticator(
 
         public ITokenVerifier Verifier => verifier;
 
-        /// <summary>To ask about it while nothing but streams use it.</summary>
+        /// <summary>To ask about it again.</summary>
         public string Token => token;
 
         public int Generation { get; set; }

@@ -9,7 +9,7 @@ namespace Mooring.Auth;
 /// Lets a request in, or says what it would need (RFC 6750; 2025-11-25, basic/authorization, "Error Handling"): 401 where nobody is known, with the way to the metadata from which a
 /// client finds where to sign in; 403 where somebody is known who may not do this, with the scope that would be needed.
 /// </summary>
-internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address)
+internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address, AuthMetrics metrics)
 {
     /// <summary>Whether the gateway asks nobody who they are; a host around it may have.</summary>
     public bool IsOpen => config.Current.Auth.IsOpen;
@@ -55,6 +55,15 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
     private async ValueTask<bool> RefuseAsync(HttpContext context, Caller? caller, TokenFound found, string scope, string? resource)
     {
         var response = context.Response;
+        var isFor = caller is null || resource is null || caller.IsFor(resource);
+        metrics.Refused(found switch
+        {
+            TokenFound.Missing => "missing",
+            TokenFound.Expired => "expired",
+            TokenFound.StoreAway => "store_away",
+            TokenFound.Good => isFor ? "scope" : "audience",
+            _ => "unknown",
+        });
         if (found == TokenFound.StoreAway)
         {
             response.Headers.RetryAfter = "2";
@@ -62,7 +71,6 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
             return false;
         }
 
-        var isFor = caller is null || resource is null || caller.IsFor(resource);
         var (status, error, why) = found switch
         {
             TokenFound.Missing => (StatusCodes.Status401Unauthorized, null, "A token is needed: Authorization: Bearer, and the token."),
@@ -96,7 +104,11 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
 
         if (ResourceMetadata.HasIssuers(config.Current.Auth))
         {
-            Add("scope", scope);
+            if (Scopes.Words(config.Current.Auth, scope) is { Count: > 0 } words)
+            {
+                Add("scope", string.Join(' ', words));
+            }
+
             // Paths come decoded, and may hold what no header may.
             Add("resource_metadata", $"{address.Of(context)}{ResourceMetadata.Path}{new PathString(resource).ToUriComponent()}");
         }

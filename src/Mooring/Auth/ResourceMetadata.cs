@@ -30,14 +30,19 @@ internal sealed class ResourceMetadata(ConfigStore config, PublicAddress address
         }
 
         var issuers = auth.Has(AuthMode.Jwt) ? auth.Jwt.Select(one => one.Issuer) : [];
-        return OpenAnswers.AnswerAsync(context, new JsonObject
+        var document = new JsonObject
         {
             ["resource"] = own + (path.Length == 0 ? "" : new PathString("/" + path).ToUriComponent()),
             ["authorization_servers"] = new JsonArray([.. (auth.Has(AuthMode.OAuth) ? issuers.Prepend(own) : issuers).Select(issuer => JsonValue.Create(issuer))]),
-            // What everybody needs; admin is asked for where it is wanted.
-            ["scopes_supported"] = new JsonArray(Scopes.Use),
             ["bearer_methods_supported"] = new JsonArray("header"),
             ["resource_name"] = "Mooring",
-        });
+        };
+        if (Scopes.Words(auth, Scopes.Use) is { Count: > 0 } words)
+        {
+            // What everybody needs; admin is asked for where it is wanted.
+            document["scopes_supported"] = new JsonArray([.. words.Select(word => JsonValue.Create(word))]);
+        }
+
+        return OpenAnswers.AnswerAsync(context, document);
     }
 }

@@ -17,6 +17,11 @@ internal static class Scopes
     public static IReadOnlyList<string> Parse(string? text) =>
         text is null ? [] : [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Distinct(StringComparer.Ordinal)];
 
+    /// <summary>What a client must ask its authorization server for: where only other issuers give out tokens, in their words. Empty where they have none for it.</summary>
+    public static IReadOnlyList<string> Words(AuthConfig config, string scope) => config.Has(AuthMode.OAuth)
+        ? [scope]
+        : [.. config.Jwt.Select(issuer => scope == Admin ? issuer.AdminScope : issuer.RequiredScope).OfType<string>().Distinct(StringComparer.Ordinal)];
+
     public static bool Covers(IReadOnlyList<string> granted, string needed) => granted.Contains(needed) || (needed == Use && granted.Contains(Admin));
 
     /// <summary>Whether somebody is an administrator by the configuration. A subject alone names nobody: each issuer has its own.</summary>

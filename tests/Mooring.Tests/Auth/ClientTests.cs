@@ -173,6 +173,19 @@ public sealed class ClientTests
     }
 
     [Fact]
+    public async Task Documents_ManyForOneAddress_AreNotAskedFor()
+    {
+        await using var gateway = await StartAsync();
+        var browser = new TestBrowser(gateway.Http);
+        for (var i = 0; i < 25; i++)
+        {
+            await browser.OpenAsync(new TestOAuthClient(gateway) { Id = $"https://h{i}.example.com/c.json" }.AuthorizeUrl());
+        }
+
+        Assert.Equal(20, _internet.Asked.Count);
+    }
+
+    [Fact]
     public async Task Document_TooLarge_IsNotTaken()
     {
         var document = Document();

@@ -201,7 +201,12 @@ public sealed class SignedTokenTests
         await using var gateway = await StartAsync(issuer => issuer with { RequiredScope = "tools", AdminScope = "mooring.admin" });
         async Task<HttpStatusCode> AdminAsync(string token) => (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status;
 
-        Assert.Equal(HttpStatusCode.Forbidden, await TryAsync(gateway, Sign(("scope", "mcp admin"))));
+        // Told in the issuer's words, for that is whom the client asks.
+        var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", Sign(("scope", "mcp admin")));
+        Assert.Equal(HttpStatusCode.Forbidden, status);
+        Assert.Contains(", scope=\"tools\", ", headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        Assert.Contains("\"scopes_supported\":[\"tools\"]", (await gateway.SendAsync(HttpMethod.Get, "/.well-known/oauth-protected-resource")).Body, StringComparison.Ordinal);
+        Assert.Contains(await gateway.MetricsAsync("mooring_auth_refused"), line => line.Contains("reason=\"scope\"", StringComparison.Ordinal));
         Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("scope", "read tools"))));
         Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("scp", new[] { "tools" }))));
         Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(Sign(("scope", "tools admin"))));

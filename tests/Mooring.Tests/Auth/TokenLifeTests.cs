@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.AspNetCore.Http;
 using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Stores;
@@ -30,6 +31,26 @@ public sealed class TokenLifeTests
         gateway.Advance(Authenticator.Fresh);
         await client.TryAsync();
         await gateway.UntilAsync(() => asked == before + 1, "the store was asked again");
+    }
+
+    [Fact]
+    public async Task Token_ThatIsKnown_CostsACallNothingInMemory()
+    {
+        await using var gateway = await StartAsync();
+        var key = await gateway.KeyAsync();
+        await gateway.ClientWithAsync(key);
+        var authenticator = gateway.Get<Authenticator>();
+        var context = new DefaultHttpContext();
+        context.Request.Headers.Authorization = "Bearer " + key;
+        Assert.Equal(TokenFound.Good, (await authenticator.FindAsync(context)).Found);
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++)
+        {
+            _ = authenticator.FindAsync(context).Result;
+        }
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1000);
     }
 
     [Fact]

@@ -10,6 +10,10 @@ namespace Mooring.Auth.Server;
 internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Browsers browsers, Attempts attempts, PublicAddress address, Configuration.ConfigStore config)
 {
     private const int PerMinute = 120;
+
+    /// <summary>Documents of clients that one address may have the gateway ask for.</summary>
+    private const int DocumentsPerMinute = 20;
+
     private const int LongestState = 4096;
 
     public async Task AnswerAsync(HttpContext context)
@@ -21,7 +25,11 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
             return;
         }
 
-        if (attempts.TryTake("authorize", Attempts.Who(context.Connection.RemoteIpAddress), PerMinute, TimeSpan.FromMinutes(1)) is { } seconds)
+        var query = context.Request.Query;
+        string? One(string name) => query[name] is [{ Length: > 0 } value] ? value : null;
+        var (id, who, minute) = (One("client_id"), Attempts.Who(context.Connection.RemoteIpAddress), TimeSpan.FromMinutes(1));
+        var wait = attempts.TryTake("authorize", who, PerMinute, minute) ?? (id is not null && clients.HasToAsk(id) ? attempts.TryTake("document", who, DocumentsPerMinute, minute) : null);
+        if (wait is { } seconds)
         {
             context.Response.Headers.RetryAfter = seconds.ToString();
             await Pages.ProblemAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
@@ -29,9 +37,7 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
         }
 
         // :: 1 who asks, and where the answer may go
-        var query = context.Request.Query;
-        string? One(string name) => query[name] is [{ Length: > 0 } value] ? value : null;
-        var found = One("client_id") is { } id ? await clients.FindAsync(id, context.RequestAborted) : new ClientFound(null, Problem: "It did not say who it is (client_id).");
+        var found = id is not null ? await clients.FindAsync(id, context.RequestAborted) : new ClientFound(null, Problem: "It did not say who it is (client_id).");
         if (found.Data is not { } client)
         {
             await Pages.ProblemAsync(context, StatusCodes.Status400BadRequest, "The program that sent you here is not known", found.Problem!);

@@ -33,6 +33,10 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         id.StartsWith("https://", StringComparison.Ordinal) && id.Length <= RedirectUris.Longest && Uri.TryCreate(id, UriKind.Absolute, out var url)
         && url.AbsolutePath.Length > 1 && url.UserInfo.Length == 0 && url.Fragment.Length == 0 && url.AbsoluteUri == id;
 
+    /// <summary>Whether finding a client means to ask somebody for its document.</summary>
+    public bool HasToAsk(string id) =>
+        config.Current.Auth.OAuth.ClientMetadata && IsDocument(id) && !(_documents.TryGetValue(id, out var known) && known.Until > time.GetUtcNow());
+
     public async Task<ClientFound> FindAsync(string id, CancellationToken cancel)
     {
         var oauth = config.Current.Auth.OAuth;

@@ -16,6 +16,8 @@ internal sealed partial class SignInEndpoint(
     /// <summary>From everywhere: many against one name, but not so few that anybody could lock somebody else out by the way.</summary>
     private const int TriesPerUser = 100;
 
+    private const int VisitsPerMinute = 60;
+
     private static readonly TimeSpan TryWindow = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan VisitLifetime = TimeSpan.FromMinutes(10);
 
@@ -55,6 +57,13 @@ internal sealed partial class SignInEndpoint(
         var secret = (string?)context.Request.Query["request"] ?? "";
         if (await requests.FindAsync(context, secret) is not { } data)
         {
+            return;
+        }
+
+        if (attempts.TryTake("visit", Attempts.Who(context.Connection.RemoteIpAddress), VisitsPerMinute, TimeSpan.FromMinutes(1)) is { } seconds)
+        {
+            context.Response.Headers.RetryAfter = seconds.ToString();
+            await PageAsync(context, StatusCodes.Status429TooManyRequests, secret, data, $"Too many tries. Try again in {seconds} seconds.");
             return;
         }
 
