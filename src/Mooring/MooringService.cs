@@ -2,11 +2,13 @@ using Microsoft.Extensions.Hosting;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
+using Mooring.FrontDoor;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Tasks;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stdio;
 
@@ -17,7 +19,7 @@ namespace Mooring;
 /// another machine too, is looked at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, Peers peers,
+    IStore store, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, Peers peers,
     Readiness readiness, ProcessGuard guard, Router router, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
@@ -85,9 +87,13 @@ internal sealed partial class MooringService(
         }
 
         peers.TakenOver = async (dead, cancel) =>
+        {
             await leftBehind.EndAsync(await store.FindRunningCallsAsync(dead, cancel), "the gateway process that ran it is gone", cancel);
+            await tasks.EndLeftBehindAsync(dead, "the gateway process that ran it is gone", cancel);
+        };
         catalogue.ListenToPeers();
         router.ListenToPeers();
+        leftTasks.Start();
         peers.Start();
         readiness.Started();
         shared.Start();
@@ -96,6 +102,7 @@ internal sealed partial class MooringService(
     private async Task OpenAsync(CancellationToken cancel)
     {
         await store.OpenAsync(cancel);
+        leftTasks.Listen();
         await catalogue.LoadAsync(cancel);
         await names.LoadAsync(cancel);
         names.Release(server => upstreams.Find(server) is not null);
@@ -103,6 +110,7 @@ internal sealed partial class MooringService(
         {
             // In a store of several replicas the others' calls go on; those of a dead one are ended by whoever takes it over.
             await leftBehind.EndAsync(await store.FindRunningCallsAsync(cancel), "the gateway was restarted before the answer came", cancel);
+            await tasks.EndLeftBehindAsync(replica: null, "the gateway was restarted before the answer came", cancel);
         }
     }
 

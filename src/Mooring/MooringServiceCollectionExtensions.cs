@@ -17,6 +17,7 @@ using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Tasks;
 using Mooring.Telemetry;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stdio;
@@ -36,7 +37,7 @@ public static class MooringServiceCollectionExtensions
         services.AddRouting();
         return services
             .AddTelemetry().AddStores(_ => (store.Current.Store, store.DataDirectory))
-            .AddAuth().AddStreams().AddUpstreams().AddMooringRouting().AddCalls().AddSessions().AddFrontDoor().AddDrain().AddAdmin();
+            .AddAuth().AddStreams().AddUpstreams().AddMooringRouting().AddCalls().AddSessions().AddTasks().AddFrontDoor().AddDrain().AddAdmin();
     }
 
     /// <inheritdoc cref="AddMooring(IServiceCollection, ConfigStore)"/>
@@ -135,6 +136,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<CallsMetrics>();
         services.TryAddSingleton<ReplayPolicy>();
         services.TryAddSingleton<CommitPolicy>();
+        services.TryAddSingleton<ServerTasks>();
         services.TryAddSingleton<CallRunner>();
         services.TryAddSingleton<CallsLeftBehind>();
         services.TryAddSingleton<HomeCalls>();
@@ -156,6 +158,16 @@ public static class MooringServiceCollectionExtensions
         return services;
     }
 
+    private static IServiceCollection AddTasks(this IServiceCollection services)
+    {
+        services.TryAddSingleton<TasksMetrics>();
+        services.TryAddSingleton<TaskNews>();
+        services.TryAddSingleton<HeldTasks>();
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<TaskNews>());
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<HeldTasks>());
+        return services;
+    }
+
     private static IServiceCollection AddFrontDoor(this IServiceCollection services)
     {
         services.TryAddSingleton<Gate>();
@@ -171,6 +183,9 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Listening>();
         services.TryAddSingleton<ParkedCalls>();
         services.TryAddSingleton<PassedRetries>();
+        services.TryAddSingleton<TaskThresholds>();
+        services.TryAddSingleton<TaskMethods>();
+        services.TryAddSingleton<LeftTasks>();
         services.TryAddSingleton<StatelessHttp>();
         services.TryAddSingleton<StreamableHttp>();
         services.TryAddSingleton<LegacySse>();
@@ -178,6 +193,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<StatusEndpoint>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<GraceQueue>());
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<ParkedCalls>());
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<TaskThresholds>());
         return services;
     }
 

@@ -38,7 +38,9 @@ internal sealed class StatelessClient(HttpClient http, string path = "/servers/o
             all["_meta"]![key] = value?.DeepClone();
         }
 
-        var name = method is "tools/call" or "prompts/get" ? all["name"] : method == "resources/read" ? all["uri"] : null;
+        var name = method is "tools/call" or "prompts/get" ? all["name"] : method == "resources/read" ? all["uri"]
+            : method.StartsWith("tasks/", StringComparison.Ordinal) ? all["taskId"]
+            : null;
         var sent = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase)
         {
             ["MCP-Protocol-Version"] = Version,

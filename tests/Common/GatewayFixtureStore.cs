@@ -157,6 +157,27 @@ internal sealed class FaultyStore : IStore
 
     public Task ExpireTasksAsync(DateTimeOffset now) => Up(() => _inner.ExpireTasksAsync(now));
 
+    public async Task<bool> HoldTaskAsync(HeldTask task, int mostOfOne, int mostOfAll)
+    {
+        var held = false;
+        await CommitAsync(async () => held = await _inner.HoldTaskAsync(task, mostOfOne, mostOfAll));
+        return held;
+    }
+
+    public async Task<bool> UpdateHeldTaskAsync(HeldTask task)
+    {
+        var updated = false;
+        await CommitAsync(async () => updated = await _inner.UpdateHeldTaskAsync(task));
+        return updated;
+    }
+
+    public ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) => Up(() => _inner.FindHeldTaskAsync(id, cancel));
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) =>
+        Up(() => _inner.FindUnfinishedTasksAsync(replica, cancel));
+
+    public Task DropHeldTaskAsync(string id) => Up(() => _inner.DropHeldTaskAsync(id));
+
     public ValueTask DisposeAsync() => _inner.DisposeAsync();
 
     private async Task CommitAsync(Func<Task> write, [CallerMemberName] string operation = "")

@@ -29,8 +29,9 @@ public sealed partial class ArchitectureTests
         ["Calls"] = ["Configuration", "Protocol", "Replicas", "Routing", "Sessions", "Streams", "Stores", "Telemetry", "Upstreams"],
         ["Routing"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
         ["Sessions"] = ["Auth", "Calls", "Configuration", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
-        ["FrontDoor"] = ["Auth", "Calls", "Configuration", "Drain", "Network", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Upstreams"],
-        ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams"],
+        ["Tasks"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Streams", "Telemetry"],
+        ["FrontDoor"] = ["Auth", "Calls", "Configuration", "Drain", "Network", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Upstreams"],
+        ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams", "Tasks"],
         ["Admin"] = ["Auth", "Drain", "Sessions", "Stores", "Streams", "Telemetry", "Upstreams"],
     };
 

@@ -18,6 +18,9 @@ internal sealed class Call : PendingRequest, IDisposable
     private readonly MadeProgress? _progress;
     private (Slice Where, ReadOnlyMemory<byte> With)? _key;
     private string? _toolName;
+    private string? _serverTask;
+    private byte[] _wish = [];
+    private int _hasPlace;
     private string? _abandonReason;
     private long _lastSign;
     private int _askingClient;
@@ -102,13 +105,48 @@ internal sealed class Call : PendingRequest, IDisposable
             message = message.Replace(key.Where, key.With);
         }
 
+        if (_wish.Length > 0)
+        {
+            // Requests of clients that take tasks have params, and _meta in them.
+            message = message.Replace(new Slice(Request.Envelope.Params.Start + 1, 0), (byte[])[.. _wish, (byte)',']);
+        }
+
         return Renamed is { } renamed ? message.Replace(renamed.Where, renamed.With) : message;
     }
 
     /// <summary>From now on it is sent with an idempotency key, the same each time.</summary>
     public void GiveKey() => _key = IdempotencyKey.In(Request, Id);
 
-    public override bool TakesInputRequired => !Session.Version.HasSessions();
+    public override bool PassesUnfinished() => !Session.Version.HasSessions() && Reply.PassesUnfinished();
+
+    public override string? ServerTask => Volatile.Read(ref _serverTask);
+
+    /// <summary>A task takes its time elsewhere: its place at the server is another's.</summary>
+    public override void OnServerTask(string id, bool ofItsOwn)
+    {
+        Volatile.Write(ref _serverTask, id);
+        LeavePlace();
+        Reply.Follows(id, atOnce: ofItsOwn);
+    }
+
+    /// <summary>From now on it is sent with the wish to be a task.</summary>
+    /// <param name="property">Of its params, raw JSON; empty: it is not.</param>
+    public void WishTask(byte[] property) => _wish = property;
+
+    /// <summary>Whether the server was asked to make it a task.</summary>
+    public bool WishesTask => _wish.Length > 0;
+
+    /// <summary>It has a place at its server.</summary>
+    public void TakePlace() => Volatile.Write(ref _hasPlace, 1);
+
+    /// <summary>Gives the place back, where it still has one.</summary>
+    public void LeavePlace()
+    {
+        if (Interlocked.Exchange(ref _hasPlace, 0) == 1)
+        {
+            Upstream.Leave();
+        }
+    }
 
     public override IReadOnlyList<KeyValuePair<string, string>> Headers => Reply.Headers;
 
@@ -143,7 +181,7 @@ internal sealed class Call : PendingRequest, IDisposable
     public override void OnPaused(TimeSpan? retry) => Reply.Pause(retry);
 
     /// <summary>A sign of life from the server: the deadline starts anew.</summary>
-    public void Sign() => Volatile.Write(ref _lastSign, _time.GetTimestamp());
+    public override void Sign() => Volatile.Write(ref _lastSign, _time.GetTimestamp());
 
     /// <summary>While the client is asked something on behalf of this call, only the hard cap counts.</summary>
     public void BeginAsking() => Interlocked.Increment(ref _askingClient);
@@ -179,7 +217,7 @@ internal sealed class Call : PendingRequest, IDisposable
         {
             Abandon($"hard cap of {hardCap.TotalSeconds:0.#} s", timedOut: true);
         }
-        else if (Volatile.Read(ref _askingClient) == 0 && _time.GetElapsedTime(Volatile.Read(ref _lastSign), now) > (Upstream.Config.Deadline ?? deadline))
+        else if (!Reply.IsHeld && Volatile.Read(ref _askingClient) == 0 && _time.GetElapsedTime(Volatile.Read(ref _lastSign), now) > (Upstream.Config.Deadline ?? deadline))
         {
             Abandon($"deadline of {(Upstream.Config.Deadline ?? deadline).TotalSeconds:0.#} s", timedOut: true);
         }

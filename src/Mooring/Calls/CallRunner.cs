@@ -14,7 +14,7 @@ namespace Mooring.Calls;
 /// :: 1 take a place at the server · 2 get a link · 3 send and wait · 4 decide: answer, go on with another session of the server, try
 /// again where it was provably not executed or is declared safe to repeat, or say that the outcome is unknown · 5 answer once.
 /// </remarks>
-internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, ReplayPolicy replay, Views views, CallsMetrics metrics, ILogger<CallRunner> logger)
+internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, ReplayPolicy replay, ServerTasks serverTasks, Views views, CallsMetrics metrics, ILogger<CallRunner> logger)
 {
     /// <summary>Tries of one call. More would only hide a server that is broken.</summary>
     private const int MaxTries = 4;
@@ -50,7 +50,6 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     private async Task RunToEndAsync(Call call)
     {
         var upstream = call.Upstream;
-        var entered = false;
         try
         {
             if (replay.HasKey(call))
@@ -59,16 +58,20 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             }
 
             // :: 1
-            entered = await upstream.EnterAsync(call.Abandoned);
-            if (!entered)
+            if (call.ServerTask is null)
             {
-                Fail(call, CallFailure.Busy, $"{upstream.Config.Concurrency} under way, {upstream.Config.Queue} waiting");
-                return;
+                if (!await upstream.EnterAsync(call.Abandoned))
+                {
+                    Fail(call, CallFailure.Busy, $"{upstream.Config.Concurrency} under way, {upstream.Config.Queue} waiting");
+                    return;
+                }
+
+                call.TakePlace();
             }
 
             for (var tries = 1; ; tries++)
             {
-                if (upstream.Health.IsAway)
+                if (upstream.Health.IsAway && call.ServerTask is null)
                 {
                     Fail(call, CallFailure.UpstreamUnreachable, $"{upstream.Health.LastFailure}; next probe in {upstream.Health.UntilProbe.TotalSeconds:0} s");
                     return;
@@ -79,7 +82,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 call.Link = link;
 
                 // :: 3
-                var attempt = link is null ? Attempt.NotExecuted(why) : await link.CallAsync(call);
+                var attempt = link is null ? Attempt.NotExecuted(why) : await SendAsync(call, link);
 
                 // :: 4
                 switch (Decide(call, link, attempt, tries))
@@ -96,6 +99,9 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                     case Next.TryAgain:
                         await Task.Delay(FirstPause * (1 << (tries - 1)) * (0.8 + (Random.Shared.NextDouble() * 0.4)), time, call.Abandoned);
                         continue;
+                    case Next.AskAgain:
+                        await Task.Delay(TaskPause, time, call.Abandoned);
+                        continue;
                     case Next.CancelAtServer:
                         await EndAbandonedAsync(call, link!);
                         return;
@@ -106,6 +112,12 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         }
         catch (OperationCanceledException) when (call.Abandoned.IsCancellationRequested)
         {
+            if (call is { ServerTask: not null, Link: { } last })
+            {
+                await EndAbandonedAsync(call, last);
+                return;
+            }
+
             EndAbandoned(call);
         }
         catch (Exception e)
@@ -116,11 +128,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         }
         finally
         {
-            if (entered)
-            {
-                upstream.Leave();
-            }
-
+            call.LeavePlace();
             call.Session.Remove(call);
             Interlocked.Decrement(ref _running);
             call.Dispose();
@@ -140,7 +148,11 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             case AttemptKind.Abandoned:
                 return Next.CancelAtServer;
 
-            case AttemptKind.SessionLost when tries < MaxTries:
+            case AttemptKind.NotExecuted or AttemptKind.Unknown or AttemptKind.Refused when call.ServerTask is not null:
+                // The server has the task; asking for it does nothing. How long is for the deadline to say.
+                return Next.AskAgain;
+
+            case AttemptKind.SessionLost when tries < MaxTries || call.ServerTask is not null:
                 Log.SessionLost(logger, upstream.Name, attempt.Detail);
                 metrics.Replayed(upstream.Name, "session_lost");
                 return Next.RenewSession;
@@ -207,6 +219,9 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     {
         Done,
         Answer,
+
+        /// <summary>Ask again what became of the server's task.</summary>
+        AskAgain,
 
         /// <summary>Answer, after the gateway has noted what the result changes.</summary>
         Remember,
@@ -282,6 +297,12 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     {
         // Answered first: the server may take its time to hear of it.
         EndAbandoned(call);
+        if (call.ServerTask is not null)
+        {
+            await CancelTaskAsync(call, link);
+            return;
+        }
+
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5), time);
         try
         {

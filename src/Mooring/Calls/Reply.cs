@@ -41,6 +41,19 @@ internal abstract class Reply
     {
     }
 
+    /// <summary>Whether an answer that asks back is to be passed on as it is (2026-07-28, basic/patterns/mrtr). Asked when there is one, and only then.</summary>
+    public virtual bool PassesUnfinished() => true;
+
+    /// <summary>Whether its client has the call as a task: nobody waits for a sign of life.</summary>
+    public virtual bool IsHeld => false;
+
+    /// <summary>The server keeps the call as a task of its own; it is waited for. Whoever has its id can go on with it.</summary>
+    /// <param name="serverTask">The server's id of it.</param>
+    /// <param name="atOnce">Whether the server made it a task of its own accord, for a client that takes tasks: then that one is to have it at once.</param>
+    public virtual void Follows(string serverTask, bool atOnce)
+    {
+    }
+
     /// <summary>A notification or server request that belongs to a call, on one line.</summary>
     public abstract void Send(byte[] line);
 

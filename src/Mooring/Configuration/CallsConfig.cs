@@ -26,4 +26,12 @@ public sealed record CallsConfig
     /// <summary>How long a call whose server asked its client something waits for a client without sessions to come back with the answer.</summary>
     /// <value>Default 5 min; 1 s to 24 h.</value>
     public TimeSpan InputWait { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>After this a tool call becomes a task, where its client takes tasks; zero: never.</summary>
+    /// <value>Default 30 s; 0 to 24 h.</value>
+    public TimeSpan TaskAfter { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a task is kept after its end.</summary>
+    /// <value>Default 24 h; 1 min to 30 d.</value>
+    public TimeSpan TaskKeep { get; init; } = TimeSpan.FromHours(24);
 }

@@ -170,6 +170,9 @@ public sealed record ServerConfig
     /// <summary>For its tools; a tool's own <see cref="ToolConfig.IdempotencyKey"/> comes first.</summary>
     public KeyRule IdempotencyKey { get; init; }
 
+    /// <summary>For its tools; a tool's own <see cref="ToolConfig.TaskAfter"/> comes first. Null: <see cref="CallsConfig.TaskAfter"/>.</summary>
+    public TimeSpan? TaskAfter { get; init; }
+
     /// <summary>Rules for single tools, by the server's own tool name.</summary>
     public IReadOnlyDictionary<string, ToolConfig> Tools { get; init; } = new Dictionary<string, ToolConfig>(StringComparer.Ordinal);
 }
@@ -185,6 +188,9 @@ public sealed record ToolConfig
 
     /// <summary>Null: as its server's.</summary>
     public KeyRule? IdempotencyKey { get; init; }
+
+    /// <summary>Null: as its server's.</summary>
+    public TimeSpan? TaskAfter { get; init; }
 }
 
 /// <summary>One built-in connector and its own settings, which the connector itself checks.</summary>
@@ -238,67 +244,6 @@ public sealed record EventLogConfig
     /// <summary>Bytes kept per session.</summary>
     /// <value>Default 8 MB.</value>
     public long Bytes { get; init; } = 8 * 1024 * 1024;
-}
-
-public sealed record LimitsConfig
-{
-    /// <summary>Streams and requests one user holds open. Without authentication nobody can be told apart: then it counts only where it is set.</summary>
-    /// <value>Default 64.</value>
-    public int? StreamsPerUser { get; init; }
-
-    /// <value>Default 50,000.</value>
-    public int Streams { get; init; } = 50_000;
-
-    /// <summary>Sessions of one user; without authentication it counts only where it is set.</summary>
-    /// <value>Default 1,000.</value>
-    public int? SessionsPerUser { get; init; }
-
-    /// <value>Default 100,000.</value>
-    public int Sessions { get; init; } = 100_000;
-
-    /// <summary>Largest request body, and largest message of an upstream.</summary>
-    /// <value>Default 16 MB; 1 kB to 1 GB.</value>
-    public long BodySize { get; init; } = 16 * 1024 * 1024;
-
-    /// <summary>All request headers together.</summary>
-    /// <value>Default 32 kB.</value>
-    public int HeaderSize { get; init; } = 32 * 1024;
-
-    /// <value>Default 64.</value>
-    public int JsonDepth { get; init; } = 64;
-
-    /// <summary>Messages in one batch (2025-03-26).</summary>
-    /// <value>Default 100.</value>
-    public int Batch { get; init; } = 100;
-
-    /// <summary>Calls one user may start in a minute; 0: no limit.</summary>
-    public int CallsPerUserPerMinute { get; init; }
-
-    /// <summary>Calls of one session under way at once.</summary>
-    /// <value>Default 256.</value>
-    public int CallsPerSession { get; init; } = 256;
-
-    /// <summary>Standalone GET streams of one session.</summary>
-    /// <value>Default 4.</value>
-    public int GetStreamsPerSession { get; init; } = 4;
-
-    /// <summary>Calls of one user that wait for its client to come back with answers (2026-07-28); without authentication it counts only where it is set.</summary>
-    /// <value>Default 64.</value>
-    public int? WaitingCallsPerUser { get; init; }
-
-    /// <summary>As <see cref="WaitingCallsPerUser"/>, of all users.</summary>
-    /// <value>Default 10,000.</value>
-    public int WaitingCalls { get; init; } = 10_000;
-
-    internal const int DefaultStreamsPerUser = 64;
-    internal const int DefaultWaitingCallsPerUser = 64;
-    internal const int DefaultSessionsPerUser = 1000;
-
-    internal int StreamsFor(bool anonymous) => StreamsPerUser ?? (anonymous ? int.MaxValue : DefaultStreamsPerUser);
-
-    internal int WaitingCallsFor(bool anonymous) => WaitingCallsPerUser ?? (anonymous ? int.MaxValue : DefaultWaitingCallsPerUser);
-
-    internal int SessionsFor(bool anonymous) => SessionsPerUser ?? (anonymous ? int.MaxValue : DefaultSessionsPerUser);
 }
 
 public sealed record DrainConfig

@@ -27,7 +27,9 @@ internal static class ServerSettings
         .Add("commit", new OptionalShape<CommitRule>(Commit), c => c.Commit, (c, v) => c with { Commit = v },
             "As the server's commit, for this tool.")
         .Add("idempotencyKey", new OptionalShape<KeyRule>(Key), c => c.IdempotencyKey, (c, v) => c with { IdempotencyKey = v },
-            "As the server's idempotencyKey, for this tool.");
+            "As the server's idempotencyKey, for this tool.")
+        .Add("taskAfter", new OptionalShape<TimeSpan>(new DurationShape("0", "24h")), c => c.TaskAfter, (c, v) => c with { TaskAfter = v },
+            "As the server's taskAfter, for this tool.");
 
     public static readonly ChoiceShape<PrefixRule> Prefix =
         new([new("always", PrefixRule.Always), new("never", PrefixRule.Never), new("default", PrefixRule.Default)]);
@@ -93,6 +95,8 @@ internal static class ServerSettings
             + "default: durable for tools that are not safe to repeat, where several replicas share a store; else fast.")
         .Add("idempotencyKey", Key, c => c.Server.IdempotencyKey, (c, v) => c.With(s => s with { IdempotencyKey = v }),
             "Which tool calls carry io.mooring/idempotencyKey in _meta to the server. default: those that the gateway itself may send again and that change something.")
+        .Add("taskAfter", new OptionalShape<TimeSpan>(new DurationShape("0", "24h")), c => c.Server.TaskAfter, (c, v) => c.With(s => s with { TaskAfter = v }),
+            "When a call of its tools becomes a task; else calls.taskAfter. 0: never.")
         .Add("tools", new MapShape<ToolConfig>(Tool, StringComparer.Ordinal), c => c.Server.Tools, (c, v) => c.With(s => s with { Tools = v }),
             "Rules for single tools, by the server's own tool name.")
         .NotYet("auth", "sign-in at servers")

@@ -48,7 +48,11 @@ internal static class Settings
         .Add("progressEvery", ClientSettings.ProgressEvery, c => c.ProgressEvery, (c, v) => c with { ProgressEvery = v },
             "How often a client that gave a progress token is told that its call still runs, while the server itself reports no progress; off: never. For clients that give up a call of which they hear nothing.")
         .Add("inputWait", new DurationShape("1s", "24h"), c => c.InputWait, (c, v) => c with { InputWait = v },
-            "How long a call whose server asked its client something waits for a client of 2026-07-28 to come back with the answer.");
+            "How long a call whose server asked its client something waits for a client of 2026-07-28 to come back with the answer.")
+        .Add("taskAfter", new DurationShape("0", "24h"), c => c.TaskAfter, (c, v) => c with { TaskAfter = v },
+            "A tool call that takes longer than this becomes a task held in the store, where its client declares io.modelcontextprotocol/tasks; 0: never.")
+        .Add("taskKeep", new DurationShape("1m", "30d"), c => c.TaskKeep, (c, v) => c with { TaskKeep = v },
+            "How long a task and its result are kept after its end.");
 
     private static readonly ObjectShape<LimitsConfig> Limits = new ObjectShape<LimitsConfig>(() => new())
         .Add("streamsPerUser", new IntegerShape(1, 1_000_000), c => c.StreamsPerUser ?? LimitsConfig.DefaultStreamsPerUser, (c, v) => c with { StreamsPerUser = v },
@@ -76,7 +80,11 @@ internal static class Settings
         .Add("waitingCallsPerUser", new IntegerShape(1, 1_000_000), c => c.WaitingCallsPerUser ?? LimitsConfig.DefaultWaitingCallsPerUser, (c, v) => c with { WaitingCallsPerUser = v },
             "Calls of one user that wait for a client of 2026-07-28 to come back with what their servers asked.")
         .Add("waitingCalls", new IntegerShape(1, 1_000_000), c => c.WaitingCalls, (c, v) => c with { WaitingCalls = v },
-            "Such calls of all users.");
+            "Such calls of all users.")
+        .Add("tasksPerUser", new IntegerShape(1, 1_000_000), c => c.TasksPerUser ?? LimitsConfig.DefaultTasksPerUser, (c, v) => c with { TasksPerUser = v },
+            "Tasks of one user that are held in the store, finished ones too. A call beyond that stays a call.")
+        .Add("tasks", new IntegerShape(1, 10_000_000), c => c.Tasks, (c, v) => c with { Tasks = v },
+            "Such tasks of all users.");
 
     private static readonly ObjectShape<DrainConfig> Drain = new ObjectShape<DrainConfig>(() => new())
         .Add("delay", new DurationShape("0", "10m"), c => c.Delay, (c, v) => c with { Delay = v },

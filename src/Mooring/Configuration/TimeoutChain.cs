@@ -40,6 +40,7 @@ internal sealed record TimeoutChain(IReadOnlyList<TimeoutRow> Rows, IReadOnlyLis
             Row("http.headersTimeout", config.Http.HeadersTimeout, "a client sends its request headers"),
             Row("calls.grace", config.Calls.Grace, "a POST is undecided between JSON and event stream; below the keep-alive interval"),
             Row("calls.firstListWait", config.Calls.FirstListWait, "the first list ever of a server is waited for"),
+            Row("calls.taskAfter", config.Calls.TaskAfter, "a call becomes a task where its client takes tasks; 0: never"),
             Row("calls.deadline", config.Calls.Deadline, "silence of one call; below its hard cap"),
             Row("calls.hardCap", config.Calls.HardCap, "one call, with progress or without"),
             Row("streams.writeTimeout", config.Streams.WriteTimeout, "a slow reader takes what was written"),

@@ -5,6 +5,7 @@ using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Streams;
+using Mooring.Tasks;
 
 namespace Mooring.Drain;
 
@@ -23,7 +24,7 @@ internal enum DrainStage
 /// often; the process itself goes on, refusing work, until it is told to end.
 /// </summary>
 internal sealed partial class GatewayDrain(
-    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, Peers peers, IHostApplicationLifetime lifetime,
+    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, HeldTasks tasks, Peers peers, IHostApplicationLifetime lifetime,
     ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDrain
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
@@ -154,6 +155,7 @@ internal sealed partial class GatewayDrain(
         Enter(DrainStage.AbortRest, 0);
         readiness.Close();
         var left = runner.Running;
+        tasks.Leave();
         foreach (var session in sessions.All)
         {
             session.ForEachCall(call => call.Abandon("the gateway stops"));
@@ -186,7 +188,7 @@ internal sealed partial class GatewayDrain(
     {
         try
         {
-            await Task.WhenAll([peers.SettleAsync(), .. sessions.All.Select(StopListeningAsync)]).WaitAsync(DrainConfig.AbortPatience, time, cancel);
+            await Task.WhenAll([peers.SettleAsync(), tasks.SettleAsync(), .. sessions.All.Select(StopListeningAsync)]).WaitAsync(DrainConfig.AbortPatience, time, cancel);
         }
         catch (TimeoutException)
         {

@@ -18,8 +18,8 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
     {
         var known = await initializer.ResultAsync(session);
         var offered = JsonFields.Object(known, "capabilities"u8);
-        // Tasks of 2025-11-25: this version has an extension for them, which the gateway does not offer.
-        var capabilities = JsonFields.Without(offered.IsEmpty ? "{}"u8 : offered, "tasks"u8);
+        // Tasks of 2025-11-25 are those of the extension here, which the gateway has whatever its servers have.
+        var capabilities = TasksExtension.AddTo(JsonFields.Without(offered.IsEmpty ? "{}"u8 : offered, "tasks"u8));
         var instructions = JsonFields.Find(known, "instructions"u8);
         return
         [

@@ -5,9 +5,9 @@ using Mooring.Routing;
 namespace Mooring.FrontDoor;
 
 /// <summary>What a <c>subscriptions/listen</c> asks to hear of (2026-07-28, basic/patterns/subscriptions, "Notification Filter").</summary>
-internal sealed record ListenFilter(IReadOnlySet<ListKind> Lists, IReadOnlyList<string> Resources)
+internal sealed record ListenFilter(IReadOnlySet<ListKind> Lists, IReadOnlyList<string> Resources, IReadOnlyList<string>? Tasks)
 {
-    /// <summary>Resources of one request: each is asked for at its server.</summary>
+    /// <summary>Resources of one request: each is asked for at its server. Tasks: each is looked up.</summary>
     private const int MostResources = 256;
 
     private static readonly (ListKind Kind, string Name)[] Fields =
@@ -16,7 +16,7 @@ internal sealed record ListenFilter(IReadOnlySet<ListKind> Lists, IReadOnlyList<
     /// <summary>Reads a request's filter; null, with what is wrong, where it has none.</summary>
     public static ListenFilter? Read(Frame request, out string wrong)
     {
-        wrong = "params.notifications has to be an object of toolsListChanged, promptsListChanged, resourcesListChanged (booleans) and resourceSubscriptions (strings).";
+        wrong = "params.notifications has to be an object of toolsListChanged, promptsListChanged, resourcesListChanged (booleans), resourceSubscriptions and taskIds (strings).";
         var at = request.Envelope.Params.IsPresent ? JsonFields.Find(request.Span(request.Envelope.Params), "notifications"u8) : default;
         if (!at.IsPresent || request.Span(at.Offset(request.Envelope.Params.Start))[0] != '{')
         {
@@ -39,30 +39,18 @@ internal sealed record ListenFilter(IReadOnlySet<ListKind> Lists, IReadOnlyList<
             }
         }
 
-        var uris = new List<string>();
-        var array = JsonFields.Find(json, "resourceSubscriptions"u8);
-        if (array.IsPresent && json[array.Start] != '[')
+        if (!TryStrings(json, "resourceSubscriptions"u8, out var uris) || !TryStrings(json, "taskIds"u8, out var tasks))
         {
             return null;
         }
 
-        foreach (var element in JsonFields.Elements(json, "resourceSubscriptions"u8))
+        if (uris?.Count > MostResources || tasks?.Count > MostResources)
         {
-            if (json[element.Start] != '"')
-            {
-                return null;
-            }
-
-            uris.Add(JsonText.Read(json.Slice(element.Start, element.Length)));
-        }
-
-        if (uris.Count > MostResources)
-        {
-            wrong = $"resourceSubscriptions names {uris.Count} resources; at most {MostResources} in one request.";
+            wrong = $"resourceSubscriptions names {uris?.Count ?? 0} resources and taskIds {tasks?.Count ?? 0} tasks; at most {MostResources} of each in one request.";
             return null;
         }
 
-        return new ListenFilter(lists, [.. uris.Distinct(StringComparer.Ordinal)]);
+        return new ListenFilter(lists, uris ?? [], tasks);
     }
 
     /// <summary>Whether a notification is one of those; a server may tell of a part of what was subscribed to.</summary>
@@ -79,10 +67,42 @@ internal sealed record ListenFilter(IReadOnlySet<ListKind> Lists, IReadOnlyList<
         var parts = Fields.Where(f => Lists.Contains(f.Kind)).Select(f => $"\"{f.Name}\":true").ToList();
         if (Resources.Count > 0)
         {
-            parts.Add($"\"resourceSubscriptions\":[{string.Join(',', Resources.Select(uri => Encoding.UTF8.GetString(JsonText.Quote(uri))))}]");
+            parts.Add($"\"resourceSubscriptions\":{Array(Resources)}");
+        }
+
+        if (Tasks?.Count > 0)
+        {
+            parts.Add($"\"taskIds\":{Array(Tasks)}");
         }
 
         return Encoding.UTF8.GetBytes('{' + string.Join(',', parts) + '}');
+    }
+
+    private static string Array(IReadOnlyList<string> strings) => $"[{string.Join(',', strings.Select(text => Encoding.UTF8.GetString(JsonText.Quote(text))))}]";
+
+    /// <summary>Each once; null where there are none at all.</summary>
+    private static bool TryStrings(ReadOnlySpan<byte> json, ReadOnlySpan<byte> key, out IReadOnlyList<string>? strings)
+    {
+        strings = null;
+        var array = JsonFields.Find(json, key);
+        if (!array.IsPresent)
+        {
+            return true;
+        }
+
+        var found = new List<string>();
+        foreach (var element in JsonFields.Elements(json, key))
+        {
+            if (json[element.Start] != '"')
+            {
+                return false;
+            }
+
+            found.Add(JsonText.Read(json.Slice(element.Start, element.Length)));
+        }
+
+        strings = [.. found.Distinct(StringComparer.Ordinal)];
+        return json[array.Start] == '[';
     }
 
     private bool WantsResource(string uri) => Resources.Any(wanted =>

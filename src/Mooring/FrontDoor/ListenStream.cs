@@ -48,6 +48,15 @@ internal sealed class ListenStream
         }
     }
 
+    /// <summary>Tells what it was made for, whatever the filter says. After <see cref="Acknowledge"/>.</summary>
+    public void Tell(byte[] line)
+    {
+        lock (_gate)
+        {
+            Connection.WriteMessage(id: null, Tagged(Frame.Parse(line)).ToLine());
+        }
+    }
+
     private void Hear(byte[] line)
     {
         var notification = Frame.Parse(line);

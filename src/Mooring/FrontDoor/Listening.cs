@@ -2,11 +2,13 @@ using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Tasks;
 
 namespace Mooring.FrontDoor;
 
 /// <summary>Serves <c>subscriptions/listen</c> over all servers of a route together (2026-07-28, basic/patterns/subscriptions).</summary>
-internal sealed class Listening(FrontDoorServices services, SessionTable sessions, Discovery discovery, Interests interests)
+internal sealed class Listening(FrontDoorServices services, SessionTable sessions, Discovery discovery, Interests interests, HeldTasks tasks, TaskNews news)
 {
     /// <summary>Stays until the client leaves, or the gateway goes and has it connect elsewhere.</summary>
     public async Task ListenAsync(HttpContext context, Session session, Frame request)
@@ -14,6 +16,12 @@ internal sealed class Listening(FrontDoorServices services, SessionTable session
         if (ListenFilter.Read(request, out var wrong) is not { } filter)
         {
             await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, JsonRpc.InvalidParams, wrong, request.Id);
+            return;
+        }
+
+        if (filter.Tasks is not null && TaskMethods.Lacks(session) is { } lack)
+        {
+            await Answers.WriteAsync(context, lack.Status, JsonRpc.Error(request.Id, lack.Code, lack.Message, lack.Data));
             return;
         }
 
@@ -25,12 +33,13 @@ internal sealed class Listening(FrontDoorServices services, SessionTable session
         }
 
         var stream = new ListenStream(context, services.Streams, request.Id.ToArray(), filter);
+        var ears = (filter.Tasks ?? []).Select(id => new TaskEar(id, task => stream.Tell(TaskState.Notification(task)))).ToList();
         var subscribing = filter.Resources.Select(uri => (Uri: uri, Works: interests.EnterAsync(session, uri))).ToList();
         try
         {
             session.Outbox.Add(stream.Listener);
             stream.Connection.Start();
-            _ = AcknowledgeAsync(session, stream, filter, subscribing);
+            _ = AcknowledgeAsync(session, stream, filter, subscribing, ears);
             await stream.Connection.RunAsync();
         }
         finally
@@ -41,15 +50,48 @@ internal sealed class Listening(FrontDoorServices services, SessionTable session
                 interests.Leave(session, uri);
             }
 
+            lock (ears)
+            {
+                ears.ForEach(news.Remove);
+                ears.Clear();
+            }
+
             sessions.CloseStream(session);
         }
     }
 
-    private async Task AcknowledgeAsync(Session session, ListenStream stream, ListenFilter filter, List<(string Uri, Task<bool> Works)> subscribing)
+    private async Task AcknowledgeAsync(Session session, ListenStream stream, ListenFilter filter, List<(string Uri, Task<bool> Works)> subscribing, List<TaskEar> ears)
     {
         await Task.WhenAll(subscribing.Select(s => s.Works));
+        var own = await OwnTasksAsync(session, filter);
         stream.Acknowledge(new ListenFilter(
-            filter.Lists.Where(kind => IsTold(session, kind)).ToHashSet(), [.. subscribing.Where(s => s.Works.Result).Select(s => s.Uri)]));
+            filter.Lists.Where(kind => IsTold(session, kind)).ToHashSet(), [.. subscribing.Where(s => s.Works.Result).Select(s => s.Uri)], own));
+        lock (ears)
+        {
+            // None are left where the client is gone meanwhile.
+            ears.Where(ear => own.Contains(ear.Id)).ToList().ForEach(news.Add);
+        }
+    }
+
+    private async Task<List<string>> OwnTasksAsync(Session session, ListenFilter filter)
+    {
+        var own = new List<string>();
+        try
+        {
+            foreach (var id in filter.Tasks ?? [])
+            {
+                if (await tasks.FindAsync(session.Principal, session.Server, id) is not null)
+                {
+                    own.Add(id);
+                }
+            }
+        }
+        catch (StoreException)
+        {
+            // Not honoured, which the client is told; it can ask for each.
+        }
+
+        return own;
     }
 
     /// <summary>On the merged route the gateway itself tells of changes; one server tells of those that it declares.</summary>

@@ -1,5 +1,5 @@
-using System.Text.Json;
 using Mooring.Protocol;
+using Mooring.Tasks;
 
 namespace Mooring.FrontDoor;
 
@@ -24,7 +24,7 @@ internal sealed record Retry(string? State, IReadOnlyList<(string Key, byte[] An
             return null;
         }
 
-        var read = answers.IsPresent ? Read(parameters.Slice(answers.Start, answers.Length)) : [];
+        var read = answers.IsPresent ? TaskAnswers.Read(parameters.Slice(answers.Start, answers.Length)) : [];
         if (read is null)
         {
             wrong = "inputResponses has to be an object of one result, an object too, for each question.";
@@ -40,32 +40,5 @@ internal sealed record Retry(string? State, IReadOnlyList<(string Key, byte[] An
         var parameters = request.Span(request.Envelope.Params);
         var plain = JsonFields.Without(JsonFields.Without(parameters, "inputResponses"u8), "requestState"u8);
         return Frame.Parse(JsonFields.Splice(request.Bytes, request.Envelope.Params, plain));
-    }
-
-    private static List<(string, byte[])>? Read(ReadOnlySpan<byte> json)
-    {
-        var reader = new Utf8JsonReader(json, JsonFields.AnyDepth);
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.StartObject)
-        {
-            return null;
-        }
-
-        var answers = new List<(string, byte[])>();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            var key = JsonText.Value(ref reader);
-            reader.Read();
-            if (reader.TokenType != JsonTokenType.StartObject)
-            {
-                return null;
-            }
-
-            var start = (int)reader.TokenStartIndex;
-            reader.Skip();
-            answers.Add((key, json[start..(int)reader.BytesConsumed].ToArray()));
-        }
-
-        return answers;
     }
 }

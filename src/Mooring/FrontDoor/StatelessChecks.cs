@@ -121,17 +121,20 @@ internal static class StatelessChecks
     {
         McpMethod.ToolsCall or McpMethod.PromptsGet => request.Envelope.Name,
         McpMethod.ResourcesRead => request.Envelope.Uri,
+        // The tasks extension, "Streamable HTTP: Routing Headers".
+        McpMethod.TasksGet or McpMethod.TasksUpdate or McpMethod.TasksCancel => request.Envelope.TaskId,
         _ => null,
     };
 
     /// <summary>
-    /// Those that the version has. Tasks are an extension, which is not offered; a method of no version is for the one server of its route, which
-    /// says itself whether it knows it.
+    /// Those that the version has, and those of the tasks extension. A method of no version is for the one server of its route, which says itself
+    /// whether it knows it.
     /// </summary>
     private static bool IsServed(McpMethod method, string name, bool isMerged) => method switch
     {
         McpMethod.Discover or McpMethod.Listen or McpMethod.ToolsList or McpMethod.ToolsCall or McpMethod.PromptsList or McpMethod.PromptsGet
-            or McpMethod.ResourcesList or McpMethod.ResourcesTemplatesList or McpMethod.ResourcesRead or McpMethod.Complete => true,
+            or McpMethod.ResourcesList or McpMethod.ResourcesTemplatesList or McpMethod.ResourcesRead or McpMethod.Complete
+            or McpMethod.TasksGet or McpMethod.TasksUpdate or McpMethod.TasksCancel => true,
         McpMethod.Other => !isMerged && !name.StartsWith("notifications/", StringComparison.Ordinal),
         _ => false,
     };

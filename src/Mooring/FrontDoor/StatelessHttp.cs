@@ -13,7 +13,7 @@ namespace Mooring.FrontDoor;
 /// </summary>
 internal sealed class StatelessHttp(
     FrontDoorServices services, StatelessSessions sessions, Discovery discovery, ParamHeaders parameters, Router router, Destinations destinations, Wishes wishes, Listening listening,
-    ParkedCalls parked, PassedRetries passed)
+    ParkedCalls parked, PassedRetries passed, TaskThresholds thresholds, TaskMethods tasks)
 {
     /// <summary>Whether a message is one of that version. <c>initialize</c> is not, unless it says so itself (basic/versioning, "Backward Compatibility").</summary>
     public static bool IsFor(Frame message, string? header) =>
@@ -90,7 +90,16 @@ internal sealed class StatelessHttp(
             return;
         }
 
-        var retry = Retry.Of(request, out var wrong);
+        var isOfTasks = TaskMethods.Has(request.Method);
+        if ((isOfTasks || NeedsTasks(session, request)) && TaskMethods.Lacks(session) is { } lack)
+        {
+            await RefuseAsync(context, request, lack);
+            return;
+        }
+
+        string? wrong = null;
+        // tasks/update brings answers too, and is no retry.
+        var retry = isOfTasks ? null : Retry.Of(request, out wrong);
         StatelessReply? waiting = null;
         string? holder = null;
         if (wrong is not null || (retry is not null && !TryFind(session, request, retry, out waiting, out holder, out wrong)))
@@ -116,8 +125,13 @@ internal sealed class StatelessHttp(
         }
         else if (request.Method == McpMethod.Discover)
         {
-            reply = new StatelessReply(session, exchange, parked, services.Time);
+            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time);
             reply.Answer(request, await discovery.ResultAsync(session));
+        }
+        else if (isOfTasks)
+        {
+            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time);
+            _ = tasks.AnswerAsync(session, request, reply);
         }
         else
         {
@@ -131,10 +145,14 @@ internal sealed class StatelessHttp(
         }
     }
 
+    /// <summary>Whether the call is of a tool that its server, one of 2025-11-25, executes as a task alone.</summary>
+    private bool NeedsTasks(Session session, Frame request) =>
+        request.Method == McpMethod.ToolsCall && destinations.ToolOf(session, request).HasFlag(ToolHints.TaskRequired);
+
     private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange)
     {
-        var reply = new StatelessReply(session, exchange, parked, services.Time);
-        router.Handle(session, retry?.State is { } state && ParkedCalls.IsOurs(state) ? Retry.Stripped(request) : request, reply);
+        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time);
+        router.Handle(session, retry?.State is { } state && ParkedCalls.IsOurs(state) ? Retry.Stripped(request) : WithoutTask(session, request), reply);
         return reply;
     }
 
@@ -153,7 +171,7 @@ internal sealed class StatelessHttp(
                 wrong = PassedRetries.UnknownReference;
             }
         }
-        else if (ServerOf(session, request) is not { } server || !discovery.SpeaksStateless(server))
+        else if (!GoesToStateless(session, request))
         {
             wrong = retry.State is null
                 ? "inputResponses came without the requestState that belongs to it, so it cannot be told what call it answers."
@@ -165,11 +183,23 @@ internal sealed class StatelessHttp(
 
     private string? ServerOf(Session session, Frame request) => session.Server ?? destinations.Of(session, request, out _)?.Upstream.Name;
 
+    private bool GoesToStateless(Session session, Frame request) =>
+        ServerOf(session, request) is { } server && discovery.SpeaksStateless(server);
+
+    /// <summary>A leftover of 2025-11-25 in a request of this version, where it means nothing: a server of that one would make a task that the client cannot read.</summary>
+    private Frame WithoutTask(Session session, Frame request)
+    {
+        var parameters = request.Method == McpMethod.ToolsCall && request.Bytes.IndexOf("\"task\""u8) >= 0 ? request.Span(request.Envelope.Params) : default;
+        return JsonFields.Has(parameters, "task"u8) && !GoesToStateless(session, request)
+            ? Frame.Parse(JsonFields.Splice(request.Bytes, request.Envelope.Params, JsonFields.Without(parameters, "task"u8)))
+            : request;
+    }
+
     private static Task RefuseAsync(HttpContext context, Frame request, Refusal refusal) =>
         Answers.WriteAsync(context, refusal.Status, JsonRpc.Error(request.Id, refusal.Code, refusal.Message, refusal.Data));
 
     /// <summary>Older versions want a name and a version of every client; without both, servers of theirs are told the gateway's.</summary>
-    private static ReadOnlySpan<byte> InfoOf(Frame request, in RequestMeta meta)
+    public static ReadOnlySpan<byte> InfoOf(Frame request, in RequestMeta meta)
     {
         var info = request.Span(meta.ClientInfo);
         return JsonFields.String(info, "name"u8) is not null && JsonFields.String(info, "version"u8) is not null ? info : default;

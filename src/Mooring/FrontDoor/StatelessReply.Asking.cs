@@ -69,15 +69,7 @@ internal sealed partial class StatelessReply
             if (outcome is null)
             {
                 _exchange = exchange;
-                foreach (var (key, answer) in answers)
-                {
-                    // Unknown keys are nobody's: that question may have been taken back.
-                    if (_questions.Find(q => q.Key == key) is { } question)
-                    {
-                        _questions.Remove(question);
-                        answered.Add((question, answer));
-                    }
-                }
+                answered = TakeAnsweredLocked(answers);
             }
         }
 
@@ -87,15 +79,40 @@ internal sealed partial class StatelessReply
             return;
         }
 
-        foreach (var (question, answer) in answered)
+        PassOn(answered);
+        if (_call is { } call && TasksExtension.IsIn(Capabilities))
         {
-            _ = Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None);
+            _thresholds.Watch(this, call);
         }
 
         AskSoon();
     }
 
-    /// <summary>The client did not come back in time: the server is told no, and that nobody waits any more.</summary>
+    private List<(Question Question, byte[] Answer)> TakeAnsweredLocked(IEnumerable<(string Key, byte[] Answer)> answers)
+    {
+        var answered = new List<(Question, byte[])>();
+        foreach (var (key, answer) in answers)
+        {
+            // Unknown keys are nobody's: that question may have been answered, or taken back.
+            if (_questions.Find(q => q.Key == key) is { } question)
+            {
+                _questions.Remove(question);
+                answered.Add((question, answer));
+            }
+        }
+
+        return answered;
+    }
+
+    private void PassOn(List<(Question Question, byte[] Answer)> answered)
+    {
+        foreach (var (question, answer) in answered)
+        {
+            _ = Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None);
+        }
+    }
+
+    /// <summary>The client did not come back in time, or wants its task cancelled: the server is told no, and that nobody waits any more.</summary>
     public async Task ExpireAsync()
     {
         List<Question> questions;
@@ -140,6 +157,7 @@ internal sealed partial class StatelessReply
         lock (_gate)
         {
             _questions.Add(question);
+            ShowQuestionsLocked();
         }
 
         AskSoon();
@@ -151,7 +169,10 @@ internal sealed partial class StatelessReply
         var id = notification.Span(notification.Envelope.RequestId).ToArray();
         lock (_gate)
         {
-            _questions.RemoveAll(q => q.Id.AsSpan().SequenceEqual(id));
+            if (_questions.RemoveAll(q => q.Id.AsSpan().SequenceEqual(id)) > 0)
+            {
+                ShowQuestionsLocked();
+            }
         }
     }
 
@@ -185,6 +206,15 @@ internal sealed partial class StatelessReply
 
     private bool Put(StatelessExchange exchange, string reference, IEnumerable<(string Key, byte[] Request)> questions)
     {
+        var result = JsonRpc.Result(exchange.Id.Span,
+            [.. "{\"resultType\":\"input_required\",\"inputRequests\":{"u8, .. Asked(questions), .. "},\"requestState\":"u8, .. JsonText.Quote(reference), (byte)'}']);
+        var (message, status) = StatelessAnswers.Dress(Frame.Parse(result), _method, exchange.Id, exchange.ServerInfo);
+        return exchange.Finish(message, status);
+    }
+
+    /// <summary>The members of an object of requests.</summary>
+    private static List<byte> Asked(IEnumerable<(string Key, byte[] Request)> questions)
+    {
         var asked = new List<byte>();
         foreach (var (key, request) in questions)
         {
@@ -192,10 +222,7 @@ internal sealed partial class StatelessReply
             asked.AddRange([.. JsonText.Quote(key), (byte)':', .. request]);
         }
 
-        var result = JsonRpc.Result(exchange.Id.Span,
-            [.. "{\"resultType\":\"input_required\",\"inputRequests\":{"u8, .. asked, .. "},\"requestState\":"u8, .. JsonText.Quote(reference), (byte)'}']);
-        var (message, status) = StatelessAnswers.Dress(Frame.Parse(result), _method, exchange.Id, exchange.ServerInfo);
-        return exchange.Finish(message, status);
+        return asked;
     }
 
     private void AskSoon()

@@ -13,6 +13,7 @@ internal sealed partial class StatelessReply : Reply
 {
     private readonly Lock _gate = new();
     private readonly ParkedCalls _parked;
+    private readonly TaskThresholds _thresholds;
     private readonly TimeProvider _time;
     private readonly McpMethod _method;
     private StatelessExchange? _exchange;
@@ -21,10 +22,11 @@ internal sealed partial class StatelessReply : Reply
     private bool _hasLeft;
     private bool _isOver;
 
-    public StatelessReply(Session session, PostedExchange exchange, ParkedCalls parked, TimeProvider time)
+    public StatelessReply(Session session, PostedExchange exchange, ParkedCalls parked, TaskThresholds thresholds, TimeProvider time)
     {
         Session = session;
         _parked = parked;
+        _thresholds = thresholds;
         _time = time;
         _method = exchange.Request.Method;
         _exchange = exchange;
@@ -67,13 +69,16 @@ internal sealed partial class StatelessReply : Reply
         lock (_gate)
         {
             _call = call;
-            if (!_hasLeft)
-            {
-                return;
-            }
         }
 
-        Cancel(call);
+        if (_hasLeft)
+        {
+            Cancel(call);
+        }
+        else if (_task is null && TasksExtension.IsIn(Capabilities))
+        {
+            _thresholds.Watch(this, call);
+        }
     }
 
     public override void Send(byte[] line)
@@ -115,24 +120,34 @@ internal sealed partial class StatelessReply : Reply
         {
             _isOver = true;
             (exchange, _exchange) = (_exchange, null);
-            if (exchange is null)
+            if (exchange is null && _task is null)
             {
                 _outcome = response.Frame;
                 return;
             }
         }
 
-        Finish(exchange, response.Frame);
+        _thresholds.Forget(this);
+        if (exchange is null)
+        {
+            EndTask(_task!, response.Frame);
+        }
+        else
+        {
+            Finish(exchange, response.Frame);
+        }
     }
 
     public override void Abandon(ReadOnlyMemory<byte> requestId)
     {
+        _thresholds.Forget(this);
         lock (_gate)
         {
             if (_hasLeft)
             {
                 _isOver = true;
                 _exchange = null;
+                _task?.Cancelled();
                 return;
             }
         }

@@ -5,7 +5,7 @@ using Mooring.Upstreams;
 namespace Mooring.Routing;
 
 /// <summary>Which server a request on the merged route is for, by the name, URI, reference or task id in it, and what that is called there.</summary>
-internal sealed class Destinations(UpstreamTable upstreams, Views views)
+internal sealed class Destinations(UpstreamTable upstreams, Views views, Catalogue catalogue)
 {
     /// <summary>Lists in which a name would stand that nobody known has.</summary>
     public static ListKind[] ListsThatTell(McpMethod method) => method switch
@@ -62,6 +62,16 @@ internal sealed class Destinations(UpstreamTable upstreams, Views views)
                 error = (JsonRpc.MethodNotFound, $"Method not found: {request.MethodName}", null);
                 return null;
         }
+    }
+
+    /// <summary>What the tool that is called says of itself, as far as it is known.</summary>
+    public ToolHints ToolOf(Session session, Frame request)
+    {
+        var shown = request.Text(request.Envelope.Name);
+        var (upstream, name) = session.Server is { } single ? (upstreams.Find(single), shown)
+            : views.Find(session, ListKind.Tools, shown) is { } place ? (place.Upstream, place.Name)
+            : (null, shown);
+        return upstream is not null && catalogue.ToolsOf(session, upstream) is { HasTasks: true } tools ? tools.Find(name)?.Hints ?? ToolHints.None : ToolHints.None;
     }
 
     private (Upstream, (Slice, ReadOnlyMemory<byte>)?)? CompletionOwner(Session session, Frame request, out (int Code, string Message, byte[]? Data) error)

@@ -24,7 +24,8 @@ internal sealed class ServerList
             {
                 var item = new Item(slice, at, JsonText.Read(raw.Slice(at.Start, at.Length))) { Hints = kind == ListKind.Tools ? HintsOf(raw) : ToolHints.None };
                 items.Add(item);
-                HasHints |= item.Hints != ToolHints.None;
+                HasHints |= (item.Hints & (ToolHints.ReadOnly | ToolHints.Idempotent)) != 0;
+                HasTasks |= item.Hints.HasFlag(ToolHints.TaskRequired);
             }
         }
 
@@ -43,6 +44,9 @@ internal sealed class ServerList
 
     /// <summary>Whether any tool says of itself that it is safe to repeat: without that, whoever only asks this needs no name.</summary>
     public bool HasHints { get; }
+
+    /// <summary>Whether any tool is executed as a task alone.</summary>
+    public bool HasTasks { get; }
 
     public static ServerList Empty(ListKind kind) => Of(kind, System.Text.Encoding.ASCII.GetBytes($"{{\"{kind.Key()}\":[]}}"));
 
@@ -105,14 +109,20 @@ internal sealed class ServerList
 
     private static ToolHints HintsOf(ReadOnlySpan<byte> tool)
     {
+        var tasks = JsonFields.String(JsonFields.Object(tool, "execution"u8), "taskSupport"u8) switch
+        {
+            "optional" => ToolHints.TaskOptional,
+            "required" => ToolHints.TaskRequired,
+            _ => ToolHints.None,
+        };
         var annotations = JsonFields.Find(tool, "annotations"u8);
         if (!annotations.IsPresent)
         {
-            return ToolHints.None;
+            return tasks;
         }
 
         var hints = tool.Slice(annotations.Start, annotations.Length);
-        return (JsonFields.IsTrue(hints, "readOnlyHint"u8) ? ToolHints.ReadOnly : ToolHints.None)
+        return tasks | (JsonFields.IsTrue(hints, "readOnlyHint"u8) ? ToolHints.ReadOnly : ToolHints.None)
             | (JsonFields.IsTrue(hints, "idempotentHint"u8) ? ToolHints.Idempotent : ToolHints.None);
     }
 
@@ -132,7 +142,7 @@ internal sealed class ServerList
     }
 }
 
-/// <summary>What a tool says of itself (2025-11-25, schema, "ToolAnnotations"), as far as it matters here.</summary>
+/// <summary>What a tool says of itself (2025-11-25, schema, "ToolAnnotations", "ToolExecution"), as far as it matters here.</summary>
 [Flags]
 internal enum ToolHints : byte
 {
@@ -143,6 +153,12 @@ internal enum ToolHints : byte
 
     /// <summary><c>idempotentHint</c>: executing it twice is the same as once.</summary>
     Idempotent = 2,
+
+    /// <summary><c>execution.taskSupport</c> is optional: it may be called as a task (2025-11-25, server/tools).</summary>
+    TaskOptional = 4,
+
+    /// <summary><c>execution.taskSupport</c> is required: it may not be called otherwise.</summary>
+    TaskRequired = 8,
 }
 
 file static class Cursors

@@ -132,8 +132,35 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Ids of one person's tasks at a server.</summary>
     Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel);
 
-    /// <summary>Drops rows that expire before <paramref name="now"/>.</summary>
+    /// <summary>Drops rows that expire before <paramref name="now"/>, those of held tasks too.</summary>
     Task ExpireTasksAsync(DateTimeOffset now);
+
+    // Held tasks: calls that became tasks
+
+    /// <summary>
+    /// Inserts a task, unless as many as that are there already of its person, or of all together; what is finished counts until it is gone.
+    /// Several replicas at once may come to a few more.
+    /// </summary>
+    /// <returns>False: there are as many as there may be, and nothing was changed.</returns>
+    Task<bool> HoldTaskAsync(HeldTask task, int mostOfOne, int mostOfAll);
+
+    /// <summary>
+    /// Replaces what changes in the life of a task (status, message, times, replica, body, the server's task), provided that it is there, is not
+    /// final, and still has the <see cref="HeldTask.Revision"/> of <paramref name="task"/>; it has the next one then.
+    /// </summary>
+    /// <returns>False: nothing was changed. After a <see cref="StoreException"/> the change may be there.</returns>
+    Task<bool> UpdateHeldTaskAsync(HeldTask task);
+
+    ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel);
+
+    /// <summary>
+    /// Tasks that are not final, of one replica; with null those of replicas that the store knows nothing of: nobody else can end them. Where nobody
+    /// shares the store, that is all.
+    /// </summary>
+    Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel);
+
+    /// <summary>Removing an unknown one is fine.</summary>
+    Task DropHeldTaskAsync(string id);
 }
 
 /// <summary>The store itself failed (not reachable, full, damaged); what was asked for may be tried again.</summary>

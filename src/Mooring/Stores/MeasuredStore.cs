@@ -105,5 +105,20 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task ExpireTasksAsync(DateTimeOffset now) =>
         ObserveAsync("expire_tasks", Now, inner.ExpireTasksAsync(now));
 
+    public Task<bool> HoldTaskAsync(HeldTask task, int mostOfOne, int mostOfAll) =>
+        ObserveAsync("hold_task", Now, inner.HoldTaskAsync(task, mostOfOne, mostOfAll));
+
+    public Task<bool> UpdateHeldTaskAsync(HeldTask task) =>
+        ObserveAsync("update_held_task", Now, inner.UpdateHeldTaskAsync(task));
+
+    public ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) =>
+        ReadAsync("find_held_task", Now, inner.FindHeldTaskAsync(id, cancel));
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) =>
+        ObserveAsync("find_unfinished_tasks", Now, inner.FindUnfinishedTasksAsync(replica, cancel));
+
+    public Task DropHeldTaskAsync(string id) =>
+        ObserveAsync("drop_held_task", Now, inner.DropHeldTaskAsync(id));
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 }

@@ -75,6 +75,9 @@ internal abstract class Link : IAsyncDisposable
     /// <summary>Whether level and subscriptions are kept by the link, and not in a session at the server, where each process finds what another one set.</summary>
     public virtual bool KeepsWishes => false;
 
+    /// <summary>Whether the link itself waits for what its server makes a task of; else whoever calls has to.</summary>
+    public virtual bool FollowsTasks => false;
+
     /// <summary>Whether it is asked for here.</summary>
     public virtual bool Listens => true;
 

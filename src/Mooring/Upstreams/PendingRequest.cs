@@ -65,8 +65,26 @@ internal abstract class PendingRequest
     /// <summary>The request as it goes to the server, with <see cref="Id"/> in it.</summary>
     public abstract Message ToMessage();
 
-    /// <summary>Whether whoever asks understands an answer that asks back (2026-07-28, basic/patterns/mrtr); else the link has the client asked, and asks the server again.</summary>
-    public virtual bool TakesInputRequired => false;
+    /// <summary>
+    /// Whether an answer that asks back (2026-07-28, basic/patterns/mrtr) is understood by whoever asks; else the link has the client asked, and asks
+    /// the server again. Asked when there is such an answer, and only then.
+    /// </summary>
+    public virtual bool PassesUnfinished() => false;
+
+    /// <summary>The server's own task that the request became, by the server's id: it is only waited for. Null: it is to be sent.</summary>
+    public virtual string? ServerTask => null;
+
+    /// <summary>The server has made a task of it.</summary>
+    /// <param name="id">The server's id of the task.</param>
+    /// <param name="ofItsOwn">Whether nobody asked the server to.</param>
+    public virtual void OnServerTask(string id, bool ofItsOwn)
+    {
+    }
+
+    /// <summary>A sign of life of whoever works on it.</summary>
+    public virtual void Sign()
+    {
+    }
 
     /// <summary>Headers of the client's own request that a server of the same version is to get as they came.</summary>
     public virtual IReadOnlyList<KeyValuePair<string, string>> Headers => [];

@@ -94,8 +94,8 @@ public sealed class ServersConfigTests : IDisposable
     {
         var server = Assert.Single(_fixture.LoadFine("""
             { "mcpServers": { "a": { "url": "http://127.0.0.1:1/mcp", "scope": "shared", "prefix": "never", "concurrency": 2, "queue": 0,
-              "deadline": "90s", "retryOn503": true, "disabled": true, "commit": "durable", "idempotencyKey": "never",
-              "tools": { "send": { "replay": false, "commit": "fast", "idempotencyKey": "always" }, "other": {} } } } }
+              "deadline": "90s", "retryOn503": true, "disabled": true, "commit": "durable", "idempotencyKey": "never", "taskAfter": "5s",
+              "tools": { "send": { "replay": false, "commit": "fast", "idempotencyKey": "always", "taskAfter": "0" }, "other": {} } } } }
             """).Servers);
 
         Assert.Equal((LinkScope.Shared, PrefixRule.Never, 2, 0), (server.Scope, server.Prefix, server.Concurrency, server.Queue));
@@ -103,6 +103,7 @@ public sealed class ServersConfigTests : IDisposable
         Assert.True(server is { RetryOn503: true, Disabled: true });
         Assert.Equal((CommitRule.Durable, KeyRule.Never), (server.Commit, server.IdempotencyKey));
         Assert.Equal((false, CommitRule.Fast, KeyRule.Always), (server.Tools["send"].Replay, server.Tools["send"].Commit, server.Tools["send"].IdempotencyKey));
+        Assert.Equal((TimeSpan.FromSeconds(5), TimeSpan.Zero), (server.TaskAfter!.Value, server.Tools["send"].TaskAfter!.Value));
         Assert.Equal(new ToolConfig(), server.Tools["other"]);
     }
 

@@ -299,14 +299,14 @@ public sealed class StatelessCallTests
     {
         await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream
         {
-            Capabilities = """{"tools":{"listChanged":true},"tasks":{"list":{}},"resources":{"subscribe":true}},"instructions":"Be kind.","x":{}""",
+            Capabilities = """{"tools":{"listChanged":true},"tasks":{"list":{}},"resources":{"subscribe":true},"extensions":{"x.test/y":{}}},"instructions":"Be kind.","x":{}""",
         });
         var client = new StatelessClient(gateway.Http);
 
         var result = (await client.ResultAsync("server/discover"))["result"]!;
 
         Assert.Equal("2026-07-28", (string?)result["supportedVersions"]![0]);
-        Assert.Equal("""{"tools":{"listChanged":true},"resources":{"subscribe":true}}""", result["capabilities"]!.ToJsonString());
+        Assert.Equal("""{"extensions":{"io.modelcontextprotocol/tasks":{},"x.test/y":{}},"tools":{"listChanged":true},"resources":{"subscribe":true}}""", result["capabilities"]!.ToJsonString());
         Assert.Equal(("Be kind.", "complete", 0, "private"), ((string?)result["instructions"], (string?)result["resultType"], (int?)result["ttlMs"], (string?)result["cacheScope"]));
         Assert.Equal("one", (string?)result["_meta"]!["io.modelcontextprotocol/serverInfo"]!["name"]);
         Assert.Null(result["protocolVersion"]);

@@ -128,7 +128,6 @@ public sealed class StatelessChecksTests
     [InlineData("logging/setLevel")]
     [InlineData("resources/subscribe")]
     [InlineData("resources/unsubscribe")]
-    [InlineData("tasks/get")]
     [InlineData("tasks/list")]
     [InlineData("tasks/result")]
     [InlineData("sampling/createMessage")]

@@ -17,7 +17,7 @@ public sealed class StatelessListenTests
     {
         await using var gateway = await GatewayFixture.StartAsync();
 
-        var (reply, acknowledged) = await new StatelessClient(gateway.Http, "/mcp").ListenAsync("""{"toolsListChanged":true,"promptsListChanged":false,"taskIds":["x"],"resourceSubscriptions":["nobody://x"]}""", id);
+        var (reply, acknowledged) = await new StatelessClient(gateway.Http, "/mcp").ListenAsync("""{"toolsListChanged":true,"promptsListChanged":false,"others":["x"],"resourceSubscriptions":["nobody://x"]}""", id);
 
         Assert.Equal("notifications/subscriptions/acknowledged", (string?)acknowledged["method"]);
         Assert.Equal("""{"toolsListChanged":true}""", acknowledged["params"]!["notifications"]!.ToJsonString());

@@ -52,6 +52,28 @@ internal static class StoreRecords
         long sequence, string stream = "stream", string session = "session", string body = "{}", DateTimeOffset? written = null) =>
         new(session, stream, sequence, Utf8(body), written ?? FakeClock.Start);
 
+    public static HeldTask Held(string id = "task") => new()
+    {
+        Id = id,
+        Issuer = "https://issuer.example",
+        Subject = "ada\0@example, Ünï 🚢",
+        Route = "files",
+        Server = "files",
+        Tool = "in\"dex",
+        Meta = Utf8("""{"m":1}"""),
+        Status = HeldTaskStatus.InputRequired,
+        Message = "waits",
+        Created = FakeClock.Start - TimeSpan.FromTicks(1),
+        Updated = FakeClock.Start,
+        Expires = FakeClock.Start + TimeSpan.FromHours(1),
+        Replica = "r1",
+        ServerTask = "theirs",
+        Body = Utf8("""{"q1":{}}"""),
+    };
+
+    public static string Describe(HeldTask? task) =>
+        task is null ? "none" : Line(task with { Meta = default, Body = default }) + Text(task.Meta) + Text(task.Body);
+
     public static ReadOnlyMemory<byte> Utf8(string text) => Encoding.UTF8.GetBytes(text);
 
     public static string Text(ReadOnlyMemory<byte> utf8) => Encoding.UTF8.GetString(utf8.Span);

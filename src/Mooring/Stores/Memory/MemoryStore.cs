@@ -310,6 +310,8 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
             {
                 _tasks.Remove(key);
             }
+
+            ExpireHeldLocked(now);
         }
 
         return Task.CompletedTask;

@@ -146,6 +146,28 @@ internal static class PostgresSchema
                 primary key (kind, key));
             create index auth_expires on mooring.auth (expires);
             """),
+        new(6, 1, """
+            create table mooring.held_tasks (
+                id text collate "C" primary key,
+                issuer text collate "C" not null,
+                subject text collate "C" not null,
+                route text,
+                server text not null,
+                tool text not null,
+                meta bytea not null,
+                status smallint not null,
+                message text,
+                created bigint not null,
+                updated bigint not null,
+                expires bigint not null,
+                replica text collate "C" not null,
+                server_task text,
+                body bytea not null,
+                revision bigint not null default 0);
+            create index held_tasks_owner on mooring.held_tasks (issuer, subject);
+            create index held_tasks_unfinished on mooring.held_tasks (replica) where status < 2;
+            create index held_tasks_expires on mooring.held_tasks (expires);
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

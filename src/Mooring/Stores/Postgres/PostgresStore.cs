@@ -153,7 +153,25 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore
     public Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel) =>
         ManyAsync(SharedRows.FindTasksOfSql, to => to.Text(server).Text(issuer).Text(subject), row => row.Text(0), cancel);
 
-    public Task ExpireTasksAsync(DateTimeOffset now) => ChangeAsync(SharedRows.ExpireTasksSql, to => to.Time(now));
+    public async Task ExpireTasksAsync(DateTimeOffset now)
+    {
+        await ChangeAsync(SharedRows.ExpireTasksSql, to => to.Time(now));
+        await ChangeAsync(HeldTaskRows.ExpireSql, to => to.Time(now));
+    }
+
+    public async Task<bool> HoldTaskAsync(HeldTask task, int mostOfOne, int mostOfAll) => await OneAsync(
+        HeldTaskRows.HoldSql, to => HeldTaskRows.BindNew(to, task, mostOfOne, mostOfAll), row => row.GetBoolean(0), CancellationToken.None);
+
+    public async Task<bool> UpdateHeldTaskAsync(HeldTask task) => await ChangeAsync(HeldTaskRows.UpdateSql, to => HeldTaskRows.BindChange(to, task)) > 0;
+
+    public async ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) =>
+        await OneAsync(HeldTaskRows.FindSql, to => to.Text(id), HeldTaskRows.Read, cancel);
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) => replica is null
+        ? ManyAsync(HeldTaskRows.FindOrphansSql, _ => { }, HeldTaskRows.Read, cancel)
+        : ManyAsync(HeldTaskRows.FindUnfinishedSql, to => to.Text(replica), HeldTaskRows.Read, cancel);
+
+    public Task DropHeldTaskAsync(string id) => ChangeAsync(HeldTaskRows.DropSql, to => to.Text(id));
 
     /// <summary>Commits what is queued, as far as the database lets it, then gives up its connections.</summary>
     public async ValueTask DisposeAsync()

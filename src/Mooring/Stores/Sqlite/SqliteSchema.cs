@@ -143,6 +143,28 @@ internal static class SqliteSchema
                 primary key (kind, key)) without rowid;
             create index auth_expires on auth (expires);
             """),
+        new(9, 1, """
+            create table held_tasks (
+                id text not null unique,
+                issuer text not null,
+                subject text not null,
+                route text,
+                server text not null,
+                tool text not null,
+                meta blob not null,
+                status integer not null,
+                message text,
+                created integer not null,
+                updated integer not null,
+                expires integer not null,
+                replica text not null,
+                server_task text,
+                body blob not null,
+                revision integer not null default 0);
+            create index held_tasks_owner on held_tasks (issuer, subject);
+            create index held_tasks_unfinished on held_tasks (replica) where status < 2;
+            create index held_tasks_expires on held_tasks (expires);
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

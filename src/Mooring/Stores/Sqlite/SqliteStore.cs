@@ -150,7 +150,22 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
     public Task<IReadOnlyList<string>> FindTasksOfAsync(string server, string issuer, string subject, CancellationToken cancel) =>
         Read(TaskRows.FindOf, (server, issuer, subject), cancel);
 
-    public Task ExpireTasksAsync(DateTimeOffset now) => Write(TaskRows.Expire, now);
+    public async Task ExpireTasksAsync(DateTimeOffset now)
+    {
+        await Write(TaskRows.Expire, now);
+        await Write(HeldTaskRows.Expire, now);
+    }
+
+    public Task<bool> HoldTaskAsync(HeldTask task, int mostOfOne, int mostOfAll) => Write(HeldTaskRows.Hold, (task, mostOfOne, mostOfAll));
+
+    public Task<bool> UpdateHeldTaskAsync(HeldTask task) => Write(HeldTaskRows.Update, task);
+
+    public async ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) => await Read(HeldTaskRows.Find, id, cancel);
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) =>
+        Read(HeldTaskRows.FindUnfinished, replica, cancel);
+
+    public Task DropHeldTaskAsync(string id) => Write(HeldTaskRows.Drop, id);
 
     /// <summary>Commits what is queued, then closes the file and gives up the directory.</summary>
     public async ValueTask DisposeAsync()

@@ -20,8 +20,8 @@ internal sealed class RequestMetadata
         var at = JsonFields.Find(initialize, "capabilities"u8);
         ReadOnlySpan<byte> declared = at.IsPresent && initialize[at.Start] == '{' ? initialize.Slice(at.Start, at.Length) : "{}"u8;
 
-        // Tasks of 2025-11-25 are another thing than those of the extension, and cannot be had here.
-        _capabilities = Property("clientCapabilities", JsonFields.Without(declared, "tasks"u8));
+        // Tasks of 2025-11-25 are another thing than those of the extension. What the server makes a task of the link itself waits for, whatever its client knows.
+        _capabilities = Property("clientCapabilities", TasksExtension.AddTo(JsonFields.Without(declared, "tasks"u8)));
     }
 
     /// <summary>The request with what it has to say, and with <paramref name="more"/> among its params.</summary>

@@ -56,6 +56,11 @@ internal sealed partial class StatelessLink : Link
             return new(Attempt.NotExecuted(_closed ?? _leg.EndReason));
         }
 
+        if (request.ServerTask is { } task)
+        {
+            return FollowAsync(request, task, TimeSpan.Zero);
+        }
+
         var frame = Read(request.ToMessage());
         return frame.Method switch
         {
@@ -162,6 +167,7 @@ internal sealed partial class StatelessLink : Link
         {
             McpMethod.ToolsCall or McpMethod.PromptsGet => frame.Envelope.Name,
             McpMethod.ResourcesRead => frame.Envelope.Uri,
+            McpMethod.TasksGet or McpMethod.TasksUpdate or McpMethod.TasksCancel => frame.Envelope.TaskId,
             _ => default,
         };
         if (name.IsPresent)
@@ -194,7 +200,9 @@ internal sealed partial class StatelessLink : Link
             // Older servers say none (2026-07-28, schema, "Result").
             case null or "complete":
                 return new(Attempt.Answered(Noted(frame, answer)));
-            case var _ when request.TakesInputRequired:
+            case "task" when frame.Method == McpMethod.ToolsCall:
+                return FollowAsync(request, answer);
+            case var _ when request.PassesUnfinished():
                 return new(Attempt.Answered(answer));
             case "input_required" when frame.Method is McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead:
                 return AskAsync(request, frame, answer);

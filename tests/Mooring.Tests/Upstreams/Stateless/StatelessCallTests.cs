@@ -25,7 +25,7 @@ public sealed class StatelessCallTests
         Assert.Contains("""
             "traceparent":"00-1-2-01", "progressToken":"mine"
             """, call.Body, StringComparison.Ordinal);
-        Assert.Equal("""{"elicitation":{"form":{}},"roots":{"listChanged":true}}""", call.Meta("clientCapabilities")!.ToJsonString());
+        Assert.Equal("""{"extensions":{"io.modelcontextprotocol/tasks":{}},"elicitation":{"form":{}},"roots":{"listChanged":true}}""", call.Meta("clientCapabilities")!.ToJsonString());
         Assert.Equal("""{"name":"test","version":"1"}""", call.Meta("clientInfo")!.ToJsonString());
         Assert.Null(call.Meta("logLevel"));
         Assert.Equal("tools/call", call.Header("Mcp-Method"));
@@ -301,7 +301,7 @@ public sealed class StatelessCallTests
         call.Text("done");
 
         Assert.Equal("done", (await posting).Text());
-        Assert.Equal("{}", call.Meta("clientCapabilities")!.ToJsonString());
+        Assert.Equal("""{"extensions":{"io.modelcontextprotocol/tasks":{}}}""", call.Meta("clientCapabilities")!.ToJsonString());
     }
 
     internal static StatelessUpstream Server(GatewayFixture gateway) => Servers.Of(gateway);

@@ -1,0 +1,122 @@
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Sessions;
+using Mooring.Upstreams;
+
+namespace Mooring.Calls;
+
+/// <summary>
+/// Calls that a server of 2025-11-25 executes as tasks of its own (basic/utilities/tasks), for clients that take tasks in their version's way: whatever
+/// becomes of the gateway, the server has them.
+/// </summary>
+internal sealed class ServerTasks(ConfigStore config, TimeProvider time, Catalogue catalogue)
+{
+    /// <summary>What a call that is to be a task has more in its params; empty where it is none.</summary>
+    public byte[] Wish(Call call, Link link)
+    {
+        if (call.Request.Method != McpMethod.ToolsCall || call.Session.Version.HasSessions() || link.FollowsTasks
+            || !TasksExtension.IsIn(JsonFields.Object(call.Session.Record.InitializeParams.Span, "capabilities"u8)) || !Takes(link))
+        {
+            return [];
+        }
+
+        var hints = catalogue.ToolsOf(call.Session, call.Upstream)?.Find(call.ToolName)?.Hints ?? ToolHints.None;
+        if (!hints.HasFlag(ToolHints.TaskRequired) && !(hints.HasFlag(ToolHints.TaskOptional) && AfterOf(config.Current, call) > TimeSpan.Zero))
+        {
+            return [];
+        }
+
+        var calls = config.Current.Calls;
+        var ttl = (long)(calls.HardCap + calls.TaskKeep).TotalMilliseconds;
+        return System.Text.Encoding.ASCII.GetBytes($"\"task\":{{\"ttl\":{ttl.ToString(System.Globalization.CultureInfo.InvariantCulture)}}}");
+    }
+
+    /// <summary>After which time a call becomes a task for its client; zero: never.</summary>
+    public static TimeSpan AfterOf(MooringConfig config, Call call)
+    {
+        var server = call.Upstream.Config;
+        return (server.Tools.Count == 0 ? null : server.Tools.GetValueOrDefault(call.ToolName)?.TaskAfter) ?? server.TaskAfter ?? config.Calls.TaskAfter;
+    }
+
+    /// <summary>The id of the task that an answer says was made; null where it is none.</summary>
+    public static string? IdIn(Attempt attempt) => attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } answer }
+        ? JsonFields.String(JsonFields.Object(answer.Span(answer.Envelope.Result), "task"u8), "taskId"u8)
+        : null;
+
+    /// <summary>Waits for the server's task of a call: asks how it is doing, and has its result, and what it asks before, once it no longer only works.</summary>
+    /// <returns>The answer of the call; or why it could not be had just now. What is asked may be asked again.</returns>
+    public async ValueTask<Attempt> FollowAsync(Call call, Link link)
+    {
+        byte[] parameters = [.. "{\"taskId\":"u8, .. JsonText.Quote(call.ServerTask!), (byte)'}'];
+        Task<Attempt>? result = null;
+        while (true)
+        {
+            var state = await link.CallAsync(new TaskRequest(call, "tasks/get", parameters));
+            if (state is not { Kind: AttemptKind.Answered, Answer: { } answer })
+            {
+                return state;
+            }
+
+            if (answer.Kind == FrameKind.Error)
+            {
+                return Lost(call, answer);
+            }
+
+            call.Sign();
+            var task = answer.Span(answer.Envelope.Result);
+            if (result is null && JsonFields.String(task, "status"u8) != "working")
+            {
+                result = link.CallAsync(new TaskRequest(call, "tasks/result", parameters)).AsTask();
+            }
+
+            var pause = Task.Delay(TaskPoll.Of(task, "pollInterval"u8), time, call.Abandoned);
+            await Task.WhenAny(result ?? pause, pause);
+            if (call.Abandoned.IsCancellationRequested)
+            {
+                return Attempt.Abandoned("");
+            }
+
+            if (result is { IsCompleted: true })
+            {
+                var end = await result;
+                return end.Kind == AttemptKind.Answered ? Attempt.Answered(Plain(end.Answer!)) : end;
+            }
+        }
+    }
+
+    private static bool Takes(Link link) =>
+        JsonFields.Find(JsonFields.Object(JsonFields.Object(JsonFields.Object(link.InitializeResult.Span, "capabilities"u8), "tasks"u8), "requests"u8), "tools"u8, "call"u8).IsPresent;
+
+    /// <summary>The server knows the task no more, or will not tell.</summary>
+    private static Attempt Lost(Call call, Frame error)
+    {
+        var why = JsonFields.String(error.Span(error.Envelope.Error), "message"u8);
+        return Attempt.Answered(Frame.Parse(CallFailure.OutcomeUnknown.ToResponse("1"u8, call.Upstream.Name, $"it no longer tells what became of its task: {why}")));
+    }
+
+    /// <summary>The result without the note which task it is of: that one is the server's, and the client has another.</summary>
+    private static Frame Plain(Frame answer)
+    {
+        var meta = answer.Kind == FrameKind.Result ? JsonFields.Find(answer.Span(answer.Envelope.Result), "_meta"u8) : default;
+        if (!meta.IsPresent)
+        {
+            return answer;
+        }
+
+        var at = meta.Offset(answer.Envelope.Result.Start);
+        return Frame.Parse(JsonFields.Splice(answer.Bytes, at, JsonFields.Without(answer.Span(at), "io.modelcontextprotocol/related-task"u8)));
+    }
+
+    /// <summary>A request about the task of a call; what comes with it belongs to the call.</summary>
+    private sealed class TaskRequest(Call call, string method, byte[] parameters) : PendingRequest
+    {
+        public override CancellationToken Abandoned => call.Abandoned;
+
+        public override Message ToMessage() => new(Frame.Parse(JsonRpc.Request(Id, method, parameters)));
+
+        public override void OnRelated(Link link, Frame frame) => call.OnRelated(link, frame);
+
+        public override Task ReadyAsync() => call.ReadyAsync();
+    }
+}

@@ -1,0 +1,71 @@
+using Mooring.Calls;
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Tasks;
+using Mooring.Upstreams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Goes on with tasks whose process is gone where their server keeps them as tasks of its own: asks how they are doing, in the name of the client
+/// that had them made, until they are done.
+/// </summary>
+internal sealed class LeftTasks(
+    HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time)
+{
+    private readonly Lock _gate = new();
+    private List<HeldTask>? _early = [];
+
+    /// <summary>From now on tasks may be given to it; they wait until the gateway listens (invariant 3).</summary>
+    public void Listen() => tasks.GoOn = Take;
+
+    /// <summary>The gateway listens.</summary>
+    public void Start()
+    {
+        List<HeldTask> early;
+        lock (_gate)
+        {
+            (early, _early) = (_early ?? [], null);
+        }
+
+        early.ForEach(GoOn);
+    }
+
+    private void Take(HeldTask task)
+    {
+        lock (_gate)
+        {
+            if (_early is not null)
+            {
+                _early.Add(task);
+                return;
+            }
+        }
+
+        GoOn(task);
+    }
+
+    private void GoOn(HeldTask task)
+    {
+        // The call as it was, without its arguments: those the server has.
+        var request = Frame.Parse(
+            [.. "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":"u8, .. JsonText.Quote(task.Tool), .. ",\"_meta\":"u8, .. task.Meta.Span, .. "}}"u8]);
+        var meta = RequestMeta.Of(request);
+        var principal = new Principal(task.Issuer, task.Subject);
+        var session = sessions.Of(principal, task.Route, request.Span(meta.ClientCapabilities), StatelessHttp.InfoOf(request, meta));
+        if (session is null || upstreams.Find(task.Server) is not { } upstream)
+        {
+            var why = session is null ? "its user has too many sessions for the gateway to ask for it" : "the server is no longer configured";
+            tasks.Resume(task, new TaskCall(static () => { }, static _ => { })).Fail(
+                JsonFields.Object(CallFailure.OutcomeUnknown.ToResponse("null"u8, task.Server, why), "error"u8).ToArray());
+            return;
+        }
+
+        var reply = new StatelessReply(session, parked, thresholds, time, discovery.ServerInfo(session));
+        reply.Resume(tasks.Resume(task, reply.TaskCall));
+        var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true };
+        call.OnServerTask(task.ServerTask!, ofItsOwn: true);
+        _ = runner.RunAsync(call);
+    }
+}

@@ -1,0 +1,189 @@
+using Mooring.Protocol;
+
+namespace Mooring.Upstreams.Stateless;
+
+/// <content>
+/// Calls that the server makes tasks of (the tasks extension): the link asks how they are doing, has the client asked what the server asks, and gives
+/// their end as the answer of the call. Whoever has the server's id of a task can go on with it on another link.
+/// </content>
+internal sealed partial class StatelessLink
+{
+    public override bool FollowsTasks => true;
+
+    /// <summary>Waits for a task that the server has just made of a call.</summary>
+    private ValueTask<Attempt> FollowAsync(PendingRequest request, Frame created)
+    {
+        var task = created.Span(created.Envelope.Result);
+        if (JsonFields.String(task, "taskId"u8) is not { Length: > 0 } id)
+        {
+            return new(WrongKind(request, "task"));
+        }
+
+        request.OnServerTask(id, ofItsOwn: true);
+        return FollowAsync(request, id, TaskPoll.Of(task, "pollIntervalMs"u8));
+    }
+
+    private async ValueTask<Attempt> FollowAsync(PendingRequest request, string id, TimeSpan poll)
+    {
+        var asked = new TaskQuestions(this, request, id);
+        try
+        {
+            while (true)
+            {
+                if (!await PauseAsync(poll, request.Abandoned))
+                {
+                    return Attempt.Abandoned("");
+                }
+
+                if (asked.Failed is { } failed)
+                {
+                    return failed;
+                }
+
+                var attempt = await RoundAsync("tasks/get", TaskParameters(id), request.Abandoned);
+                if (attempt is not { Kind: AttemptKind.Answered, Answer: { } answer })
+                {
+                    if (!IsUsable)
+                    {
+                        return attempt;
+                    }
+
+                    // Asking does nothing, and what the client was asked stays asked. How long is for the call to say.
+                    poll = TaskPoll.Usual;
+                    continue;
+                }
+
+                if (answer.Kind == FrameKind.Error)
+                {
+                    return Own(request.Id, $"Outcome unknown: server \"{Upstream.Name}\" executed the request as a task, and no longer tells what became of it: {ErrorText(answer)}.");
+                }
+
+                request.Sign();
+                var task = answer.Span(answer.Envelope.Result).ToArray();
+                if (End(request, task) is { } end)
+                {
+                    asked.Done();
+                    return end;
+                }
+
+                asked.Are(InputRequests(task));
+                poll = TaskPoll.Of(task, "pollIntervalMs"u8);
+            }
+        }
+        finally
+        {
+            asked.TakeBack(_ => true);
+        }
+    }
+
+    /// <summary>The answer of the call, where the task has ended.</summary>
+    private Attempt? End(PendingRequest request, byte[] task)
+    {
+        var status = JsonFields.String(task, "status"u8);
+        var result = JsonFields.Object(task, "result"u8);
+        var error = JsonFields.Object(task, "error"u8);
+        return status switch
+        {
+            "working" or "input_required" => null,
+            "completed" when !result.IsEmpty => Attempt.Answered(Read(JsonRpc.Result(Digits(request.Id), result))),
+            "failed" when !error.IsEmpty => Attempt.Answered(Read([.. "{\"jsonrpc\":\"2.0\",\"id\":"u8, .. Digits(request.Id), .. ",\"error\":"u8, .. error, (byte)'}'])),
+            "cancelled" => Own(request.Id, $"Server \"{Upstream.Name}\" cancelled the task that it made of the request. It may have been executed in part."),
+            _ => WrongKind(request, $"task, {status}"),
+        };
+    }
+
+    private static byte[] TaskParameters(string id) => [.. "{\"taskId\":"u8, .. JsonText.Quote(id), (byte)'}'];
+
+    /// <summary>What the server of one task asks: each key once, however often it is shown.</summary>
+    private sealed class TaskQuestions(StatelessLink link, PendingRequest request, string task)
+    {
+        private readonly Lock _gate = new();
+        private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, long> _open = new(StringComparer.Ordinal);
+        private readonly List<string> _interactions = [];
+
+        /// <summary>What the call ends with, since the client has no answer and there is no word for that.</summary>
+        public Attempt? Failed { get; private set; }
+
+        /// <summary>What is asked just now; anything else that was is asked no longer.</summary>
+        public void Are(List<(string Key, string Method, byte[] Parameters)> questions)
+        {
+            foreach (var (key, method, parameters) in questions)
+            {
+                if (_seen.Add(key))
+                {
+                    var (id, answer) = link.AskClient(request, method, parameters, _interactions);
+                    lock (_gate)
+                    {
+                        _open[key] = id;
+                    }
+
+                    _ = AnswerAsync(key, method, id, answer.Task);
+                }
+            }
+
+            TakeBack(key => !questions.Exists(question => question.Key == key));
+        }
+
+        public void Done() => link.TellComplete(request, _interactions);
+
+        /// <summary>The client is not to answer what nobody waits for.</summary>
+        public void TakeBack(Func<string, bool> which)
+        {
+            List<long> gone;
+            lock (_gate)
+            {
+                var keys = _open.Keys.Where(which).ToList();
+                gone = keys.ConvertAll(key => _open[key]);
+                keys.ForEach(key => _open.Remove(key));
+            }
+
+            foreach (var id in gone)
+            {
+                if (link._questions.TryRemove(id, out _))
+                {
+                    link.Owner.OnMessage(link, Read(JsonRpc.Cancelled(Digits(id), "its server no longer asks")), request);
+                }
+            }
+        }
+
+        private async Task AnswerAsync(string key, string method, long id, Task<Frame> asking)
+        {
+            try
+            {
+                var answer = await asking.WaitAsync(request.Abandoned);
+                lock (_gate)
+                {
+                    _open.Remove(key);
+                }
+
+                link._questions.TryRemove(id, out _);
+                if (Response(method, answer) is not { } response)
+                {
+                    await link.RoundAsync("tasks/cancel", TaskParameters(task), request.Abandoned);
+                    Failed = link.Own(request.Id, $"Server \"{link.Upstream.Name}\" needs an answer to {method}, and the client has none: {ErrorText(answer)}. The task was cancelled there.");
+                    return;
+                }
+
+                await UpdateAsync([.. "{\"taskId\":"u8, .. JsonText.Quote(task), .. ",\"inputResponses\":{"u8, .. JsonText.Quote(key), (byte)':', .. response, .. "}}"u8]);
+            }
+            catch (OperationCanceledException)
+            {
+                // The call is over, or the link.
+            }
+        }
+
+        /// <summary>An answer that is sent twice is ignored the second time (the tasks extension, "Task Update Requests").</summary>
+        private async Task UpdateAsync(byte[] parameters)
+        {
+            for (var tries = 1; tries <= MaxTries; tries++)
+            {
+                var attempt = await link.RoundAsync("tasks/update", parameters, request.Abandoned);
+                if (attempt.Kind is AttemptKind.Answered or AttemptKind.Abandoned || !await link.PauseAsync(FirstPause * (1 << tries), request.Abandoned))
+                {
+                    return;
+                }
+            }
+        }
+    }
+}

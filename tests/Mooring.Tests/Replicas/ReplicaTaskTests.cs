@@ -1,0 +1,132 @@
+using Mooring.Replicas;
+using Mooring.Stores;
+using Mooring.Tests.Tasks;
+using Xunit;
+using static Mooring.Tests.Tasks.TaskClient;
+
+namespace Mooring.Tests.Replicas;
+
+/// <summary>Tasks that run at one replica and are asked about, answered and cancelled at another, and what becomes of them when theirs is gone.</summary>
+public sealed class ReplicaTaskTests
+{
+    [Fact]
+    public async Task Task_OfA_IsHadAtB_WhileItRunsAndWhenItIsDone()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call) = await pair.A.TaskAsync(New(pair.A));
+        var atB = New(pair.B);
+
+        Assert.Equal("working", (string?)(await atB.GetTaskAsync(id))["status"]);
+        await call.SendTextAsync("from A");
+
+        Assert.Equal("from A", (string?)(await pair.B.UntilTaskAsync(atB, id, "completed"))["result"]!["content"]![0]!["text"]);
+    }
+
+    [Fact]
+    public async Task Question_OfATaskAtA_IsShownAndAnsweredAtB()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call) = await pair.A.TaskAsync(New(pair.A));
+        await call.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"roots/list"}""");
+        var atB = New(pair.B);
+        var asks = await pair.B.UntilTaskAsync(atB, id, "input_required");
+
+        var acknowledged = await atB.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"roots":[{"uri":"file:///b"}]}"""));
+
+        Assert.Equal("complete", (string?)acknowledged["result"]!["resultType"]);
+        await pair.UntilAsync(() => pair.Upstream.Requests.Any(r => r.Body.Contains("file:///b", StringComparison.Ordinal)), "the server has the answer");
+        await call.SendTextAsync("done");
+        await pair.B.UntilTaskAsync(atB, id, "completed", TimeSpan.FromSeconds(3));
+    }
+
+    [Fact]
+    public async Task Cancel_AtB_EndsTheCallAtA()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, _) = await pair.A.TaskAsync(New(pair.A));
+
+        await New(pair.B).CancelTaskAsync(id);
+
+        await pair.UntilAsync(() => pair.Upstream.Messages("notifications/cancelled").Count == 1, "the server was told");
+        await pair.B.UntilTaskAsync(New(pair.B), id, "cancelled", TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
+    public async Task Listener_AtB_HearsOfATaskAtA()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call) = await pair.A.TaskAsync(New(pair.A));
+        var (listening, _) = await New(pair.B).ListenAsync($$"""{"taskIds":["{{id}}"]}""");
+        using var stream = listening;
+        Assert.Equal("working", (string?)(await listening.Events.MessageAsync())["params"]!["status"]);
+
+        await call.SendTextAsync("heard");
+
+        var done = await pair.B.PassTimeAsync(listening.Events.MessageAsync(), TimeSpan.FromSeconds(10), "the news");
+        Assert.Equal("heard", (string?)done["params"]!["result"]!["content"]![0]!["text"]);
+    }
+
+    [Fact]
+    public async Task Replica_ThatRunsATask_Dies_TheOtherEndsItAsOutcomeUnknown_AndWhatComesLateChangesNothing()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call) = await pair.A.TaskAsync(New(pair.A));
+
+        // As one that is cut off from the store: nobody else can tell it from a dead one.
+        pair.StoreOfA.IsAway = true;
+        var failed = await pair.B.UntilTaskAsync(New(pair.B), id, "failed", TimeSpan.FromSeconds(30));
+        Assert.Equal("outcome_unknown", (string?)failed["error"]!["data"]!["mooring"]!["reason"]);
+
+        await call.SendTextAsync("late");
+        pair.StoreOfA.IsAway = false;
+        await pair.UntilAsync(() => pair.A.Get<Peers>().Others.Count == 1 && pair.B.Get<Peers>().Others.Count == 1, "A is back under another name");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+
+        Assert.Equal(failed.ToJsonString(), (await New(pair.A).GetTaskAsync(id)).ToJsonString());
+        Assert.Equal(1, pair.Upstream.Executions("slow"));
+    }
+
+    [Fact]
+    public async Task Replica_StopsInOrder_ItsTaskIsEndedAtOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, _) = await pair.B.TaskAsync(New(pair.B));
+
+        await pair.StopBAsync();
+
+        Assert.Equal("failed", (string?)(await New(pair.A).GetTaskAsync(id))["status"]);
+    }
+
+    [Fact]
+    public async Task Task_OfAReplicaThatNobodyKnows_IsEndedByWhoeverLooks()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call) = await pair.A.TaskAsync(New(pair.A));
+        var record = (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!;
+        var orphan = record with { Id = "orphan", Replica = "nobody", Updated = pair.A.Clock.GetUtcNow() };
+        await pair.Store.Store.HoldTaskAsync(orphan, 100, 100);
+
+        await pair.B.UntilTaskAsync(New(pair.B), "orphan", "failed", TimeSpan.FromMinutes(2));
+
+        Assert.Equal("working", (string?)(await New(pair.B).GetTaskAsync(id))["status"]);
+        await call.SendTextAsync("fine");
+        await pair.B.UntilTaskAsync(New(pair.B), id, "completed", TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task Store_LosesAnswers_TheEndIsWrittenDownAllTheSame()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call) = await pair.A.TaskAsync(New(pair.A));
+        pair.StoreOfA.LosesAnswers = true;
+        await call.SendTextAsync("once");
+        await pair.B.UntilTaskAsync(New(pair.B), id, "completed");
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        pair.StoreOfA.LosesAnswers = false;
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+
+        var done = (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!;
+
+        Assert.Equal((HeldTaskStatus.Completed, 1L), (done.Status, done.Revision));
+    }
+}

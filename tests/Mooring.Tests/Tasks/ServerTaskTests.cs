@@ -1,0 +1,349 @@
+using System.Text.Json.Nodes;
+using Xunit;
+using static Mooring.Tests.Tasks.TaskClient;
+
+namespace Mooring.Tests.Tasks;
+
+/// <summary>Servers that make tasks of calls themselves: those of the extension, and those of 2025-11-25.</summary>
+public sealed class ServerTaskTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("mooring-tasks-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task ServersTask_IsTheClientsAtOnce_UnderAnotherId_AndItsResultIsHad()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+
+        var created = await gateway.CreatedAsync(client.CallAsync("slow"));
+
+        var id = (string)created["taskId"]!;
+        Assert.NotEqual(TaskServer.Id, id);
+        server.State = """{"status":"completed","result":{"content":[{"type":"text","text":"theirs"}]}}""";
+        Assert.Equal("theirs", (string?)(await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(5)))["result"]!["content"]![0]!["text"]);
+        Assert.Empty(server.Faults);
+        Assert.All(server.Asked("tasks/get"), asked => Assert.Equal((TaskServer.Id, TaskServer.Id), ((string)asked.Message!["params"]!["taskId"]!, asked.Header("Mcp-Name")!)));
+    }
+
+    [Fact]
+    public async Task ServersTask_AsksAndIsAnswered_EachKeyOnce()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("slow")))["taskId"]!;
+        server.State = """{"status":"input_required","inputRequests":{"name":{"method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}}}""";
+
+        var asks = await gateway.UntilTaskAsync(client, id, "input_required", TimeSpan.FromSeconds(5));
+        await gateway.UntilAsync(() => server.Asked("tasks/get").Count > 5, "it is shown several times", TimeSpan.FromSeconds(20));
+        Assert.Single((await client.GetTaskAsync(id))["inputRequests"]!.AsObject());
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"action":"accept","content":{}}"""));
+
+        await gateway.UntilAsync(() => server.Asked("tasks/update").Count == 1, "the server has the answer", TimeSpan.FromSeconds(5));
+        var update = server.Asked("tasks/update")[0].Message!["params"]!;
+        Assert.Equal(
+            """{"name":{"action":"accept","content":{}}}""", update["inputResponses"]!.ToJsonString());
+        server.State = """{"status":"failed","error":{"code":-32603,"message":"broken"}}""";
+        Assert.Equal("broken", (string?)(await gateway.UntilTaskAsync(client, id, "failed", TimeSpan.FromSeconds(5)))["error"]!["message"]);
+    }
+
+    [Fact]
+    public async Task ServersTask_IsCancelledThere()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("slow")))["taskId"]!;
+
+        await client.CancelTaskAsync(id);
+
+        await gateway.UntilTaskAsync(client, id, "cancelled", TimeSpan.FromSeconds(3));
+        await gateway.UntilAsync(() => server.Asked("tasks/cancel").Count == 1, "the server was told");
+    }
+
+    [Fact]
+    public async Task ServersTask_ServerNoLongerKnowsIt_IsOutcomeUnknown()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("slow")))["taskId"]!;
+
+        server.State = null;
+
+        var failed = await gateway.UntilTaskAsync(client, id, "failed", TimeSpan.FromSeconds(5));
+        Assert.Equal("unknown", (string?)failed["error"]!["data"]!["mooring"]!["executed"]);
+    }
+
+    [Fact]
+    public async Task ServersTask_ServerIsAwayForAWhile_IsWaitedForAndNotSentAgain()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("slow")))["taskId"]!;
+        server.IsAway = true;
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromMinutes(7), gateway.Clock), TimeSpan.FromMinutes(8), "time passed");
+        Assert.Equal("working", (string?)(await client.GetTaskAsync(id))["status"]);
+
+        server.State = """{"status":"completed","result":{"content":[]}}""";
+        server.IsAway = false;
+
+        await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromMinutes(2));
+        Assert.Single(server.Asked("tools/call"));
+    }
+
+    [Fact]
+    public async Task ServersTask_OfAClientThatTakesNone_IsWaitedFor()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = await gateway.ClientAsync();
+        var posting = client.CallAsync("slow");
+        await gateway.UntilAsync(() => server.Asked("tasks/get").Count > 0, "the server is asked", TimeSpan.FromSeconds(5));
+        server.State = """{"status":"completed","result":{"content":[{"type":"text","text":"waited for"}]}}""";
+
+        using var reply = await gateway.PassTimeAsync(posting, TimeSpan.FromSeconds(5), "the answer");
+
+        Assert.Equal("waited for", (await gateway.PassTimeAsync(reply.MessageAsync(), TimeSpan.FromSeconds(5), "the answer")).Text());
+    }
+
+    [Fact]
+    public async Task Restart_ServersTask_IsGoneOnWith()
+    {
+        var server = new TaskServer();
+        string id;
+        await using (var gateway = await StartAsync(server.Fake))
+        {
+            id = (string)(await gateway.CreatedAsync(New(gateway).CallAsync("slow")))["taskId"]!;
+        }
+
+        await using var next = await StartAsync(server.Fake);
+        var client = New(next);
+        Assert.Equal("working", (string?)(await client.GetTaskAsync(id))["status"]);
+        server.State = """{"status":"completed","result":{"content":[{"type":"text","text":"after the restart"}]}}""";
+
+        Assert.Equal("after the restart", (string?)(await next.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(10)))["result"]!["content"]![0]!["text"]);
+        Assert.Single(server.Asked("tools/call"));
+        Assert.Empty(server.Faults);
+    }
+
+    [Fact]
+    public async Task Drain_ServersTask_IsLeftToTheNextProcess()
+    {
+        var server = new TaskServer();
+        string id;
+        await using (var gateway = await StartAsync(server.Fake))
+        {
+            id = (string)(await gateway.CreatedAsync(New(gateway).CallAsync("slow")))["taskId"]!;
+            await gateway.PassTimeAsync(gateway.Drain.Begin(evenIfIdle: false), TimeSpan.FromMinutes(1), "the drain is over");
+        }
+
+        server.State = """{"status":"completed","result":{"content":[]}}""";
+        await using var next = await StartAsync(server.Fake);
+
+        await next.UntilTaskAsync(New(next), id, "completed", TimeSpan.FromSeconds(10));
+        Assert.Empty(server.Asked("tasks/cancel"));
+    }
+
+    [Theory]
+    [InlineData("optional")]
+    [InlineData("required")]
+    public async Task OlderServersTask_IsAskedForAndFollowed_AndTheClientHasItInItsVersionsWay(string support)
+    {
+        var server = new OlderTaskServer(support);
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        await client.ResultAsync("tools/list");
+
+        var created = await gateway.CreatedAsync(client.CallAsync("job"));
+
+        Assert.Equal(25 * 3600 * 1000L, (long)server.Asked("tools/call")[0].Message!["params"]!["task"]!["ttl"]!);
+        server.Status = "completed";
+        var done = await gateway.UntilTaskAsync(client, (string)created["taskId"]!, "completed", TimeSpan.FromSeconds(5));
+        Assert.Equal("the job", (string?)done["result"]!["content"]![0]!["text"]);
+        Assert.Null(done["result"]!["_meta"]!["io.modelcontextprotocol/related-task"]);
+        Assert.Single(server.Asked("tools/call"));
+    }
+
+    [Fact]
+    public async Task OlderServersTask_AsksItsClient_ByWayOfTheHeldTask()
+    {
+        var server = new OlderTaskServer("required");
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        await client.ResultAsync("tools/list");
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("job")))["taskId"]!;
+        server.Status = "input_required";
+        server.HoldsResult = true;
+        await gateway.UntilAsync(() => server.Result is not null, "its result is asked for", TimeSpan.FromSeconds(5));
+        await server.Result!.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}},"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"theirs"}}}}""");
+
+        var asks = await gateway.UntilTaskAsync(client, id, "input_required", TimeSpan.FromSeconds(5));
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"action":"accept","content":{}}"""));
+
+        await gateway.UntilAsync(() => server.Fake.Requests.Any(r => r.Body.Contains("\"id\":\"s1\"", StringComparison.Ordinal)), "the server has the answer");
+        await server.Result.SendTextAsync("answered");
+        Assert.Equal("answered", (string?)(await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(5)))["result"]!["content"]![0]!["text"]);
+    }
+
+    [Fact]
+    public async Task OlderServersTool_ThatIsATaskAlone_IsRefusedToAClientThatTakesNone()
+    {
+        var server = new OlderTaskServer("required");
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway, capabilities: "{}");
+        await client.ResultAsync("tools/list");
+
+        Assert.Equal(-32021, (await client.ResultAsync("tools/call", """{"name":"job","arguments":{}}""")).ErrorCode());
+        Assert.Empty(server.Asked("tools/call"));
+    }
+
+    [Fact]
+    public async Task Restart_OlderServersTask_IsGoneOnWith()
+    {
+        var server = new OlderTaskServer("optional");
+        string id;
+        await using (var gateway = await StartAsync(server.Fake))
+        {
+            await New(gateway).ResultAsync("tools/list");
+            id = (string)(await gateway.CreatedAsync(New(gateway).CallAsync("job")))["taskId"]!;
+        }
+
+        server.Status = "completed";
+        await using var next = await StartAsync(server.Fake);
+
+        Assert.Equal("the job", (string?)(await next.UntilTaskAsync(New(next), id, "completed", TimeSpan.FromSeconds(10)))["result"]!["content"]![0]!["text"]);
+        Assert.Single(server.Asked("tools/call"));
+    }
+
+    private Task<GatewayFixture> StartAsync(FakeUpstream upstream) => GatewayFixture.StartAsync(new FixtureOptions { Directory = _directory }, upstream);
+
+    /// <summary>A server of the extension: every call of "slow" is a task there.</summary>
+    private sealed class TaskServer
+    {
+        public const string Id = "theirs";
+
+        private readonly StatelessUpstream _server;
+
+        public TaskServer()
+        {
+            _server = StatelessUpstream.At(Fake);
+            _server.Intercept = Handle;
+        }
+
+        public FakeUpstream Fake { get; } = new();
+
+        public IReadOnlyList<string> Faults => _server.Faults;
+
+        /// <summary>What it says of its task besides the id; null: it knows none.</summary>
+        public string? State { get; set; } = """{"status":"working"}""";
+
+        public bool IsAway { get; set; }
+
+        public IReadOnlyList<UpstreamExchange> Asked(string method) => [.. Fake.Requests.Where(r => (string?)r.Message?["method"] == method)];
+
+        private bool Handle(UpstreamExchange exchange)
+        {
+            if (IsAway)
+            {
+                exchange.Fail(HttpRequestError.ConnectionError);
+                return true;
+            }
+
+            var method = (string?)exchange.Message?["method"];
+            var extensions = exchange.Message?["params"]?["_meta"]?["io.modelcontextprotocol/clientCapabilities"]?["extensions"];
+            if (method == "tools/call" || method?.StartsWith("tasks/", StringComparison.Ordinal) == true)
+            {
+                Assert.NotNull(extensions?["io.modelcontextprotocol/tasks"]);
+            }
+
+            switch (method)
+            {
+                case "tools/call":
+                    exchange.Result(With("task", """{"status":"working"}"""));
+                    return true;
+                case "tasks/get" when State is null:
+                    exchange.Error(-32602, "no such task");
+                    return true;
+                case "tasks/get":
+                    exchange.Result(With("complete", State));
+                    return true;
+                case "tasks/update" or "tasks/cancel":
+                    exchange.Result("""{"resultType":"complete"}""");
+                    return true;
+                default:
+                    return false;
+            }
+        }
+
+        private static string With(string type, string state)
+        {
+            var task = JsonNode.Parse(state)!.AsObject();
+            foreach (var (key, value) in new JsonObject { ["resultType"] = type, ["taskId"] = Id, ["createdAt"] = "2026-01-01T00:00:00Z", ["lastUpdatedAt"] = "2026-01-01T00:00:00Z", ["ttlMs"] = null, ["pollIntervalMs"] = 200 })
+            {
+                task[key] = value?.DeepClone();
+            }
+
+            return task.ToJsonString();
+        }
+    }
+
+    /// <summary>A server of 2025-11-25 with a tool "job" that it executes as a task.</summary>
+    private sealed class OlderTaskServer
+    {
+        private readonly string _support;
+
+        public OlderTaskServer(string support)
+        {
+            _support = support;
+            Fake = new FakeUpstream
+            {
+                Capabilities = """{"tools":{"listChanged":true},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}""",
+                Intercept = Handle,
+            };
+        }
+
+        public FakeUpstream Fake { get; }
+
+        public string Status { get; set; } = "working";
+
+        /// <summary>Whether the result is for the test to give.</summary>
+        public bool HoldsResult { get; set; }
+
+        public UpstreamExchange? Result { get; private set; }
+
+        public IReadOnlyList<UpstreamExchange> Asked(string method) => [.. Fake.Requests.Where(r => (string?)r.Message?["method"] == method)];
+
+        private bool Handle(UpstreamExchange exchange)
+        {
+            var task = $$"""{"taskId":"theirs","status":"{{Status}}","createdAt":"2026-01-01T00:00:00Z","lastUpdatedAt":"2026-01-01T00:00:00Z","ttl":null,"pollInterval":200}""";
+            switch ((string?)exchange.Message?["method"])
+            {
+                case "tools/list":
+                    exchange.Result($$$"""{"tools":[{"name":"job","inputSchema":{"type":"object"},"execution":{"taskSupport":"{{{_support}}}"}}]}""");
+                    return true;
+                case "tools/call" when exchange.Message["params"]!["task"] is null:
+                    exchange.Error(-32601, "only as a task");
+                    return true;
+                case "tools/call":
+                    exchange.Result($$"""{"task":{{task}}}""");
+                    return true;
+                case "tasks/get":
+                    exchange.Result(task);
+                    return true;
+                case "tasks/result" when HoldsResult:
+                    Result = exchange;
+                    return true;
+                case "tasks/result":
+                    exchange.Result("""{"content":[{"type":"text","text":"the job"}],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"theirs"}}}""");
+                    return true;
+                default:
+                    return false;
+            }
+        }
+    }
+}
