@@ -23,12 +23,19 @@ internal static class StoresServiceCollectionExtensions
         services.TryAddSingleton<IStore>(provider =>
         {
             var parts = provider.GetRequiredService<StoreParts>();
-            return new MeasuredStore(parts.Store, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
+            var store = new MeasuredStore(parts.Store, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
+            return provider.GetService<IStoreSeal>()?.Seal(store) ?? store;
         });
         services.TryAddSingleton<IReplicaStore>(provider =>
         {
             var parts = provider.GetRequiredService<StoreParts>();
-            return new MeasuredReplicas(parts.Replicas, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
+            var replicas = new MeasuredReplicas(parts.Replicas, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
+            return provider.GetService<IStoreSeal>()?.Seal(replicas) ?? replicas;
+        });
+        services.TryAddSingleton<IVaultStore>(provider =>
+        {
+            var parts = provider.GetRequiredService<StoreParts>();
+            return new MeasuredVault(parts.Vault, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
         });
         services.TryAddSingleton<IAuthStore>(provider =>
         {
@@ -57,11 +64,11 @@ internal static class StoresServiceCollectionExtensions
         {
             case StoreKind.Memory:
                 var memory = new MemoryStore(time);
-                return new StoreParts(kind, memory, memory, memory, new LocalSignals());
+                return new StoreParts(kind, memory, memory, memory, memory, new LocalSignals());
             case StoreKind.Sqlite:
                 var sqlite = new SqliteStore(
                     new SqliteStoreOptions { Directory = config.Directory ?? dataDirectory, IsBeside = isBeside }, time, loggers.CreateLogger<SqliteStore>());
-                return new StoreParts(kind, sqlite, sqlite, sqlite, new LocalSignals());
+                return new StoreParts(kind, sqlite, sqlite, sqlite, sqlite, new LocalSignals());
             case StoreKind.Postgres:
                 var options = new PostgresStoreOptions
                 {
@@ -71,12 +78,12 @@ internal static class StoresServiceCollectionExtensions
                 };
                 var postgres = new PostgresStore(options, time, loggers.CreateLogger<PostgresStore>());
                 return new StoreParts(
-                    kind, postgres, postgres, postgres, new PostgresSignals(postgres, options, time, loggers.CreateLogger<PostgresSignals>()));
+                    kind, postgres, postgres, postgres, postgres, new PostgresSignals(postgres, options, time, loggers.CreateLogger<PostgresSignals>()));
             default:
                 throw new InvalidOperationException($"There is no store of kind {config.Kind}.");
         }
     }
 
     /// <summary>The sides of one store. Disposed where they are registered by their contracts.</summary>
-    private sealed record StoreParts(string Kind, IStore Store, IReplicaStore Replicas, IAuthStore Auth, IStoreSignals Signals);
+    private sealed record StoreParts(string Kind, IStore Store, IReplicaStore Replicas, IAuthStore Auth, IVaultStore Vault, IStoreSignals Signals);
 }

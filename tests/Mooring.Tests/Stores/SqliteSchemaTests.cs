@@ -127,7 +127,7 @@ public sealed class SqliteSchemaTests : IAsyncDisposable
     {
         await _fixture.MakeFileAsync();
         using var database = SqliteDatabase.Open(_fixture.Options);
-        var statements = new[] { typeof(SessionRows), typeof(StreamRows), typeof(EventRows), typeof(CatalogueRows), typeof(HomeRows), typeof(AuthRows) }
+        var statements = new[] { typeof(SessionRows), typeof(StreamRows), typeof(EventRows), typeof(CatalogueRows), typeof(HomeRows), typeof(AuthRows), typeof(VaultRows) }
             .SelectMany(type => type.GetFields(BindingFlags.NonPublic | BindingFlags.Static))
             .Where(field => field is { IsLiteral: true, IsAssembly: true })
             .ToDictionary(field => $"{field.DeclaringType!.Name}.{field.Name}", field => (string)field.GetRawConstantValue()!);

@@ -9,7 +9,7 @@ public abstract partial class StoreContractTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
-    private IReplicaStore Replicas => (IReplicaStore)_store;
+    private protected virtual IReplicaStore Replicas => (IReplicaStore)_store;
 
     [Fact]
     public async Task Beat_LeaseRunsOrIsOver_OthersSeeIt()

@@ -172,16 +172,16 @@ public abstract partial class StoreContractTests
             await _store.AppendEventAsync(Event(sequence, body: new string('é', 50)));
         }
 
-        await _store.TrimEventsAsync("session", int.MaxValue, 400);
+        await _store.TrimEventsAsync("session", int.MaxValue, 400 + (4 * Overhead));
         Assert.Equal([1, 2, 3, 4, 5], await SequencesAsync());
-        await _store.TrimEventsAsync("session", int.MaxValue, 399);
+        await _store.TrimEventsAsync("session", int.MaxValue, 399 + (4 * Overhead));
         Assert.Equal([3, 4, 5], await SequencesAsync());
-        await _store.TrimEventsAsync("session", int.MaxValue, 99);
+        await _store.TrimEventsAsync("session", int.MaxValue, 99 + Overhead);
 
         Assert.Empty(await SequencesAsync());
         Assert.Equal(5, await TrimmedToAsync());
         await _store.AppendEventAsync(Event(6, body: new string('x', 99)));
-        await _store.TrimEventsAsync("session", int.MaxValue, 99);
+        await _store.TrimEventsAsync("session", int.MaxValue, 99 + Overhead);
         Assert.Equal([6], await SequencesAsync());
     }
 
@@ -213,7 +213,7 @@ public abstract partial class StoreContractTests
         Assert.Equal(0, await _store.ExpireEventsAsync(border));
 
         // The limits count what is really there.
-        await _store.TrimEventsAsync("session", 3, 6);
+        await _store.TrimEventsAsync("session", 3, 6 + (3 * Overhead));
         Assert.Equal([2], await SequencesAsync("running"));
     }
 

@@ -16,6 +16,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     {
         _store = await CreateAsync(_clock);
         await _store.OpenAsync(Cancel);
+        await OpenedAsync();
     }
 
     public async ValueTask DisposeAsync()
@@ -26,6 +27,11 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     }
 
     private protected abstract Task<IStore> CreateAsync(TimeProvider time);
+
+    /// <summary>Bytes that the store needs for an event beyond its body.</summary>
+    private protected virtual int Overhead => 0;
+
+    private protected virtual Task OpenedAsync() => Task.CompletedTask;
 
     private protected virtual Task CleanUpAsync() => Task.CompletedTask;
 

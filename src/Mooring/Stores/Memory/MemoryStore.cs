@@ -1,7 +1,7 @@
 namespace Mooring.Stores.Memory;
 
 /// <summary>A store that ends with its process: for tests, and for gateways that may forget. Every call is done when it returns.</summary>
-internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaStore, IAuthStore
+internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaStore, IAuthStore, IVaultStore
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, MemorySession> _sessions = new(StringComparer.Ordinal);

@@ -18,6 +18,9 @@ internal static class PostgresSchema
     /// <summary>Any number of our own; the lock is one of this database only. Spells "mooring" on a telephone.</summary>
     private const long LockKey = 6_667_464;
 
+    /// <summary>The version of the first release that reads sealed rows: none before it may open a store in which sealing was begun.</summary>
+    internal const int ReadsSealed = 7;
+
     /// <summary>
     /// Everything lies in a schema of its own and is named in full, so that no search path matters. Rows refer to each other by small
     /// numbers, and times are ticks (100 ns) of UTC, both as in the embedded store. An append writes one row and two narrow indexes and
@@ -168,6 +171,27 @@ internal static class PostgresSchema
             create index held_tasks_unfinished on mooring.held_tasks (replica) where status < 2;
             create index held_tasks_expires on mooring.held_tasks (expires);
             """),
+        new(ReadsSealed, 1, """
+            create table mooring.vault_keys (
+                number bigint primary key,
+                wrapped bytea not null,
+                wrapped_by text collate "C" not null,
+                created bigint not null);
+            create table mooring.sealing (
+                one integer primary key check (one = 1),
+                began bigint not null);
+            create table mooring.credentials (
+                issuer text collate "C" not null,
+                subject text collate "C" not null,
+                provider text collate "C" not null,
+                version bigint not null,
+                body bytea not null,
+                due bigint,
+                holder text collate "C",
+                leased_until timestamptz,
+                primary key (issuer, subject, provider));
+            create index credentials_due on mooring.credentials (due) where due is not null;
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>
@@ -191,7 +215,12 @@ internal static class PostgresSchema
             foreach (var step in migrations.Where(step => step.Version > before))
             {
                 await RunAsync(connection, step.Sql, timeout, cancel);
-                await RunAsync(connection, $"insert into mooring.schema_version (version, works_from) values ({step.Version}, {step.WorksFrom})", timeout, cancel);
+                // Never below what stands there: a release that begins to seal raises it, and no later step takes that back.
+                await RunAsync(
+                    connection,
+                    $"insert into mooring.schema_version (version, works_from) select {step.Version}, greatest({step.WorksFrom}, coalesce(max(works_from), 1)) from mooring.schema_version",
+                    timeout,
+                    cancel);
             }
 
             await transaction.CommitAsync(cancel);

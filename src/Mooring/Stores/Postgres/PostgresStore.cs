@@ -7,7 +7,7 @@ namespace Mooring.Stores.Postgres;
 /// The store that several replicas share. Writes of sessions go through a few lanes that group them; all else is a single round trip each.
 /// Made and disposed by the service container. What replicas say to each other is in the other part.
 /// </summary>
-internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore
+internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore, IVaultStore
 {
     /// <summary>Rows that one operation on many rows changes at most, so that what it locks is free again soon.</summary>
     private const int RowsPerOperation = 1000;

@@ -26,6 +26,12 @@ internal static partial class PostgresValues
 
     public static NpgsqlParameterCollection Time(this NpgsqlParameterCollection to, DateTimeOffset value) => to.Number(value.UtcTicks);
 
+    public static NpgsqlParameterCollection TimeOrNull(this NpgsqlParameterCollection to, DateTimeOffset? value)
+    {
+        to.Add(new NpgsqlParameter<long?> { TypedValue = value?.UtcTicks, NpgsqlDbType = NpgsqlDbType.Bigint });
+        return to;
+    }
+
     public static NpgsqlParameterCollection Span(this NpgsqlParameterCollection to, TimeSpan value)
     {
         to.Add(new NpgsqlParameter<TimeSpan> { TypedValue = value, NpgsqlDbType = NpgsqlDbType.Interval });

@@ -9,6 +9,9 @@ internal sealed record SqliteMigration(int Version, int WorksFrom, string Sql);
 /// <summary>Brings a file's schema up to date; run by the writer before anything else.</summary>
 internal static class SqliteSchema
 {
+    /// <summary>The version of the first release that reads sealed rows: none before it may open a store in which sealing was begun.</summary>
+    internal const int ReadsSealed = 10;
+
     /// <summary>
     /// Rows refer to each other by small numbers, not by the long random ids, which would otherwise stand in every index.
     /// An append costs the pages it touches, which go to the log whole: bodies lie in the order of appending, so that many share the
@@ -165,6 +168,27 @@ internal static class SqliteSchema
             create index held_tasks_unfinished on held_tasks (replica) where status < 2;
             create index held_tasks_expires on held_tasks (expires);
             """),
+        new(ReadsSealed, 1, """
+            create table vault_keys (
+                number integer primary key,
+                wrapped blob not null,
+                wrapped_by text not null,
+                created integer not null);
+            create table sealing (
+                one integer primary key check (one = 1),
+                began integer not null);
+            create table credentials (
+                issuer text not null,
+                subject text not null,
+                provider text not null,
+                version integer not null,
+                body blob not null,
+                due integer,
+                holder text,
+                leased_until integer,
+                primary key (issuer, subject, provider)) without rowid;
+            create index credentials_due on credentials (due) where due is not null;
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>
@@ -204,7 +228,8 @@ internal static class SqliteSchema
         try
         {
             database.Execute(migration.Sql);
-            using (var note = database.Use("insert into schema_version (version, works_from) values (?, ?)"))
+            // Never below what stands there: a release that begins to seal raises it, and no later step takes that back.
+            using (var note = database.Use("insert into schema_version (version, works_from) select ?, max(?, coalesce(max(works_from), 1)) from schema_version"))
             {
                 note.Bind(migration.Version).Bind(migration.WorksFrom).Run();
             }

@@ -6,7 +6,7 @@ namespace Mooring.Stores.Sqlite;
 /// The embedded store: one file, one writer thread, a few reader threads. Owns its data directory while open; made and disposed by
 /// the service container. No call blocks its caller's thread.
 /// </summary>
-internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvider time, ILogger<SqliteStore> logger) : IStore, IReplicaStore, IAuthStore
+internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvider time, ILogger<SqliteStore> logger) : IStore, IReplicaStore, IAuthStore, IVaultStore
 {
     /// <summary>
     /// Rows that one operation on many rows changes at most, so that those behind it wait some milliseconds and not seconds
