@@ -11,6 +11,7 @@ using Mooring.Streams;
 using Mooring.Tasks;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stdio;
+using Mooring.Vault;
 
 namespace Mooring;
 
@@ -19,15 +20,24 @@ namespace Mooring;
 /// another machine too, is looked at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, Peers peers,
+    IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, Peers peers,
     Readiness readiness, ProcessGuard guard, Router router, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private Task _opening = Task.CompletedTask;
+    private bool _storeIsOpen;
+
+    /// <summary>Whether what is needed to serve sessions depends on another machine.</summary>
+    private bool IsRemote => store.IsRemote || seal.IsRemote;
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (!store.IsRemote)
+        {
+            await OpenStoreAsync(cancellationToken);
+        }
+
+        if (!IsRemote)
         {
             await OpenAsync(cancellationToken);
         }
@@ -62,6 +72,7 @@ internal sealed partial class MooringService(
 
         // Sessions stay in the store; only their links to processes and connectors end here.
         await Task.WhenAll(sessions.All.Select(session => session.Links.CloseForStopAsync()));
+        await upkeep.DisposeAsync();
         await peers.DisposeAsync();
         await shared.DisposeAsync();
         await upstreams.DisposeAsync();
@@ -74,7 +85,7 @@ internal sealed partial class MooringService(
     /// <summary>The host listens. Until a remote store is open every session is answered 503, and nothing is asked of any server.</summary>
     private async Task ServeAsync()
     {
-        if (store.IsRemote)
+        if (IsRemote)
         {
             try
             {
@@ -82,6 +93,14 @@ internal sealed partial class MooringService(
             }
             catch (OperationCanceledException)
             {
+                return;
+            }
+            catch (VaultKeyException e)
+            {
+                // Nothing can be served, and waiting does not help: an instance that looked alive would hide it.
+                Log.NoKey(logger, e.Message);
+                readiness.Fail(e.Message);
+                lifetime.StopApplication();
                 return;
             }
         }
@@ -95,13 +114,15 @@ internal sealed partial class MooringService(
         router.ListenToPeers();
         leftTasks.Start();
         peers.Start();
+        upkeep.Start();
         readiness.Started();
         shared.Start();
     }
 
     private async Task OpenAsync(CancellationToken cancel)
     {
-        await store.OpenAsync(cancel);
+        await OpenStoreAsync(cancel);
+        await seal.OpenAsync(cancel);
         leftTasks.Listen();
         await catalogue.LoadAsync(cancel);
         await names.LoadAsync(cancel);
@@ -114,9 +135,21 @@ internal sealed partial class MooringService(
         }
     }
 
+    private async Task OpenStoreAsync(CancellationToken cancel)
+    {
+        if (!_storeIsOpen)
+        {
+            await store.OpenAsync(cancel);
+            _storeIsOpen = true;
+        }
+    }
+
     private static partial class Log
     {
         [LoggerMessage(601, LogLevel.Warning, "When sessions were last used was not saved: {Reason}", EventName = "SeenNotSaved")]
         public static partial void NotSaved(ILogger logger, string reason);
+
+        [LoggerMessage(602, LogLevel.Critical, "The gateway stops: {Reason}", EventName = "VaultKeyMissing")]
+        public static partial void NoKey(ILogger logger, string reason);
     }
 }

@@ -21,6 +21,7 @@ using Mooring.Tasks;
 using Mooring.Telemetry;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stdio;
+using Mooring.Vault;
 
 namespace Mooring;
 
@@ -36,7 +37,7 @@ public static class MooringServiceCollectionExtensions
         services.AddSingleton(store);
         services.AddRouting();
         return services
-            .AddTelemetry().AddStores(_ => (store.Current.Store, store.DataDirectory))
+            .AddTelemetry().AddVault().AddStores(_ => (store.Current.Store, store.DataDirectory))
             .AddAuth().AddStreams().AddUpstreams().AddMooringRouting().AddCalls().AddSessions().AddTasks().AddFrontDoor().AddDrain().AddAdmin();
     }
 
@@ -93,6 +94,22 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TokenEndpoint>();
         services.TryAddSingleton<AuthEndpoints>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<Authenticator>());
+        return services;
+    }
+
+    private static IServiceCollection AddVault(this IServiceCollection services)
+    {
+        services.TryAddSingleton<KeyWrappers>();
+        services.TryAddSingleton<KeyRing>();
+        services.TryAddSingleton<StoreSeal>();
+        services.TryAddSingleton<Credentials>();
+        services.TryAddSingleton<Providers>();
+        services.TryAddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton<TokenEndpoint>();
+        services.TryAddSingleton<VaultMetrics>();
+        services.TryAddSingleton<Tokens>();
+        services.TryAddSingleton<VaultUpkeep>();
+        services.TryAddSingleton<IStoreSeal>(s => s.GetRequiredService<StoreSeal>());
         return services;
     }
 

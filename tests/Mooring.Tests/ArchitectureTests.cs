@@ -23,6 +23,7 @@ public sealed partial class ArchitectureTests
         ["Network"] = [],
         ["Auth"] = ["Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry"],
         ["Stores"] = ["Configuration", "Telemetry"],
+        ["Vault"] = ["Configuration", "Stores", "Telemetry"],
         ["Replicas"] = ["Stores"],
         ["Streams"] = ["Configuration", "Network", "Stores", "Telemetry"],
         ["Upstreams"] = ["Configuration", "Network", "Protocol", "Stores", "Telemetry"],
@@ -47,7 +48,7 @@ public sealed partial class ArchitectureTests
         "Mooring.Configuration.KeyRule",
         "Mooring.Configuration.LimitsConfig", "Mooring.Configuration.LinkScope", "Mooring.Configuration.MissingSessionRule", "Mooring.Configuration.MooringConfig", "Mooring.Configuration.PrefixRule",
         "Mooring.Configuration.ServerConfig", "Mooring.Configuration.ServerProtocol", "Mooring.Configuration.ServerTransport", "Mooring.Configuration.SessionlessGetRule", "Mooring.Configuration.SessionsConfig", "Mooring.Configuration.StoreConfig",
-        "Mooring.Configuration.StoreKind", "Mooring.Configuration.StreamsConfig", "Mooring.Configuration.TlsConfig", "Mooring.Configuration.ToolConfig",
+        "Mooring.Configuration.StoreKind", "Mooring.Configuration.StreamsConfig", "Mooring.Configuration.TlsConfig", "Mooring.Configuration.ToolConfig", "Mooring.Configuration.VaultConfig", "Mooring.Configuration.VaultKind",
         "Mooring.Connectors.ConnectorFactory", "Mooring.Connectors.ConnectorsServiceCollectionExtensions",
         "Mooring.Connectors.Docs.DocsConnector",
     ];
@@ -58,6 +59,7 @@ public sealed partial class ArchitectureTests
         ["IConnector"] = "applications bring their own",
         ["IStreamPass"] = "the gateway's own identities are of a room that streams do not know; those of an embedding host end nothing",
         ["IListeners"] = "the host has the sockets; embedded, there are none of ours",
+        ["IStoreSeal"] = "the vault is around the stores, and they do not know it",
         ["IDrain"] = "the program's lifetime asks for a drain without knowing the rooms it reaches into",
     };
 
@@ -125,7 +127,7 @@ public sealed partial class ArchitectureTests
         var program = Program.GetTypes().SelectMany(References.Of).Where(t => t.Assembly == Library && t.Name != "IConnector").Select(RoomOf).Distinct().Order(StringComparer.Ordinal);
 
         Assert.Equal(["IConnector"], connectors);
-        Assert.Equal(["", "Auth", "Configuration", "Drain", "Network", "Protocol", "Stores"], program);
+        Assert.Equal(["", "Auth", "Configuration", "Drain", "Network", "Protocol", "Stores", "Vault"], program);
         Assert.DoesNotContain(Library.GetReferencedAssemblies(), a => a.Name is "Mooring.Connectors" or "mooring");
     }
 

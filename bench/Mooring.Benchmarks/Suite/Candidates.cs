@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace Mooring.Benchmarks.Suite;
@@ -85,11 +86,25 @@ internal sealed class Candidates(SuiteOptions options, string folder)
             keepAlive = new { interval = $"{options.Beat}s" },
             store = store ?? new { kind = "sqlite" },
 
+            // One for all, as gateways that share a database need it.
+            vault = store is null ? null : new { keyFile = Key() },
+
             // No balancer to wait for, and the run is over when it stops.
             drain = new { delay = "1s", grace = "1s" },
         }));
         return ServerProcess.Start(Local(port, "/servers/bench/mcp"), options.Gateway!,
             ["run", "--config", config, "--urls", $"http://127.0.0.1:{port}", "--data", data], environment: environment).WhenServingAsync("echo", cancellation);
+    }
+
+    private string Key()
+    {
+        var path = Path.Combine(folder, "vault.key");
+        if (!File.Exists(path))
+        {
+            File.WriteAllText(path, Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)));
+        }
+
+        return path;
     }
 
     private string NewData() => Directory.CreateDirectory(Path.Combine(folder, $"gateway-{_gateways++}")).FullName;

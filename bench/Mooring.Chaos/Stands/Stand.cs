@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Harness;
 using Mooring.Tests;
@@ -113,6 +114,7 @@ internal sealed class Stand : IAsyncDisposable
         if (_shape.UsesPostgres)
         {
             config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = Connection(index) };
+            config["vault"] = new JsonObject { ["keyFile"] = SharedKey };
         }
 
         if (_shape.Commit is { } commit)
@@ -158,8 +160,12 @@ internal sealed class Stand : IAsyncDisposable
         _folder.Delete(recursive: true);
     }
 
+    /// <summary>What replicas on one database wrap its data keys with.</summary>
+    private string SharedKey => Path.Combine(_folder.FullName, "vault.key");
+
     private async Task BuildAsync(SharedPostgres? shared, CancellationToken cancel)
     {
+        await File.WriteAllTextAsync(SharedKey, Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)), cancel);
         Directory.CreateDirectory(Ledgers);
         Web = Add(new WebServerProcess(Ledgers));
         var webStarts = Web.StartAsync(cancel);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mooring.Configuration;
 using Mooring.Connectors;
+using Mooring.Vault;
 
 namespace Mooring.Host.Cli;
 
@@ -14,7 +15,7 @@ internal static class CheckCommand
         command.SetAction(parsed =>
         {
             var environment = ConfigLoader.ProcessEnvironment();
-            var result = ConfigLoader.Load(parsed.GetValue(file), environment, new() { CheckConnector = ConnectorFactory.Validate });
+            var result = ConfigLoader.Load(parsed.GetValue(file), environment, new() { CheckConnector = ConnectorFactory.Validate, CheckVault = VaultFiles.Problems });
             var output = parsed.InvocationConfiguration.Output;
             ConfigReport.Problems(result, parsed.InvocationConfiguration.Error);
             if (result.Config is not { } config)

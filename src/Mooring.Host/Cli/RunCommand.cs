@@ -2,9 +2,11 @@ using System.CommandLine;
 using System.Net.Sockets;
 using Mooring.Configuration;
 using Mooring.Connectors;
+using Mooring.Drain;
 using Mooring.Host.Lifetime;
 using Mooring.Host.Listening;
 using Mooring.Stores;
+using Mooring.Vault;
 
 namespace Mooring.Host.Cli;
 
@@ -28,6 +30,7 @@ internal static class RunCommand
                 Urls = parsed.GetValue(urls)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
                 DataDirectory = parsed.GetValue(data),
                 CheckConnector = ConnectorFactory.Validate,
+                CheckVault = VaultFiles.Problems,
             },
             parsed.InvocationConfiguration.Output,
             parsed.InvocationConfiguration.Error,
@@ -65,6 +68,11 @@ internal static class RunCommand
         {
             await app.StartAsync(cancel);
         }
+        catch (VaultKeyException e)
+        {
+            error.WriteLine($"mooring: {e.Message}");
+            return ExitCodes.Usage;
+        }
         catch (Exception e) when (StartProblem(e) is not null)
         {
             error.WriteLine($"mooring: {StartProblem(e)}");
@@ -73,6 +81,12 @@ internal static class RunCommand
 
         StartScreen.Write(output, result, ListeningAddresses.Of(app), TimeoutChain.Of(config, result.OriginOf, environment));
         await app.WaitForShutdownAsync(cancel);
+        if (app.Services.GetRequiredService<Readiness>().Failure is { } failure)
+        {
+            error.WriteLine($"mooring: {failure}");
+            return ExitCodes.Usage;
+        }
+
         return ExitCodes.Fine;
     }
 

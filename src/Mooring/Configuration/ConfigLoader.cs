@@ -20,6 +20,9 @@ internal sealed record ConfigLoadOptions
     /// each line is <c>key: what is wrong</c>, or only the latter. Null: nobody knows the connectors here.
     /// </summary>
     public Func<string, JsonObject, string, IReadOnlyList<string>>? CheckConnector { get; init; }
+
+    /// <summary>Says what is wrong with the key files and certificates of the vault, each with the setting that names it. Null: nobody looks at them here.</summary>
+    public Func<VaultConfig, IReadOnlyList<(string Setting, string Problem)>>? CheckVault { get; init; }
 }
 
 /// <summary>

@@ -37,6 +37,11 @@ public sealed record MooringConfig
 
     public StoreConfig Store { get; init; } = new();
 
+    public VaultConfig Vault { get; init; } = new();
+
+    /// <summary>Systems at which users have accounts, by name.</summary>
+    public IReadOnlyDictionary<string, ProviderConfig> Providers { get; init; } = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal);
+
     public CacheConfig Cache { get; init; } = new();
 
     public AuthConfig Auth { get; init; } = new();

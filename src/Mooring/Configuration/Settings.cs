@@ -160,7 +160,9 @@ internal static class Settings
         .Add("logLevel", new ChoiceShape<string>(
             [new("trace", "trace"), new("debug", "debug"), new("information", "information"), new("info", "information"), new("warning", "warning"), new("warn", "warning"), new("error", "error"), new("critical", "critical")]),
             c => c.LogLevel, (c, v) => c with { LogLevel = v }, "Lowest level that is logged.")
-        .NotYet("vault", "credentials of users");
+        .Add("vault", VaultSettings.Vault, c => c.Vault, (c, v) => c with { Vault = v }, "What protects the store's secrets, and what people asked and got.")
+        .Add("providers", VaultSettings.Providers, c => c.Providers, (c, v) => c with { Providers = v },
+            "Systems at which users have accounts that the gateway may use for them, by name. A user links one at /connect/NAME.");
 
     private const string OriginExpected = "an origin such as https://app.example.com, https://*.example.com or http://localhost:*";
 

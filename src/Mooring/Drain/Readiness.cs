@@ -19,4 +19,9 @@ internal sealed class Readiness
     public bool IsClosing => _closing;
 
     public void Close() => _closing = true;
+
+    /// <summary>Why the process ends although nobody told it to; null: it does not.</summary>
+    public string? Failure { get; private set; }
+
+    public void Fail(string reason) => Failure = reason;
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.Tests;
@@ -16,6 +17,14 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
+
+    /// <summary>The key that all gateways of these tests have which share a database.</summary>
+    private static readonly Lazy<string> SharedKey = new(() =>
+    {
+        var path = Path.Combine(Directory.CreateTempSubdirectory("mooring-e2e-key-").FullName, "vault.key");
+        File.WriteAllText(path, Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)));
+        return path;
+    });
 
     private readonly string _folder;
     private readonly bool _ownsFolder;
@@ -61,6 +70,11 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
         JsonObject config, string? program = null, IReadOnlyDictionary<string, string>? environment = null, Uri? alsoListen = null, string? data = null)
     {
         var folder = Directory.CreateTempSubdirectory("mooring-e2e-").FullName;
+        if ((string?)config["store"]?["kind"] == "postgres")
+        {
+            config["vault"] ??= new JsonObject { ["keyFile"] = SharedKey.Value };
+        }
+
         var gateway = new GatewayProcess(program ?? await GatewayBinary.PathAsync(), folder, ownsFolder: true, LoopbackPorts.Take()) { _alsoListen = alsoListen, _data = data };
         await File.WriteAllTextAsync(gateway.ConfigFile, config.ToJsonString(), TestContext.Current.CancellationToken);
         try

@@ -58,7 +58,7 @@ public sealed class ConfigSchemaTests
             {
                 result[name] = value.DeepClone();
             }
-            else if (property["properties"] is not null && name != "tls")
+            else if (property["properties"] is not null && name is not ("tls" or "certificate"))
             {
                 result[name] = Defaults(property.AsObject());
             }

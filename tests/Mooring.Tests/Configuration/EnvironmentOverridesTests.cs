@@ -91,7 +91,9 @@ public sealed class EnvironmentOverridesTests : IDisposable
 
     [Fact]
     public void Variable_OfAPartNotBuilt_IsRefused() =>
-        Assert.Equal("vault", Assert.Single(Load("""{ "connectors": {} }""", ("MOORING_Vault__Kind", "local")).Errors).Path);
+        Assert.Equal(
+            "mcpServers.one.headersHelper",
+            Assert.Single(Load("""{ "mcpServers": { "one": { "url": "http://one.test/mcp" } } }""", ("MOORING_McpServers__One__HeadersHelper", "x")).Errors).Path);
 
     [Fact]
     public void Variables_OfAKubernetesService_AreIgnored() =>

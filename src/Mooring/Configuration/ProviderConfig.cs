@@ -1,0 +1,22 @@
+namespace Mooring.Configuration;
+
+/// <summary>A system at which users have accounts that the gateway may use for them (OAuth 2).</summary>
+public sealed record ProviderConfig
+{
+    /// <summary>Where a user allows it.</summary>
+    public Uri? AuthorizeUrl { get; init; }
+
+    /// <summary>Where the gateway gets tokens.</summary>
+    public Uri? TokenUrl { get; init; }
+
+    /// <summary>Who the gateway is there.</summary>
+    public string ClientId { get; init; } = "";
+
+    /// <summary>Null: a public client.</summary>
+    public string? ClientSecret { get; init; }
+
+    public IReadOnlyList<string> Scopes { get; init; } = [];
+
+    /// <summary>More parameters of the authorization request, such as <c>access_type</c>.</summary>
+    public IReadOnlyDictionary<string, string> Parameters { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+}

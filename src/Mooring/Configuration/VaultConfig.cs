@@ -1,0 +1,39 @@
+namespace Mooring.Configuration;
+
+public enum VaultKind
+{
+    /// <summary>A key file, or a certificate, outside of the store.</summary>
+    Local,
+
+    /// <summary>A key in the AWS Key Management Service.</summary>
+    AwsKms,
+}
+
+/// <summary>What the store's data keys are wrapped with, and when they change.</summary>
+public sealed record VaultConfig
+{
+    public VaultKind Kind { get; init; } = VaultKind.Local;
+
+    /// <summary>File with a key of 32 bytes in base64; null: <c>vault.key</c> in the data directory, made at the first start.</summary>
+    public string? KeyFile { get; init; }
+
+    /// <summary>Instead of a key file: an RSA certificate and its key.</summary>
+    public TlsConfig? Certificate { get; init; }
+
+    /// <summary>Whether the configuration says which key wraps; else it is the one in the data directory.</summary>
+    internal bool NamesKey => Kind == VaultKind.AwsKms || KeyFile is not null || Certificate is not null;
+
+    /// <summary>Key files that are read with no more than needed to exchange them for <see cref="KeyFile"/>.</summary>
+    public IReadOnlyList<string> OldKeyFiles { get; init; } = [];
+
+    /// <summary>The same for <see cref="Certificate"/>.</summary>
+    public IReadOnlyList<TlsConfig> OldCertificates { get; init; } = [];
+
+    /// <summary>Whether rows with what people asked and got are sealed.</summary>
+    /// <value>Default true. False while the release before this one may have to be brought back: it reads no sealed rows.</value>
+    public bool Seal { get; init; } = true;
+
+    /// <summary>How old a data key becomes before the next one is made.</summary>
+    /// <value>Default 90 days; 1 min to 10 years.</value>
+    public TimeSpan RotateAfter { get; init; } = TimeSpan.FromDays(90);
+}

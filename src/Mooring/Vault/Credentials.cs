@@ -1,0 +1,44 @@
+using Mooring.Stores;
+
+namespace Mooring.Vault;
+
+/// <summary>
+/// People's credentials at other systems. Each is a row of its own, sealed for its person, provider and version: a change at one provider
+/// touches no other, and a row that is moved to another name does not open. The only door to them.
+/// </summary>
+internal sealed class Credentials(KeyRing keys, IVaultStore store)
+{
+    /// <summary>Null: there is none, or none that opens.</summary>
+    public async Task<(Credential Credential, long Version)?> FindAsync(CredentialKey key, CancellationToken cancel)
+    {
+        if (await store.FindCredentialAsync(key, cancel) is not { } record)
+        {
+            return null;
+        }
+
+        // Never written in clear, so clear text is a forgery.
+        var body = SealedBody.IsSealed(record.Body.Span) ? await keys.TryOpenAsync(NameOf(key, record.Version), record.Body, cancel) : null;
+        return body is { } opened && Credential.Parse(opened.Span) is { } credential ? (credential, record.Version) : null;
+    }
+
+    /// <summary>Puts a credential in the place of whatever there is: its person has just linked.</summary>
+    public async Task ReplaceAsync(CredentialKey key, Credential credential, CancellationToken cancel)
+    {
+        while (true)
+        {
+            var known = await store.FindCredentialAsync(key, cancel);
+            if (await SaveAsync(key, credential, known?.Version ?? 0))
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Writes the version after <paramref name="before"/>. False: somebody else has changed it meanwhile.</summary>
+    public Task<bool> SaveAsync(CredentialKey key, Credential credential, long before) => store.SaveCredentialAsync(
+        new CredentialRecord(key, before + 1, keys.SealAlways(NameOf(key, before + 1), credential.ToBytes()), credential.Due()));
+
+    public Task DeleteAsync(CredentialKey key) => store.DeleteCredentialAsync(key);
+
+    private static RowName NameOf(CredentialKey key, long version) => new($"credentials {key.Issuer}", key.Subject, key.Provider, version);
+}

@@ -1,0 +1,26 @@
+namespace Mooring.Vault;
+
+/// <summary>
+/// Wraps the store's data keys with a key that lies outside of the store: a key file, a certificate, or a key management service.
+/// </summary>
+internal interface IKeyWrapper
+{
+    /// <summary>Says which key it is, without telling anything of the key; stands beside what it wrapped.</summary>
+    string Name { get; }
+
+    /// <summary>The key, for a person who has to find it.</summary>
+    string Description { get; }
+
+    /// <summary>Whether it is on another machine: then it may be away for a while, and no start waits for it (invariant 3).</summary>
+    bool IsRemote { get; }
+
+    /// <summary>Whether what was wrapped under this name can be unwrapped by it.</summary>
+    bool Knows(string wrappedBy) => wrappedBy == Name;
+
+    /// <param name="number">Of the data key: what it is wrapped for, so that it cannot stand in for another one.</param>
+    ValueTask<byte[]> WrapAsync(uint number, ReadOnlyMemory<byte> key, CancellationToken cancel);
+
+    /// <exception cref="VaultKeyException">It was not wrapped by this key for this number, or was changed since.</exception>
+    /// <exception cref="Stores.StoreException">The key cannot be asked for now.</exception>
+    ValueTask<byte[]> UnwrapAsync(uint number, ReadOnlyMemory<byte> wrapped, CancellationToken cancel);
+}

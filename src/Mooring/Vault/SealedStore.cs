@@ -1,0 +1,132 @@
+using System.Buffers.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Mooring.Stores;
+
+namespace Mooring.Vault;
+
+/// <summary>
+/// Seals what a store of any kind holds of people: the bodies of events, the parameters of sessions, and what servers showed one session alone.
+/// Ids, names of servers, times and states stay readable, since the store finds and orders by them. Rows in clear are read as they are.
+/// </summary>
+/// <param name="inner">The store; this one's from here on.</param>
+/// <param name="keys">Opened right after the store.</param>
+internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
+{
+    /// <summary>What a sealed list of subscriptions begins with; its one text stands for all of them.</summary>
+    private const string SealedList = "mooring-sealed:";
+
+    public bool IsRemote => inner.IsRemote;
+
+    public DateTimeOffset? AwaySince => inner.AwaySince;
+
+    public Task OpenAsync(CancellationToken cancel) => inner.OpenAsync(cancel);
+
+    public async ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel)
+    {
+        if (await inner.FindSessionAsync(sessionId, cancel) is not { } session)
+        {
+            return null;
+        }
+
+        return session with
+        {
+            InitializeParams = await keys.OpenAsync(Params(sessionId), session.InitializeParams, cancel),
+            Subscriptions = session.Subscriptions is [{ } only] && only.StartsWith(SealedList, StringComparison.Ordinal)
+                ? await OpenListAsync(sessionId, only, cancel)
+                : session.Subscriptions,
+        };
+    }
+
+    public async Task SaveSessionAsync(SessionRecord session) => await inner.SaveSessionAsync(Seal(session));
+
+    public async Task<bool> UpdateSessionAsync(SessionRecord session) => await inner.UpdateSessionAsync(Seal(session));
+
+    public async Task<IReadOnlyList<LinkRecord>> FindLinksAsync(string sessionId, CancellationToken cancel)
+    {
+        var links = await inner.FindLinksAsync(sessionId, cancel);
+        var opened = new List<LinkRecord>(links.Count);
+        foreach (var link in links)
+        {
+            opened.Add(link with
+            {
+                InitializeResult = await keys.OpenAsync(Result(link), link.InitializeResult, cancel),
+                OwnLists = await keys.OpenAsync(Lists(link), link.OwnLists, cancel),
+            });
+        }
+
+        return opened;
+    }
+
+    public async Task SaveLinkAsync(LinkRecord link) => await inner.SaveLinkAsync(link with
+    {
+        InitializeResult = keys.Seal(Result(link), link.InitializeResult),
+        OwnLists = keys.Seal(Lists(link), link.OwnLists),
+    });
+
+    public async Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) =>
+        await inner.OpenStreamAsync(stream, primer is null ? null : Seal(primer));
+
+    public async Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null) => await inner.AppendEventAsync(Seal(record), state);
+
+    public async Task<IReadOnlyList<EventRecord>> ReadEventsAsync(string sessionId, string streamId, long after, int limit, CancellationToken cancel)
+    {
+        var events = await inner.ReadEventsAsync(sessionId, streamId, after, limit, cancel);
+        var opened = new List<EventRecord>(events.Count);
+        foreach (var known in events)
+        {
+            opened.Add(known with { Body = await keys.OpenAsync(Event(known), known.Body, cancel) });
+        }
+
+        return opened;
+    }
+
+    private static RowName Params(string sessionId) => new("sessions", sessionId, "initialize_params", 1);
+
+    private static RowName Subscriptions(string sessionId) => new("sessions", sessionId, "subscriptions", 1);
+
+    private static RowName Result(LinkRecord link) => new("links.initialize_result", link.SessionId, link.Server, 1);
+
+    private static RowName Lists(LinkRecord link) => new("links.own_lists", link.SessionId, link.Server, 1);
+
+    private static RowName Event(EventRecord record) => new("events", record.SessionId, record.StreamId, record.Sequence);
+
+    private EventRecord Seal(EventRecord record) =>
+        keys.Seals && !record.Body.IsEmpty ? record with { Body = keys.Seal(Event(record), record.Body) } : record;
+
+    private SessionRecord Seal(SessionRecord session) => session with
+    {
+        InitializeParams = keys.Seal(Params(session.Id), session.InitializeParams),
+        Subscriptions = SealList(session.Id, session.Subscriptions),
+    };
+
+    private IReadOnlyList<string> SealList(string sessionId, IReadOnlyList<string> texts)
+    {
+        if (!keys.Seals || texts.Count == 0)
+        {
+            return texts;
+        }
+
+        var body = keys.Seal(Subscriptions(sessionId), JsonSerializer.SerializeToUtf8Bytes([.. texts], Texts.Default.StringArray));
+        return [SealedList + Base64Url.EncodeToString(body.Span)];
+    }
+
+    private async ValueTask<IReadOnlyList<string>> OpenListAsync(string sessionId, string text, CancellationToken cancel)
+    {
+        byte[] body;
+        try
+        {
+            body = Base64Url.DecodeFromChars(text.AsSpan(SealedList.Length));
+        }
+        catch (FormatException)
+        {
+            throw new StoreException($"What session {sessionId} subscribed to does not open: it was changed.");
+        }
+
+        var opened = await keys.OpenAsync(Subscriptions(sessionId), body, cancel);
+        return JsonSerializer.Deserialize(opened.Span, Texts.Default.StringArray) ?? [];
+    }
+
+    [JsonSerializable(typeof(string[]))]
+    private sealed partial class Texts : JsonSerializerContext;
+}

@@ -1,0 +1,126 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+
+namespace Mooring.Vault;
+
+/// <summary>Asks token endpoints for tokens (RFC 6749, 4.1.3 and 6; RFC 8693). One per process.</summary>
+internal sealed class TokenEndpoint(VaultHttp http, TimeProvider time)
+{
+    /// <summary>How long a token endpoint may take; well below the lease on a refresh, which must not end before it.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    public Task<TokenAnswer> RefreshAsync(TokenClient client, Credential credential, CancellationToken cancel) => AskAsync(
+        client, [new("grant_type", "refresh_token"), new("refresh_token", credential.RefreshToken!)], credential, cancel);
+
+    /// <summary>Exchanges the code that a person brought back from the provider.</summary>
+    public Task<TokenAnswer> RedeemAsync(TokenClient client, string code, string redirectUri, string verifier, CancellationToken cancel) => AskAsync(
+        client, [new("grant_type", "authorization_code"), new("code", code), new("redirect_uri", redirectUri), new("code_verifier", verifier)], null, cancel);
+
+    /// <param name="client">Who asks, and where.</param>
+    /// <param name="fields">The form, without what says who the client is.</param>
+    /// <param name="before">What is refreshed: the answer need not repeat what stays.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async Task<TokenAnswer> AskAsync(
+        TokenClient client, List<KeyValuePair<string, string>> fields, Credential? before, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, client.TokenUrl);
+        Identify(request, client, fields);
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        request.Content = new FormUrlEncodedContent(fields);
+        var (status, body, fault) = await http.AskAsync(request, Patience, cancel);
+        if (fault is not null)
+        {
+            return Failed($"it could not be asked: {fault}");
+        }
+
+        return Read(status, body, before);
+    }
+
+    private static void Identify(HttpRequestMessage request, TokenClient client, List<KeyValuePair<string, string>> fields)
+    {
+        if (client is { UsesBasic: true, ClientSecret: { } secret })
+        {
+            var pair = $"{Uri.EscapeDataString(client.ClientId)}:{Uri.EscapeDataString(secret)}";
+            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
+        }
+        else
+        {
+            fields.Add(new("client_id", client.ClientId));
+            if (client.ClientSecret is { } inBody)
+            {
+                fields.Add(new("client_secret", inBody));
+            }
+        }
+
+        if (client.Resource is { } resource)
+        {
+            fields.Add(new("resource", resource));
+        }
+    }
+
+    private static TokenAnswer Failed(string why) => new(TokenOutcome.Failed, null, why);
+
+    private TokenAnswer Read(HttpStatusCode status, byte[] body, Credential? before)
+    {
+        JsonElement answer;
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            answer = document.RootElement.Clone();
+        }
+        catch (JsonException)
+        {
+            return Failed($"it answered HTTP {(int)status} with something that is not JSON");
+        }
+
+        if (answer.ValueKind != JsonValueKind.Object)
+        {
+            return Failed($"it answered HTTP {(int)status} with something that is no token");
+        }
+
+        if (Text(answer, "error") is { } error)
+        {
+            // Only the word: its description may repeat what was sent.
+            return error == "invalid_grant"
+                ? new TokenAnswer(TokenOutcome.Refused, null, error)
+                : Failed($"it answered HTTP {(int)status}, {OAuthText.Word(error)}");
+        }
+
+        if (status != HttpStatusCode.OK || Text(answer, "access_token") is not { Length: > 0 } token)
+        {
+            return Failed($"it answered HTTP {(int)status} without a token");
+        }
+
+        var now = time.GetUtcNow();
+        return new TokenAnswer(
+            TokenOutcome.Granted,
+            new Credential
+            {
+                AccessToken = token,
+                RefreshToken = Text(answer, "refresh_token") ?? before?.RefreshToken,
+                Expires = Seconds(answer) is { } seconds ? now + TimeSpan.FromSeconds(seconds) : null,
+                Scope = Text(answer, "scope") ?? before?.Scope,
+                Received = now,
+                Client = before?.Client,
+            },
+            "");
+    }
+
+    private static string? Text(JsonElement answer, string name) =>
+        answer.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    /// <summary>Some providers write the number as a text. A year at most: what is more is no end.</summary>
+    private static double? Seconds(JsonElement answer)
+    {
+        if (!answer.TryGetProperty("expires_in", out var value))
+        {
+            return null;
+        }
+
+        var isNumber = value.ValueKind == JsonValueKind.Number ? value.TryGetDouble(out var seconds)
+            : double.TryParse(value.ToString(), System.Globalization.CultureInfo.InvariantCulture, out seconds);
+        return isNumber && seconds is > 0 and < 366 * 24 * 3600 ? seconds : null;
+    }
+}

@@ -1,0 +1,241 @@
+using System.Collections.Concurrent;
+using Mooring.Stores;
+
+namespace Mooring.Vault;
+
+/// <summary>
+/// Gives out people's tokens, and has them refreshed before they end. Of all replicas and requests that want the same one refreshed, one does it
+/// at a time: within the process they share a task, and between processes a lease in the store, which ends with its holder. One per process.
+/// </summary>
+internal sealed partial class Tokens(
+    Credentials credentials, IVaultStore store, Providers providers, TokenEndpoint endpoint, VaultMetrics metrics, TimeProvider time, ILogger<Tokens> logger)
+{
+    /// <summary>Longer than a token endpoint may take, so that a living holder keeps it; short, so that a dead one's is taken over soon.</summary>
+    public static readonly TimeSpan Lease = TokenEndpoint.Patience + TimeSpan.FromSeconds(10);
+
+    /// <summary>How often whoever waits for another's refresh looks.</summary>
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>How long a call waits for another's refresh: until that one's lease is over, and one of its own could be done.</summary>
+    private static readonly TimeSpan LongestWait = Lease + TokenEndpoint.Patience;
+
+    /// <summary>After a failure a token is not tried again for a second, then two, to this.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+
+    /// <summary>Refreshes under way at once in this process: a slow provider must not be met by all of its users' at a time.</summary>
+    private readonly SemaphoreSlim _places = new(64);
+
+    private readonly string _holder = Guid.NewGuid().ToString("N");
+    private readonly ConcurrentDictionary<CredentialKey, Task<Token>> _refreshing = new();
+    private readonly ConcurrentDictionary<CredentialKey, Pause> _pauses = new();
+
+    /// <summary>A token that can be sent now. Waits for a refresh only where there is no other way.</summary>
+    /// <exception cref="StoreException">The store cannot be asked.</exception>
+    public async Task<Token> GetAsync(CredentialKey key, CancellationToken cancel)
+    {
+        if (await credentials.FindAsync(key, cancel) is not var (credential, version))
+        {
+            return new Token(TokenState.NotLinked);
+        }
+
+        if (credential.Broken is not null)
+        {
+            return new Token(TokenState.Broken);
+        }
+
+        var now = time.GetUtcNow();
+        if (credential.Due() is { } due && due <= now)
+        {
+            var refreshing = Share(key, credential, version);
+            if (credential.Expires <= now)
+            {
+                return await refreshing.WaitAsync(cancel);
+            }
+        }
+        else if (credential.Expires <= now)
+        {
+            return new Token(TokenState.Broken, Why: "it ended, and cannot be refreshed");
+        }
+
+        return new Token(TokenState.Usable, credential.AccessToken);
+    }
+
+    /// <summary>The server did not take the token, whatever its end was said to be: gets another, unless somebody has one already.</summary>
+    public async Task<Token> RenewAsync(CredentialKey key, string refused, CancellationToken cancel)
+    {
+        if (await credentials.FindAsync(key, cancel) is not var (credential, version))
+        {
+            return new Token(TokenState.NotLinked);
+        }
+
+        if (credential.Broken is null && credential.AccessToken != refused)
+        {
+            return new Token(TokenState.Usable, credential.AccessToken);
+        }
+
+        return credential.Broken is not null || credential.RefreshToken is null
+            ? new Token(TokenState.Broken)
+            : await Share(key, credential, version).WaitAsync(cancel);
+    }
+
+    /// <summary>Refreshes what is due, whether or not anybody asks for it. Called from time to time by each replica.</summary>
+    public async Task RefreshDueAsync(int limit, CancellationToken cancel)
+    {
+        var due = await store.FindDueCredentialsAsync(time.GetUtcNow(), limit, cancel);
+        await Task.WhenAll(due.Select(key => RefreshIfDueAsync(key, cancel)));
+    }
+
+    private async Task RefreshIfDueAsync(CredentialKey key, CancellationToken cancel)
+    {
+        if (await credentials.FindAsync(key, cancel) is var (credential, version) && credential.Due() <= time.GetUtcNow())
+        {
+            await Share(key, credential, version).WaitAsync(cancel);
+        }
+    }
+
+    /// <summary>One refresh per token in this process, whoever asks for it. It goes on when they leave.</summary>
+    private Task<Token> Share(CredentialKey key, Credential credential, long version)
+    {
+        while (true)
+        {
+            if (_refreshing.TryGetValue(key, out var running))
+            {
+                return running;
+            }
+
+            var mine = new TaskCompletionSource<Token>(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_refreshing.TryAdd(key, mine.Task))
+            {
+                _ = RunAsync(key, credential, version, mine);
+                return mine.Task;
+            }
+        }
+    }
+
+    private async Task RunAsync(CredentialKey key, Credential credential, long version, TaskCompletionSource<Token> done)
+    {
+        Token token;
+        try
+        {
+            token = await RefreshAsync(key, credential, version);
+        }
+        catch (StoreException e)
+        {
+            token = StillUsable(credential, e.Message);
+        }
+        catch (Exception e)
+        {
+            Log.Failed(logger, e, key.Provider);
+            token = StillUsable(credential, "the gateway failed");
+        }
+        finally
+        {
+            _refreshing.TryRemove(key, out _);
+        }
+
+        done.SetResult(token);
+    }
+
+    private async Task<Token> RefreshAsync(CredentialKey key, Credential credential, long version)
+    {
+        var began = time.GetTimestamp();
+        while (true)
+        {
+            if (_pauses.TryGetValue(key, out var pause) && pause.Until > time.GetUtcNow())
+            {
+                return StillUsable(credential, pause.Why);
+            }
+
+            // The place first: a lease must not run out while one is waited for.
+            await _places.WaitAsync();
+            try
+            {
+                if (await store.TryLeaseCredentialAsync(key, version, _holder, Lease))
+                {
+                    return await AskAsync(key, credential, version);
+                }
+            }
+            finally
+            {
+                _places.Release();
+            }
+
+            // Somebody else is at it, or has done it already.
+            await Task.Delay(Look, time);
+            if (await credentials.FindAsync(key, CancellationToken.None) is not var (newer, newest))
+            {
+                return new Token(TokenState.NotLinked);
+            }
+
+            if (newest != version)
+            {
+                return newer.Broken is null ? new Token(TokenState.Usable, newer.AccessToken) : new Token(TokenState.Broken);
+            }
+
+            if (time.GetElapsedTime(began) > LongestWait)
+            {
+                return StillUsable(credential, "another replica has been refreshing it for too long");
+            }
+        }
+    }
+
+    /// <summary>With the lease in hand: nobody else asks the provider for this one.</summary>
+    private async Task<Token> AskAsync(CredentialKey key, Credential credential, long version)
+    {
+        if ((credential.Client ?? providers.ClientOf(key.Provider)) is not { } client)
+        {
+            await store.ReleaseCredentialAsync(key, _holder);
+            return StillUsable(credential, "the provider is not in the configuration any more");
+        }
+
+        var answer = await endpoint.RefreshAsync(client, credential, CancellationToken.None);
+        metrics.Refreshed(key.Provider, answer.Outcome);
+        switch (answer.Outcome)
+        {
+            case TokenOutcome.Granted:
+                _pauses.TryRemove(key, out _);
+                return await KeepAsync(key, answer.Credential!, version);
+            case TokenOutcome.Refused:
+                _pauses.TryRemove(key, out _);
+                Log.Refused(logger, key.Provider);
+                return await KeepAsync(key, credential with { Broken = answer.Why }, version);
+            default:
+                var failures = (_pauses.TryGetValue(key, out var before) ? before.Failures : 0) + 1;
+                var pause = Math.Min(Math.Pow(2, failures - 1), LongestPause.TotalSeconds);
+                _pauses[key] = new Pause(time.GetUtcNow() + TimeSpan.FromSeconds(pause), failures, answer.Why);
+                Log.NotRefreshed(logger, key.Provider, answer.Why);
+                await store.ReleaseCredentialAsync(key, _holder);
+                return StillUsable(credential, answer.Why);
+        }
+    }
+
+    private async Task<Token> KeepAsync(CredentialKey key, Credential credential, long version)
+    {
+        if (!await credentials.SaveAsync(key, credential, version))
+        {
+            // Its person linked again, or unlinked, meanwhile: that counts.
+            return await credentials.FindAsync(key, CancellationToken.None) is var (newer, _)
+                ? newer.Broken is null ? new Token(TokenState.Usable, newer.AccessToken) : new Token(TokenState.Broken)
+                : new Token(TokenState.NotLinked);
+        }
+
+        return credential.Broken is null ? new Token(TokenState.Usable, credential.AccessToken) : new Token(TokenState.Broken);
+    }
+
+    private Token StillUsable(Credential credential, string why) =>
+        credential.Expires > time.GetUtcNow() ? new Token(TokenState.Usable, credential.AccessToken) : new Token(TokenState.Unavailable, Why: why);
+
+    private sealed record Pause(DateTimeOffset Until, int Failures, string Why);
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "A token of {Provider} was not refreshed: {Why}. It is tried again.", EventName = "TokenNotRefreshed")]
+        public static partial void NotRefreshed(ILogger logger, string provider, string why);
+
+        [LoggerMessage(2, LogLevel.Warning, "{Provider} takes a token back; its user has to link the account again.", EventName = "TokenRefused")]
+        public static partial void Refused(ILogger logger, string provider);
+
+        [LoggerMessage(3, LogLevel.Error, "Refreshing a token of {Provider} failed.", EventName = "TokenRefreshFailed")]
+        public static partial void Failed(ILogger logger, Exception exception, string provider);
+    }
+}

@@ -1,0 +1,50 @@
+using System.Net;
+
+namespace Mooring.Vault;
+
+/// <summary>Short requests to providers: no redirects, no cookies, bounded answers, and a limit to how long they take. One per process.</summary>
+internal sealed class VaultHttp(TimeProvider time, Func<HttpMessageHandler>? handler = null) : IDisposable
+{
+    /// <summary>Token answers and metadata are some kilobytes.</summary>
+    private const int MaxBytes = 256 * 1024;
+
+    private readonly HttpClient _client = new(handler?.Invoke() ?? new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        ConnectTimeout = TimeSpan.FromSeconds(10),
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        MaxResponseHeadersLength = 64,
+        ActivityHeadersPropagator = null,
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+        MaxResponseContentBufferSize = MaxBytes,
+    };
+
+    /// <returns>Status and body, or what went wrong without them.</returns>
+    public async Task<(HttpStatusCode Status, byte[] Body, string? Fault)> AskAsync(HttpRequestMessage request, TimeSpan patience, CancellationToken cancel)
+    {
+        using var limit = new CancellationTokenSource(patience, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        try
+        {
+            using var response = await _client.SendAsync(request, both.Token);
+            return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(both.Token), null);
+        }
+        catch (HttpRequestException e)
+        {
+            return (0, [], e.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded ? $"its answer is larger than {MaxBytes} bytes" : e.HttpRequestError.ToString());
+        }
+        catch (IOException)
+        {
+            return (0, [], "the connection broke");
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return (0, [], $"it did not answer within {patience.TotalSeconds:F0} s");
+        }
+    }
+
+    public void Dispose() => _client.Dispose();
+}

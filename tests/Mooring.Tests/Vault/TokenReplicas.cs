@@ -1,0 +1,166 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Mooring.Stores.Memory;
+using Mooring.Telemetry;
+using Mooring.Vault;
+using Xunit;
+
+namespace Mooring.Tests.Vault;
+
+/// <summary>Several replicas' vaults on one store, in front of one provider, on one clock.</summary>
+internal sealed class TokenReplicas : IAsyncDisposable
+{
+    public const string Name = "acme";
+
+    private readonly VaultFixture _fixture = new();
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().AddSingleton<MooringMeter>().BuildServiceProvider();
+    private readonly List<VaultHttp> _clients = [];
+
+    private TokenReplicas(int count)
+    {
+        Provider = new FakeProvider(Clock);
+        var key = _fixture.MakeKey("shared.key");
+        Memory = new MemoryStore(Clock);
+        All = [.. Enumerable.Range(0, count).Select(_ => Make(key))];
+    }
+
+    public FakeClock Clock => _fixture.Clock;
+
+    public FixtureLog Log => _fixture.Log;
+
+    public FakeProvider Provider { get; }
+
+    public MemoryStore Memory { get; }
+
+    public IReadOnlyList<TokenReplica> All { get; }
+
+    public TokenReplica A => All[0];
+
+    public TokenReplica B => All[1];
+
+    public static async Task<TokenReplicas> StartAsync(int count = 3)
+    {
+        var replicas = new TokenReplicas(count);
+        foreach (var replica in replicas.All)
+        {
+            await replica.Keys.OpenAsync(CancellationToken.None);
+        }
+
+        return replicas;
+    }
+
+    public static CredentialKey Of(string user) => new("https://issuer.test", user, Name);
+
+    /// <summary>Links a user; the token ends after an hour.</summary>
+    public Task LinkAsync(string user, TimeSpan? life = null, string? refresh = "first", string provider = Name) => A.Credentials.ReplaceAsync(
+        Of(user) with { Provider = provider },
+        new Credential
+        {
+            AccessToken = $"access of {user}",
+            RefreshToken = refresh is null ? null : $"{refresh}-{user}",
+            Expires = Clock.GetUtcNow() + (life ?? TimeSpan.FromHours(1)),
+            Received = Clock.GetUtcNow(),
+        },
+        CancellationToken.None);
+
+    /// <summary>Waits for what needs time to pass, moving the clock meanwhile.</summary>
+    public async Task<T> PassAsync<T>(Task<T> task, string what, TimeSpan? step = null)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (!task.IsCompleted)
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < Limit.Patience, $"Waited in vain for {what}.\n{Log}");
+            Clock.Advance(step ?? TimeSpan.FromMilliseconds(50));
+            await Task.Yield();
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
+        }
+
+        return await task;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _clients.ForEach(client => client.Dispose());
+        await _services.DisposeAsync();
+        await _fixture.DisposeAsync();
+    }
+
+    private TokenReplica Make(string key)
+    {
+        var config = new ConfigStore(
+            new MooringConfig
+            {
+                Store = new StoreConfig { Kind = StoreKind.Memory },
+                Vault = new VaultConfig { KeyFile = key },
+                Providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal)
+                {
+                    [Name] = new() { AuthorizeUrl = new Uri("https://acme.test/authorize"), TokenUrl = new Uri("https://acme.test/token"), ClientId = "gateway", ClientSecret = "gateway-secret" },
+                },
+            },
+            _fixture.Folder);
+        var store = new CuttableVault(Memory);
+        var ring = new KeyRing(store, new KeyWrappers(config), config, Clock, _fixture.Loggers.CreateLogger<KeyRing>());
+        var credentials = new Credentials(ring, store);
+        var http = new VaultHttp(Clock, () => Provider);
+        _clients.Add(http);
+        var tokens = new Tokens(
+            credentials, store, new Providers(config), new TokenEndpoint(http, Clock), new VaultMetrics(_services.GetRequiredService<MooringMeter>()), Clock,
+            _fixture.Loggers.CreateLogger<Tokens>());
+        return new TokenReplica(ring, credentials, tokens, store);
+    }
+}
+
+internal sealed record TokenReplica(KeyRing Keys, Credentials Credentials, Tokens Tokens, CuttableVault Store);
+
+/// <summary>One replica's way to the store: cut, it behaves as the store does towards a process that was killed.</summary>
+internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
+{
+    /// <summary>Whether the process is dead: nothing it does reaches the store any more, and nothing comes back.</summary>
+    public bool IsDead { get; set; }
+
+    public Task<IReadOnlyList<KeyRecord>> LoadKeysAsync(CancellationToken cancel) => Do(() => inner.LoadKeysAsync(cancel));
+
+    public Task<bool> AddKeyAsync(KeyRecord key) => Do(() => inner.AddKeyAsync(key));
+
+    public Task<bool> RewrapKeyAsync(KeyRecord key, string before) => Do(() => inner.RewrapKeyAsync(key, before));
+
+    public Task<bool> IsSealedAsync(CancellationToken cancel) => Do(() => inner.IsSealedAsync(cancel));
+
+    public Task BeginSealingAsync() => inner.BeginSealingAsync();
+
+    public async ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel) =>
+        await Do(() => inner.FindCredentialAsync(key, cancel).AsTask());
+
+    public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
+        Do(() => inner.FindProvidersAsync(issuer, subject, cancel));
+
+    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
+        Do(() => inner.FindDueCredentialsAsync(before, limit, cancel));
+
+    public Task<bool> SaveCredentialAsync(CredentialRecord credential) => Do(() => inner.SaveCredentialAsync(credential));
+
+    public Task DeleteCredentialAsync(CredentialKey key) => inner.DeleteCredentialAsync(key);
+
+    public Task<bool> TryLeaseCredentialAsync(CredentialKey key, long version, string holder, TimeSpan lease) =>
+        Do(() => inner.TryLeaseCredentialAsync(key, version, holder, lease));
+
+    public Task ReleaseCredentialAsync(CredentialKey key, string holder) => Do(async () =>
+    {
+        await inner.ReleaseCredentialAsync(key, holder);
+        return true;
+    });
+
+    private async Task<T> Do<T>(Func<Task<T>> work)
+    {
+        if (IsDead)
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System);
+        }
+
+        // As with a real store, others come in between.
+        await Task.Yield();
+        return await work();
+    }
+}
