@@ -53,6 +53,7 @@ public static class MooringServiceCollectionExtensions
     {
         endpoints.ServiceProvider.GetRequiredService<Endpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<AuthEndpoints>().Map(endpoints, endpoints.ServiceProvider.GetRequiredService<Gate>().CheckHost);
+        endpoints.ServiceProvider.GetRequiredService<ConnectEndpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<HealthEndpoints>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<StatusEndpoint>().Map(endpoints);
         endpoints.ServiceProvider.GetRequiredService<DrainEndpoints>().Map(endpoints);
@@ -109,6 +110,9 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<VaultMetrics>();
         services.TryAddSingleton<Tokens>();
         services.TryAddSingleton<VaultUpkeep>();
+        services.TryAddSingleton<OAuthDiscovery>();
+        services.TryAddSingleton<ClientRegistrations>();
+        services.TryAddSingleton<AccountLinks>();
         services.TryAddSingleton<IStoreSeal>(s => s.GetRequiredService<StoreSeal>());
         return services;
     }
@@ -129,6 +133,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<UpstreamServices>();
         services.TryAddSingleton(s => s.GetRequiredService<UpstreamServices>().Eras);
         services.TryAddSingleton<UpstreamTable>();
+        services.TryAddSingleton<Accounts>();
         return services;
     }
 
@@ -208,6 +213,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<LegacySse>();
         services.TryAddSingleton<Endpoints>();
         services.TryAddSingleton<StatusEndpoint>();
+        services.TryAddSingleton<ConnectEndpoints>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<GraceQueue>());
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<ParkedCalls>());
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<TaskThresholds>());

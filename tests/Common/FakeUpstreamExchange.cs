@@ -65,6 +65,14 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
     public void Status(HttpStatusCode status, string content = "", string type = "application/json") =>
         _response.SetResult(new HttpResponseMessage(status) { Content = Typed(new StringContent(content), type) });
 
+    /// <summary>Refuses for want of the right token.</summary>
+    public void Refuse(HttpStatusCode status, string challenge)
+    {
+        var response = new HttpResponseMessage(status);
+        response.Headers.TryAddWithoutValidation("WWW-Authenticate", challenge);
+        _response.SetResult(response);
+    }
+
     /// <summary>Answers 200 with a body as it stands on the wire; one of unknown length comes in chunks.</summary>
     public void Raw(HttpContent content, string type, string? encoding = null)
     {

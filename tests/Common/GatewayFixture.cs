@@ -118,6 +118,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
             builder.Services.AddSingleton(connector);
         }
 
+        options.Services(builder.Services);
         builder.Services.AddMooring(store);
         var app = builder.Build();
         app.Use((context, next) =>
@@ -266,6 +267,9 @@ internal sealed record FixtureOptions
     public Func<MooringConfig, MooringConfig> Config { get; init; } = config => config;
 
     public Func<ServerConfig, ServerConfig> Server { get; init; } = server => server;
+
+    /// <summary>Registers other parts before those of the gateway.</summary>
+    public Action<Microsoft.Extensions.DependencyInjection.IServiceCollection> Services { get; init; } = _ => { };
 
     /// <summary>Systems that the gateway has built in.</summary>
     public IReadOnlyList<IConnector> Connectors { get; init; } = [];

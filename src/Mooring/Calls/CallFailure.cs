@@ -24,6 +24,9 @@ internal enum CallFailure
     /// <summary>The gateway stops and the call did not finish in time.</summary>
     Draining,
 
+    /// <summary>Its person has to link an account first; its server never heard of it.</summary>
+    AccountNeeded,
+
     /// <summary>It had to be on record first and the store did not take it; its server never heard of it.</summary>
     NotRecorded,
 }
@@ -39,6 +42,7 @@ internal static class CallFailures
         CallFailure.TimedOut => "timed_out",
         CallFailure.Busy => "busy",
         CallFailure.NotRecorded => "not_recorded",
+        CallFailure.AccountNeeded => "account_needed",
         _ => "draining",
     };
 

@@ -82,7 +82,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 call.Link = link;
 
                 // :: 3
-                var attempt = link is null ? Attempt.NotExecuted(why) : await SendAsync(call, link);
+                var attempt = link is not null ? await SendAsync(call, link) : call.Session.Links.Needs(upstream)?.ToAttempt() ?? Attempt.NotExecuted(why);
 
                 // :: 4
                 switch (Decide(call, link, attempt, tries))
@@ -159,6 +159,9 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
 
             case AttemptKind.SessionLost:
                 return Fail(call, CallFailure.UpstreamRefused, $"it lost its session {tries} times in a row");
+
+            case AttemptKind.AccountNeeded:
+                return FailForAccount(call, attempt.Needed!);
 
             case AttemptKind.Refused:
                 return Fail(call, CallFailure.UpstreamRefused, attempt.Detail);
@@ -290,6 +293,18 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         // The store's failure is one thing to be told of, not one for each call that it refuses.
         Log.Failed(logger, failure == CallFailure.NotRecorded ? LogLevel.Debug : LogLevel.Warning, call.Upstream.Name, failure, detail);
         call.Reply.Complete(call.ClientId, failure.ToResponse(call.ClientId.Span, call.Upstream.Name, detail));
+        return Next.Done;
+    }
+
+    private Next FailForAccount(Call call, AccountNeeded needed)
+    {
+        if (TryEnd(call))
+        {
+            metrics.Ended(call.Upstream.Name, CallFailure.AccountNeeded.ToTag(), time.GetElapsedTime(call.Started));
+            Log.Failed(logger, LogLevel.Information, call.Upstream.Name, CallFailure.AccountNeeded, needed.Why);
+            call.Reply.Complete(call.ClientId, AccountErrors.ToResponse(call.ClientId.Span, call.Session, call.Upstream.Name, needed));
+        }
+
         return Next.Done;
     }
 

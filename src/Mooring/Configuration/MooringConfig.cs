@@ -39,6 +39,9 @@ public sealed record MooringConfig
 
     public VaultConfig Vault { get; init; } = new();
 
+    /// <summary>Whether users link accounts here, so that there are credentials to keep.</summary>
+    internal bool UsesAccounts => Providers.Count > 0 || Servers.Any(server => server.Auth is not null);
+
     /// <summary>Systems at which users have accounts, by name.</summary>
     public IReadOnlyDictionary<string, ProviderConfig> Providers { get; init; } = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal);
 
@@ -126,6 +129,9 @@ public sealed record ServerConfig
     /// <summary>The name as written; see <c>Routing.Names</c> for the slug.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The name as it stands in paths and prefixes: anything but letters, digits, dash and underscore becomes a dash.</summary>
+    internal string Slug => string.Concat(Name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '-'));
+
     public ServerTransport Transport { get; init; }
 
     /// <summary>Program of a stdio server.</summary>
@@ -144,6 +150,9 @@ public sealed record ServerConfig
 
     /// <summary>Headers sent with every request to an HTTP server.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Whose credentials it is used with; null: nobody's.</summary>
+    public ServerAuthConfig? Auth { get; init; }
 
     /// <summary>Which version of the protocol the server is spoken to in.</summary>
     public ServerProtocol Protocol { get; init; }
@@ -302,18 +311,3 @@ public sealed record CacheConfig
 
 /// <summary>PEM files; reloaded when they change.</summary>
 public sealed record TlsConfig(string Cert, string Key);
-
-public sealed record HttpConfig
-{
-    /// <summary>How long an idle client connection is kept.</summary>
-    /// <value>Default 620 s, so that it outlives a balancer's 600 s.</value>
-    public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(620);
-
-    /// <summary>How long a client may take to send its request headers.</summary>
-    /// <value>Default 30 s.</value>
-    public TimeSpan HeadersTimeout { get; init; } = TimeSpan.FromSeconds(30);
-
-    /// <summary>How long the machine at the other end, a client's or a server's, may acknowledge nothing before the connection is given up.</summary>
-    /// <value>Default 60 s: TCP itself heals what a lost radio link takes; 2 s to 1 h.</value>
-    public TimeSpan PeerTimeout { get; init; } = TimeSpan.FromSeconds(60);
-}

@@ -55,6 +55,18 @@ internal static class ServerSettings
         new("2026-07-28", ServerProtocol.V2026_07_28),
     ]);
 
+    /// <summary><c>auth</c> of a server.</summary>
+    private static readonly ObjectShape<ServerAuthConfig> Auth = new ObjectShape<ServerAuthConfig>(() => new())
+        .Add("kind", new ChoiceShape<ServerAuthKind>([new("provider", ServerAuthKind.Provider), new("oauth", ServerAuthKind.OAuth)], "exchange"),
+            c => c.Kind, (c, v) => c with { Kind = v },
+            "provider: the user's token at one of the providers. oauth: the user's token from the authorization server that the server itself names.")
+        .Add("provider", new TextShape("a name", t => t.Length > 0), c => c.Provider, (c, v) => c with { Provider = v }, "Which of the providers.")
+        .Add("clientId", new TextShape("an id", t => t.Length > 0), c => c.ClientId, (c, v) => c with { ClientId = v },
+            "For oauth: who the gateway is at the authorization server. Without it the gateway names a document about itself, or registers.")
+        .Add("clientSecret", new TextShape(), c => c.ClientSecret, (c, v) => c with { ClientSecret = v }, "For oauth: its secret there; write ${NAME} or ${file:PATH}.")
+        .Add("scopes", new ListShape<string>(new TextShape("a scope without spaces", t => t.Length > 0 && !t.Contains(' '))), c => c.Scopes, (c, v) => c with { Scopes = v },
+            "For oauth: what is asked for, instead of what the server says.");
+
     /// <summary>One entry of <c>mcpServers</c>.</summary>
     public static readonly ObjectShape<ServerDraft> Server = new ObjectShape<ServerDraft>(() => new())
         .Add("type", new OptionalShape<ServerTransport>(Type), c => c.Type, (c, v) => c with { Type = v },
@@ -73,6 +85,8 @@ internal static class ServerSettings
             "Endpoint of an HTTP server.")
         .Add("headers", Headers, c => c.Server.Headers, (c, v) => c.With(s => s with { Headers = v }),
             "Headers sent with every request to an HTTP server.")
+        .Add("auth", Auth, c => c.Server.Auth, (c, v) => c.With(s => s with { Auth = v }),
+            "Whose credentials an HTTP server is used with, beside headers. Each user links his account at /connect/NAME.")
         .Add("protocol", Protocol, c => c.Server.Protocol, (c, v) => c.With(s => s with { Protocol = v }),
             "Which version of the protocol the server is spoken to in. auto: found out, and remembered. legacy: one with sessions (2025-11-25 and older). A version: that one.")
         .Add("disabled", Bool, c => c.Server.Disabled, (c, v) => c.With(s => s with { Disabled = v }),
@@ -99,7 +113,6 @@ internal static class ServerSettings
             "When a call of its tools becomes a task; else calls.taskAfter. 0: never.")
         .Add("tools", new MapShape<ToolConfig>(Tool, StringComparer.Ordinal), c => c.Server.Tools, (c, v) => c.With(s => s with { Tools = v }),
             "Rules for single tools, by the server's own tool name.")
-        .NotYet("auth", "sign-in at servers")
         .NotYet("oauth", "sign-in at servers")
         .NotYet("headersHelper", "headers made by a program")
         .NotYet("sandboxEnabled", "running servers in a sandbox")

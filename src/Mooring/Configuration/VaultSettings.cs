@@ -44,7 +44,7 @@ internal static class VaultSettings
         MooringConfig config, ConfigNode root, ConfigReading reading, Func<VaultConfig, IReadOnlyList<(string Setting, string Problem)>>? files)
     {
         var (vault, node) = (config.Vault, root.Member("vault"));
-        if (config.Store.Kind == StoreKind.Postgres && !vault.NamesKey && (vault.Seal || config.Providers.Count > 0))
+        if (config.Store.Kind == StoreKind.Postgres && !vault.NamesKey && (vault.Seal || config.UsesAccounts))
         {
             reading.Error(
                 "vault.keyFile", (node ?? root.Member("store"))?.Line, "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here; or set vault.seal to false.");
@@ -65,6 +65,17 @@ internal static class VaultSettings
                     reading.Error(ConfigPath.Member(ConfigPath.Member("providers", name), key), at?.Line, "is missing.");
                 }
             }
+        }
+
+        foreach (var server in config.Servers.Where(s => s.Auth is { Provider: { } name } && !config.Providers.ContainsKey(name)))
+        {
+            var path = ConfigPath.Member(ConfigPath.Member("mcpServers", server.Name), "auth");
+            reading.Error(ConfigPath.Member(path, "provider"), root.Member("mcpServers")?.Member(server.Name)?.Member("auth")?.Line, $"names \"{server.Auth!.Provider}\", which is not in providers.");
+        }
+
+        foreach (var server in config.Servers.Where(s => s.Auth?.Kind == ServerAuthKind.OAuth && config.Providers.ContainsKey(s.Slug)))
+        {
+            reading.Error(ConfigPath.Member("providers", server.Slug), root.Member("providers")?.Member(server.Slug)?.Line, "is the name of a server with auth too; /connect/NAME must mean one thing.");
         }
 
         foreach (var (setting, problem) in files?.Invoke(vault) ?? [])

@@ -33,6 +33,12 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
             }
             else if (views.Known(session, servers[0], kind) is not { } list)
             {
+                if (session.Links.Needs(servers[0]) is { } needed)
+                {
+                    reply.Complete(request.Raw(request.Envelope.Id), AccountErrors.ToResponse(request.Id, session, servers[0].Name, needed));
+                    return;
+                }
+
                 reply.Refuse(request, JsonRpc.InternalError,
                     $"Server \"{session.Server}\" has not answered {kind.Method()} yet ({servers[0].Health.LastFailure ?? "it is still starting"}), and nothing is known from before. A list-changed notification follows when it does.");
             }

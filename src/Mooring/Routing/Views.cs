@@ -16,12 +16,11 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
     /// <summary>The best list there is for a session without asking anyone; null when nothing was ever known.</summary>
     public ServerList? Known(Session session, Upstream upstream, ListKind kind) =>
         session.Lists.Of(upstream)?[kind]
-        ?? catalogue.Find(upstream.Name, session.Lists.Key(upstream))[kind]
-        ?? catalogue.FindAny(upstream.Name)[kind];
+        ?? (upstream.NeedsAccount ? null : catalogue.Find(upstream.Name, session.Lists.Key(upstream))[kind] ?? catalogue.FindAny(upstream.Name)[kind]);
 
     /// <summary>Whether a list is known under exactly the session's own conditions and nothing speaks against it, so that nobody has to be asked first.</summary>
     public bool IsKnown(Session session, Upstream upstream, ListKind kind) =>
-        (session.Lists.Of(upstream)?[kind] is null ? catalogue.IsCertain(upstream.Name, session.Lists.Key(upstream), kind) : session.Lists.IsCertain(upstream, kind))
+        (session.Lists.Of(upstream)?[kind] is null ? !upstream.NeedsAccount && catalogue.IsCertain(upstream.Name, session.Lists.Key(upstream), kind) : session.Lists.IsCertain(upstream, kind))
         || (upstream.Health.IsAway && Known(session, upstream, kind) is not null);
 
     /// <summary>All servers together, from what is known.</summary>

@@ -6,8 +6,20 @@ namespace Mooring.Sessions;
 /// <content>What is known of one server in this session.</content>
 internal sealed partial class SessionLinks
 {
-    private sealed class Slot(Upstream upstream)
+    /// <summary>Why the last link to a server could not be opened, where that was for want of its person's account.</summary>
+    public AccountNeeded? Needs(Upstream upstream)
     {
+        lock (_gate)
+        {
+            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream))?.Authorizer?.Needed;
+        }
+    }
+
+    private sealed class Slot(Upstream upstream, LinkAuthorizer? authorizer)
+    {
+        /// <summary>Whose token goes with requests to the server.</summary>
+        public LinkAuthorizer? Authorizer => authorizer;
+
         public Upstream Upstream => upstream;
 
         public Link? Link { get; set; }

@@ -222,7 +222,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         var slot = _slots.Find(s => ReferenceEquals(s.Upstream, upstream));
         if (slot is null)
         {
-            _slots.Add(slot = new Slot(upstream));
+            _slots.Add(slot = new Slot(upstream, services.Accounts.For(upstream, session.Principal.Issuer, session.Principal.Subject)));
         }
 
         return slot;
@@ -241,7 +241,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
             var known = slot.WasOpened ? null : _known.FirstOrDefault(l => l.Server == slot.Upstream.Name && l.Fingerprint == slot.Upstream.Fingerprint);
             slot.IsResuming = known is not null;
-            var (link, why) = await slot.Upstream.OpenAsync(Parameters(), this, known, CancellationToken.None);
+            var (link, why) = await slot.Upstream.OpenAsync(Parameters() with { Authorizer = slot.Authorizer }, this, known, CancellationToken.None);
             lock (_gate)
             {
                 slot.Link = link;

@@ -301,14 +301,15 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
             }
 
             state.TakenTurn = turn;
-            isEverybodys = isNew && !state.WasAnnounced;
+            isEverybodys = isNew && !state.WasAnnounced && !link.Upstream.NeedsAccount;
             shown = entry.Lists?[kind] ?? (services.Catalogue.IsToldOutdated(server, key, kind) ? null : services.Catalogue.Find(server, key)[kind]);
             // From here on this session hears of changes below, and not also with those that have no link of their own.
             entry.Lists = (entry.Lists ?? ServerLists.Nothing with { InitializeResult = link.InitializeResult }).With(list);
             state.IsDoubted = false;
         }
 
-        var shared = isEverybodys ? services.Catalogue.Save(server, key, list) : services.Catalogue.Find(server, key)[kind];
+        // With an account it is that user's own, whoever else is shown the same.
+        var shared = isEverybodys ? services.Catalogue.Save(server, key, list) : link.Upstream.NeedsAccount ? null : services.Catalogue.Find(server, key)[kind];
         var isShared = shared?.Hash == list.Hash;
         var differs = shown?.Hash != list.Hash;
         if (!isShared && differs)

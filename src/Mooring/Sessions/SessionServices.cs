@@ -10,7 +10,7 @@ namespace Mooring.Sessions;
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
     ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
-    IReplicaStore replicas, StoreOpener opener, ILoggerFactory loggers)
+    IReplicaStore replicas, StoreOpener opener, Accounts accounts, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
 
@@ -22,6 +22,8 @@ internal sealed class SessionServices(
     public Task StoreTried => store.IsRemote ? opener.FirstTry : Task.CompletedTask;
 
     public UpstreamTable Upstreams => upstreams;
+
+    public Accounts Accounts => accounts;
 
     public Catalogue Catalogue => catalogue;
 

@@ -10,7 +10,7 @@ namespace Mooring.Sessions;
 /// the first look at a server nobody knows yet, and the probes of servers that are away. They declare no client capabilities, because
 /// nobody could say whose client a server's request is for.
 /// </summary>
-internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, TaskOwners owners, TimeProvider time, ILogger<SharedLinks> logger)
+internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue catalogue, Accounts accounts, ListFetcher fetcher, TaskOwners owners, TimeProvider time, ILogger<SharedLinks> logger)
     : ILinkOwner, IHeartbeatHandler, IAsyncDisposable
 {
     private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(10);
@@ -193,7 +193,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         await Task.Yield();
         try
         {
-            var (link, why) = await upstream.OpenAsync(Parameters(), this, known: null, _stopping.Token);
+            var (link, why) = await upstream.OpenAsync(Parameters() with { Authorizer = accounts.For(upstream, "", subject: null) }, this, known: null, _stopping.Token);
             lock (_gate)
             {
                 slot.Link = link;
@@ -223,6 +223,12 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
 
     private async Task LookAsync(Upstream upstream)
     {
+        if (upstream.NeedsAccount)
+        {
+            // What it shows is each user's own.
+            return;
+        }
+
         var watches = upstream.Config.Url is not null || !upstream.IsPerSession;
         if (!watches && catalogue.Knows(upstream.Name))
         {

@@ -34,7 +34,8 @@ internal interface ILinkOwner
 /// <summary>What a link is opened with.</summary>
 /// <param name="InitializeParams">Params of <c>initialize</c>, raw JSON.</param>
 /// <param name="Version">The version offered in them.</param>
-internal sealed record LinkParameters(byte[] InitializeParams, ProtocolVersion Version);
+/// <param name="Authorizer">Whose token goes with its requests; null: the server is used without.</param>
+internal sealed record LinkParameters(byte[] InitializeParams, ProtocolVersion Version, LinkAuthorizer? Authorizer = null);
 
 /// <summary>
 /// The gateway's own session with one server, for one client session or shared. Made by <see cref="Upstream"/>, disposed by its owner;

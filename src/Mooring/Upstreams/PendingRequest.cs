@@ -20,6 +20,9 @@ internal enum AttemptKind
     /// <summary>The server, or something before it, refused it with an HTTP status.</summary>
     Refused,
 
+    /// <summary>The person whose request it is has to link an account first; not executed.</summary>
+    AccountNeeded,
+
     /// <summary>The gateway itself gave up: cancelled, out of time, or stopping.</summary>
     Abandoned,
 }
@@ -34,6 +37,9 @@ internal readonly record struct Attempt(AttemptKind Kind, Frame? Answer, string 
 
     /// <summary>The HTTP status it was refused with; 0 where there was none, or a good one.</summary>
     public int Status { get; init; }
+
+    /// <summary>What is missing, where that is an account.</summary>
+    public AccountNeeded? Needed { get; init; }
 
     public static Attempt Answered(Frame answer) => new(AttemptKind.Answered, answer, "");
 

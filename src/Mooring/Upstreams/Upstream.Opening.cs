@@ -51,7 +51,7 @@ internal sealed partial class Upstream
             _ => null,
         };
         return version is { } pinned && JsonFields.Find(parameters.InitializeParams, "protocolVersion"u8) is { IsPresent: true } at
-            ? new LinkParameters(JsonFields.Splice(parameters.InitializeParams, at, JsonText.Quote(pinned.ToWire())), pinned)
+            ? parameters with { InitializeParams = JsonFields.Splice(parameters.InitializeParams, at, JsonText.Quote(pinned.ToWire())), Version = pinned }
             : parameters;
     }
 
@@ -91,17 +91,17 @@ internal sealed partial class Upstream
             return await ShakeHandsAsync(parameters, owner, ServeConnector(Connector), cancel);
         }
 
-        if (_http is null)
+        if (_http?.For(parameters.Authorizer) is not { } http)
         {
             return await OpenProcessAsync(parameters, owner, cancel);
         }
 
         if (Config.Transport == ServerTransport.Http)
         {
-            return await OpenHttpAsync(_http, parameters, owner, known, cancel);
+            return await OpenHttpAsync(http, parameters, owner, known, cancel);
         }
 
-        var (channel, noChannel) = await SseChannel.OpenAsync(_http, cancel);
+        var (channel, noChannel) = await SseChannel.OpenAsync(http, cancel);
         return channel is null ? (null, noChannel) : await ShakeHandsAsync(parameters, owner, channel, cancel);
     }
 

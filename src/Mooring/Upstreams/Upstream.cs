@@ -56,6 +56,9 @@ internal sealed partial class Upstream : IAsyncDisposable
 
     public UpstreamHealth Health { get; }
 
+    /// <summary>Whether it is used with the account of each user: then what it shows is that user's, and there is no link that belongs to nobody.</summary>
+    public bool NeedsAccount => Config.Auth is not null;
+
     /// <summary>Whether each client session has a link of its own.</summary>
     public bool IsPerSession => Config.Scope == LinkScope.Session;
 
@@ -123,7 +126,16 @@ internal sealed partial class Upstream : IAsyncDisposable
 
         if (opened.Link is null)
         {
-            Failed(opened.Why);
+            if (parameters.Authorizer?.Needed is null)
+            {
+                Failed(opened.Why);
+            }
+            else
+            {
+                // It is there, and wants somebody's account.
+                Succeeded();
+            }
+
             return opened;
         }
 

@@ -39,16 +39,6 @@ internal sealed partial class UpstreamTable : IAsyncDisposable
         }
     }
 
-    /// <summary>The name of a server as it stands in paths and prefixes: anything but letters, digits, dash and underscore becomes a dash.</summary>
-    public static string Slug(string name) =>
-        string.Create(name.Length, name, static (span, name) =>
-        {
-            for (var i = 0; i < name.Length; i++)
-            {
-                span[i] = char.IsAsciiLetterOrDigit(name[i]) || name[i] is '-' or '_' ? name[i] : '-';
-            }
-        });
-
     private void Reconcile(MooringConfig config)
     {
         var old = _snapshot;
@@ -67,7 +57,7 @@ internal sealed partial class UpstreamTable : IAsyncDisposable
 
         foreach (var server in config.Servers)
         {
-            var name = Slug(server.Name);
+            var name = server.Slug;
             if (server.Disabled)
             {
                 continue;
@@ -115,8 +105,12 @@ internal sealed partial class UpstreamTable : IAsyncDisposable
 internal static class ServerConfigComparer
 {
     public static bool Same(ServerConfig a, ServerConfig b) =>
-        (a with { Args = [], Env = NoMap, Headers = NoMap, Tools = NoTools }) == (b with { Args = [], Env = NoMap, Headers = NoMap, Tools = NoTools })
-        && a.Args.SequenceEqual(b.Args) && Same(a.Env, b.Env) && Same(a.Headers, b.Headers) && Same(a.Tools, b.Tools);
+        (a with { Args = [], Env = NoMap, Headers = NoMap, Tools = NoTools, Auth = null }) == (b with { Args = [], Env = NoMap, Headers = NoMap, Tools = NoTools, Auth = null })
+        && a.Args.SequenceEqual(b.Args) && Same(a.Env, b.Env) && Same(a.Headers, b.Headers) && Same(a.Tools, b.Tools) && Same(a.Auth, b.Auth);
+
+    private static bool Same(ServerAuthConfig? a, ServerAuthConfig? b) => a is null || b is null
+        ? a is null && b is null
+        : (a with { Scopes = [] }) == (b with { Scopes = [] }) && a.Scopes.SequenceEqual(b.Scopes);
 
     private static readonly Dictionary<string, string> NoMap = [];
     private static readonly Dictionary<string, ToolConfig> NoTools = [];

@@ -2,12 +2,24 @@ using Mooring.Configuration;
 
 namespace Mooring.Vault;
 
-/// <summary>The systems at which people can have accounts, as the configuration in force says.</summary>
+/// <summary>The systems at which people can have accounts, as the configuration in force says: its providers, and servers that say themselves where tokens come from.</summary>
 internal sealed class Providers(ConfigStore config)
 {
-    public bool Any => config.Current.Providers.Count > 0;
+    /// <summary>Whether there are any.</summary>
+    public bool Any => config.Current.UsesAccounts;
+
+    /// <summary>Whether everybody is the same anonymous person here.</summary>
+    public bool AreAnonymous => config.Current.Auth.Mode == "none";
+
+    /// <summary>Names of all of them, as they stand in addresses.</summary>
+    public IEnumerable<string> Names => config.Current.Providers.Keys.Concat(Servers.Select(server => server.Slug));
+
+    private IEnumerable<ServerConfig> Servers => config.Current.Servers.Where(server => server.Auth?.Kind == ServerAuthKind.OAuth);
 
     public ProviderConfig? Find(string name) => config.Current.Providers.GetValueOrDefault(name);
+
+    /// <summary>The server of this name that says itself where tokens come from.</summary>
+    public ServerConfig? ServerOf(string name) => Servers.FirstOrDefault(server => server.Slug == name);
 
     /// <summary>The gateway as this provider's client; null where it is not in the configuration any more.</summary>
     public TokenClient? ClientOf(string name) =>

@@ -42,6 +42,11 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
         }
 
         await keys.OpenAsync(cancel);
+        if (!IsNeeded)
+        {
+            return;
+        }
+
         if (!vault.Seal)
         {
             keys.Sealing = Sealing.Off;

@@ -46,5 +46,26 @@ internal sealed class VaultHttp(TimeProvider time, Func<HttpMessageHandler>? han
         }
     }
 
+    /// <summary>What a server says it wants, asked without any token.</summary>
+    public async Task<Challenge> ChallengeOfAsync(Uri server, CancellationToken cancel)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10), time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        using var request = new HttpRequestMessage(HttpMethod.Post, server)
+        {
+            Content = new StringContent("""{"jsonrpc":"2.0","id":0,"method":"ping"}""", System.Text.Encoding.UTF8, "application/json"),
+        };
+        request.Headers.TryAddWithoutValidation("Accept", "application/json, text/event-stream");
+        try
+        {
+            using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
+            return response.Headers.TryGetValues("WWW-Authenticate", out var values) ? Challenge.Parse(values) : Challenge.None;
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancel.IsCancellationRequested))
+        {
+            return Challenge.None;
+        }
+    }
+
     public void Dispose() => _client.Dispose();
 }

@@ -16,6 +16,7 @@ public sealed class ServerEntriesTests
         Headers = new Dictionary<string, string> { ["H"] = "1" },
         Tools = new Dictionary<string, ToolConfig> { ["t"] = new() { Replay = true } },
         Url = new Uri("http://a.test/mcp"),
+        Auth = new ServerAuthConfig { Provider = "p", Scopes = ["x", "y"] },
     };
 
     [Theory]
@@ -25,7 +26,7 @@ public sealed class ServerEntriesTests
     [InlineData("a.b/c", "a-b-c")]
     [InlineData("größe", "gr--e")]
     [InlineData("", "")]
-    public void Slug_IsFitForPathsAndPrefixes(string name, string slug) => Assert.Equal(slug, UpstreamTable.Slug(name));
+    public void Slug_IsFitForPathsAndPrefixes(string name, string slug) => Assert.Equal(slug, new ServerConfig { Name = name }.Slug);
 
     [Fact]
     public void Same_EqualEntriesReadTwice_Is()
@@ -37,6 +38,7 @@ public sealed class ServerEntriesTests
             Headers = new Dictionary<string, string> { ["H"] = "1" },
             Tools = new Dictionary<string, ToolConfig> { ["t"] = new() { Replay = true } },
             Url = new Uri("http://a.test/mcp"),
+            Auth = new ServerAuthConfig { Provider = "p", Scopes = ["x", "y"] },
         };
 
         Assert.True(ServerConfigComparer.Same(Full, again));
@@ -65,6 +67,9 @@ public sealed class ServerEntriesTests
         ["concurrency"] = c => c with { Concurrency = 1 },
         ["queue"] = c => c with { Queue = 1 },
         ["deadline"] = c => c with { Deadline = TimeSpan.FromSeconds(1) },
+        ["auth"] = c => c with { Auth = new ServerAuthConfig { Kind = ServerAuthKind.OAuth } },
+        ["auth scopes"] = c => c with { Auth = new ServerAuthConfig { Provider = "p", Scopes = ["x", "z"] } },
+        ["no auth"] = c => c with { Auth = null },
         ["retryOn503"] = c => c with { RetryOn503 = true },
     };
 

@@ -57,7 +57,7 @@ internal sealed class ServersShape : Shape<IReadOnlyList<ServerConfig>>
             reading.Error(path, node.Line, "has an HTTP type but no \"url\".");
         }
 
-        string[] unused = transport == ServerTransport.Stdio ? ["url", "headers", "retryOn503"] : ["command", "args", "env", "envFile", "cwd"];
+        string[] unused = transport == ServerTransport.Stdio ? ["url", "headers", "retryOn503", "auth"] : ["command", "args", "env", "envFile", "cwd"];
         foreach (var key in unused)
         {
             if (node.Member(key) is { } idle && !(key is "command" or "url" && draft.Type is null))
@@ -65,6 +65,11 @@ internal sealed class ServersShape : Shape<IReadOnlyList<ServerConfig>>
                 reading.Warn(ConfigPath.Member(path, key), idle.Line,
                     transport == ServerTransport.Stdio ? "has no effect on a stdio server." : "has no effect on an HTTP server.");
             }
+        }
+
+        if (draft.Server.Auth is { } auth)
+        {
+            CheckAuth(auth, draft.Server, node, ConfigPath.Member(path, "auth"), reading);
         }
 
         if (transport == ServerTransport.Sse && node.Member("protocol") is { } protocol)
@@ -76,6 +81,25 @@ internal sealed class ServersShape : Shape<IReadOnlyList<ServerConfig>>
             ? Merge(more, draft.Server.Env)
             : draft.Server.Env;
         return draft.Server with { Name = name, Transport = transport, Env = env };
+    }
+
+    private static void CheckAuth(ServerAuthConfig auth, ServerConfig server, ConfigNode node, string path, ConfigReading reading)
+    {
+        var line = node.Member("auth")?.Line;
+        if ((auth.Kind == ServerAuthKind.Provider) != (auth.Provider is not null))
+        {
+            reading.Error(ConfigPath.Member(path, "provider"), line, auth.Provider is null ? "is missing; kind provider needs the name of one." : "has no place beside kind oauth.");
+        }
+
+        if (server.Headers.ContainsKey("Authorization"))
+        {
+            reading.Error(path, line, "has no place beside an Authorization header.");
+        }
+
+        if (server.Scope == LinkScope.Shared)
+        {
+            reading.Error(path, line, "needs scope session: a connection that everybody shares is nobody's.");
+        }
     }
 
     private static Dictionary<string, string> Merge(Dictionary<string, string> file, IReadOnlyDictionary<string, string> env)

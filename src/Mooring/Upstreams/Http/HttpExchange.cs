@@ -16,6 +16,7 @@ internal sealed class HttpExchange : IDisposable
     private readonly Uri _endpoint;
     private readonly KeyValuePair<string, string>[] _headers;
     private readonly Func<long> _maxBytes;
+    private readonly LinkAuthorizer? _authorizer;
 
     /// <param name="maxBytes">Asked for each answer: a reload may change it.</param>
     /// <param name="peerTimeout">How long the server's machine may acknowledge nothing; asked for each connection.</param>
@@ -40,6 +41,15 @@ internal sealed class HttpExchange : IDisposable
             ActivityHeadersPropagator = null,
         });
     }
+
+    private HttpExchange(HttpExchange other, LinkAuthorizer authorizer)
+    {
+        (_invoker, _endpoint, _headers, _maxBytes) = (other._invoker, other._endpoint, other._headers, other._maxBytes);
+        _authorizer = authorizer;
+    }
+
+    /// <summary>The same server and connections, for one person. Not to be disposed.</summary>
+    public HttpExchange For(LinkAuthorizer? authorizer) => authorizer is null ? this : new HttpExchange(this, authorizer);
 
     /// <summary>Largest message accepted from the server.</summary>
     public long MaxBytes => _maxBytes();
@@ -83,7 +93,8 @@ internal sealed class HttpExchange : IDisposable
         }
     }
 
-    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancel) => _invoker.SendAsync(request, cancel);
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancel) =>
+        _authorizer is null ? _invoker.SendAsync(request, cancel) : _authorizer.SendAsync(_invoker, request, cancel);
 
     /// <summary>The encoding of a response that nobody asked to encode; null where it is as it should be.</summary>
     public static string? Encoding(HttpResponseMessage response) =>

@@ -32,6 +32,11 @@ internal sealed partial class HttpLink
             InitializeStatus = response.StatusCode;
         }
 
+        if (LinkAuthorizer.NeededFor(response) is { } needed)
+        {
+            return needed.ToAttempt();
+        }
+
         if (status == 404 && session is not null)
         {
             return Attempt.SessionLost(detail, session!);

@@ -183,6 +183,11 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
 
     private async ValueTask<Attempt> RefusedAsync(PendingRequest request, HttpResponseMessage response, CancellationToken cancel)
     {
+        if (LinkAuthorizer.NeededFor(response) is { } needed)
+        {
+            return needed.ToAttempt();
+        }
+
         var status = (int)response.StatusCode;
         var detail = $"it answered HTTP {status}";
         if (HttpExchange.MediaType(response) == "application/json")

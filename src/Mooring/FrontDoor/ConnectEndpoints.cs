@@ -1,0 +1,171 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Vault;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// The pages on which a person links an account: what is about to happen and for whom, then the provider, then how it went. A link is of use for
+/// a few minutes and for one person; a browser that is known to be somebody else's is refused, and the way back is bound to the browser that went.
+/// </summary>
+internal sealed partial class ConnectEndpoints(AccountLinks links, Providers providers, SessionTable sessions, ILogger<ConnectEndpoints> logger)
+{
+    private const string Cookie = "mooring-connect";
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapMethods("/connect/client.json", ["GET"], DescribeAsync);
+        routes.MapMethods("/connect/{provider}", ["GET", "POST"], BeginAsync);
+        routes.MapMethods("/connect/{provider}/callback", ["GET"], CompleteAsync);
+    }
+
+    /// <summary>What the gateway is as a client, for authorization servers that take an address for a registration.</summary>
+    private Task DescribeAsync(HttpContext context)
+    {
+        context.Response.ContentType = "application/json";
+        return context.Response.Body.WriteAsync(ClientRegistrations.Document(links.Gateway, providers.Names.Select(links.RedirectUri)), context.RequestAborted).AsTask();
+    }
+
+    private async Task BeginAsync(HttpContext context)
+    {
+        var provider = (string)context.Request.RouteValues["provider"]!;
+        if (!providers.Names.Contains(provider))
+        {
+            await PageAsync(context, StatusCodes.Status404NotFound, "There is no such account", "No provider of this name is in the gateway's configuration.");
+            return;
+        }
+
+        var caller = Principal.Of(context);
+        try
+        {
+            var ticket = await links.ReadAsync(provider, context.Request.Query["ticket"], context.RequestAborted);
+            if (ticket is null && context.Request.Query["ticket"].Count == 0 && (caller != Principal.Anonymous || providers.AreAnonymous))
+            {
+                // Whoever is known here needs no link to say who he is.
+                ticket = links.NewTicket(new CredentialKey(caller.Issuer, caller.Subject, provider));
+            }
+
+            if (ticket is null)
+            {
+                await PageAsync(context, StatusCodes.Status400BadRequest, "This link is of no use any more", "Have your client ask for a new one.");
+            }
+            else if (caller != Principal.Anonymous && caller != new Principal(ticket.Issuer, ticket.Subject))
+            {
+                await PageAsync(context, StatusCodes.Status403Forbidden, "This link is somebody else's", "Do not go on. Whoever sent it to you would get the use of your account.");
+            }
+            else if (HttpMethods.IsPost(context.Request.Method) && IsOwnPage(context.Request))
+            {
+                await SendOnAsync(context, ticket);
+            }
+            else
+            {
+                await AskAsync(context, ticket);
+            }
+        }
+        catch (StoreException)
+        {
+            context.Response.Headers.RetryAfter = "5";
+            await PageAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
+        }
+    }
+
+    /// <summary>Whether the button was pressed on the page that says what it does: another page could press it for the person.</summary>
+    private bool IsOwnPage(HttpRequest request) =>
+        Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
+        && (origin.Authority == links.Gateway.Authority || origin.Authority == request.Host.Value);
+
+    private async Task SendOnAsync(HttpContext context, AccountTicket ticket)
+    {
+        var (to, nonce, why) = await links.BeginAsync(ticket, context.RequestAborted);
+        if (to is null)
+        {
+            Log.NotBegun(logger, ticket.Provider, why);
+            await PageAsync(context, StatusCodes.Status502BadGateway, "The account cannot be connected now", $"The gateway did not find out where to send you: {why}.");
+            return;
+        }
+
+        context.Response.Cookies.Append(Cookie, nonce, new CookieOptions
+        {
+            HttpOnly = true,
+            SameSite = SameSiteMode.Lax,
+            Secure = links.Gateway.Scheme == "https",
+            Path = "/connect",
+            MaxAge = AccountLinks.Patience,
+            IsEssential = true,
+        });
+        context.Response.Headers.CacheControl = "no-store";
+        context.Response.Headers["Referrer-Policy"] = "no-referrer";
+        context.Response.StatusCode = StatusCodes.Status303SeeOther;
+        context.Response.Headers.Location = to.AbsoluteUri;
+    }
+
+    private async Task CompleteAsync(HttpContext context)
+    {
+        var provider = (string)context.Request.RouteValues["provider"]!;
+        var query = context.Request.Query;
+        try
+        {
+            var (linked, why) = await links.CompleteAsync(
+                provider, query["state"], query["code"], query.ContainsKey("error") ? query["error"].ToString() : null, query["iss"], context.Request.Cookies[Cookie], context.RequestAborted);
+            context.Response.Cookies.Delete(Cookie, new CookieOptions { Path = "/connect" });
+            if (linked is not { } key)
+            {
+                await PageAsync(context, StatusCodes.Status400BadRequest, "The account was not connected", why);
+                return;
+            }
+
+            Log.Linked(logger, provider);
+            sessions.AccountLinked(new Principal(key.Issuer, key.Subject));
+            await PageAsync(context, StatusCodes.Status200OK, "The account is connected", "You can close this page and go on in your client.");
+        }
+        catch (StoreException)
+        {
+            context.Response.Headers.RetryAfter = "5";
+            await PageAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
+        }
+    }
+
+    private static Task AskAsync(HttpContext context, AccountTicket ticket)
+    {
+        var who = ticket.Subject.Length == 0 ? "everybody who uses this gateway" : ticket.Subject;
+        return PageAsync(
+            context, StatusCodes.Status200OK, $"Connect an account of {ticket.Provider}?",
+            $"The gateway will be able to use this account for {who}. Go on only if you asked for this yourself.",
+            """<form method="post"><button>Go on</button></form>""");
+    }
+
+    private static Task PageAsync(HttpContext context, int status, string title, string text, string form = "")
+    {
+        var html = HtmlEncoder.Default;
+        var headers = context.Response.Headers;
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "text/html; charset=utf-8";
+        headers.CacheControl = "no-store";
+        headers.XFrameOptions = "DENY";
+        headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+        // Not "no-referrer": the button's own request would come from nowhere then.
+        headers["Referrer-Policy"] = "same-origin";
+        headers.XContentTypeOptions = "nosniff";
+        return context.Response.Body.WriteAsync(
+            Encoding.UTF8.GetBytes($"""
+                <!doctype html><html lang="en"><head><meta charset="utf-8"><title>Mooring</title>
+                <style>body{"{"}font:1rem system-ui;max-width:34rem;margin:15vh auto;padding:0 1rem{"}"}button{"{"}font:inherit;padding:.5rem 1.5rem{"}"}</style></head>
+                <body><h1>{html.Encode(title)}</h1><p>{html.Encode(text)}</p>{form}</body></html>
+                """),
+            context.RequestAborted).AsTask();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "An account of {Provider} was linked.", EventName = "AccountLinked")]
+        public static partial void Linked(ILogger logger, string provider);
+
+        [LoggerMessage(2, LogLevel.Warning, "An account of {Provider} cannot be linked: {Why}", EventName = "AccountNotBegun")]
+        public static partial void NotBegun(ILogger logger, string provider, string why);
+    }
+}

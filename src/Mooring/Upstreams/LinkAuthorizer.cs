@@ -1,0 +1,107 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Mooring.Vault;
+
+namespace Mooring.Upstreams;
+
+/// <summary>
+/// Puts one person's token on requests to one server; without a person, none. The client's own token never comes here. One for all of a session's
+/// links to the server, so that what was found missing is known when the next one is opened.
+/// </summary>
+internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, Tokens tokens, AccountLinks links)
+{
+    private static readonly HttpRequestOptionsKey<AccountNeeded> Mark = new("mooring-account-needed");
+
+    private readonly CredentialKey _key = (person ?? default) with { Provider = config.Provider ?? server };
+
+    /// <summary>What was missing when the server was last asked; null: nothing.</summary>
+    public AccountNeeded? Needed { get; private set; }
+
+    /// <summary>Sends a request with the person's token; where there is none that can be used, the answer is a 401 of the gateway's own.</summary>
+    public async Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, CancellationToken cancel)
+    {
+        var token = person is null ? new Token(TokenState.NotLinked) : await TokenAsync(cancel);
+        // A server that says itself where tokens come from is asked without one: its refusal says what it wants.
+        if (token.State != TokenState.Usable && person is not null && (config.Provider is not null || token.State != TokenState.NotLinked))
+        {
+            return Refuse(request, token, Challenge.None);
+        }
+
+        var response = await SendAsync(invoker, request, token.Value, cancel);
+        if (response.StatusCode is HttpStatusCode.Unauthorized && token.Value is { } refused)
+        {
+            // It did not look at the request: with another token it may be sent again (invariant 9).
+            var next = await RenewedAsync(refused, cancel);
+            if (next.State == TokenState.Usable)
+            {
+                response.Dispose();
+                response = await SendAsync(invoker, request, next.Value, cancel);
+            }
+            else if (next.State == TokenState.Unavailable)
+            {
+                response.Dispose();
+                return Refuse(request, next, Challenge.None);
+            }
+        }
+
+        if (response.StatusCode is HttpStatusCode.Unauthorized || (response.StatusCode is HttpStatusCode.Forbidden && ChallengeOf(response).Error == "insufficient_scope"))
+        {
+            var challenge = ChallengeOf(response);
+            response.Dispose();
+            return Refuse(request, new Token(token.Value is null ? TokenState.NotLinked : TokenState.Broken), challenge);
+        }
+
+        Needed = null;
+        return response;
+    }
+
+    /// <summary>What is missing, where a response is one of the gateway's own.</summary>
+    public static AccountNeeded? NeededFor(HttpResponseMessage response) =>
+        response.RequestMessage is { } request && request.Options.TryGetValue(Mark, out var needed) ? needed : null;
+
+    private async Task<Token> TokenAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await tokens.GetAsync(_key, cancel);
+        }
+        catch (StoreException)
+        {
+            return new Token(TokenState.Unavailable, Why: "the gateway's store is not reachable");
+        }
+    }
+
+    private async Task<Token> RenewedAsync(string refused, CancellationToken cancel)
+    {
+        try
+        {
+            return await tokens.RenewAsync(_key, refused, cancel);
+        }
+        catch (StoreException)
+        {
+            return new Token(TokenState.Unavailable, Why: "the gateway's store is not reachable");
+        }
+    }
+
+    private static Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, string? token, CancellationToken cancel)
+    {
+        request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
+        return invoker.SendAsync(request, cancel);
+    }
+
+    private static Challenge ChallengeOf(HttpResponseMessage response) =>
+        response.Headers.TryGetValues("WWW-Authenticate", out var values) ? Challenge.Parse(values) : Challenge.None;
+
+    private HttpResponseMessage Refuse(HttpRequestMessage request, Token token, Challenge challenge)
+    {
+        Needed = token.State == TokenState.Unavailable
+            ? new AccountNeeded(null, $"no token for it can be had now ({token.Why})")
+            : new AccountNeeded(
+                person is null ? null : links.AddressFor(_key, challenge),
+                token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : "your account has to be connected again");
+        request.Options.Set(Mark, Needed);
+        return new HttpResponseMessage(HttpStatusCode.Unauthorized) { RequestMessage = request };
+    }
+}

@@ -1,0 +1,158 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Vault;
+
+/// <summary>
+/// Links people's accounts: makes the address that a person is sent to, sends the browser on to the provider, and exchanges what it brings back.
+/// Nothing of it is kept between the steps but in what the browser carries, sealed; so any replica goes on.
+/// </summary>
+internal sealed class AccountLinks(
+    KeyRing keys, Credentials credentials, Providers providers, OAuthDiscovery discovery, ClientRegistrations registrations, TokenEndpoint endpoint, VaultHttp http, ConfigStore config, TimeProvider time)
+{
+    private const string There = "there";
+    private const string Back = "back";
+
+    /// <summary>How long a link, and the way to the provider and back, may take.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
+
+    /// <summary>The address of this gateway, as browsers reach it.</summary>
+    public Uri Gateway => config.Current.PublicUrl
+        ?? new Uri(config.Current.Listen[0].Replace("//0.0.0.0", "//127.0.0.1", StringComparison.Ordinal).Replace("//[::]", "//127.0.0.1", StringComparison.Ordinal));
+
+    public string RedirectUri(string provider) => new Uri(Gateway, $"/connect/{provider}/callback").AbsoluteUri;
+
+    /// <summary>Where this person links this account. It is his alone, and of no use after a few minutes.</summary>
+    public string AddressFor(CredentialKey key, Challenge challenge)
+    {
+        var ticket = NewTicket(key) with { Scope = challenge.Scope, Metadata = challenge.Metadata };
+        return new Uri(Gateway, $"/connect/{key.Provider}?ticket={ticket.Write(keys, There)}").AbsoluteUri;
+    }
+
+    public AccountTicket NewTicket(CredentialKey key) =>
+        new() { Issuer = key.Issuer, Subject = key.Subject, Provider = key.Provider, Expires = time.GetUtcNow() + Patience };
+
+    /// <summary>Whose link this is; null: nobody's any more.</summary>
+    public async Task<AccountTicket?> ReadAsync(string provider, string? text, CancellationToken cancel) =>
+        await AccountTicket.ReadAsync(keys, There, provider, text, cancel) is { } ticket && ticket.Expires > time.GetUtcNow() ? ticket : null;
+
+    /// <summary>Where the browser goes from here, with the word that it has to bring back in a cookie.</summary>
+    public async Task<(Uri? To, string Nonce, string Why)> BeginAsync(AccountTicket ticket, CancellationToken cancel)
+    {
+        var (to, client, server, why) = providers.Find(ticket.Provider) is { } provider
+            ? (Authorize(provider), providers.ClientOf(ticket.Provider), null, "")
+            : await DiscoverAsync(ticket, cancel);
+        if (to is null || client is null)
+        {
+            return (null, "", why);
+        }
+
+        var verifier = Random();
+        var back = ticket with
+        {
+            Nonce = Random(),
+            Verifier = verifier,
+            Client = providers.Find(ticket.Provider) is null ? client : null,
+            From = server?.Issuer,
+            NamesItself = server?.NamesItself == true,
+            Expires = time.GetUtcNow() + Patience,
+        };
+        List<(string Name, string Value)> query =
+        [
+            ("response_type", "code"), ("client_id", client.ClientId), ("redirect_uri", RedirectUri(ticket.Provider)), ("state", back.Write(keys, Back)),
+            ("code_challenge", Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(verifier)))), ("code_challenge_method", "S256"),
+        ];
+        if (client.Resource is { } resource)
+        {
+            query.Add(("resource", resource));
+        }
+
+        var text = string.Join('&', query.Select(field => $"{field.Name}={Uri.EscapeDataString(field.Value)}"));
+        return (new UriBuilder(to) { Query = to.Query.Length > 1 ? $"{to.Query[1..]}&{text}" : text }.Uri, back.Nonce!, "");
+    }
+
+    /// <summary>The browser is back.</summary>
+    /// <returns>Whose account is linked, or what went wrong, for a page.</returns>
+    public async Task<(CredentialKey? Linked, string Why)> CompleteAsync(
+        string provider, string? state, string? code, string? error, string? from, string? nonce, CancellationToken cancel)
+    {
+        if (await AccountTicket.ReadAsync(keys, Back, provider, state, cancel) is not { Nonce: { } expected, Verifier: { } verifier } ticket || ticket.Expires <= time.GetUtcNow())
+        {
+            return (null, "This link is of no use any more. Ask for a new one.");
+        }
+
+        if (nonce is null || !CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(nonce), Encoding.UTF8.GetBytes(expected)))
+        {
+            return (null, "This was begun in another browser. Open the link again, and finish it there.");
+        }
+
+        if (ticket.From is { } issuer && (from ?? (ticket.NamesItself ? "" : issuer)) != issuer)
+        {
+            return (null, "The answer is not from the authorization server that was asked.");
+        }
+
+        if (error is not null || string.IsNullOrEmpty(code))
+        {
+            return (null, $"The account was not linked ({OAuthText.Word(error ?? "no_code")}).");
+        }
+
+        if ((ticket.Client ?? providers.ClientOf(provider)) is not { } client)
+        {
+            return (null, "This provider is not in the configuration any more.");
+        }
+
+        var answer = await endpoint.RedeemAsync(client, code, RedirectUri(provider), verifier, cancel);
+        if (answer.Credential is not { } credential)
+        {
+            return (null, $"The provider gave no token: {answer.Why}.");
+        }
+
+        await credentials.ReplaceAsync(ticket.Key, credential with { Client = ticket.Client }, cancel);
+        return (ticket.Key, "");
+    }
+
+    private static string Random() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+
+    private static Uri Authorize(ProviderConfig provider)
+    {
+        var fields = provider.Parameters.Select(p => $"{Uri.EscapeDataString(p.Key)}={Uri.EscapeDataString(p.Value)}").ToList();
+        if (provider.Scopes.Count > 0)
+        {
+            fields.Add("scope=" + Uri.EscapeDataString(string.Join(' ', provider.Scopes)));
+        }
+
+        return With(provider.AuthorizeUrl!, fields);
+    }
+
+    private static Uri With(Uri address, List<string> fields) =>
+        fields.Count == 0 ? address : new UriBuilder(address) { Query = string.Join('&', [.. address.Query.Length > 1 ? [address.Query[1..]] : Array.Empty<string>(), .. fields]) }.Uri;
+
+    /// <summary>A server that says itself where its tokens come from.</summary>
+    private async Task<(Uri? To, TokenClient? Client, AuthorizationServer? Server, string Why)> DiscoverAsync(AccountTicket ticket, CancellationToken cancel)
+    {
+        if (providers.ServerOf(ticket.Provider) is not { Url: { } url, Auth: { } auth })
+        {
+            return (null, null, null, "it is not in the configuration any more");
+        }
+
+        var challenge = ticket.Metadata is null && ticket.Scope is null ? await http.ChallengeOfAsync(url, cancel) : new Challenge(ticket.Metadata, ticket.Scope, null);
+        var (server, whyNone) = await discovery.FindAsync(url, challenge, cancel);
+        if (server is null)
+        {
+            return (null, null, null, whyNone);
+        }
+
+        var (client, whyNot) = await registrations.FindAsync(server, auth, Gateway, RedirectUri(ticket.Provider), cancel);
+        var scope = auth.Scopes.Count > 0 ? string.Join(' ', auth.Scopes) : challenge.Scope ?? string.Join(' ', server.Scopes);
+        if (scope.Length > 0 && server.KnownScopes.Contains("offline_access") && !scope.Split(' ').Contains("offline_access"))
+        {
+            scope += " offline_access";
+        }
+
+        var to = scope.Length == 0 ? server.AuthorizeUrl : With(server.AuthorizeUrl, ["scope=" + Uri.EscapeDataString(scope)]);
+        return (to, client, server, whyNot);
+    }
+}

@@ -1,0 +1,105 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Vault;
+
+/// <summary>
+/// Who the gateway is at an authorization server: as the configuration says, by the address of a document about itself, or by a registration
+/// (RFC 7591) that all replicas share.
+/// </summary>
+internal sealed class ClientRegistrations(Credentials credentials, VaultHttp http, TimeProvider time)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    public async Task<(TokenClient? Client, string Why)> FindAsync(AuthorizationServer server, ServerAuthConfig config, Uri gateway, string redirectUri, CancellationToken cancel)
+    {
+        var tokens = server.TokenUrl.AbsoluteUri;
+        if (config.ClientId is { } known)
+        {
+            return (new TokenClient(tokens, known, config.ClientSecret, server.Resource, config.ClientSecret is not null && Takes(server, "client_secret_basic")), "");
+        }
+
+        if (server.TakesClientDocuments && gateway.Scheme == "https")
+        {
+            return (new TokenClient(tokens, new Uri(gateway, "/connect/client.json").AbsoluteUri, Resource: server.Resource), "");
+        }
+
+        // A registration belongs to the address that it was made for.
+        var key = new CredentialKey("", "mooring", $"{server.Issuer} {redirectUri}");
+        if (await credentials.FindAsync(key, cancel) is ({ Client: { } registered }, _))
+        {
+            return (registered with { Resource = server.Resource, TokenUrl = tokens }, "");
+        }
+
+        if (server.RegisterUrl is null)
+        {
+            return (null, "the gateway is not registered at its authorization server, which lets nobody register; set auth.clientId");
+        }
+
+        var (client, why) = await RegisterAsync(server, redirectUri, cancel);
+        if (client is not null)
+        {
+            await credentials.ReplaceAsync(key, new Credential { AccessToken = "", Received = time.GetUtcNow(), Client = client }, cancel);
+        }
+
+        return (client, why);
+    }
+
+    /// <summary>What a client is that says where its description is (client id metadata documents).</summary>
+    public static byte[] Document(Uri gateway, IEnumerable<string> redirectUris) => Encoding.UTF8.GetBytes(Describe(redirectUris, "none", new JsonObject
+    {
+        ["client_id"] = new Uri(gateway, "/connect/client.json").AbsoluteUri,
+        ["client_uri"] = gateway.AbsoluteUri,
+    }).ToJsonString());
+
+    private static bool Takes(AuthorizationServer server, string method) =>
+        // Nothing said is client_secret_basic (RFC 8414, 2).
+        server.AuthMethods.Count == 0 ? method == "client_secret_basic" : server.AuthMethods.Contains(method);
+
+    private static JsonObject Describe(IEnumerable<string> redirectUris, string method, JsonObject document)
+    {
+        document["client_name"] = "Mooring";
+        // A program on a server, whatever its addresses look like.
+        document["application_type"] = "web";
+        document["redirect_uris"] = new JsonArray([.. redirectUris.Select(uri => JsonValue.Create(uri))]);
+        document["grant_types"] = new JsonArray("authorization_code", "refresh_token");
+        document["response_types"] = new JsonArray("code");
+        document["token_endpoint_auth_method"] = method;
+        return document;
+    }
+
+    private async Task<(TokenClient? Client, string Why)> RegisterAsync(AuthorizationServer server, string redirectUri, CancellationToken cancel)
+    {
+        var method = new[] { "client_secret_basic", "client_secret_post", "none" }.FirstOrDefault(m => Takes(server, m)) ?? "none";
+        using var request = new HttpRequestMessage(HttpMethod.Post, server.RegisterUrl)
+        {
+            Content = new StringContent(Describe([redirectUri], method, []).ToJsonString(), Encoding.UTF8, "application/json"),
+        };
+        var (status, body, fault) = await http.AskAsync(request, Patience, cancel);
+        if (fault is not null || status is not (HttpStatusCode.OK or HttpStatusCode.Created))
+        {
+            return (null, $"its authorization server did not register the gateway ({fault ?? $"HTTP {(int)status}"}); set auth.clientId");
+        }
+
+        try
+        {
+            using var answer = JsonDocument.Parse(body);
+            if (AuthorizationServer.Text(answer.RootElement, "client_id") is not { Length: > 0 } id)
+            {
+                return (null, "its authorization server registered the gateway without an id");
+            }
+
+            var secret = AuthorizationServer.Text(answer.RootElement, "client_secret");
+            var uses = AuthorizationServer.Text(answer.RootElement, "token_endpoint_auth_method") ?? method;
+            return (new TokenClient(server.TokenUrl.AbsoluteUri, id, uses == "none" ? null : secret, server.Resource, uses == "client_secret_basic"), "");
+        }
+        catch (JsonException)
+        {
+            return (null, "its authorization server answered the registration with something that is not JSON");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using System.Net;
+using System.Text.Json;
+
+namespace Mooring.Vault;
+
+/// <summary>
+/// Finds out where tokens for an MCP server come from: its own metadata (RFC 9728), and that of the authorization server which it names (RFC 8414, or
+/// OpenID Connect). A server of 2025-03-26 has none of its own; its authorization server is at its root.
+/// </summary>
+internal sealed class OAuthDiscovery(VaultHttp http)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <param name="server">The MCP server's endpoint.</param>
+    /// <param name="challenge">What it said when it refused.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>The authorization server, or why there is none, for a person.</returns>
+    public async Task<(AuthorizationServer? Found, string Why)> FindAsync(Uri server, Challenge challenge, CancellationToken cancel)
+    {
+        var root = new Uri(server.GetLeftPart(UriPartial.Authority));
+        var path = server.AbsolutePath.TrimEnd('/');
+        // Elsewhere it could have the gateway ask any address.
+        Uri[] places = challenge.Metadata is { } named && named.GetLeftPart(UriPartial.Authority) == server.GetLeftPart(UriPartial.Authority)
+            ? [named]
+            : [.. path.Length > 0 ? [new Uri(root, "/.well-known/oauth-protected-resource" + path)] : Array.Empty<Uri>(), new Uri(root, "/.well-known/oauth-protected-resource")];
+        foreach (var place in places)
+        {
+            if (await ReadAsync(place, cancel) is not { } document || AuthorizationServer.Texts(document, "authorization_servers") is not [var issuer, ..])
+            {
+                continue;
+            }
+
+            var resource = AuthorizationServer.Text(document, "resource");
+            return IsFor(resource, server)
+                ? await AuthorizationServerAsync(issuer, resource, AuthorizationServer.Texts(document, "scopes_supported"), cancel)
+                : (null, "its metadata is for another resource");
+        }
+
+        return await OfOldServerAsync(root, cancel);
+    }
+
+    /// <summary>The resource is the server's address or one above it (RFC 9728, 3.3): a token for something else must not be asked for.</summary>
+    internal static bool IsFor(string? resource, Uri server) =>
+        Uri.TryCreate(resource, UriKind.Absolute, out var known)
+        && Uri.Compare(known, server, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
+        && (server.AbsolutePath.TrimEnd('/') + "/").StartsWith(known.AbsolutePath.TrimEnd('/') + "/", StringComparison.Ordinal);
+
+    private async Task<(AuthorizationServer? Found, string Why)> AuthorizationServerAsync(
+        string issuer, string? resource, IReadOnlyList<string> scopes, CancellationToken cancel)
+    {
+        if (!Uri.TryCreate(issuer, UriKind.Absolute, out var url) || !(url.Scheme == "https" || (url.Scheme == "http" && url.IsLoopback)))
+        {
+            return (null, "the address of its authorization server is not https");
+        }
+
+        var root = new Uri(url.GetLeftPart(UriPartial.Authority));
+        var path = url.AbsolutePath.TrimEnd('/');
+        string[] places = path.Length == 0
+            ? ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]
+            : ["/.well-known/oauth-authorization-server" + path, "/.well-known/openid-configuration" + path, path + "/.well-known/openid-configuration"];
+        foreach (var place in places)
+        {
+            if (await ReadAsync(new Uri(root, place), cancel) is not { } document)
+            {
+                continue;
+            }
+
+            if (AuthorizationServer.Text(document, "issuer")?.TrimEnd('/') != issuer.TrimEnd('/'))
+            {
+                return (null, "the metadata of its authorization server is of another one");
+            }
+
+            if (!AuthorizationServer.Texts(document, "code_challenge_methods_supported").Contains("S256"))
+            {
+                return (null, "its authorization server does not do PKCE with S256");
+            }
+
+            return AuthorizationServer.Parse(document, resource, scopes) is { } found ? (found, "") : (null, "the metadata of its authorization server lacks an endpoint");
+        }
+
+        return (null, "its authorization server has no metadata");
+    }
+
+    /// <summary>2025-03-26, basic/authorization, "Server Metadata Discovery" and "Fallbacks for Servers without Metadata Discovery".</summary>
+    private async Task<(AuthorizationServer? Found, string Why)> OfOldServerAsync(Uri root, CancellationToken cancel)
+    {
+        if (await ReadAsync(new Uri(root, "/.well-known/oauth-authorization-server"), cancel) is { } document)
+        {
+            return AuthorizationServer.Parse(document, resource: null, []) is { } found ? (found, "") : (null, "the metadata of its authorization server lacks an endpoint");
+        }
+
+        return root.Scheme == "https" || root.IsLoopback
+            ? (new AuthorizationServer(root.AbsoluteUri, new Uri(root, "/authorize"), new Uri(root, "/token"), new Uri(root, "/register"), Resource: null, []), "")
+            : (null, "it has no metadata, and is not reached over https");
+    }
+
+    private async Task<JsonElement?> ReadAsync(Uri address, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, address);
+        request.Headers.TryAddWithoutValidation("Accept", "application/json");
+        request.Headers.TryAddWithoutValidation("MCP-Protocol-Version", "2025-11-25");
+        var (status, body, _) = await http.AskAsync(request, Patience, cancel);
+        if (status != HttpStatusCode.OK)
+        {
+            return null;
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

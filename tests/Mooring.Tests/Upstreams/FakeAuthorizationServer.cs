@@ -1,0 +1,100 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Mooring.Tests.Upstreams;
+
+/// <summary>
+/// An authorization server, and the metadata of the MCP server that it gives tokens for: registers clients, lets everybody pass who comes with
+/// PKCE, and gives tokens for codes and refresh tokens.
+/// </summary>
+internal sealed class FakeAuthorizationServer : HttpMessageHandler
+{
+    private readonly ConcurrentDictionary<string, Dictionary<string, string>> _codes = new(StringComparer.Ordinal);
+    private readonly ConcurrentQueue<HttpRequestMessage> _requests = new();
+    private int _tokens;
+
+    /// <summary>The MCP server's metadata; null: it has none.</summary>
+    public JsonObject? Resource { get; set; } = new()
+    {
+        ["resource"] = "http://one.test/mcp",
+        ["authorization_servers"] = new JsonArray("https://as.test"),
+        ["scopes_supported"] = new JsonArray("read"),
+    };
+
+    public JsonObject Metadata { get; } = new()
+    {
+        ["issuer"] = "https://as.test",
+        ["authorization_endpoint"] = "https://as.test/authorize",
+        ["token_endpoint"] = "https://as.test/token",
+        ["registration_endpoint"] = "https://as.test/register",
+        ["code_challenge_methods_supported"] = new JsonArray("S256"),
+        ["token_endpoint_auth_methods_supported"] = new JsonArray("client_secret_basic", "none"),
+    };
+
+    /// <summary>Everything that came, in order.</summary>
+    public IReadOnlyList<string> Requests => [.. _requests.Select(r => $"{r.Method} {r.RequestUri!.GetLeftPart(UriPartial.Path)}")];
+
+    /// <summary>The last form at the token endpoint.</summary>
+    public IReadOnlyDictionary<string, string> Form { get; private set; } = new Dictionary<string, string>();
+
+    public string? Authorization { get; private set; }
+
+    public JsonObject? Registered { get; private set; }
+
+    public bool IsAway { get; set; }
+
+    /// <summary>A person who allows it: where the browser goes from the authorization request.</summary>
+    public Uri Allow(Uri request, string? issuer = null)
+    {
+        var query = QueryHelpers.ParseQuery(request.Query).ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
+        var code = $"code-{_codes.Count + 1}";
+        _codes[code] = query;
+        return new Uri($"{query["redirect_uri"]}?code={code}&state={Uri.EscapeDataString(query["state"])}{(issuer is null ? "" : $"&iss={Uri.EscapeDataString(issuer)}")}");
+    }
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        _requests.Enqueue(request);
+        if (IsAway)
+        {
+            throw new HttpRequestException(HttpRequestError.ConnectionError);
+        }
+
+        var body = request.Content is null ? "" : await request.Content.ReadAsStringAsync(cancellationToken);
+        switch (request.RequestUri!.AbsoluteUri)
+        {
+            case "http://one.test/.well-known/oauth-protected-resource/mcp" when Resource is not null:
+                return Json(HttpStatusCode.OK, Resource);
+            case "https://as.test/.well-known/oauth-authorization-server":
+                return Json(HttpStatusCode.OK, Metadata);
+            case "https://as.test/register":
+                Registered = JsonNode.Parse(body)!.AsObject();
+                return Json(HttpStatusCode.Created, new JsonObject { ["client_id"] = "registered", ["client_secret"] = "hush", ["token_endpoint_auth_method"] = "client_secret_basic" });
+            case "https://as.test/token" or "https://acme.test/token":
+                Form = QueryHelpers.ParseQuery(body).ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
+                Authorization = request.Headers.Authorization?.ToString();
+                return Token();
+            default:
+                return new HttpResponseMessage(HttpStatusCode.NotFound);
+        }
+    }
+
+    private HttpResponseMessage Token()
+    {
+        if (Form["grant_type"] == "authorization_code"
+            && !(_codes.TryRemove(Form["code"], out var asked) && asked["redirect_uri"] == Form["redirect_uri"] && asked["code_challenge_method"] == "S256"
+                && asked["code_challenge"] == WebEncoders.Base64UrlEncode(SHA256.HashData(Encoding.ASCII.GetBytes(Form["code_verifier"])))))
+        {
+            return Json(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid_grant" });
+        }
+
+        return Json(HttpStatusCode.OK, new JsonObject { ["access_token"] = $"token-{++_tokens}", ["refresh_token"] = "again", ["expires_in"] = 3600, ["token_type"] = "Bearer" });
+    }
+
+    private static HttpResponseMessage Json(HttpStatusCode status, JsonObject body) =>
+        new(status) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
+}
