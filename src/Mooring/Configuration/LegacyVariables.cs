@@ -38,10 +38,7 @@ internal static class LegacyVariables
         ("SERVICENOW_PASSWORD", "the servicenow connector is not available in this version"),
         ("DYNAMODB_TABLE_NAME", "the dynamodb store is not available in this version"),
         ("SESSIONS_TABLE", "the dynamodb store is not available in this version"),
-        ("AWS_REGION", "nothing in this version calls AWS"),
-        ("AWS_ROLE_ARN", "nothing in this version calls AWS"),
-        ("KMS_KEY_ARN", "the vault is not available in this version"),
-        ("KMS_KEY_ID", "the vault is not available in this version"),
+        ("AWS_ROLE_ARN", "the gateway takes no other role; give it credentials that may use what it needs"),
         ("NODE_ENV", "there is one mode only"),
         ("MCP_MODE", "both transports are always served"),
     ];
@@ -66,6 +63,7 @@ internal static class LegacyVariables
         }
 
         SignInWithGoogle(root, reading, notes);
+        Kms(root, reading, notes);
         foreach (var name in reading.Environment.Keys.Order(StringComparer.Ordinal))
         {
             var why = WithoutEffect.FirstOrDefault(known => known.Name == name).Why
@@ -96,6 +94,27 @@ internal static class LegacyVariables
             {
                 reading.Warn(name, null, "is set but has no effect: auth.mode does not name \"oauth\".");
             }
+        }
+    }
+
+    /// <summary>They named the key that everything is wrapped with; a vault with another one says more than both.</summary>
+    private static void Kms(ConfigNode root, ConfigReading reading, List<string> notes)
+    {
+        foreach (var name in new[] { "KMS_KEY_ARN", "KMS_KEY_ID" })
+        {
+            if (!reading.Environment.TryGetValue(name, out var key) || key.Length == 0)
+            {
+                continue;
+            }
+
+            if (root.Member("vault") is { } vault && new[] { "kind", "keyFile", "certificate", "kmsKey" }.Any(setting => vault.Member(setting) is not null))
+            {
+                notes.Add($"{name}: older name of \"vault.kmsKey\"; ignored, \"vault\" is set.");
+                continue;
+            }
+
+            Set(root, ["vault", "kind"], name, ConfigNode.String("awsKms", name), notes);
+            Set(root, ["vault", "kmsKey"], name, ConfigNode.String(key, name), notes);
         }
     }
 

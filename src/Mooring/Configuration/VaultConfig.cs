@@ -20,6 +20,15 @@ public sealed record VaultConfig
     /// <summary>Instead of a key file: an RSA certificate and its key.</summary>
     public TlsConfig? Certificate { get; init; }
 
+    /// <summary>For <see cref="VaultKind.AwsKms"/>: the key's id, ARN or alias. With <see cref="VaultKind.Local"/> one that was in use before.</summary>
+    public string? KmsKey { get; init; }
+
+    /// <summary>Where it is; null: what its ARN says, or what is usual for the AWS SDK.</summary>
+    public string? Region { get; init; }
+
+    /// <summary>Another address of the service, such as an interface endpoint of a private network.</summary>
+    public Uri? KmsEndpoint { get; init; }
+
     /// <summary>Whether the configuration says which key wraps; else it is the one in the data directory.</summary>
     internal bool NamesKey => Kind == VaultKind.AwsKms || KeyFile is not null || Certificate is not null;
 

@@ -22,12 +22,18 @@ internal static class VaultSettings
         name.Length is > 0 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_') ? null : "must be a name of letters, digits, - and _.");
 
     public static readonly ObjectShape<VaultConfig> Vault = new ObjectShape<VaultConfig>(() => new())
-        .Add("kind", new ChoiceShape<VaultKind>([new("local", VaultKind.Local)], "awsKms"), c => c.Kind, (c, v) => c with { Kind = v },
-            "What the store's data keys are wrapped with. local: a key file or a certificate.", restart: true)
+        .Add("kind", new ChoiceShape<VaultKind>([new("local", VaultKind.Local), new("awsKms", VaultKind.AwsKms)]), c => c.Kind, (c, v) => c with { Kind = v },
+            "What the store's data keys are wrapped with. local: a key file or a certificate. awsKms: a key in the AWS Key Management Service.", restart: true)
         .Add("keyFile", new PathShape(), c => c.KeyFile, (c, v) => c with { KeyFile = v },
             "File with a key of 32 bytes in base64, as openssl rand -base64 32 writes it. Without it: vault.key in the data directory, which is made at the first start.", restart: true)
         .Add("certificate", Certificate, c => c.Certificate, (c, v) => c with { Certificate = v },
             "An RSA certificate instead of a key file.", restart: true)
+        .Add("kmsKey", new TextShape("a key's id, ARN or alias", t => t.Length > 0), c => c.KmsKey, (c, v) => c with { KmsKey = v },
+            "For awsKms: the key's id, ARN or alias. Its role needs kms:Encrypt and kms:Decrypt. With local: the key that was in use before.", restart: true)
+        .Add("region", new TextShape("a region", t => t.Length > 0), c => c.Region, (c, v) => c with { Region = v },
+            "For awsKms: the key's region. Without it: what its ARN says, or what the AWS SDK finds.", restart: true)
+        .Add("kmsEndpoint", new UrlShape(), c => c.KmsEndpoint, (c, v) => c with { KmsEndpoint = v },
+            "For awsKms: another address of the service, such as an interface endpoint.", restart: true)
         .Add("oldKeyFiles", new ListShape<string>(new PathShape(), orOne: true), c => c.OldKeyFiles, (c, v) => c with { OldKeyFiles = v },
             "Key files that were in use before: data keys that they wrapped are wrapped anew at the start.", restart: true)
         .Add("oldCertificates", new ListShape<TlsConfig>(Certificate), c => c.OldCertificates, (c, v) => c with { OldCertificates = v },
@@ -48,6 +54,16 @@ internal static class VaultSettings
         {
             reading.Error(
                 "vault.keyFile", (node ?? root.Member("store"))?.Line, "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here; or set vault.seal to false.");
+        }
+
+        if (vault is { Kind: VaultKind.AwsKms, KmsKey: null })
+        {
+            reading.Error("vault.kmsKey", node?.Line, "is missing; vault.kind awsKms needs the id, ARN or alias of a key.");
+        }
+
+        if (vault is { Kind: VaultKind.AwsKms } and ({ KeyFile: not null } or { Certificate: not null }))
+        {
+            reading.Error("vault", node?.Line, "has a key of its own beside kind awsKms; one of them wraps the data keys. Name the other one under oldKeyFiles or oldCertificates.");
         }
 
         if (vault is { KeyFile: not null, Certificate: not null })

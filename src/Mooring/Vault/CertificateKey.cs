@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mooring.Configuration;
+using Mooring.Stores;
 
 namespace Mooring.Vault;
 
@@ -62,8 +63,9 @@ internal sealed class CertificateKey : IKeyWrapper
         return new([.. _rsa.Encrypt(once, RSAEncryptionPadding.OaepSHA256), .. KeyBox.Close(once, number, key.Span)]);
     }
 
-    public ValueTask<byte[]> UnwrapAsync(uint number, ReadOnlyMemory<byte> wrapped, CancellationToken cancel)
+    public ValueTask<byte[]> UnwrapAsync(KeyRecord record, CancellationToken cancel)
     {
+        var (number, wrapped) = (record.Number, record.Wrapped);
         try
         {
             if (wrapped.Length > _size)

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Mooring.Stores;
 
 namespace Mooring.Vault;
 
@@ -66,9 +67,9 @@ internal sealed class FileKey : IKeyWrapper
 
     public ValueTask<byte[]> WrapAsync(uint number, ReadOnlyMemory<byte> key, CancellationToken cancel) => new(KeyBox.Close(_key, number, key.Span));
 
-    public ValueTask<byte[]> UnwrapAsync(uint number, ReadOnlyMemory<byte> wrapped, CancellationToken cancel) =>
-        new(KeyBox.Open(_key, number, wrapped.Span) ?? throw new VaultKeyException(
-            $"Data key {number} of the store does not open with {Description}, although it says that it was sealed with it: the row was changed. Restore the store from a backup."));
+    public ValueTask<byte[]> UnwrapAsync(KeyRecord record, CancellationToken cancel) =>
+        new(KeyBox.Open(_key, record.Number, record.Wrapped.Span) ?? throw new VaultKeyException(
+            $"Data key {record.Number} of the store does not open with {Description}, although it says that it was sealed with it: the row was changed. Restore the store from a backup."));
 
     private static void Write(string path, byte[] key)
     {

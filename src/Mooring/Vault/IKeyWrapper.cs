@@ -1,3 +1,5 @@
+using Mooring.Stores;
+
 namespace Mooring.Vault;
 
 /// <summary>
@@ -18,9 +20,12 @@ internal interface IKeyWrapper
     bool Knows(string wrappedBy) => wrappedBy == Name;
 
     /// <param name="number">Of the data key: what it is wrapped for, so that it cannot stand in for another one.</param>
+    /// <param name="key">The data key.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <exception cref="StoreException">The key cannot be asked for now.</exception>
     ValueTask<byte[]> WrapAsync(uint number, ReadOnlyMemory<byte> key, CancellationToken cancel);
 
     /// <exception cref="VaultKeyException">It was not wrapped by this key for this number, or was changed since.</exception>
-    /// <exception cref="Stores.StoreException">The key cannot be asked for now.</exception>
-    ValueTask<byte[]> UnwrapAsync(uint number, ReadOnlyMemory<byte> wrapped, CancellationToken cancel);
+    /// <exception cref="StoreException">The key cannot be asked for now.</exception>
+    ValueTask<byte[]> UnwrapAsync(KeyRecord record, CancellationToken cancel);
 }

@@ -164,7 +164,7 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
             {
                 if (!all.ContainsKey(record.Number))
                 {
-                    var key = await wrappers.Find(record).UnwrapAsync(record.Number, record.Wrapped, cancel);
+                    var key = await wrappers.Find(record).UnwrapAsync(record, cancel);
                     all.Add(record.Number, new DataKey(record.Number, key, record.Created));
                 }
             }
@@ -183,7 +183,7 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
         foreach (var record in await store.LoadKeysAsync(cancel))
         {
             var (wrapper, _) = wrappers.Current(mayMake: false);
-            if (wrapper.Knows(record.WrappedBy))
+            if (wrapper.Name == record.WrappedBy)
             {
                 continue;
             }

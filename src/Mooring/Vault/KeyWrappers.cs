@@ -7,7 +7,7 @@ namespace Mooring.Vault;
 /// The keys outside of the store that the configuration names: the one that wraps, and older ones that only unwrap. Read once, at the start.
 /// Owned by <see cref="KeyRing"/>.
 /// </summary>
-internal sealed class KeyWrappers(ConfigStore config)
+internal sealed class KeyWrappers(ConfigStore config) : IDisposable
 {
     /// <summary>Beside the embedded store's files, where nobody named another place.</summary>
     public const string DefaultFile = "vault.key";
@@ -17,7 +17,7 @@ internal sealed class KeyWrappers(ConfigStore config)
     private string? _file;
     private bool _prepared;
 
-    public bool IsRemote => config.Current.Vault.Kind == VaultKind.AwsKms;
+    public bool IsRemote => config.Current.Vault is { Kind: VaultKind.AwsKms } or { KmsKey: not null };
 
     /// <summary>Reads the files. A default key file that is not there is no mistake yet: the store may be new.</summary>
     public Task PrepareAsync(CancellationToken cancel)
@@ -33,6 +33,12 @@ internal sealed class KeyWrappers(ConfigStore config)
         _older.Clear();
         _older.AddRange(vault.OldKeyFiles.Select(FileKey.Read));
         _older.AddRange(vault.OldCertificates.Select(ReadCertificate));
+        if (vault is { Kind: VaultKind.Local, KmsKey: not null })
+        {
+            // On the way from the service to a key of one's own.
+            _older.Add(new AwsKmsKey(vault));
+        }
+
         _prepared = true;
         return Task.CompletedTask;
     }
@@ -78,11 +84,24 @@ internal sealed class KeyWrappers(ConfigStore config)
             + ". Bring back the right one, or name it in vault.oldKeyFiles or vault.oldCertificates. No new key is made while sealed rows are there."));
     }
 
+    public void Dispose()
+    {
+        foreach (var key in new[] { _current }.Concat(_older).OfType<IDisposable>())
+        {
+            key.Dispose();
+        }
+    }
+
     private VaultKeyException Missing() => new(
         $"The store has sealed rows, but the key file {_file} does not exist. Put it back, or name it with vault.keyFile. No new key is made while sealed rows are there.");
 
     private IKeyWrapper? CurrentOf(VaultConfig vault)
     {
+        if (vault.Kind == VaultKind.AwsKms)
+        {
+            return new AwsKmsKey(vault);
+        }
+
         if (vault.Certificate is { } certificate)
         {
             return ReadCertificate(certificate);

@@ -96,12 +96,25 @@ public sealed class LegacyVariablesTests : IDisposable
     {
         var result = Load(
             ("ALLOWED_DOMAIN", "hunter2"), ("GOOGLE_CLIENT_SECRET", "hunter2"), ("HUBSPOT_CLIENT_ID", "hunter2"), ("SLACK_CLIENT_ID", "hunter2"),
-            ("SESSION_SECRET", "hunter2"), ("DYNAMODB_TABLE_NAME", "hunter2"), ("KMS_KEY_ID", "hunter2"), ("SERVICENOW_PASSWORD", "hunter2"));
+            ("SESSION_SECRET", "hunter2"), ("DYNAMODB_TABLE_NAME", "hunter2"), ("SERVICENOW_PASSWORD", "hunter2"));
 
         Assert.NotNull(result.Config);
         Assert.Equal(
-            ["ALLOWED_DOMAIN", "GOOGLE_CLIENT_SECRET", "DYNAMODB_TABLE_NAME", "HUBSPOT_CLIENT_ID", "KMS_KEY_ID", "SERVICENOW_PASSWORD", "SESSION_SECRET", "SLACK_CLIENT_ID"],
+            ["ALLOWED_DOMAIN", "GOOGLE_CLIENT_SECRET", "DYNAMODB_TABLE_NAME", "HUBSPOT_CLIENT_ID", "SERVICENOW_PASSWORD", "SESSION_SECRET", "SLACK_CLIENT_ID"],
             result.Warnings.Select(w => w.Path));
         Assert.All(result.Warnings, w => Assert.DoesNotContain("hunter2", w.Message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void KmsKey_IsTheVaultsUnlessItHasAnother()
+    {
+        var used = Load(("KMS_KEY_ARN", "arn:aws:kms:eu-central-1:1:key/k"));
+        Assert.Equal((VaultKind.AwsKms, "arn:aws:kms:eu-central-1:1:key/k"), (used.Config!.Vault.Kind, used.Config.Vault.KmsKey));
+
+        _fixture.Environment.Clear();
+        _fixture.Environment["KMS_KEY_ID"] = "alias/other";
+        var ignored = _fixture.Load("""{ "connectors": {}, "vault": { "kmsKey": "alias/mine", "kind": "awsKms" } }""");
+        Assert.Equal("alias/mine", ignored.Config!.Vault.KmsKey);
+        Assert.Contains("KMS_KEY_ID: older name of \"vault.kmsKey\"; ignored, \"vault\" is set.", ignored.Notes);
     }
 }

@@ -1,0 +1,103 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Mooring.EndToEndTests.Faults.Parts;
+using Mooring.EndToEndTests.Harness;
+using Xunit;
+
+namespace Mooring.EndToEndTests.Operation;
+
+/// <summary>The store's key in the AWS Key Management Service: the real program with the real AWS client, in front of a stand-in for the service.</summary>
+public sealed class AwsKmsTests
+{
+    private const string Key = "arn:aws:kms:eu-central-1:111122223333:key/one";
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    private static readonly Dictionary<string, string> Credentials = new(StringComparer.Ordinal)
+    {
+        ["AWS_ACCESS_KEY_ID"] = "AKIDEXAMPLE",
+        ["AWS_SECRET_ACCESS_KEY"] = "example",
+        ["AWS_EC2_METADATA_DISABLED"] = "true",
+    };
+
+    [Fact]
+    public async Task Start_AsksOnceForItsDataKey_WithWhatItIsFor_AndGoesOnWithoutTheService()
+    {
+        await using var server = await FaultyServer.StartAsync();
+        await using var kms = await FakeKms.StartAsync();
+        await using var gateway = await StartAsync(server, kms);
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"));
+        Assert.Equal("one", await client.CallAsync("echo", "one"));
+
+        Assert.Equal((1, Key), (kms.Asked("Encrypt"), (string?)kms.Last("Encrypt")["KeyId"]));
+        Assert.Equal("""{"mooring:purpose":"data-key","mooring:number":"1"}""", kms.Last("Encrypt")["EncryptionContext"]!.ToJsonString());
+        Assert.False(File.Exists(Path.Combine(gateway.DataFolder, "vault.key")));
+
+        // What it has is in memory.
+        kms.IsAway = true;
+        using var another = await McpClient.ConnectAsync(gateway.ServerUrl("up"));
+        Assert.Equal("two", await another.CallAsync("echo", "two"));
+        await gateway.KillAsync();
+
+        // A start does not wait for the service: it listens, and serves sessions when the service is back.
+        await gateway.RestartAsync(Credentials);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await StatusAsync(client));
+        Assert.False(gateway.Process.HasExited);
+        kms.IsAway = false;
+        await gateway.ReadyAsync();
+        Assert.Equal("three", await client.CallAsync("echo", "three"));
+        Assert.Equal((1, "1"), (kms.Asked("Encrypt"), (string?)kms.Last("Decrypt")["EncryptionContext"]!["mooring:number"]));
+    }
+
+    [Fact]
+    public async Task Start_ServiceLetsNobodyInYet_WaitsUntilItDoes()
+    {
+        await using var server = await FaultyServer.StartAsync();
+        await using var kms = await FakeKms.StartAsync();
+        kms.Says = "AccessDeniedException";
+        await using var gateway = await StartAsync(server, kms, isReady: false);
+        await Wait.UntilAsync(() => gateway.Process.Errors.Contains("AccessDeniedException", StringComparison.Ordinal), () => gateway.Process.Describe("no word of why"));
+
+        kms.Says = null;
+        await gateway.ReadyAsync();
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"));
+        Assert.Equal("in", await client.CallAsync("echo", "in"));
+    }
+
+    [Fact]
+    public async Task Start_KeyDoesNotOpenWhatIsThere_EndsWithTheReason_AndMakesNoOther()
+    {
+        await using var server = await FaultyServer.StartAsync();
+        await using var kms = await FakeKms.StartAsync();
+        await using var gateway = await StartAsync(server, kms);
+        await gateway.StopAsync();
+        kms.Forget();
+
+        await using var tool = ToolProcess.Start(
+            await GatewayBinary.PathAsync(), ["run", "--config", gateway.ConfigFile, "--urls", "http://127.0.0.1:0", "--data", gateway.DataFolder], Credentials);
+
+        Assert.Equal(2, await tool.ExitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.Contains(Key, tool.Errors, StringComparison.Ordinal);
+        Assert.Contains("vault.kmsKey", tool.Errors, StringComparison.Ordinal);
+        Assert.Equal(1, kms.Asked("Encrypt"));
+    }
+
+    private static async Task<GatewayProcess> StartAsync(FaultyServer server, FakeKms kms, bool isReady = true)
+    {
+        var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
+        config["vault"] = new JsonObject { ["kind"] = "awsKms", ["kmsKey"] = Key, ["kmsEndpoint"] = kms.Url.AbsoluteUri };
+        var gateway = await GatewayProcess.StartAsync(config, environment: Credentials);
+        if (isReady)
+        {
+            await gateway.ReadyAsync();
+        }
+
+        return gateway;
+    }
+
+    private static async Task<HttpStatusCode> StatusAsync(McpClient client)
+    {
+        using var response = await client.PostAsync(client.ToolCall("echo", "too early"));
+        return response.StatusCode;
+    }
+}
