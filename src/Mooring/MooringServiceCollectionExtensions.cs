@@ -106,7 +106,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Credentials>();
         services.TryAddSingleton<Providers>();
         services.TryAddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>()));
-        services.TryAddSingleton<TokenEndpoint>();
+        services.TryAddSingleton<TokenRequests>();
         services.TryAddSingleton<VaultMetrics>();
         services.TryAddSingleton<Tokens>();
         services.TryAddSingleton<VaultUpkeep>();

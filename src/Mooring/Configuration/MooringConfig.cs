@@ -43,7 +43,7 @@ public sealed record MooringConfig
     internal bool UsesAccounts => Providers.Count > 0 || Servers.Any(server => server.Auth is not null);
 
     /// <summary>Systems at which users have accounts, by name.</summary>
-    public IReadOnlyDictionary<string, ProviderConfig> Providers { get; init; } = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, AccountProviderConfig> Providers { get; init; } = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal);
 
     public CacheConfig Cache { get; init; } = new();
 
@@ -300,13 +300,6 @@ public sealed record StoreConfig
     /// <summary>Connections to PostgreSQL at most, besides the one that listens.</summary>
     /// <value>Default 16: five replicas fit into the 100 that PostgreSQL allows by default.</value>
     public int MaxConnections { get; init; } = 16;
-}
-
-public sealed record CacheConfig
-{
-    /// <summary>How long a session in memory is used while the store cannot be asked about it: the bound for sessions that were ended elsewhere meanwhile.</summary>
-    /// <value>Default 60 s: a restart or a failover of the database goes unnoticed; 0 to 1 h.</value>
-    public TimeSpan MaxStale { get; init; } = TimeSpan.FromSeconds(60);
 }
 
 /// <summary>PEM files; reloaded when they change.</summary>

@@ -39,7 +39,7 @@ public sealed record VaultConfig
     public IReadOnlyList<TlsConfig> OldCertificates { get; init; } = [];
 
     /// <summary>Whether rows with what people asked and got are sealed.</summary>
-    /// <value>Default true. False while the release before this one may have to be brought back: it reads no sealed rows.</value>
+    /// <value>Default true; where several replicas share the store, only with a key that is named. False while the release before this one may have to be brought back: it reads no sealed rows.</value>
     public bool Seal { get; init; } = true;
 
     /// <summary>How old a data key becomes before the next one is made.</summary>

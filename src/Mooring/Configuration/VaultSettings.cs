@@ -8,7 +8,7 @@ internal static class VaultSettings
         .Add("key", new PathShape(), c => c.Key.Length == 0 ? null : c.Key, (c, v) => c with { Key = v }, "PEM file with its private key.");
 
     /// <summary>One entry of <c>providers</c>.</summary>
-    public static readonly ObjectShape<ProviderConfig> Provider = new ObjectShape<ProviderConfig>(() => new())
+    public static readonly ObjectShape<AccountProviderConfig> Provider = new ObjectShape<AccountProviderConfig>(() => new())
         .Add("authorizeUrl", new UrlShape(), c => c.AuthorizeUrl, (c, v) => c with { AuthorizeUrl = v }, "Where a user allows the gateway to act for him.")
         .Add("tokenUrl", new UrlShape(), c => c.TokenUrl, (c, v) => c with { TokenUrl = v }, "Where the gateway gets and refreshes tokens.")
         .Add("clientId", new TextShape("an id", t => t.Length > 0), c => c.ClientId.Length == 0 ? null : c.ClientId, (c, v) => c with { ClientId = v }, "Who the gateway is at the provider.")
@@ -18,7 +18,7 @@ internal static class VaultSettings
             "More parameters of the authorization request, such as access_type.");
 
     /// <summary><c>providers</c>. Names stand in addresses.</summary>
-    public static readonly MapShape<ProviderConfig> Providers = new(Provider, StringComparer.Ordinal, name =>
+    public static readonly MapShape<AccountProviderConfig> Providers = new(Provider, StringComparer.Ordinal, name =>
         name.Length is > 0 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_') ? null : "must be a name of letters, digits, - and _.");
 
     public static readonly ObjectShape<VaultConfig> Vault = new ObjectShape<VaultConfig>(() => new())
@@ -39,7 +39,7 @@ internal static class VaultSettings
         .Add("oldCertificates", new ListShape<TlsConfig>(Certificate), c => c.OldCertificates, (c, v) => c with { OldCertificates = v },
             "Certificates that were in use before.", restart: true)
         .Add("seal", new BooleanShape(), c => c.Seal, (c, v) => c with { Seal = v },
-            "Whether rows with what people asked and got are sealed. Releases before this one cannot open a store with sealed rows: false keeps the way back open.", restart: true)
+            "Whether rows with what people asked and got are sealed; where several replicas share the store, once a key is named. Releases before this one cannot open a store with sealed rows: false keeps the way back open.", restart: true)
         .Add("rotateAfter", new DurationShape("1m", "3650d"), c => c.RotateAfter, (c, v) => c with { RotateAfter = v },
             "How old a data key becomes before the next one is made. Older ones are kept, and open what they sealed.");
 
@@ -50,10 +50,10 @@ internal static class VaultSettings
         MooringConfig config, ConfigNode root, ConfigReading reading, Func<VaultConfig, IReadOnlyList<(string Setting, string Problem)>>? files)
     {
         var (vault, node) = (config.Vault, root.Member("vault"));
-        if (config.Store.Kind == StoreKind.Postgres && !vault.NamesKey && (vault.Seal || config.UsesAccounts))
+        if (config.Store.Kind == StoreKind.Postgres && !vault.NamesKey && (config.UsesAccounts || (vault.Seal && node?.Member("seal") is not null)))
         {
             reading.Error(
-                "vault.keyFile", (node ?? root.Member("store"))?.Line, "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here; or set vault.seal to false.");
+                "vault.keyFile", (node ?? root.Member("store"))?.Line, "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here.");
         }
 
         if (vault is { Kind: VaultKind.AwsKms, KmsKey: null })

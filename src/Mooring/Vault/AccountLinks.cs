@@ -11,7 +11,7 @@ namespace Mooring.Vault;
 /// Nothing of it is kept between the steps but in what the browser carries, sealed; so any replica goes on.
 /// </summary>
 internal sealed class AccountLinks(
-    KeyRing keys, Credentials credentials, Providers providers, OAuthDiscovery discovery, ClientRegistrations registrations, TokenEndpoint endpoint, VaultHttp http, ConfigStore config, TimeProvider time)
+    KeyRing keys, Credentials credentials, Providers providers, OAuthDiscovery discovery, ClientRegistrations registrations, TokenRequests endpoint, VaultHttp http, ConfigStore config, TimeProvider time)
 {
     private const string There = "there";
     private const string Back = "back";
@@ -116,7 +116,7 @@ internal sealed class AccountLinks(
 
     private static string Random() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
 
-    private static Uri Authorize(ProviderConfig provider)
+    private static Uri Authorize(AccountProviderConfig provider)
     {
         var fields = provider.Parameters.Select(p => $"{Uri.EscapeDataString(p.Key)}={Uri.EscapeDataString(p.Value)}").ToList();
         if (provider.Scopes.Count > 0)

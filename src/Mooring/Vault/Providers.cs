@@ -9,14 +9,14 @@ internal sealed class Providers(ConfigStore config)
     public bool Any => config.Current.UsesAccounts;
 
     /// <summary>Whether everybody is the same anonymous person here.</summary>
-    public bool AreAnonymous => config.Current.Auth.Mode == "none";
+    public bool AreAnonymous => config.Current.Auth.IsOpen;
 
     /// <summary>Names of all of them, as they stand in addresses.</summary>
     public IEnumerable<string> Names => config.Current.Providers.Keys.Concat(Servers.Select(server => server.Slug));
 
     private IEnumerable<ServerConfig> Servers => config.Current.Servers.Where(server => server.Auth?.Kind == ServerAuthKind.OAuth);
 
-    public ProviderConfig? Find(string name) => config.Current.Providers.GetValueOrDefault(name);
+    public AccountProviderConfig? Find(string name) => config.Current.Providers.GetValueOrDefault(name);
 
     /// <summary>The server of this name that says itself where tokens come from.</summary>
     public ServerConfig? ServerOf(string name) => Servers.FirstOrDefault(server => server.Slug == name);

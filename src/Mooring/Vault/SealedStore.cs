@@ -13,8 +13,8 @@ namespace Mooring.Vault;
 /// <param name="keys">Opened right after the store.</param>
 internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
 {
-    /// <summary>What a sealed list of subscriptions begins with; its one text stands for all of them.</summary>
-    private const string SealedList = "mooring-sealed:";
+    /// <summary>What a sealed text begins with. That of a list of subscriptions stands for all of them.</summary>
+    private const string SealedText = "mooring-sealed:";
 
     public bool IsRemote => inner.IsRemote;
 
@@ -32,7 +32,7 @@ internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
         return session with
         {
             InitializeParams = await keys.OpenAsync(Params(sessionId), session.InitializeParams, cancel),
-            Subscriptions = session.Subscriptions is [{ } only] && only.StartsWith(SealedList, StringComparison.Ordinal)
+            Subscriptions = session.Subscriptions is [{ } only] && only.StartsWith(SealedText, StringComparison.Ordinal)
                 ? await OpenListAsync(sessionId, only, cancel)
                 : session.Subscriptions,
         };
@@ -107,24 +107,27 @@ internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
             return texts;
         }
 
-        var body = keys.Seal(Subscriptions(sessionId), JsonSerializer.SerializeToUtf8Bytes([.. texts], Texts.Default.StringArray));
-        return [SealedList + Base64Url.EncodeToString(body.Span)];
+        return [SealText(Subscriptions(sessionId), JsonSerializer.SerializeToUtf8Bytes([.. texts], Texts.Default.StringArray))];
     }
 
-    private async ValueTask<IReadOnlyList<string>> OpenListAsync(string sessionId, string text, CancellationToken cancel)
+    private string SealText(RowName row, byte[] text) => SealedText + Base64Url.EncodeToString(keys.Seal(row, text).Span);
+
+    private async ValueTask<IReadOnlyList<string>> OpenListAsync(string sessionId, string text, CancellationToken cancel) =>
+        JsonSerializer.Deserialize((await OpenTextAsync(Subscriptions(sessionId), text, $"What session {sessionId} subscribed to", cancel)).Span, Texts.Default.StringArray) ?? [];
+
+    private async ValueTask<ReadOnlyMemory<byte>> OpenTextAsync(RowName row, string text, string what, CancellationToken cancel)
     {
         byte[] body;
         try
         {
-            body = Base64Url.DecodeFromChars(text.AsSpan(SealedList.Length));
+            body = Base64Url.DecodeFromChars(text.AsSpan(SealedText.Length));
         }
         catch (FormatException)
         {
-            throw new StoreException($"What session {sessionId} subscribed to does not open: it was changed.");
+            throw new StoreException($"{what} does not open: it was changed.");
         }
 
-        var opened = await keys.OpenAsync(Subscriptions(sessionId), body, cancel);
-        return JsonSerializer.Deserialize(opened.Span, Texts.Default.StringArray) ?? [];
+        return await keys.OpenAsync(row, body, cancel);
     }
 
     [JsonSerializable(typeof(string[]))]

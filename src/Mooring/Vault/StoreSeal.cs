@@ -34,10 +34,15 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
     {
         var vault = config.Current.Vault;
         var isSealed = await vaultStore.IsSealedAsync(cancel);
-        if (_isShared && !isSealed && vault is { Seal: false, NamesKey: false })
+        if (_isShared && !isSealed && !vault.NamesKey)
         {
             // No key for the replicas together, and nothing that needs one. A key of this replica's own would lock the others out.
             keys.Sealing = Sealing.Off;
+            if (vault.Seal)
+            {
+                Log.InClear(logger);
+            }
+
             return;
         }
 
@@ -74,7 +79,7 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
     /// <summary>Looks whether all replicas read sealed rows by now. Called with each beat, and costs nothing once they are sealed.</summary>
     public async Task ConsiderAsync(IReadOnlyList<ReplicaRecord> replicas)
     {
-        if (keys.Sealing != Sealing.Off || !config.Current.Vault.Seal)
+        if (keys.Sealing != Sealing.Off || config.Current.Vault is { Seal: false } or { NamesKey: false })
         {
             return;
         }
@@ -108,6 +113,9 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
     {
         [LoggerMessage(1, LogLevel.Information, "Rows of the store are sealed from now on. Releases before this one cannot open it any more.", EventName = "SealingBegan")]
         public static partial void Began(ILogger logger);
+
+        [LoggerMessage(3, LogLevel.Warning, "Rows of the store are written in clear: replicas that share a store need one key that all of them have. Name it in vault.keyFile, or set vault.seal to false.", EventName = "RowsInClear")]
+        public static partial void InClear(ILogger logger);
 
         [LoggerMessage(2, LogLevel.Debug, "Rows are written in clear while replica {Replica} runs, which reads no others.", EventName = "SealingWaits")]
         public static partial void Waits(ILogger logger, string replica);

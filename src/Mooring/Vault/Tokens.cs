@@ -8,16 +8,16 @@ namespace Mooring.Vault;
 /// at a time: within the process they share a task, and between processes a lease in the store, which ends with its holder. One per process.
 /// </summary>
 internal sealed partial class Tokens(
-    Credentials credentials, IVaultStore store, Providers providers, TokenEndpoint endpoint, VaultMetrics metrics, TimeProvider time, ILogger<Tokens> logger)
+    Credentials credentials, IVaultStore store, Providers providers, TokenRequests endpoint, VaultMetrics metrics, TimeProvider time, ILogger<Tokens> logger)
 {
     /// <summary>Longer than a token endpoint may take, so that a living holder keeps it; short, so that a dead one's is taken over soon.</summary>
-    public static readonly TimeSpan Lease = TokenEndpoint.Patience + TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Lease = TokenRequests.Patience + TimeSpan.FromSeconds(10);
 
     /// <summary>How often whoever waits for another's refresh looks.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
 
     /// <summary>How long a call waits for another's refresh: until that one's lease is over, and one of its own could be done.</summary>
-    private static readonly TimeSpan LongestWait = Lease + TokenEndpoint.Patience;
+    private static readonly TimeSpan LongestWait = Lease + TokenRequests.Patience;
 
     /// <summary>After a failure a token is not tried again for a second, then two, to this.</summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);

@@ -126,7 +126,7 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("""{ "store": { "kind": "postgres", "connection": "Host=db", "maxConnections": 1 } }""", "store.maxConnections", "must be a whole number from 2 to 1,000, not \"1\".")]
     [InlineData("""{ "auth": { "mode": "ldap" } }""", "auth.mode", "must be \"none\" or \"apiKey\" or \"jwt\" or \"oauth\", not \"ldap\".")]
     [InlineData("""{ "auth": { "mode": [] } }""", "auth.mode", "is an empty list; write \"none\".")]
-    [InlineData("""{ "store": { "kind": "postgres", "connection": "Host=db" } }""", "vault.keyFile", "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here; or set vault.seal to false.")]
+    [InlineData("""{ "store": { "kind": "postgres", "connection": "Host=db" }, "vault": { "seal": true } }""", "vault.keyFile", "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here.")]
     [InlineData("""{ "vault": { "kind": "azure" } }""", "vault.kind", "must be \"local\" or \"awsKms\", not \"azure\".")]
     [InlineData("""{ "vault": { "kind": "awsKms" } }""", "vault.kmsKey", "is missing; vault.kind awsKms needs the id, ARN or alias of a key.")]
     [InlineData("""{ "vault": { "kind": "awsKms", "kmsKey": "alias/m", "keyFile": "k" } }""", "vault", "has a key of its own beside kind awsKms; one of them wraps the data keys. Name the other one under oldKeyFiles or oldCertificates.")]

@@ -373,7 +373,7 @@ public sealed class AccountTests : IAsyncDisposable
             exchange.Refuse(HttpStatusCode.Unauthorized, "Bearer resource_metadata=\"http://one.test/.well-known/oauth-protected-resource/mcp\", scope=\"from-challenge\"");
             return true;
         };
-        var providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal)
+        var providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)
         {
             ["acme"] = new()
             {
@@ -389,7 +389,7 @@ public sealed class AccountTests : IAsyncDisposable
         _gateway = await GatewayFixture.StartAsync(
             new FixtureOptions
             {
-                Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers, Auth = new AuthConfig { Mode = "test" } },
+                Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers },
                 Server = server => server with { Auth = auth ?? new ServerAuthConfig { Provider = "acme" } },
                 Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), () => _authorization)),
             },

@@ -94,7 +94,7 @@ internal sealed class TokenReplicas : IAsyncDisposable
             {
                 Store = new StoreConfig { Kind = StoreKind.Memory },
                 Vault = new VaultConfig { KeyFile = key },
-                Providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal)
+                Providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)
                 {
                     [Name] = new() { AuthorizeUrl = new Uri("https://acme.test/authorize"), TokenUrl = new Uri("https://acme.test/token"), ClientId = "gateway", ClientSecret = "gateway-secret" },
                 },
@@ -106,7 +106,7 @@ internal sealed class TokenReplicas : IAsyncDisposable
         var http = new VaultHttp(Clock, () => Provider);
         _clients.Add(http);
         var tokens = new Tokens(
-            credentials, store, new Providers(config), new TokenEndpoint(http, Clock), new VaultMetrics(_services.GetRequiredService<MooringMeter>()), Clock,
+            credentials, store, new Providers(config), new TokenRequests(http, Clock), new VaultMetrics(_services.GetRequiredService<MooringMeter>()), Clock,
             _fixture.Loggers.CreateLogger<Tokens>());
         return new TokenReplica(ring, credentials, tokens, store);
     }

@@ -1,7 +1,7 @@
 namespace Mooring.Configuration;
 
 /// <summary>A system at which users have accounts that the gateway may use for them (OAuth 2).</summary>
-public sealed record ProviderConfig
+public sealed record AccountProviderConfig
 {
     /// <summary>Where a user allows it.</summary>
     public Uri? AuthorizeUrl { get; init; }

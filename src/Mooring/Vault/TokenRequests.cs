@@ -6,7 +6,7 @@ using System.Text.Json;
 namespace Mooring.Vault;
 
 /// <summary>Asks token endpoints for tokens (RFC 6749, 4.1.3 and 6; RFC 8693). One per process.</summary>
-internal sealed class TokenEndpoint(VaultHttp http, TimeProvider time)
+internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
 {
     /// <summary>How long a token endpoint may take; well below the lease on a refresh, which must not end before it.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
