@@ -49,7 +49,8 @@ public sealed class DoorTests
     {
         await using var gateway = await AuthFixture.StartAsync(OAuth);
 
-        var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, path);
+        // What a request claims of a proxy before the gateway is not believed.
+        var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, path, null, ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "https"), ("Forwarded", "host=evil.example"));
 
         Assert.Equal(HttpStatusCode.Unauthorized, status);
         Assert.Equal($"Bearer scope=\"mcp\", resource_metadata=\"http://localhost/.well-known/oauth-protected-resource{resource}\"", headers.WwwAuthenticate.ToString());

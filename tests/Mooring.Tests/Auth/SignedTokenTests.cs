@@ -212,6 +212,7 @@ public sealed class SignedTokenTests
         Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(Sign(("scope", "tools admin"))));
         Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(("scope", "tools mooring.admin"))));
         Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(("scope", "tools"), ("groups", new[] { "ops" }))));
+        Assert.Equal(HttpStatusCode.Unauthorized, await AdminAsync(Sign(("aud", "https://another.example"), ("groups", new[] { "ops" }))));
     }
 
     private string Sign(params (string Name, object? Value)[] claims) => _issuer.Sign(_clock.GetUtcNow(), claims: claims);

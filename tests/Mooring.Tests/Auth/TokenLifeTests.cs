@@ -154,6 +154,39 @@ public sealed class TokenLifeTests
     }
 
     [Fact]
+    public async Task TokenOfAClientWithoutSessions_Expires_ItsListeningEnds_AndItsCallIsAnswered()
+    {
+        await using var gateway = await StartAsync();
+        gateway.Upstream.Hold("slow");
+        var (listening, reply, call) = await StatelessAsync(gateway, await gateway.KeyAsync("ann", TimeSpan.FromMinutes(1)));
+
+        await gateway.PassTimeAsync(listening.Events.RestAsync(), TimeSpan.FromMinutes(2), "the end of the listening");
+        call.Text("done");
+
+        // That version has no way back to an answer.
+        Assert.NotNull((await reply.MessageAsync())["result"]);
+        listening.Dispose();
+        reply.Dispose();
+    }
+
+    [Fact]
+    public async Task TokenOfAClientWithoutSessions_Revoked_ItsListeningAndItsCallEnd()
+    {
+        await using var gateway = await StartAsync();
+        gateway.Upstream.Hold("slow");
+        var key = await gateway.KeyAsync();
+        var (listening, reply, call) = await StatelessAsync(gateway, key);
+
+        await RevokeAsync(gateway, key);
+        await gateway.PassTimeAsync(listening.Events.RestAsync(), TimeSpan.FromSeconds(40), "the end of the listening");
+        await gateway.PassTimeAsync(reply.Events.RestAsync(), TimeSpan.FromSeconds(40), "the end of the call's stream");
+
+        await gateway.UntilAsync(() => call.Aborted.IsCancellationRequested, "the call was cancelled at its server");
+        listening.Dispose();
+        reply.Dispose();
+    }
+
+    [Fact]
     public async Task Key_WithoutAnEnd_Works()
     {
         await using var gateway = await StartAsync();
@@ -162,6 +195,19 @@ public sealed class TokenLifeTests
         gateway.Advance(TimeSpan.FromHours(2));
 
         Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+    }
+
+    /// <summary>A stream that listens, and one with the answer to come of a call that its server has.</summary>
+    private static async Task<(TestReply Listening, TestReply Reply, UpstreamExchange Call)> StatelessAsync(GatewayFixture gateway, string key)
+    {
+        var client = new StatelessClient(gateway.Http);
+        (string, string?) shown = ("Authorization", "Bearer " + key);
+        var listening = await Limit.Of(client.RequestAsync("subscriptions/listen", """{"notifications":{"toolsListChanged":true}}""", headers: shown), "the head of the stream");
+        await listening.Events.MessageAsync();
+        var calling = client.CallAsync("slow", headers: shown);
+        var call = await gateway.Upstream.CallAsync();
+        gateway.Advance(GatewayFixture.Grace);
+        return (listening, await Limit.Of(calling, "the head of the answer"), call);
     }
 
     private static Task<GatewayFixture> StartAsync(Action<FaultyStore>? see = null) => AuthFixture.StartAsync(AuthFixture.Keys, new FixtureOptions
