@@ -92,7 +92,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<AuthorizeEndpoint>();
         services.TryAddSingleton<SignInEndpoint>();
         services.TryAddSingleton<ConsentEndpoint>();
-        services.TryAddSingleton<TokenEndpoint>();
+        services.TryAddSingleton<GrantEndpoint>();
         services.TryAddSingleton<AuthEndpoints>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<Authenticator>());
         return services;

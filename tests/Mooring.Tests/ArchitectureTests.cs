@@ -41,7 +41,7 @@ public sealed partial class ArchitectureTests
     [
         "Mooring.MooringServiceCollectionExtensions", "Mooring.Upstreams.IConnector",
         "Mooring.Configuration.AuthConfig", "Mooring.Configuration.AuthMode", "Mooring.Configuration.JwtIssuerConfig", "Mooring.Configuration.LocalUserConfig",
-        "Mooring.Configuration.OAuthClientConfig", "Mooring.Configuration.OAuthConfig", "Mooring.Configuration.ProviderConfig", "Mooring.Configuration.ProviderKind",
+        "Mooring.Configuration.OAuthClientConfig", "Mooring.Configuration.OAuthConfig", "Mooring.Configuration.SignInProviderConfig", "Mooring.Configuration.SignInProviderKind",
         "Mooring.Configuration.CacheConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.ClientConfig", "Mooring.Configuration.CommitRule",
         "Mooring.Configuration.ConfigStore", "Mooring.Configuration.ConnectorConfig",
         "Mooring.Configuration.DrainConfig", "Mooring.Configuration.EventLogConfig", "Mooring.Configuration.HttpConfig", "Mooring.Configuration.KeepAliveConfig",

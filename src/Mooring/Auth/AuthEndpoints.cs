@@ -10,7 +10,7 @@ namespace Mooring.Auth;
 
 /// <summary>The paths of who may come in: metadata, and the gateway's own authorization server.</summary>
 internal sealed partial class AuthEndpoints(
-    ConfigStore config, ResourceMetadata resources, ServerMetadata server, AuthorizeEndpoint authorize, SignInEndpoint signIn, ConsentEndpoint consent, TokenEndpoint token, Registration registration,
+    ConfigStore config, ResourceMetadata resources, ServerMetadata server, AuthorizeEndpoint authorize, SignInEndpoint signIn, ConsentEndpoint consent, GrantEndpoint token, Registration registration,
     ILogger<AuthEndpoints> logger)
 {
     private static readonly string[] Methods = ["GET", "POST", "OPTIONS", "HEAD"];

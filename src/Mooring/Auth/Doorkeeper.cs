@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features.Authentication;
 using Mooring.Configuration;
 using Mooring.Protocol;
 
@@ -20,7 +21,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
     /// <param name="resource">The path of the resource that a token must be issued for; null: any of this gateway's.</param>
     public ValueTask<bool> EnterAsync(HttpContext context, string scope, string? resource)
     {
-        if (IsOpen)
+        if (IsOpen || (scope == Scopes.Use && IsKnownToTheHost(context)))
         {
             return new(true);
         }
@@ -34,6 +35,9 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         var (caller, found) = finding.Result;
         return May(context, caller, scope, resource) ? new(true) : RefuseAsync(context, caller, found, scope, resource);
     }
+
+    /// <summary>Whether an application around the gateway knows who it is; who is an administrator of the gateway it does not say.</summary>
+    private static bool IsKnownToTheHost(HttpContext context) => context.Features.Get<IHttpAuthenticationFeature>()?.User is { Identity.IsAuthenticated: true };
 
     private async ValueTask<bool> AwaitAsync(HttpContext context, ValueTask<(Caller? Caller, TokenFound Found)> finding, string scope, string? resource)
     {

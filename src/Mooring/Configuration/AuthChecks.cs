@@ -74,7 +74,7 @@ internal static class AuthChecks
         }
     }
 
-    private static void Provider(string name, ProviderConfig provider, ConfigNode? node, ConfigReading reading)
+    private static void Provider(string name, SignInProviderConfig provider, ConfigNode? node, ConfigReading reading)
     {
         var path = ConfigPath.Member("auth.oauth.providers", name);
         var kind = KindOf(name, provider);
@@ -87,7 +87,7 @@ internal static class AuthChecks
         }
 
         Need("clientId", provider.ClientId.Length > 0);
-        if (kind == ProviderKind.OpenId)
+        if (kind == SignInProviderKind.OpenId)
         {
             Need("issuer", provider.Issuer is not null);
         }
@@ -96,27 +96,27 @@ internal static class AuthChecks
             Need("clientSecret", provider.ClientSecret is not null);
         }
 
-        if (kind != ProviderKind.GitHub && provider.Organizations.Count > 0)
+        if (kind != SignInProviderKind.GitHub && provider.Organizations.Count > 0)
         {
             reading.Error($"{path}.organizations", node?.Line, "is for GitHub only.");
         }
 
-        if (kind == ProviderKind.Google && provider.Domains.Count == 0)
+        if (kind == SignInProviderKind.Google && provider.Domains.Count == 0)
         {
             reading.Warn($"{path}.domains", node?.Line, "is not set: everybody with a Google account may sign in.");
         }
 
-        if (kind == ProviderKind.GitHub && provider.Domains.Count == 0 && provider.Organizations.Count == 0)
+        if (kind == SignInProviderKind.GitHub && provider.Domains.Count == 0 && provider.Organizations.Count == 0)
         {
             reading.Warn($"{path}.organizations", node?.Line, "is not set: everybody with a GitHub account may sign in.");
         }
     }
 
-    internal static ProviderKind KindOf(string name, ProviderConfig provider) => provider.Kind ?? name.ToLowerInvariant() switch
+    internal static SignInProviderKind KindOf(string name, SignInProviderConfig provider) => provider.Kind ?? name.ToLowerInvariant() switch
     {
-        "google" => ProviderKind.Google,
-        "github" => ProviderKind.GitHub,
-        _ => ProviderKind.OpenId,
+        "google" => SignInProviderKind.Google,
+        "github" => SignInProviderKind.GitHub,
+        _ => SignInProviderKind.OpenId,
     };
 
     /// <summary>The issuer of tokens is one address, whatever name a request came by.</summary>

@@ -115,7 +115,7 @@ public sealed record OAuthConfig
     public IReadOnlyDictionary<string, OAuthClientConfig> Clients { get; init; } = new Dictionary<string, OAuthClientConfig>(StringComparer.Ordinal);
 
     /// <summary>Where people sign in, by name.</summary>
-    public IReadOnlyDictionary<string, ProviderConfig> Providers { get; init; } = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, SignInProviderConfig> Providers { get; init; } = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal);
 
     /// <summary>People known here, for a first try.</summary>
     public IReadOnlyDictionary<string, LocalUserConfig> Users { get; init; } = new Dictionary<string, LocalUserConfig>(StringComparer.Ordinal);
@@ -131,7 +131,7 @@ public sealed record OAuthClientConfig
 }
 
 /// <summary>What an identity provider speaks.</summary>
-public enum ProviderKind
+public enum SignInProviderKind
 {
     /// <summary>OpenID Connect.</summary>
     OpenId,
@@ -142,10 +142,10 @@ public enum ProviderKind
 }
 
 /// <summary>Where people sign in.</summary>
-public sealed record ProviderConfig
+public sealed record SignInProviderConfig
 {
     /// <summary>Null: by its name in the configuration, else OpenID Connect.</summary>
-    public ProviderKind? Kind { get; init; }
+    public SignInProviderKind? Kind { get; init; }
 
     /// <summary>What people are shown; null: its name in the configuration.</summary>
     public string? Title { get; init; }

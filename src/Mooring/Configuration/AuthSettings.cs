@@ -23,8 +23,8 @@ internal static class AuthSettings
         .Add("name", Text, c => c.Name, (c, v) => c with { Name = v }, "What people are told.")
         .Add("redirectUris", Texts, c => c.RedirectUris, (c, v) => c with { RedirectUris = v }, "Where it may return to.");
 
-    private static readonly ObjectShape<ProviderConfig> Provider = new ObjectShape<ProviderConfig>(() => new())
-        .Add("kind", new OptionalShape<ProviderKind>(new ChoiceShape<ProviderKind>([new("openid", ProviderKind.OpenId), new("google", ProviderKind.Google), new("github", ProviderKind.GitHub)])),
+    private static readonly ObjectShape<SignInProviderConfig> Provider = new ObjectShape<SignInProviderConfig>(() => new())
+        .Add("kind", new OptionalShape<SignInProviderKind>(new ChoiceShape<SignInProviderKind>([new("openid", SignInProviderKind.OpenId), new("google", SignInProviderKind.Google), new("github", SignInProviderKind.GitHub)])),
             c => c.Kind, (c, v) => c with { Kind = v }, "What it speaks. Without it, by its name (google, github), else OpenID Connect.")
         .Add("title", Text, c => c.Title, (c, v) => c with { Title = v }, "What people are shown.")
         .Add("issuer", new TextShape(IssuerExpected, IsIssuer), c => c.Issuer, (c, v) => c with { Issuer = v }, "Its issuer, to the letter. Google and GitHub need none.")
@@ -58,7 +58,7 @@ internal static class AuthSettings
         .Add("redirectSchemes", Texts, c => c.RedirectSchemes, (c, v) => c with { RedirectSchemes = v },
             "Schemes of editors and other programs on people's machines that a client may return to, besides https and loopback addresses.")
         .Add("clients", new MapShape<OAuthClientConfig>(Client, StringComparer.Ordinal), c => c.Clients, (c, v) => c with { Clients = v }, "Clients that are known beforehand, by id.")
-        .Add("providers", new MapShape<ProviderConfig>(Provider, StringComparer.Ordinal, CheckProviderName), c => c.Providers, (c, v) => c with { Providers = v }, "Where people sign in, by name.")
+        .Add("providers", new MapShape<SignInProviderConfig>(Provider, StringComparer.Ordinal, CheckProviderName), c => c.Providers, (c, v) => c with { Providers = v }, "Where people sign in, by name.")
         .Add("users", new MapShape<LocalUserConfig>(User, StringComparer.Ordinal), c => c.Users, (c, v) => c with { Users = v }, "People known here by name and password, for a first try.");
 
     public static readonly ObjectShape<AuthConfig> Auth = new ObjectShape<AuthConfig>(() => new())

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Mooring.Auth.Server;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Vault;
@@ -13,7 +14,7 @@ namespace Mooring.FrontDoor;
 /// The pages on which a person links an account: what is about to happen and for whom, then the provider, then how it went. A link is of use for
 /// a few minutes and for one person; a browser that is known to be somebody else's is refused, and the way back is bound to the browser that went.
 /// </summary>
-internal sealed partial class ConnectEndpoints(AccountLinks links, Providers providers, SessionTable sessions, ILogger<ConnectEndpoints> logger)
+internal sealed partial class ConnectEndpoints(AccountLinks links, Providers providers, Browsers browsers, SessionTable sessions, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
 
@@ -40,9 +41,10 @@ internal sealed partial class ConnectEndpoints(AccountLinks links, Providers pro
             return;
         }
 
-        var caller = Principal.Of(context);
         try
         {
+            await browsers.RecognizeAsync(context);
+            var caller = Principal.Of(context);
             var ticket = await links.ReadAsync(provider, context.Request.Query["ticket"], context.RequestAborted);
             if (ticket is null && context.Request.Query["ticket"].Count == 0 && (caller != Principal.Anonymous || providers.AreAnonymous))
             {

@@ -1,4 +1,8 @@
 using System.Net;
+using Mooring.Auth;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Mooring.Vault;
 using Xunit;
 
 namespace Mooring.Tests.Auth;
@@ -221,6 +225,28 @@ public sealed class AuthorizePageTests
         var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
 
         Assert.Contains("type=\"password\"", page.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Connect_InABrowserInWhichSomebodyIsSignedIn_IsForThatPersonAlone()
+    {
+        var providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal)
+        {
+            ["acme"] = new() { AuthorizeUrl = new Uri("https://acme.test/authorize"), TokenUrl = new Uri("https://acme.test/token"), ClientId = "gateway" },
+        };
+        await using var gateway = await SignInFixture.StartAsync(options: new FixtureOptions { Config = config => config with { Providers = providers } });
+        var links = gateway.Get<AccountLinks>();
+        string For(string user) => new Uri(links.AddressFor(new CredentialKey(Person.OfConfiguration, user, "acme"), Challenge.None)).PathAndQuery;
+        var browser = new TestBrowser(gateway.Http);
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync("/connect/acme")).Status);
+        await (await TestOAuthClient.RegisterAsync(gateway)).TokensAsync(browser);
+
+        var own = await browser.OpenAsync("/connect/acme");
+
+        Assert.Equal(HttpStatusCode.OK, own.Status);
+        Assert.Contains("for ann", own.Html, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await browser.OpenAsync(For("ann"))).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await browser.OpenAsync(For("ben"))).Status);
     }
 
     [Fact]

@@ -149,6 +149,17 @@ public sealed class DoorTests
     }
 
     [Fact]
+    public async Task Host_ThatKnowsWhoItIs_IsBelieved_ButNamesNoAdministrators()
+    {
+        await using var gateway = await AuthFixture.StartAsync(AuthFixture.Keys);
+
+        var client = await gateway.ClientAsync(user: "ann");
+
+        Assert.Equal("https://issuer.test", gateway.Session(client).Principal.Issuer);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await gateway.SendAsync(HttpMethod.Post, "/admin/api/drain", null, ("X-Test-User", "ann"))).Status);
+    }
+
+    [Fact]
     public async Task Browser_AsksBeforeItSendsAToken_IsAnswered()
     {
         await using var gateway = await AuthFixture.StartAsync(AuthFixture.Keys);

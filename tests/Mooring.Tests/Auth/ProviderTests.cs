@@ -21,7 +21,7 @@ public sealed class ProviderTests
     public async Task Provider_OfOpenIdConnect_SignsIn_OnBothCallbackPaths(string path, string? redirectUri)
     {
         var provider = new TestProvider(_internet, _clock, Corp);
-        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway", ClientSecret = "s3cret", RedirectUri = redirectUri is null ? null : new Uri(redirectUri) });
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway", ClientSecret = "s3cret", RedirectUri = redirectUri is null ? null : new Uri(redirectUri) });
         Assert.Empty(_internet.Asked);
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
@@ -46,7 +46,7 @@ public sealed class ProviderTests
     public async Task Provider_CannotBeReached_ThePersonIsToldAndKnownTokensWork_AndItHealsByItself()
     {
         var provider = new TestProvider(_internet, _clock, Corp);
-        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway" });
         var mcp = await gateway.ClientWithAsync(await gateway.KeyAsync());
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
@@ -69,7 +69,7 @@ public sealed class ProviderTests
     public async Task Provider_SaysAnotherNonce_OrSignsWithAKeyNobodyPublished_IsNotBelieved()
     {
         var provider = new TestProvider(_internet, _clock, Corp);
-        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway" });
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
 
@@ -85,7 +85,7 @@ public sealed class ProviderTests
     public async Task Callback_WithAStateThatIsNotThisBrowsersOrWasUsed_IsRefused()
     {
         var provider = new TestProvider(_internet, _clock, Corp);
-        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway" });
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var (attacker, victim) = (new TestBrowser(gateway.Http), new TestBrowser(gateway.Http));
         await victim.OpenAsync(client.AuthorizeUrl());
@@ -109,7 +109,7 @@ public sealed class ProviderTests
     public async Task Provider_WithDomains_LetsInVerifiedAddressesOfTheirs(string domain, bool isVerified, bool mayCome)
     {
         var provider = new TestProvider(_internet, _clock, Corp) { Claims = [("email", "ann@example.com"), ("email_verified", isVerified)] };
-        await using var gateway = await StartAsync("corp", new ProviderConfig { Issuer = Corp, ClientId = "gateway", Domains = [domain] });
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway", Domains = [domain] });
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
 
@@ -126,7 +126,7 @@ public sealed class ProviderTests
     {
         // Anybody can have an address of any ending; hd is Google's own word.
         var provider = new TestProvider(_internet, _clock, "https://accounts.google.com") { Claims = [("email", "ann@example.com"), ("email_verified", true), ("hd", organization)] };
-        await using var gateway = await StartAsync("google", new ProviderConfig { ClientId = "gateway", ClientSecret = "s", Domains = ["example.com"] });
+        await using var gateway = await StartAsync("google", new SignInProviderConfig { ClientId = "gateway", ClientSecret = "s", Domains = ["example.com"] });
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
 
@@ -147,7 +147,7 @@ public sealed class ProviderTests
         _internet.Serve("https://api.github.com/user", new JsonObject { ["id"] = 4711, ["login"] = "ann" });
         _internet.Serve("https://api.github.com/user/orgs", new JsonArray(new JsonObject { ["login"] = "Corp" }, new JsonObject { ["login"] = "ops" }));
         _internet.Serve("https://api.github.com/user/emails", new JsonArray(new JsonObject { ["email"] = "a@x.example", ["verified"] = false, ["primary"] = true }, new JsonObject { ["email"] = "b@x.example", ["verified"] = true, ["primary"] = false }));
-        await using var gateway = await StartAsync("github", new ProviderConfig { ClientId = "gateway", ClientSecret = "s", Organizations = [organization] });
+        await using var gateway = await StartAsync("github", new SignInProviderConfig { ClientId = "gateway", ClientSecret = "s", Organizations = [organization] });
         var client = await TestOAuthClient.RegisterAsync(gateway);
         var browser = new TestBrowser(gateway.Http);
         var query = HttpUtility.ParseQueryString(new Uri(await VisitAsync(client, browser, "github", "mcp admin")).Query);
@@ -168,12 +168,12 @@ public sealed class ProviderTests
         }
     }
 
-    private Task<GatewayFixture> StartAsync(string name, ProviderConfig provider) => AuthFixture.StartAsync(
+    private Task<GatewayFixture> StartAsync(string name, SignInProviderConfig provider) => AuthFixture.StartAsync(
         new AuthConfig
         {
             Mode = [AuthMode.OAuth, AuthMode.ApiKey],
             AdminGroups = ["ops"],
-            OAuth = new OAuthConfig { Providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal) { [name] = provider } },
+            OAuth = new OAuthConfig { Providers = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal) { [name] = provider } },
         },
         new FixtureOptions { Others = _internet, Clock = _clock });
 

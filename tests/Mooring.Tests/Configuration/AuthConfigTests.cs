@@ -60,7 +60,7 @@ public sealed class AuthConfigTests : IDisposable
         Assert.Equal((TimeSpan.FromMinutes(15), TimeSpan.FromDays(7), false), (auth.OAuth.AccessToken, auth.OAuth.RefreshToken, auth.OAuth.Registration));
         Assert.Equal(("s3cret", "s3cret"), (auth.OAuth.Providers["google"].ClientSecret, auth.OAuth.Users["ada"].Password));
         Assert.Equal(["ES256"], auth.Jwt[0].Algorithms);
-        Assert.Equal((ProviderKind.GitHub, "Corp"), (auth.OAuth.Providers["ghe"].Kind, auth.OAuth.Providers["corp"].Title));
+        Assert.Equal((SignInProviderKind.GitHub, "Corp"), (auth.OAuth.Providers["ghe"].Kind, auth.OAuth.Providers["corp"].Title));
         Assert.Equal("https://c.example/cb", auth.OAuth.Clients["c"].RedirectUris.Single());
     }
 

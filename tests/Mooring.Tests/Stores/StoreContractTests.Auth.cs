@@ -9,7 +9,7 @@ public abstract partial class StoreContractTests
 {
     private static readonly DateTimeOffset Now = FakeClock.Start;
 
-    private IAuthStore Auth => (IAuthStore)_store;
+    private protected virtual IAuthStore Auth => (IAuthStore)_store;
 
     [Fact]
     public async Task AddAuth_EveryField_ComesBackUnchanged()

@@ -389,7 +389,7 @@ public sealed class AccountTests : IAsyncDisposable
         _gateway = await GatewayFixture.StartAsync(
             new FixtureOptions
             {
-                Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers },
+                Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers, Auth = new AuthConfig { Mode = [AuthMode.ApiKey] } },
                 Server = server => server with { Auth = auth ?? new ServerAuthConfig { Provider = "acme" } },
                 Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), () => _authorization)),
             },

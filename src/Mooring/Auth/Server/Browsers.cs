@@ -28,6 +28,15 @@ internal sealed class Browsers(ConfigStore config, IAuthStore store, PublicAddre
             ? AuthJson.Read<BrowserData>(record).Person
             : null;
 
+    /// <summary>Makes whoever is signed in the user of a request to one of the gateway's other pages. It gives no scope: tokens do.</summary>
+    public async Task RecognizeAsync(HttpContext context)
+    {
+        if (config.Current.Auth.Has(AuthMode.OAuth) && await PersonAsync(context) is { } person)
+        {
+            context.User = new Caller(person, [], time.GetUtcNow());
+        }
+    }
+
     /// <summary>Somebody proved who they are, in this browser.</summary>
     /// <returns>The hash of what the browser holds from now on.</returns>
     public async Task<string> SignInAsync(HttpContext context, Person person)

@@ -5,7 +5,7 @@ using Mooring.Configuration;
 namespace Mooring.Auth.Server.Providers;
 
 /// <summary>GitHub, or an enterprise's own: OAuth without identity tokens, so who somebody is is asked of its interface.</summary>
-internal sealed class GitHubProvider(string name, ProviderConfig config, AuthHttp http) : IdentityProvider(name, config)
+internal sealed class GitHubProvider(string name, SignInProviderConfig config, AuthHttp http) : IdentityProvider(name, config)
 {
     public const string Public = "https://github.com";
 

@@ -16,7 +16,7 @@ internal sealed record SignInVisit(string State, string Verifier, string Nonce, 
 internal sealed record PersonFound(Person? Person, string? Problem = null);
 
 /// <summary>Where people sign in who are not known here. Asked only when somebody wants to sign in: nothing else waits for it.</summary>
-internal abstract class IdentityProvider(string name, ProviderConfig config)
+internal abstract class IdentityProvider(string name, SignInProviderConfig config)
 {
     public string Name => name;
 
@@ -24,7 +24,7 @@ internal abstract class IdentityProvider(string name, ProviderConfig config)
 
     public Uri? RedirectUri => config.RedirectUri;
 
-    protected ProviderConfig Config => config;
+    protected SignInProviderConfig Config => config;
 
     /// <summary>Who vouches for its people.</summary>
     public abstract string Issuer { get; }

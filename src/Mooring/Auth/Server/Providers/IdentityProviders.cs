@@ -15,10 +15,10 @@ internal sealed class IdentityProviders(ConfigStore config, RemoteIssuers issuer
         return person.Issuer == Person.OfConfiguration ? oauth.Users.ContainsKey(person.Subject) : oauth.Providers.Any(one => Of(one.Key, one.Value).Issuer == person.Issuer);
     }
 
-    private IdentityProvider Of(string name, ProviderConfig provider) => AuthChecks.KindOf(name, provider) switch
+    private IdentityProvider Of(string name, SignInProviderConfig provider) => AuthChecks.KindOf(name, provider) switch
     {
-        ProviderKind.GitHub => new GitHubProvider(name, provider, http),
-        ProviderKind.Google => new OpenIdProvider(name, provider, issuers.Of(OpenIdProvider.Google), http, time, isGoogle: true),
+        SignInProviderKind.GitHub => new GitHubProvider(name, provider, http),
+        SignInProviderKind.Google => new OpenIdProvider(name, provider, issuers.Of(OpenIdProvider.Google), http, time, isGoogle: true),
         _ => new OpenIdProvider(name, provider, issuers.Of(provider.Issuer ?? ""), http, time, isGoogle: false),
     };
 }

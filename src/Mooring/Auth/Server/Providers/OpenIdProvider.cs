@@ -7,7 +7,7 @@ using Mooring.Configuration;
 namespace Mooring.Auth.Server.Providers;
 
 /// <summary>Any provider that speaks OpenID Connect, and Google, which has an organization (<c>hd</c>) where others have a domain.</summary>
-internal sealed class OpenIdProvider(string name, ProviderConfig config, RemoteIssuer issuer, AuthHttp http, TimeProvider time, bool isGoogle) : IdentityProvider(name, config)
+internal sealed class OpenIdProvider(string name, SignInProviderConfig config, RemoteIssuer issuer, AuthHttp http, TimeProvider time, bool isGoogle) : IdentityProvider(name, config)
 {
     public const string Google = "https://accounts.google.com";
 

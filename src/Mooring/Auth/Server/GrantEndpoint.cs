@@ -14,8 +14,8 @@ namespace Mooring.Auth.Server;
 /// Codes and refresh tokens become tokens (OAuth 2.1, 4.1.3 and 4.3). Each works once. One that comes a second time was stolen, from the client or by
 /// it: everything that came of the same consent ends then.
 /// </summary>
-internal sealed partial class TokenEndpoint(
-    ConfigStore config, IAuthStore store, Authenticator authenticator, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, ILogger<TokenEndpoint> logger)
+internal sealed partial class GrantEndpoint(
+    ConfigStore config, IAuthStore store, Authenticator authenticator, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, ILogger<GrantEndpoint> logger)
 {
     public const string RefreshPrefix = "mrr_";
 
