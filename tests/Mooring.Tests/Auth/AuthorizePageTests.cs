@@ -230,7 +230,7 @@ public sealed class AuthorizePageTests
     [Fact]
     public async Task Connect_InABrowserInWhichSomebodyIsSignedIn_IsForThatPersonAlone()
     {
-        var providers = new Dictionary<string, ProviderConfig>(StringComparer.Ordinal)
+        var providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)
         {
             ["acme"] = new() { AuthorizeUrl = new Uri("https://acme.test/authorize"), TokenUrl = new Uri("https://acme.test/token"), ClientId = "gateway" },
         };
