@@ -408,6 +408,8 @@ public sealed class ReplicaFaultTests
         Assert.Equal(1, asked);
         pair.Store.Store.Before = null;
         answers.SetResult();
+        // A request that came before that would only share the answer to the first question.
+        await pair.A.UntilAsync(() => pair.A.Session(client).Confirming is { IsCompleted: true }, "the store's answer is taken");
         Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
         await pair.UntilAsync(() => !pair.A.Session(client).IsDoubted, "no doubt is left");
     }

@@ -114,19 +114,35 @@ public sealed class ReplicaTaskTests
     }
 
     [Fact]
-    public async Task Store_LosesAnswers_TheEndIsWrittenDownAllTheSame()
+    public async Task Store_LosesAnAnswer_WhatComesAfterwardsIsWrittenDownAllTheSame()
     {
         await using var pair = await ReplicaPair.StartAsync();
         var (id, call) = await pair.A.TaskAsync(New(pair.A));
         pair.StoreOfA.LosesAnswers = true;
-        await call.SendTextAsync("once");
-        await pair.B.UntilTaskAsync(New(pair.B), id, "completed");
+        await call.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"roots/list"}""");
+        await pair.B.UntilTaskAsync(New(pair.B), id, "input_required");
         await pair.PassAsync(TimeSpan.FromSeconds(1));
         pair.StoreOfA.LosesAnswers = false;
         await pair.PassAsync(TimeSpan.FromSeconds(1));
 
-        var done = (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!;
+        await call.SendTextAsync("once");
 
-        Assert.Equal((HeldTaskStatus.Completed, 1L), (done.Status, done.Revision));
+        await pair.B.UntilTaskAsync(New(pair.B), id, "completed", TimeSpan.FromSeconds(3));
+        Assert.Equal(2, (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!.Revision);
+    }
+
+    [Fact]
+    public async Task Store_AwayAtTheEndOfATask_TheEndIsWrittenDownWhenItIsBack()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call) = await pair.A.TaskAsync(New(pair.A));
+        pair.StoreOfA.IsAway = true;
+        await call.SendTextAsync("kept");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.Equal("working", (string?)(await New(pair.B).GetTaskAsync(id))["status"]);
+
+        pair.StoreOfA.IsAway = false;
+
+        Assert.Equal("kept", (string?)(await pair.B.UntilTaskAsync(New(pair.B), id, "completed", TimeSpan.FromSeconds(3)))["result"]!["content"]![0]!["text"]);
     }
 }

@@ -149,6 +149,28 @@ public sealed class ServerTaskTests : IDisposable
         Assert.Empty(server.Asked("tasks/cancel"));
     }
 
+    [Fact]
+    public async Task ServerWithoutTasks_AsksBackInItsResult_OnceTheCallIsATask_IsAskedAgainByTheGateway()
+    {
+        var fake = new FakeUpstream();
+        var server = StatelessUpstream.At(fake);
+        await using var gateway = await GatewayFixture.StartAsync(null, fake);
+        var client = New(gateway);
+        var posting = client.CallAsync("slow");
+        var call = await server.CallAsync();
+        var id = (string)(await gateway.CreatedAsync(posting))["taskId"]!;
+
+        call.Result("""{"resultType":"input_required","inputRequests":{"where":{"method":"roots/list"}},"requestState":"theirs"}""");
+
+        var asks = await gateway.UntilTaskAsync(client, id, "input_required");
+        Assert.False(asks.ContainsKey("requestState"));
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"roots":[]}"""));
+        var again = await server.CallAsync();
+        Assert.Equal(("""{"where":{"roots":[]}}""", "theirs"), (again.Message!["params"]!["inputResponses"]!.ToJsonString(), (string)again.Message["params"]!["requestState"]!));
+        again.Text("there");
+        Assert.Equal("there", (string?)(await gateway.UntilTaskAsync(client, id, "completed"))["result"]!["content"]![0]!["text"]);
+    }
+
     [Theory]
     [InlineData("optional")]
     [InlineData("required")]
