@@ -49,7 +49,7 @@ internal static class TokenCommand
                 return WrongAsync(error, $"--expires must be a time such as 12h or 90d, or never, not \"{parsed.GetValue(expires)}\".");
             }
 
-            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, cancel, async (config, keys) =>
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, keys) =>
             {
                 var (secret, key) = await keys.CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime);
                 if (!config.Auth.Has(AuthMode.ApiKey))
@@ -60,7 +60,7 @@ internal static class TokenCommand
                 error.WriteLine($"Key {key.Id} of {subject}, for {string.Join(" and ", wanted)}, {Until(key.Expires)}. It is not shown again:");
                 output.WriteLine(secret);
                 return ExitCodes.Fine;
-            });
+            }, cancel);
         });
         return command;
     }
@@ -70,7 +70,7 @@ internal static class TokenCommand
         var json = new Option<bool>("--json") { Description = "As JSON." };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
         var command = new Command("list", "Lists the keys that work, without the keys themselves.") { json, file, data };
-        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, cancel, async (_, keys) =>
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, keys) =>
         {
             var output = parsed.InvocationConfiguration.Output;
             var all = await keys.ListAsync(cancel);
@@ -98,7 +98,7 @@ internal static class TokenCommand
             }
 
             return ExitCodes.Fine;
-        }));
+        }, cancel));
         return command;
     }
 
@@ -107,7 +107,7 @@ internal static class TokenCommand
         var id = new Argument<string>("ID") { Description = "As token list shows it." };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
         var command = new Command("revoke", "Revokes a key. Running gateways notice within 5 seconds.") { id, file, data };
-        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, cancel, async (_, keys) =>
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, keys) =>
         {
             var gone = await keys.RevokeAsync(parsed.GetValue(id)!, cancel);
             if (gone.Count == 0)
@@ -122,11 +122,11 @@ internal static class TokenCommand
             }
 
             return ExitCodes.Fine;
-        }));
+        }, cancel));
         return command;
     }
 
-    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, CancellationToken cancel, Func<MooringConfig, ApiKeys, Task<int>> work)
+    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, Func<MooringConfig, ApiKeys, Task<int>> work, CancellationToken cancel)
     {
         var result = ConfigLoader.Load(file, ConfigLoader.ProcessEnvironment(), new() { DataDirectory = data });
         if (result.Config is not { } config)

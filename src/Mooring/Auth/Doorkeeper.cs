@@ -12,6 +12,8 @@ namespace Mooring.Auth;
 /// </summary>
 internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address, AuthMetrics metrics)
 {
+    private static readonly Task<bool> Entered = Task.FromResult(true);
+
     /// <summary>Whether the gateway asks nobody who they are; a host around it may have.</summary>
     public bool IsOpen => config.Current.Auth.IsOpen;
 
@@ -19,27 +21,42 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
     /// <param name="context">The request.</param>
     /// <param name="scope">What the caller must be allowed to do.</param>
     /// <param name="resource">The path of the resource that a token must be issued for; null: any of this gateway's.</param>
-    public ValueTask<bool> EnterAsync(HttpContext context, string scope, string? resource)
+    public Task<bool> EnterAsync(HttpContext context, string scope, string? resource) => TryEnter(context, scope, resource, out var otherwise) ? Entered : otherwise;
+
+    /// <summary>As <see cref="EnterAsync"/>, for those with many to let in: true where there is nothing to wait for.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="scope">What the caller must be allowed to do.</param>
+    /// <param name="resource">The path of the resource that a token must be issued for; null: any of this gateway's.</param>
+    /// <param name="otherwise">What <see cref="EnterAsync"/> would give.</param>
+    public bool TryEnter(HttpContext context, string scope, string? resource, out Task<bool> otherwise)
     {
+        otherwise = Entered;
         if (IsOpen || (scope == Scopes.Use && IsKnownToTheHost(context)))
         {
-            return new(true);
+            return true;
         }
 
         var finding = authenticator.FindAsync(context);
         if (!finding.IsCompletedSuccessfully)
         {
-            return AwaitAsync(context, finding, scope, resource);
+            otherwise = AwaitAsync(context, finding, scope, resource);
+            return false;
         }
 
         var (caller, found) = finding.Result;
-        return May(context, caller, scope, resource) ? new(true) : RefuseAsync(context, caller, found, scope, resource);
+        if (May(context, caller, scope, resource))
+        {
+            return true;
+        }
+
+        otherwise = RefuseAsync(context, caller, found, scope, resource);
+        return false;
     }
 
     /// <summary>Whether an application around the gateway knows who it is; who is an administrator of the gateway it does not say.</summary>
     private static bool IsKnownToTheHost(HttpContext context) => context.Features.Get<IHttpAuthenticationFeature>()?.User is { Identity.IsAuthenticated: true };
 
-    private async ValueTask<bool> AwaitAsync(HttpContext context, ValueTask<(Caller? Caller, TokenFound Found)> finding, string scope, string? resource)
+    private async Task<bool> AwaitAsync(HttpContext context, ValueTask<(Caller? Caller, TokenFound Found)> finding, string scope, string? resource)
     {
         var (caller, found) = await finding;
         return May(context, caller, scope, resource) || await RefuseAsync(context, caller, found, scope, resource);
@@ -56,7 +73,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         return true;
     }
 
-    private async ValueTask<bool> RefuseAsync(HttpContext context, Caller? caller, TokenFound found, string scope, string? resource)
+    private async Task<bool> RefuseAsync(HttpContext context, Caller? caller, TokenFound found, string scope, string? resource)
     {
         var response = context.Response;
         var isFor = caller is null || resource is null || caller.IsFor(resource);

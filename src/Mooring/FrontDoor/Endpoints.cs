@@ -46,13 +46,12 @@ internal sealed class Endpoints(
             return Task.CompletedTask;
         }
 
-        var entering = doorkeeper.IsOpen ? new ValueTask<bool>(true) : doorkeeper.EnterAsync(context, Scopes.Use, PublicAddress.ResourceOf(context.Request.Path.Value!));
-        return entering.IsCompletedSuccessfully && entering.Result
+        return doorkeeper.TryEnter(context, Scopes.Use, PublicAddress.ResourceOf(context.Request.Path.Value!), out var otherwise)
             ? ServeAsync(context, door, server, endpoint)
-            : AwaitAsync(entering, context, door, server, endpoint);
+            : AwaitAsync(otherwise, context, door, server, endpoint);
     }
 
-    private async Task AwaitAsync(ValueTask<bool> entering, HttpContext context, Door door, string? server, string endpoint)
+    private async Task AwaitAsync(Task<bool> entering, HttpContext context, Door door, string? server, string endpoint)
     {
         if (await entering)
         {

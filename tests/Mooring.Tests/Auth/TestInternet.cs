@@ -50,11 +50,6 @@ internal sealed class TestInternet : HttpMessageHandler
             : _places.TryGetValue(url, out var place) ? place(request, body)
             : new HttpResponseMessage(HttpStatusCode.NotFound);
     }
-
-    protected override void Dispose(bool disposing)
-    {
-        // Shared by all clients of a gateway, and the test's to look at afterwards.
-    }
 }
 
 /// <summary>An issuer with a key: makes tokens, and serves what is needed to verify them.</summary>

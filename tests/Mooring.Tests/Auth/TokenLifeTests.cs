@@ -47,7 +47,7 @@ public sealed class TokenLifeTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 1000; i++)
         {
-            _ = authenticator.FindAsync(context).Result;
+            await authenticator.FindAsync(context);
         }
 
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1000);

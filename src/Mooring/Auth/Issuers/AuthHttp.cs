@@ -65,7 +65,7 @@ internal sealed class AuthHttp(TimeProvider time) : IDisposable
             return known;
         }
 
-        var made = new HttpClient((Handler ?? handler)()) { Timeout = Timeout.InfiniteTimeSpan };
+        var made = new HttpClient((Handler ?? handler)(), disposeHandler: Handler is null) { Timeout = Timeout.InfiniteTimeSpan };
         return Interlocked.CompareExchange(ref client, made, null) ?? made;
     }
 
@@ -113,7 +113,7 @@ internal sealed class AuthHttp(TimeProvider time) : IDisposable
     }
 
     /// <summary>A list, which some ask for where others answer objects; empty where there is none.</summary>
-    public async Task<JsonArray> GetListAsync(Uri url, CancellationToken cancel, string bearer)
+    public async Task<JsonArray> GetListAsync(Uri url, string bearer, CancellationToken cancel)
     {
         var answer = await SendAsync(Trusted, Get(url, bearer), LargestAnswer, cancel, isList: true);
         return answer.IsGood && answer.Json!["list"] is JsonArray list ? list : [];

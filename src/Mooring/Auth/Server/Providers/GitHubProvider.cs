@@ -66,14 +66,14 @@ internal sealed class GitHubProvider(string name, SignInProviderConfig config, A
             return [];
         }
 
-        var list = await http.GetListAsync(new Uri(Api + "/user/orgs?per_page=100"), cancel, token);
+        var list = await http.GetListAsync(new Uri(Api + "/user/orgs?per_page=100"), token, cancel);
         // Anybody can found an organization of any name that is free, so only those that are named are groups.
         return [.. list.OfType<JsonObject>().Select(one => (string?)one["login"]).OfType<string>().Where(one => Config.Organizations.Contains(one, StringComparer.OrdinalIgnoreCase))];
     }
 
     private async Task<string?> EmailAsync(string token, CancellationToken cancel)
     {
-        var list = (await http.GetListAsync(new Uri(Api + "/user/emails"), cancel, token)).OfType<JsonObject>().Where(one => one["verified"] is JsonValue flag && flag.TryGetValue<bool>(out var isTrue) && isTrue)
+        var list = (await http.GetListAsync(new Uri(Api + "/user/emails"), token, cancel)).OfType<JsonObject>().Where(one => one["verified"] is JsonValue flag && flag.TryGetValue<bool>(out var isTrue) && isTrue)
             .OrderByDescending(one => one["primary"] is JsonValue flag && flag.TryGetValue<bool>(out var isTrue) && isTrue).Select(one => (string?)one["email"]).OfType<string>().ToList();
         // Of several the one of a domain that may come in.
         return list.Find(one => Config.Domains.Count > 0 && MayCome(one)) ?? list.FirstOrDefault();

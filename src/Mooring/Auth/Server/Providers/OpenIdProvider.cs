@@ -100,13 +100,13 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
     {
         string? Text(string claim) => token.TryGetPayloadValue<string>(claim, out var value) && value.Length > 0 ? value : null;
         var email = token.TryGetPayloadValue<bool>("email_verified", out var verified) && verified ? Text("email") : null;
-        var name = Text("name") ?? Text("preferred_username");
+        var called = Text("name") ?? Text("preferred_username");
         var groups = SignedTokens.Words(token, Config.GroupsClaim);
         if (isGoogle)
         {
             // An address can be anybody's with any ending; the organization is Google's own word.
             return Config.Domains.Count == 0 || Config.Domains.Contains(Text("hd") ?? "", StringComparer.OrdinalIgnoreCase)
-                ? new PersonFound(new Person(Issuer, subject, name, email, groups))
+                ? new PersonFound(new Person(Issuer, subject, called, email, groups))
                 : new PersonFound(null, $"Your account is of no organization that may come in here ({string.Join(", ", Config.Domains)}). Choose another account.");
         }
 
@@ -115,12 +115,12 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
         {
             // Some providers keep their tokens small, and tell the rest there.
             email ??= info["email_verified"] is JsonValue flag && flag.TryGetValue<bool>(out var isVerified) && isVerified ? (string?)info["email"] : null;
-            name ??= (string?)info["name"];
+            called ??= (string?)info["name"];
             groups = groups.Count == 0 && info[Config.GroupsClaim] is JsonArray list ? [.. list.OfType<JsonValue>().Select(one => one.ToString())] : groups;
         }
 
         return MayCome(email)
-            ? new PersonFound(new Person(Issuer, subject, name, email, groups))
+            ? new PersonFound(new Person(Issuer, subject, called, email, groups))
             : new PersonFound(null, $"You have no verified address of a domain that may come in here ({string.Join(", ", Config.Domains)}). Choose another account.");
     }
 
