@@ -14,7 +14,7 @@ namespace Mooring.Calls;
 /// </remarks>
 internal sealed class MadeProgress(byte[] token, long started, TimeProvider time)
 {
-    private const double Step = 1e-6;
+    private const decimal Step = 0.000001m;
 
     private readonly Lock _gate = new();
     private long _last = started;
@@ -60,7 +60,7 @@ internal sealed class MadeProgress(byte[] token, long started, TimeProvider time
 
         var parameters = notification.Span(notification.Envelope.Params);
         var at = JsonFields.Find(parameters, "progress"u8);
-        return !at.IsPresent || !double.TryParse(parameters.Slice(at.Start, at.Length), NumberStyles.Float, CultureInfo.InvariantCulture, out var value) || value > made * Step;
+        return !at.IsPresent || !double.TryParse(parameters.Slice(at.Start, at.Length), NumberStyles.Float, CultureInfo.InvariantCulture, out var value) || value > (double)(made * Step);
     }
 
     /// <summary>The call is answered, or about to be: nothing follows.</summary>
@@ -73,5 +73,5 @@ internal sealed class MadeProgress(byte[] token, long started, TimeProvider time
     }
 
     private byte[] Line(int number) => JsonRpc.Notification("notifications/progress",
-        [.. "{\"progressToken\":"u8, .. token, .. ",\"progress\":"u8, .. System.Text.Encoding.ASCII.GetBytes((number * (decimal)Step).ToString("0.000000", CultureInfo.InvariantCulture)), (byte)'}']);
+        [.. "{\"progressToken\":"u8, .. token, .. ",\"progress\":"u8, .. System.Text.Encoding.ASCII.GetBytes((number * Step).ToString("0.000000", CultureInfo.InvariantCulture)), (byte)'}']);
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 
@@ -7,6 +8,8 @@ namespace Mooring.Configuration;
 internal sealed class VersionBounds
 {
     public const string Expected = "bounds of a version such as <2, >=1.2 or >=1.2 <2";
+
+    private static readonly SearchValues<char> NumberCharacters = SearchValues.Create("0123456789.");
 
     private static readonly string[] Operators = [">=", "<=", ">", "<"];
 
@@ -57,7 +60,7 @@ internal sealed class VersionBounds
 
     private static int[]? NumbersOf(string text, bool exactly)
     {
-        var end = text.AsSpan().IndexOfAnyExcept("0123456789.");
+        var end = text.AsSpan().IndexOfAnyExcept(NumberCharacters);
         if (end >= 0 && exactly)
         {
             return null;

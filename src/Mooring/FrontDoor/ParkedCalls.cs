@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using Mooring.Configuration;
 using Mooring.Replicas;
@@ -21,6 +22,8 @@ internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider 
     private const int NameLength = 16;
 
     private const int SecretLength = 32;
+
+    private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdef");
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Parked> _parked = new(StringComparer.Ordinal);
@@ -58,7 +61,7 @@ internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider 
             ? rest[..NameLength].ToString()
             : null;
 
-        static bool IsHex(ReadOnlySpan<char> text) => !text.ContainsAnyExcept("0123456789abcdef");
+        static bool IsHex(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(HexDigits);
     }
 
     /// <summary>Keeps a call for the one retry that brings the reference; null where there are too many.</summary>

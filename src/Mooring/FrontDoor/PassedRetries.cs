@@ -17,8 +17,8 @@ namespace Mooring.FrontDoor;
 /// more questions too, comes back by letter, in order, to the POST that brought the retry.
 /// </summary>
 /// <remarks>
-/// Only the holder can take a retry, and takes one: however many replicas get the same, the call goes on for the first. Its letter is off the mailbox before it
-/// is read. Where the holder is gone the call went with it, and the client is told that nobody knows its outcome; where the one that has the POST is gone,
+/// Only the holder can take a retry, and takes one: however many replicas get the same, and however often its letter is read, the call goes on for the first.
+/// Where the holder is gone the call went with it, and the client is told that nobody knows its outcome; where the one that has the POST is gone,
 /// its client has left, and the call is cancelled.
 /// </remarks>
 internal sealed partial class PassedRetries
@@ -59,7 +59,7 @@ internal sealed partial class PassedRetries
     public PassedRetries(ParkedCalls parked, Peers peers, CallRunner runner, Wishes wishes, Discovery discovery, ConfigStore config, TimeProvider time, CallsMetrics metrics, ILogger<PassedRetries> logger)
     {
         (_parked, _peers, _runner, _wishes, _discovery, _config, _time, _metrics, _logger) = (parked, peers, runner, wishes, discovery, config, time, metrics, logger);
-        peers.OnLetter(RetryLetter, TakeAsync, once: true);
+        peers.OnLetter(RetryLetter, TakeAsync);
         peers.OnLetter(SaidLetter, letter => Hear(letter, passed => passed.Exchange.Send(letter.Body.ToArray())));
         peers.OnLetter(AnsweredLetter, HearAnswer);
         peers.OnLetter(AnewLetter, letter => HearLast(letter.Subject, passed => passed.RunAnew()));

@@ -165,7 +165,7 @@ public sealed class RetryElsewhereTests
     [InlineData(false)]
     public async Task Holder_DiesWithTheRetry_OrSaysNothing_ItsCallIsOfUnknownOutcome(bool dies)
     {
-        await using var pair = await ReplicaPair.StartAsync(config: c => ReplicaPair.FastCalls(c) with { Calls = c.Calls with { HardCap = TimeSpan.FromSeconds(30) } });
+        await using var pair = await ReplicaPair.StartAsync(config: c => ReplicaPair.FastCalls(c) with { Calls = c.Calls with { HardCap = dies ? Long : TimeSpan.FromSeconds(30) } });
         await pair.Store.Replicas.BeatAsync(Played, "", dies ? TimeSpan.FromSeconds(15) : Long);
         await pair.UntilAsync(() => pair.A.Get<Peers>().IsAlive(Played), "it is known");
 
@@ -206,11 +206,33 @@ public sealed class RetryElsewhereTests
         var (_, asked) = await AskAsync(pair);
         var retrying = At(pair.B).CallAsync("slow", rest: Rest(asked, Accept));
         await AnsweredAsync(pair, "s1", Accept);
+        var isPosting = false;
+        var posted = new TaskCompletionSource();
+        pair.StoreOfA.Before = operation => (isPosting |= operation == "PostAsync") && operation == "PostAsync" ? posted.Task : Task.CompletedTask;
 
-        await pair.A.PassTimeAsync(pair.A.Drain.RunAsync(CancellationToken.None), TimeSpan.FromMinutes(2), "the drain");
-
+        var draining = pair.A.Drain.RunAsync(CancellationToken.None);
+        await pair.A.UntilAsync(() => pair.A.Drain.Stage == Mooring.Drain.DrainStage.AbortRest, "calls are given up", TimeSpan.FromMinutes(2));
+        await pair.A.UntilAsync(() => isPosting, "the answer is being posted");
+        await pair.PassAsync(TimeSpan.FromMilliseconds(300));
+        Assert.False(draining.IsCompleted, "The drain is over before the answer was posted.");
+        posted.SetResult();
+        await pair.A.PassTimeAsync(draining, TimeSpan.FromMinutes(2), "the drain");
         var answer = await EndAsync(pair, retrying);
         Assert.Equal("draining", answer.Reason());
+    }
+
+    [Fact]
+    public async Task ReplicaThatBroughtIt_Drains_ItsClientIsToldThatNobodyKnows()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
+        var (_, asked) = await AskAsync(pair);
+        var retrying = At(pair.B).CallAsync("slow", rest: Rest(asked, Accept));
+        await AnsweredAsync(pair, "s1", Accept);
+
+        await pair.A.PassTimeAsync(pair.B.Drain.RunAsync(CancellationToken.None), TimeSpan.FromMinutes(2), "the drain");
+
+        var answer = await EndAsync(pair, retrying);
+        Assert.Equal("outcome_unknown", answer.Reason());
     }
 
     private static StatelessClient At(GatewayFixture gateway, string path = "/servers/one/mcp", string? user = null) => new(gateway.Http, path, user, Capabilities);
