@@ -14,7 +14,7 @@ namespace Mooring.FrontDoor;
 /// The pages on which a person links an account: what is about to happen and for whom, then the provider, then how it went. A link is of use for
 /// a few minutes and for one person; a browser that is known to be somebody else's is refused, and the way back is bound to the browser that went.
 /// </summary>
-internal sealed partial class ConnectEndpoints(AccountLinks links, Providers providers, Browsers browsers, SessionTable sessions, ILogger<ConnectEndpoints> logger)
+internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Providers providers, Browsers browsers, SessionTable sessions, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
 
@@ -34,6 +34,12 @@ internal sealed partial class ConnectEndpoints(AccountLinks links, Providers pro
 
     private async Task BeginAsync(HttpContext context)
     {
+        if (gate.CheckHost(context) is { } wrong)
+        {
+            await PageAsync(context, StatusCodes.Status403Forbidden, "Not served here", wrong);
+            return;
+        }
+
         var provider = (string)context.Request.RouteValues["provider"]!;
         if (!providers.Names.Contains(provider))
         {

@@ -189,9 +189,9 @@ internal sealed class StatelessHttp(
     /// <summary>A leftover of 2025-11-25 in a request of this version, where it means nothing: a server of that one would make a task that the client cannot read.</summary>
     private Frame WithoutTask(Session session, Frame request)
     {
-        var parameters = request.Method == McpMethod.ToolsCall && request.Bytes.IndexOf("\"task\""u8) >= 0 ? request.Span(request.Envelope.Params) : default;
-        return JsonFields.Has(parameters, "task"u8) && !GoesToStateless(session, request)
-            ? Frame.Parse(JsonFields.Splice(request.Bytes, request.Envelope.Params, JsonFields.Without(parameters, "task"u8)))
+        var given = request.Method == McpMethod.ToolsCall && request.Bytes.IndexOf("\"task\""u8) >= 0 ? request.Span(request.Envelope.Params) : default;
+        return JsonFields.Has(given, "task"u8) && !GoesToStateless(session, request)
+            ? Frame.Parse(JsonFields.Splice(request.Bytes, request.Envelope.Params, JsonFields.Without(given, "task"u8)))
             : request;
     }
 

@@ -24,7 +24,7 @@ internal sealed class ServerList
             {
                 var item = new Item(slice, at, JsonText.Read(raw.Slice(at.Start, at.Length))) { Hints = kind == ListKind.Tools ? HintsOf(raw) : ToolHints.None };
                 items.Add(item);
-                HasHints |= (item.Hints & (ToolHints.ReadOnly | ToolHints.Idempotent)) != 0;
+                HasHints |= (item.Hints & (ToolHints.ReadOnly | ToolHints.Idempotent)) != ToolHints.None;
                 HasTasks |= item.Hints.HasFlag(ToolHints.TaskRequired);
             }
         }

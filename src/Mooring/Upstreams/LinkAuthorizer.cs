@@ -50,7 +50,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         {
             var challenge = ChallengeOf(response);
             response.Dispose();
-            return Refuse(request, new Token(token.Value is null ? TokenState.NotLinked : TokenState.Broken), challenge);
+            return Refuse(request, new Token(token.Value is null ? TokenState.NotLinked : TokenState.Broken), challenge, byServer: true);
         }
 
         Needed = null;
@@ -94,13 +94,14 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     private static Challenge ChallengeOf(HttpResponseMessage response) =>
         response.Headers.TryGetValues("WWW-Authenticate", out var values) ? Challenge.Parse(values) : Challenge.None;
 
-    private HttpResponseMessage Refuse(HttpRequestMessage request, Token token, Challenge challenge)
+    private HttpResponseMessage Refuse(HttpRequestMessage request, Token token, Challenge challenge, bool byServer = false)
     {
         Needed = token.State == TokenState.Unavailable
             ? new AccountNeeded(null, $"no token for it can be had now ({token.Why})")
             : new AccountNeeded(
                 person is null ? null : links.AddressFor(_key, challenge),
-                token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : "your account has to be connected again");
+                token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : "your account has to be connected again",
+                byServer);
         request.Options.Set(Mark, Needed);
         return new HttpResponseMessage(HttpStatusCode.Unauthorized) { RequestMessage = request };
     }

@@ -126,14 +126,18 @@ internal sealed partial class Upstream : IAsyncDisposable
 
         if (opened.Link is null)
         {
-            if (parameters.Authorizer?.Needed is null)
+            switch (parameters.Authorizer?.Needed)
             {
-                Failed(opened.Why);
-            }
-            else
-            {
-                // It is there, and wants somebody's account.
-                Succeeded();
+                case null:
+                    Failed(opened.Why);
+                    break;
+                case { ByServer: true }:
+                    // It is there, and wants somebody's account.
+                    Succeeded();
+                    break;
+                default:
+                    // It was not asked.
+                    break;
             }
 
             return opened;

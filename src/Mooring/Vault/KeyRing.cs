@@ -8,13 +8,15 @@ namespace Mooring.Vault;
 /// The store's data keys: reads them at start, makes the first one, makes the next one when the last is old, and seals and opens with them.
 /// One per process. What it has unwrapped stays in memory, so that a key management service that is away later is not missed.
 /// </summary>
-internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, ConfigStore config, TimeProvider time, ILogger<KeyRing> logger)
+internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, ConfigStore config, TimeProvider time, ILogger<KeyRing> logger) : IDisposable
 {
     private readonly SemaphoreSlim _loading = new(1, 1);
     private volatile State? _state;
 
     /// <summary>Whether opening it depends on another machine.</summary>
     public bool IsRemote => wrappers.IsRemote;
+
+    public void Dispose() => _loading.Dispose();
 
     /// <summary>Set by <see cref="StoreSeal"/>.</summary>
     public Sealing Sealing { get; set; }

@@ -8,7 +8,7 @@ namespace Mooring.Vault;
 /// at a time: within the process they share a task, and between processes a lease in the store, which ends with its holder. One per process.
 /// </summary>
 internal sealed partial class Tokens(
-    Credentials credentials, IVaultStore store, Providers providers, TokenRequests endpoint, VaultMetrics metrics, TimeProvider time, ILogger<Tokens> logger)
+    Credentials credentials, IVaultStore store, Providers providers, TokenRequests endpoint, VaultMetrics metrics, TimeProvider time, ILogger<Tokens> logger) : IDisposable
 {
     /// <summary>Longer than a token endpoint may take, so that a living holder keeps it; short, so that a dead one's is taken over soon.</summary>
     public static readonly TimeSpan Lease = TokenRequests.Patience + TimeSpan.FromSeconds(10);
@@ -25,9 +25,11 @@ internal sealed partial class Tokens(
     /// <summary>Refreshes under way at once in this process: a slow provider must not be met by all of its users' at a time.</summary>
     private readonly SemaphoreSlim _places = new(64);
 
-    private readonly string _holder = Guid.NewGuid().ToString("N");
+    private readonly string _holder = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
     private readonly ConcurrentDictionary<CredentialKey, Task<Token>> _refreshing = new();
     private readonly ConcurrentDictionary<CredentialKey, Pause> _pauses = new();
+
+    public void Dispose() => _places.Dispose();
 
     /// <summary>A token that can be sent now. Waits for a refresh only where there is no other way.</summary>
     /// <exception cref="StoreException">The store cannot be asked.</exception>
@@ -184,7 +186,8 @@ internal sealed partial class Tokens(
     {
         if ((credential.Client ?? providers.ClientOf(key.Provider)) is not { } client)
         {
-            await store.ReleaseCredentialAsync(key, _holder);
+            // Held, so that it is not among what is due again and again.
+            await store.TryLeaseCredentialAsync(key, version, _holder, LongestPause * 60);
             return StillUsable(credential, "the provider is not in the configuration any more");
         }
 

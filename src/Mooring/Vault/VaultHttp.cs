@@ -34,15 +34,15 @@ internal sealed class VaultHttp(TimeProvider time, Func<HttpMessageHandler>? han
         }
         catch (HttpRequestException e)
         {
-            return (0, [], e.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded ? $"its answer is larger than {MaxBytes} bytes" : e.HttpRequestError.ToString());
+            return (default, [], e.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded ? $"its answer is larger than {MaxBytes} bytes" : e.HttpRequestError.ToString());
         }
         catch (IOException)
         {
-            return (0, [], "the connection broke");
+            return (default, [], "the connection broke");
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            return (0, [], $"it did not answer within {patience.TotalSeconds:F0} s");
+            return (default, [], $"it did not answer within {patience.TotalSeconds:F0} s");
         }
     }
 

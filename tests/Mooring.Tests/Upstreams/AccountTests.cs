@@ -129,6 +129,19 @@ public sealed class AccountTests : IAsyncDisposable
         Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.OK), (stolen.StatusCode, own.StatusCode));
     }
 
+    [Fact]
+    public async Task Page_UnderANameOfAnotherSite_Is403()
+    {
+        await StartAsync();
+        var address = await AddressAsync(await _gateway.ClientAsync(user: "ann", capabilities: Url));
+        var rebound = new UriBuilder(address) { Host = "evil.test" }.Uri;
+
+        using var page = await SendAsync(HttpMethod.Get, rebound);
+        using var pressed = await SendAsync(HttpMethod.Post, rebound, origin: "https://evil.test");
+
+        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.Forbidden), (page.StatusCode, pressed.StatusCode));
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("null")]
@@ -190,12 +203,24 @@ public sealed class AccountTests : IAsyncDisposable
     public async Task Pages_ShowWhatComesFromOutsideAsText()
     {
         await StartAsync();
+        var (back, cookie) = await GoAsync(await AddressAsync(await _gateway.ClientAsync(user: "ann", capabilities: Url)));
 
-        using var page = await SendAsync(HttpMethod.Get, new Uri("https://gateway.test/connect/acme/callback?state=x&error=%3Cscript%3Ealert(1)%3C/script%3E"));
+        using var page = await SendAsync(HttpMethod.Get, new Uri(back.AbsoluteUri.Replace("code=", "error=%3Cscript%3Ealert(1)%3C/script%3E&x=", StringComparison.Ordinal)), cookie: cookie);
         var body = await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
 
-        Assert.DoesNotContain("<script", body, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("an error that is no word", body, StringComparison.Ordinal);
+        Assert.DoesNotContain("script", body, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("default-src 'none'", page.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Page_NamesWhoseAccountItWillBeAsText()
+    {
+        await StartAsync();
+
+        using var page = await SendAsync(HttpMethod.Get, await AddressAsync(await _gateway.ClientAsync(user: "ann <b>", capabilities: Url)));
+
+        Assert.Contains("for ann &lt;b&gt;.", await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -405,6 +430,7 @@ public sealed class AccountTests : IAsyncDisposable
     {
         using var page = await SendAsync(HttpMethod.Get, address);
         Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+        Assert.Contains("for ann.", await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
         using var pressed = await SendAsync(HttpMethod.Post, address, origin: "https://gateway.test");
         Assert.Equal(HttpStatusCode.SeeOther, pressed.StatusCode);
         return pressed.Headers.Location!;
