@@ -10,12 +10,17 @@ internal sealed class Attempts(TimeProvider time)
     /// <summary>Counters kept at most; when there are more, those of windows that are over go.</summary>
     private const int Most = 50_000;
 
+    /// <summary>Looking through all of them takes a while, so not with each try.</summary>
+    private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(10);
+
     private readonly ConcurrentDictionary<(string What, string Who), Window> _windows = new();
+    private long _swept = long.MinValue / 2;
 
     /// <returns>Null: it may be tried; else the seconds until it may.</returns>
     public int? TryTake(string what, string who, int limit, TimeSpan span)
     {
-        if (_windows.Count > Most)
+        var swept = Volatile.Read(ref _swept);
+        if (_windows.Count > Most && time.GetElapsedTime(swept) >= SweepEvery && Interlocked.CompareExchange(ref _swept, time.GetTimestamp(), swept) == swept)
         {
             foreach (var (key, old) in _windows)
             {

@@ -142,8 +142,9 @@ internal sealed partial class SignInEndpoint(
 
         var who = Attempts.Who(context.Connection.RemoteIpAddress);
         var name = user.Length > 256 ? "" : user;
-        var wait = attempts.TryTake("password from", $"{who} {name}", TriesPerUserAndAddress, TryWindow)
-            ?? attempts.TryTake("passwords from", who, TriesPerAddress, TryWindow)
+        // The address first: names are the sender's to make up, and each would be counted.
+        var wait = attempts.TryTake("passwords from", who, TriesPerAddress, TryWindow)
+            ?? attempts.TryTake("password from", $"{who} {name}", TriesPerUserAndAddress, TryWindow)
             ?? attempts.TryTake("password", name, TriesPerUser, TryWindow);
         if (wait is { } seconds)
         {
