@@ -103,7 +103,7 @@ public sealed class HeldTaskTests
         store.Hold();
 
         await gateway.UntilAsync(() => store.Waiting == 1, "the task waits for its commit", Threshold);
-        gateway.Advance(TimeSpan.FromSeconds(2));
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(2), gateway.Clock), TimeSpan.FromSeconds(3), "time passed");
         Assert.False(reading.IsCompleted);
         store.Release();
 
@@ -138,7 +138,7 @@ public sealed class HeldTaskTests
         using var reply = await gateway.PassTimeAsync(posting, TimeSpan.FromSeconds(1), "the head of the answer");
         var reading = reply.MessageAsync();
         store.IsAway = true;
-        gateway.Advance(Threshold);
+        await gateway.PassTimeAsync(Task.Delay(Threshold, gateway.Clock), Threshold + TimeSpan.FromSeconds(1), "time passed");
         Assert.False(reading.IsCompleted);
 
         store.IsAway = false;
