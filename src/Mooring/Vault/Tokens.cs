@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using Mooring.Stores;
 
 namespace Mooring.Vault;
@@ -25,11 +26,9 @@ internal sealed partial class Tokens(
     /// <summary>Refreshes under way at once in this process: a slow provider must not be met by all of its users' at a time.</summary>
     private readonly SemaphoreSlim _places = new(64);
 
-    private readonly string _holder = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
+    private readonly string _holder = RandomNumberGenerator.GetHexString(32, lowercase: true);
     private readonly ConcurrentDictionary<CredentialKey, Task<Token>> _refreshing = new();
     private readonly ConcurrentDictionary<CredentialKey, Pause> _pauses = new();
-
-    public void Dispose() => _places.Dispose();
 
     /// <summary>A token that can be sent now. Waits for a refresh only where there is no other way.</summary>
     /// <exception cref="StoreException">The store cannot be asked.</exception>
@@ -87,6 +86,8 @@ internal sealed partial class Tokens(
         await Task.WhenAll(due.Select(key => RefreshIfDueAsync(key, cancel)));
     }
 
+    public void Dispose() => _places.Dispose();
+
     private async Task RefreshIfDueAsync(CredentialKey key, CancellationToken cancel)
     {
         if (await credentials.FindAsync(key, cancel) is var (credential, version) && credential.Due() <= time.GetUtcNow())
@@ -124,6 +125,10 @@ internal sealed partial class Tokens(
         catch (StoreException e)
         {
             token = StillUsable(credential, e.Message);
+        }
+        catch (ObjectDisposedException)
+        {
+            token = StillUsable(credential, "the gateway stops");
         }
         catch (Exception e)
         {
