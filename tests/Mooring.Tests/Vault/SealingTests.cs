@@ -58,6 +58,51 @@ public sealed class SealingTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Task_AllThatWasAskedAndSaid_IsSealedAndComesBackWithEachRevision()
+    {
+        var store = await _fixture.OpenStoreAsync();
+        var vault = await _fixture.OpenAsync(store);
+        var task = new HeldTask
+        {
+            Id = "task", Issuer = "", Subject = "ada", Server = "files", Tool = "search", Meta = Utf8(Canary), Replica = "r", Body = Utf8(Canary), Message = Canary,
+            Created = FakeClock.Start, Updated = FakeClock.Start, Expires = FakeClock.Start + TimeSpan.FromHours(1),
+        };
+
+        Assert.True(await vault.Store.HoldTaskAsync(task, 10, 10));
+        var first = (await vault.Store.FindHeldTaskAsync("task", Cancel))!;
+        Assert.True(await vault.Store.UpdateHeldTaskAsync(first with { Message = "later " + Canary }));
+        var second = Assert.Single(await vault.Store.FindUnfinishedTasksAsync("r", Cancel));
+
+        Assert.Equal((Canary, Canary, Canary), (Text(first.Meta), Text(first.Body), first.Message));
+        Assert.Equal((Canary, Canary, "later " + Canary), (Text(second.Meta), Text(second.Body), second.Message));
+        var raw = (await store.FindHeldTaskAsync("task", Cancel))!;
+        Assert.True(SealedBody.IsSealed(raw.Meta.Span) && SealedBody.IsSealed(raw.Body.Span));
+        Assert.DoesNotContain(Canary, raw.Message, StringComparison.Ordinal);
+        Assert.Equal(0, CanariesInFiles());
+    }
+
+    [Fact]
+    public async Task Replicas_NoKeyIsNamed_RowsAreInClearAndItIsSaid_ButSealedOnesNeedIt()
+    {
+        var memory = new MemoryStore(_fixture.Clock);
+        var shared = new FaultyStore(_fixture.Clock) { IsRemote = true };
+        var vault = _fixture.Make(shared, memory, memory);
+        await vault.Seal.OpenAsync(Cancel);
+        await vault.Store.SaveSessionAsync(Session());
+        await vault.Store.OpenStreamAsync(Call(), null);
+        await vault.Replicas.BeatAsync("new", "host", TimeSpan.FromHours(1));
+        await vault.Replicas.FindReplicasAsync(Cancel);
+
+        await vault.Store.AppendEventAsync(Event(1, body: "clear"));
+
+        Assert.Equal("clear", Text((await shared.ReadEventsAsync("session", "stream", 0, 1, Cancel))[0].Body));
+        Assert.Contains(_fixture.Log.Lines, line => line.Contains("vault.keyFile", StringComparison.Ordinal));
+        Assert.False(File.Exists(_fixture.DefaultKey));
+        await memory.BeginSealingAsync();
+        await Assert.ThrowsAsync<VaultKeyException>(() => _fixture.Make(shared, memory, memory).Seal.OpenAsync(Cancel));
+    }
+
+    [Fact]
     public async Task Event_MovedIntoAnotherPersonsStream_DoesNotOpen()
     {
         var memory = new MemoryStore(_fixture.Clock);
