@@ -40,6 +40,9 @@ public sealed class ConformanceTests
     /// <summary>What the official library leaves to whoever uses it below its tools: the gateway compares <c>Mcp-Param-*</c>, and answers 404 where there is no such method.</summary>
     private static readonly string[] Betters = ["http-custom-header-server-validation", "server-stateless"];
 
+    /// <summary>The gateway has tasks at every server.</summary>
+    private static bool IsBetter(string scenario) => Betters.Contains(scenario) || scenario.StartsWith("tasks-", StringComparison.Ordinal);
+
     [Theory]
     [InlineData("v1", "0.1.16", "--suite all")]
     [InlineData("v1", "0.1.16", "--suite all --spec-version 2025-06-18")]
@@ -79,9 +82,9 @@ public sealed class ConformanceTests
 
         Assert.True(report.GetProperty("direct").GetProperty("SUCCESS").GetInt32() >= 140, report.ToString());
         var worse = report.GetProperty("differences").EnumerateArray().Where(difference =>
-            !Betters.Contains(difference.GetProperty("scenario").GetString()) || difference.GetProperty("gateway").GetString()!.Split('+').Any(status => status != "SUCCESS")).ToList();
+            !IsBetter(difference.GetProperty("scenario").GetString()!) || difference.GetProperty("gateway").GetString()!.Split('+').Any(status => status != "SUCCESS")).ToList();
         Assert.True(worse.Count == 0, $"{worse.Count} checks are worse:\n{string.Join('\n', worse)}");
-        // The library of the fixture has no tasks, and the suite's tools for them would have to be such.
+        // The library of the fixture has no tasks, and it has not the tools that the suite calls for them; those are tried in front of another one.
         Assert.DoesNotContain(report.GetProperty("failures").EnumerateArray(), failure => !failure.GetString()!.StartsWith("tasks-", StringComparison.Ordinal));
     }
 
