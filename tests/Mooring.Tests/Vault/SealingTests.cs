@@ -64,8 +64,18 @@ public sealed class SealingTests : IAsyncDisposable
         var vault = await _fixture.OpenAsync(store);
         var task = new HeldTask
         {
-            Id = "task", Issuer = "", Subject = "ada", Server = "files", Tool = "search", Meta = Utf8(Canary), Replica = "r", Body = Utf8(Canary), Message = Canary,
-            Created = FakeClock.Start, Updated = FakeClock.Start, Expires = FakeClock.Start + TimeSpan.FromHours(1),
+            Id = "task",
+            Issuer = "",
+            Subject = "ada",
+            Server = "files",
+            Tool = "search",
+            Meta = Utf8(Canary),
+            Replica = "r",
+            Body = Utf8(Canary),
+            Message = Canary,
+            Created = FakeClock.Start,
+            Updated = FakeClock.Start,
+            Expires = FakeClock.Start + TimeSpan.FromHours(1),
         };
 
         Assert.True(await vault.Store.HoldTaskAsync(task, 10, 10));
