@@ -17,7 +17,7 @@ internal sealed class WebServer : IDisposable
     private readonly ConcurrentDictionary<string, WebSession> _sessions = new(StringComparer.Ordinal);
     private readonly Ledger _ledger;
     private TaskCompletionSource _goesOn = new();
-    private long _hung, _strangers;
+    private long _hung, _strangers, _unsent;
 
     private WebServer(string ledgers)
     {
@@ -59,11 +59,14 @@ internal sealed class WebServer : IDisposable
                     // Its reader too: a server that forgets a session ends what belonged to it.
                     if (_sessions.TryRemove(session, out var forgotten))
                     {
-                        forgotten.Close();
+                        Interlocked.Add(ref _unsent, forgotten.Close());
                         count++;
                     }
                 }
 
+                break;
+            case "unsent":
+                count = Interlocked.Read(ref _unsent);
                 break;
             case "strangers":
                 count = Interlocked.Read(ref _strangers);

@@ -56,12 +56,14 @@ internal sealed class WebSession
     }
 
     /// <summary>The session is over, and so is whoever reads.</summary>
-    public void Close()
+    /// <returns>How many notifications go with it, since nobody reads them just now.</returns>
+    public int Close()
     {
         lock (_gate)
         {
             _isClosed = true;
             Wake();
+            return _isRead ? 0 : _events.Count(entry => entry.Id > _sent);
         }
     }
 
