@@ -40,7 +40,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
             Check(DoneThough, "refused but done");
             Check(tally.SessionsLost, "sessions lost");
             Check(tally.EventsRepeated, "events repeated");
-            Check(round.EventsMayBeLost is null ? tally.EventsLost : 0, "events lost");
+            Check(round.EventsMayBeLost is null ? Math.Max(0, tally.EventsLost - evidence.Forgiven) : 0, "events lost");
             Check(round.ListsAlways ? tally.WrongLists : 0, "wrong lists");
             // A short round shares the machine with others: how long something took there says nothing.
             Check(!shape.IsShort && round.ToolsAlways && tally.WithoutTools > ToolsLimit ? 1 : 0, "without tools");
