@@ -19,7 +19,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
 
     private readonly ConcurrentDictionary<(string Server, string Key), ServerLists> _entries = new();
     private readonly ConcurrentDictionary<string, DateTimeOffset> _confirmed = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<(string Server, string Key, ListKind Kind), CatalogueDoubt> _doubts = new();
+    private readonly ConcurrentDictionary<(string Server, string Key, ListKind Kind), Doubted> _doubts = new();
 
     private long _version;
 
@@ -27,8 +27,6 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     private readonly ConcurrentDictionary<(string Server, string Key, string Kind), long> _kept = new();
 
     private const long NotYet = long.MaxValue;
-
-    private long _turn;
 
     /// <summary>0: nobody reads news; 1: somebody does; 2: and has to once more.</summary>
     private int _news;
@@ -86,12 +84,13 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     public bool IsCertain(string server, string key, ListKind kind) => Find(server, key)[kind] is not null && !_doubts.ContainsKey((server, key, kind));
 
     /// <summary>Whether those who may have been shown this list were told already that it is out of date.</summary>
-    public bool IsToldOutdated(string server, string key, ListKind kind) => _doubts.GetValueOrDefault((server, key, kind)) == CatalogueDoubt.Told;
+    public bool IsToldOutdated(string server, string key, ListKind kind) => _doubts.GetValueOrDefault((server, key, kind)).Kind == CatalogueDoubt.Told;
 
     /// <summary>
     /// Something speaks against a shared list, without saying what everybody is shown now: it stays, and whoever needs it next asks first.
     /// </summary>
-    public void Doubt(string server, string key, ListKind kind) => _doubts.TryAdd((server, key, kind), CatalogueDoubt.Untold);
+    public void Doubt(string server, string key, ListKind kind) =>
+        _doubts.AddOrUpdate((server, key, kind), _ => new Doubted(CatalogueDoubt.Untold, Turn.Next()), (_, before) => before with { Turn = Turn.Next() });
 
     /// <summary>The server says, to nobody in particular, that its list is another one: so may be what it shows under other conditions.</summary>
     public void DoubtOthers(string server, ListKind kind)
@@ -100,7 +99,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         {
             if (entry.Server == server && entry.Key != CatalogueKey.Base && lists[kind] is not null)
             {
-                _doubts[(server, entry.Key, kind)] = CatalogueDoubt.Told;
+                _doubts[(server, entry.Key, kind)] = new Doubted(CatalogueDoubt.Told, Turn.Next());
             }
         }
     }
@@ -136,10 +135,17 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     public ServerList Save(string server, string key, ServerList list)
     {
         _confirmed[server] = time.GetUtcNow();
-        _doubts.TryRemove((server, key, list.Kind), out var doubt);
+        var doubt = Answer(server, key, list);
         var known = Find(server, key)[list.Kind];
         if (known is not null && known.Hash == list.Hash)
         {
+            return known;
+        }
+
+        if (known is not null && known.Asked > list.Asked)
+        {
+            // It was asked for earlier and came later: which of the two the server shows now, whoever needs it next asks.
+            Doubt(server, key, list.Kind);
             return known;
         }
 
@@ -160,6 +166,24 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         return list;
     }
 
+    /// <summary>A list takes away the doubt that is older than the question for it.</summary>
+    /// <returns>What spoke against the list known before.</returns>
+    private CatalogueDoubt Answer(string server, string key, ServerList list)
+    {
+        if (!_doubts.TryGetValue((server, key, list.Kind), out var doubt))
+        {
+            return CatalogueDoubt.None;
+        }
+
+        if (doubt.Turn < list.Asked)
+        {
+            // Only as it was looked at: it may be doubted again meanwhile.
+            _doubts.TryRemove(KeyValuePair.Create((server, key, list.Kind), doubt));
+        }
+
+        return doubt.Kind;
+    }
+
     private void TakeNews()
     {
         // Whoever comes while one is reading has that one read once more.
@@ -176,8 +200,9 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
             Volatile.Write(ref _news, 1);
             try
             {
-                var asked = Interlocked.Increment(ref _turn);
-                foreach (var record in await store.LoadCatalogueAsync(CancellationToken.None))
+                var asked = Turn.Next();
+                // What stands for the server as a whole first: whoever is told of that is not told again of what follows from it.
+                foreach (var record in (await store.LoadCatalogueAsync(CancellationToken.None)).OrderBy(record => record.Key != CatalogueKey.Base))
                 {
                     Take(record, asked);
                 }
@@ -230,10 +255,17 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         }
 
         var list = ServerList.Of(kind, record.Body.ToArray());
-        _doubts.TryRemove((record.Server, record.Key, kind), out var doubt);
+        // It stays: what another replica read may be from before what was heard here.
+        var doubt = _doubts.GetValueOrDefault((record.Server, record.Key, kind)).Kind;
         _entries.AddOrUpdate((record.Server, record.Key), _ => ServerLists.Nothing.With(list), (_, now) => now.With(list));
         Interlocked.Increment(ref _version);
-        Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: lists[kind] is null));
+        var isFirst = lists[kind] is null;
+        if (!isFirst && record.Key == CatalogueKey.Base)
+        {
+            DoubtOthers(record.Server, kind);
+        }
+
+        Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: isFirst));
     }
 
     private void Keep(CatalogueRecord record) => _ = KeepAsync(record);
@@ -245,7 +277,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         try
         {
             await store.SaveCatalogueAsync(record);
-            _kept[entry] = Interlocked.Increment(ref _turn);
+            _kept[entry] = Turn.Next();
             peers.SignalAll(NewsSignal, record.Server);
         }
         catch (StoreException e)

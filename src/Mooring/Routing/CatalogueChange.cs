@@ -8,7 +8,12 @@ namespace Mooring.Routing;
 /// <param name="IsFirst">Whether none was known before; a session's own link may have shown one all the same.</param>
 internal readonly record struct CatalogueChange(string Server, string Key, ServerList List, bool WasTold, bool IsFirst);
 
-/// <summary>What speaks against a shared list. Not kept over a restart: a list is then as good as the last one proven.</summary>
+/// <summary>What speaks against a shared list, and since when. Not kept over a restart: a list is then as good as the last one proven.</summary>
+/// <param name="Kind">What.</param>
+/// <param name="Turn">The last time that it was heard: only a list asked for later answers it.</param>
+internal readonly record struct Doubted(CatalogueDoubt Kind, long Turn);
+
+/// <summary>What speaks against a shared list.</summary>
 internal enum CatalogueDoubt
 {
     None,

@@ -19,6 +19,7 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
             return (ServerList.Empty(kind), "");
         }
 
+        var asked = Turn.Next();
         var pages = new List<byte[]>();
         var cursors = new HashSet<string>(StringComparer.Ordinal);
         byte[] parameters = [];
@@ -82,7 +83,7 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
             parameters = [.. "{\"cursor\":"u8, .. JsonText.Quote(cursor), (byte)'}'];
         }
 
-        return (ServerList.Join(kind, pages), "");
+        return (ServerList.Join(kind, pages, asked), "");
     }
 
     /// <summary>Said once, not at each reading; counted as long as it is so.</summary>

@@ -9,11 +9,12 @@ internal sealed class ServerList
     private Dictionary<string, Item>? _byName;
     private byte[]? _older;
 
-    private ServerList(ListKind kind, byte[] result, string hash)
+    private ServerList(ListKind kind, byte[] result, long asked)
     {
         Kind = kind;
         Result = result;
-        Hash = hash;
+        Hash = Convert.ToHexStringLower(SHA256.HashData(result));
+        Asked = asked;
         var items = new List<Item>();
         var name = kind.NameKeyBytes();
         foreach (var slice in JsonFields.Elements(result, kind.KeyBytes()))
@@ -39,6 +40,9 @@ internal sealed class ServerList
 
     public string Hash { get; }
 
+    /// <summary>The turn in which its server was asked for it, or in which it was read from the store. See <see cref="Turn"/>.</summary>
+    public long Asked { get; }
+
     /// <summary>Items that have a name; the others cannot be used by anyone.</summary>
     public IReadOnlyList<Item> Items { get; }
 
@@ -50,15 +54,15 @@ internal sealed class ServerList
 
     public static ServerList Empty(ListKind kind) => Of(kind, System.Text.Encoding.ASCII.GetBytes($"{{\"{kind.Key()}\":[]}}"));
 
-    public static ServerList Of(ListKind kind, byte[] result) => new(kind, result, Convert.ToHexStringLower(SHA256.HashData(result)));
+    public static ServerList Of(ListKind kind, byte[] result) => new(kind, result, Turn.Next());
 
     /// <summary>Joins pages: the first page's other fields, the items of all.</summary>
-    public static ServerList Join(ListKind kind, IReadOnlyList<byte[]> pages)
+    public static ServerList Join(ListKind kind, IReadOnlyList<byte[]> pages, long asked)
     {
         var first = pages[0];
         if (pages.Count == 1)
         {
-            return Of(kind, WithoutCursor(first));
+            return new ServerList(kind, WithoutCursor(first), asked);
         }
 
         var key = kind.KeyBytes();
@@ -79,7 +83,7 @@ internal sealed class ServerList
 
         items.Add((byte)']');
         var joined = JsonFields.Splice(first, JsonFields.Find(first, key), items.ToArray());
-        return Of(kind, WithoutCursor(joined));
+        return new ServerList(kind, WithoutCursor(joined), asked);
     }
 
     /// <summary>As <see cref="Result"/>, as a client of the version can read it.</summary>

@@ -54,18 +54,8 @@ internal sealed partial class Outbox
     }
 
     /// <summary>Which list a message says is another one now; null: it says something else.</summary>
-    private static ListKind? ChangedBy(ReadOnlySpan<byte> line)
-    {
-        foreach (var kind in ListKinds.All)
-        {
-            if (line.SequenceEqual(JsonRpc.Notification(kind.Changed())))
-            {
-                return kind;
-            }
-        }
-
-        return null;
-    }
+    private static ListKind? ChangedBy(byte[] line) =>
+        line.AsSpan().IndexOf("/list_changed\""u8) >= 0 && Frame.Parse(line) is { Kind: FrameKind.Notification } frame ? ListKinds.Of(frame.Method) : null;
 
     /// <summary>
     /// A change of a list comes to the replica that has the stream by two ways: as news of the catalogue, and by letter from the replica whose

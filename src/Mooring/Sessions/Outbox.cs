@@ -36,6 +36,18 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         }
     }
 
+    /// <summary>Whether the newest stream is one of this process, and connected.</summary>
+    public bool HasStream
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return HolderLocked is null && _streams.Exists(s => s.IsAttached);
+            }
+        }
+    }
+
     /// <summary>The one stream of an HTTP+SSE session.</summary>
     public EventStream? Legacy
     {

@@ -358,9 +358,9 @@ internal sealed class Session
     /// <summary>A server's list is another one now, as seen on a link that is not this session's own; with a link of its own it hears that there.</summary>
     public void ServerListChanged(Upstream upstream, ListKind kind)
     {
-        if (!upstream.IsPerSession || !Lists.Hears(upstream, kind))
+        if (!upstream.IsPerSession || (!Lists.Hears(upstream, kind) && !Links.IsHeardElsewhere(upstream)))
         {
-            Outbox.SendListChanged(kind.Changed(), isEverybodys: true);
+            Outbox.SendListChanged(kind.Changed(), isEverybodys: !Links.IsHome(upstream));
         }
     }
 

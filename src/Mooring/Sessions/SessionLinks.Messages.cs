@@ -97,10 +97,15 @@ internal sealed partial class SessionLinks
 
     private async Task OnListChangedAsync(Link link, ListKind kind, Frame frame)
     {
-        if (!await session.Lists.ChangedAsync(link, kind))
+        // Read first, told then: a client that asks at once is shown the new list. Told once for each time that the server says it, whatever was read.
+        await session.Lists.ChangedAsync(link, kind);
+        if (frame.Envelope.Params.IsPresent)
         {
-            // Nothing new, or it could not be read: the server's word still counts.
             session.Outbox.Send(new Message(frame).ToLine());
+        }
+        else
+        {
+            session.Outbox.SendListChanged(kind.Changed());
         }
     }
 

@@ -103,6 +103,7 @@ internal sealed partial class SessionLinks
             slot.Home = home;
             if (home != services.Peers.Name)
             {
+                slot.IsHeardElsewhere = true;
                 await link.StopListeningAsync();
             }
             else if (!link.Listens)
@@ -110,6 +111,7 @@ internal sealed partial class SessionLinks
                 // What the last listening still hands over belongs to that one.
                 await link.StopListeningAsync();
                 Listen(link, await services.Store.FindLinksAsync(session.Id, CancellationToken.None));
+                await BecomeKeeperAsync(slot, link);
             }
 
             if (_stopsListening || _disposed)
@@ -295,8 +297,10 @@ internal sealed partial class SessionLinks
         try
         {
             var records = await services.Store.FindLinksAsync(session.Id, CancellationToken.None);
-            Restore(records);
-            foreach (var link in Open.Where(l => l.HasToListen))
+            var open = Open.Where(l => l.HasToListen).ToList();
+            // What is heard here is newer than what is kept of it.
+            Restore(records, except: record => open.Exists(link => link.Listens && link.Upstream.Name == record.Server && !IsOther(record, link)));
+            foreach (var link in open)
             {
                 if (records.FirstOrDefault(record => IsOther(record, link)) is { } other)
                 {
@@ -308,6 +312,12 @@ internal sealed partial class SessionLinks
                 {
                     ForgetHome(link.Upstream);
                 }
+            }
+
+            if (session.Outbox.HasStream)
+            {
+                // Whoever tells the client has to know who hears the servers.
+                Resume(listens: true);
             }
         }
         catch (StoreException e)

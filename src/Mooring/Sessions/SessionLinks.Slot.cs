@@ -29,6 +29,9 @@ internal sealed partial class SessionLinks
         /// <summary>The replica that has the link, where it cannot move, or else the one that listens to the server; null while that is not known.</summary>
         public string? Home { get; set; }
 
+        /// <summary>Whether another replica was the last to listen to the server.</summary>
+        public bool IsHeardElsewhere { get; set; }
+
         /// <summary>How far this process has heard the server, where it listens.</summary>
         public Hearing? Hearing { get; set; }
 
@@ -40,6 +43,12 @@ internal sealed partial class SessionLinks
 
         /// <summary>Whether the store was told of the link.</summary>
         public bool IsSaved { get; set; }
+
+        /// <summary>Whether there was something to keep while another replica listened, or nobody knew which.</summary>
+        public bool IsUnsaved { get; set; }
+
+        /// <summary>The last keeping of it, which the next one waits for.</summary>
+        public Task Keeping { get; set; } = Task.CompletedTask;
 
         /// <summary>Whether it is being asked who listens.</summary>
         public bool IsClaiming { get; set; }

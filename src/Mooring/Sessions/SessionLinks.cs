@@ -21,12 +21,12 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     private bool _disposed;
 
     /// <summary>Takes over what a process before this one had open for this session. Before anything else.</summary>
-    public void Restore(IReadOnlyList<LinkRecord> links)
+    public void Restore(IReadOnlyList<LinkRecord> links, Func<LinkRecord, bool>? except = null)
     {
         _known = links;
         foreach (var link in links)
         {
-            if (services.Upstreams.Find(link.Server) is { } upstream && upstream.Fingerprint == link.Fingerprint)
+            if (except?.Invoke(link) is not true && services.Upstreams.Find(link.Server) is { } upstream && upstream.Fingerprint == link.Fingerprint)
             {
                 session.Lists.Restore(upstream, link);
             }
@@ -113,6 +113,24 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
+    /// <summary>Whether it is this replica's to say what becomes known of a server: it has the session's place there.</summary>
+    public bool IsHome(Upstream upstream)
+    {
+        lock (_gate)
+        {
+            return services.Peers.IsShared && _slots?.Find(s => ReferenceEquals(s.Upstream, upstream))?.Home == services.Peers.Name;
+        }
+    }
+
+    /// <summary>Whether another replica has that place, and tells what it hears.</summary>
+    public bool IsHeardElsewhere(Upstream upstream)
+    {
+        lock (_gate)
+        {
+            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream)) is { Home: { } home, Link.HasToListen: true } && home != services.Peers.Name && IsThere(home);
+        }
+    }
+
     /// <summary>Gives up the links to servers that are no longer configured.</summary>
     public async Task DropAsync(IReadOnlyList<Upstream> gone)
     {
@@ -156,7 +174,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
 
         await ApplyAsync(link);
-        await SaveAsync(link);
+        await SaveAsync(link, isNew);
     }
 
     public void OnClosed(Link link, string why)
@@ -309,57 +327,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             {
                 await link.RequestAsync("resources/subscribe", [.. "{\"uri\":"u8, .. JsonText.Quote(place.Uri), (byte)'}'], limit.Token);
             }
-        }
-    }
-
-    /// <summary>Keeps what a process after this one needs to go on with the link.</summary>
-    public async Task SaveAsync(Link link)
-    {
-        if (await KeepAsync(link))
-        {
-            services.Peers.SignalAll(KeptSignal, session.Id);
-        }
-    }
-
-    private async Task<bool> KeepAsync(Link link)
-    {
-        if (link.SessionId is null || !session.IsKept)
-        {
-            return false;
-        }
-
-        EventOrigin? primed;
-        lock (_gate)
-        {
-            var slot = SlotLocked(link.Upstream);
-            slot.IsSaved = true;
-            primed = slot.Primed;
-        }
-
-        try
-        {
-            await services.Store.SaveLinkAsync(new LinkRecord
-            {
-                Heard = primed?.UpstreamSessionId == link.SessionId ? primed?.EventId : null,
-                SessionId = session.Id,
-                Server = link.Upstream.Name,
-                UpstreamSessionId = link.SessionId,
-                Version = link.Version.ToWire(),
-                InitializeResult = link.InitializeResult,
-                Fingerprint = link.Upstream.Fingerprint,
-                OwnLists = session.Lists.Own(link.Upstream),
-            });
-            return true;
-        }
-        catch (StoreException e)
-        {
-            // After a restart the server gets a new session instead; that is all that is lost.
-            if (services.Outage.IsNews("link"))
-            {
-                Log.LinkNotKept(services.Logger, link.Upstream.Name, e.Message);
-            }
-
-            return false;
         }
     }
 

@@ -9,6 +9,10 @@ namespace Mooring.Sessions;
 internal sealed partial class SessionLists
 {
     /// <summary>Takes what was kept with a link. Lists that are not among it are everybody's.</summary>
+    /// <remarks>
+    /// Where links here have shown another list, nobody can say which is the newer one: the one kept is shown while the server cannot be asked,
+    /// and the server is asked first.
+    /// </remarks>
     public void Restore(Upstream upstream, LinkRecord link)
     {
         var key = Key(upstream);
@@ -26,12 +30,23 @@ internal sealed partial class SessionLists
                 var at = link.OwnLists.IsEmpty ? default : JsonFields.Find(link.OwnLists.Span, kind.KeyBytes());
                 if (at.IsPresent)
                 {
-                    lists = lists.With(ServerList.Of(kind, link.OwnLists.Slice(at.Start, at.Length).ToArray()));
+                    var kept = ServerList.Of(kind, link.OwnLists.Slice(at.Start, at.Length).ToArray());
+                    if (lists[kind] is { } shown && shown.Hash != kept.Hash)
+                    {
+                        entry[kind].Doubted = Turn.Next();
+                    }
+
+                    lists = lists.With(kept);
                     entry[kind].IsOwn = true;
                     entry[kind].WasAnnounced = true;
                 }
                 else if (entry[kind].IsOwn && services.Catalogue.Find(upstream.Name, key)[kind] is { } everybodys)
                 {
+                    if (lists[kind]?.Hash != everybodys.Hash)
+                    {
+                        entry[kind].Doubted = Turn.Next();
+                    }
+
                     lists = lists.With(everybodys);
                     entry[kind].IsOwn = false;
                 }

@@ -39,7 +39,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
     {
         lock (_gate)
         {
-            return FindLocked(upstream) is { } entry && !entry[kind].IsDoubted;
+            return FindLocked(upstream) is { } entry && entry[kind].Doubted == 0;
         }
     }
 
@@ -54,7 +54,11 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
                 return false;
             }
 
-            entry[kind].IsDoubted |= !hears;
+            if (!hears)
+            {
+                entry[kind].Doubted = Turn.Next();
+            }
+
             return hears;
         }
     }
@@ -66,9 +70,35 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         {
             foreach (var entry in _entries ?? [])
             {
-                entry[kind].IsDoubted = true;
-                entry[ListKind.Templates].IsDoubted |= kind == ListKind.Resources;
+                DoubtLocked(entry, kind);
             }
+        }
+    }
+
+    /// <summary>What one server's link has shown may be out of date.</summary>
+    /// <param name="upstream">The server.</param>
+    /// <param name="kind">Which list; null: all of them.</param>
+    /// <param name="isAnnounced">Whether the server said so to this session: what it shows from then on may be this session's alone.</param>
+    public void Doubt(Upstream upstream, ListKind? kind, bool isAnnounced = false)
+    {
+        lock (_gate)
+        {
+            var entry = EntryLocked(upstream);
+            foreach (var one in kind is { } only ? [only] : ListKinds.All)
+            {
+                DoubtLocked(entry, one);
+                entry[one].WasAnnounced |= isAnnounced;
+                entry[ListKind.Templates].WasAnnounced |= isAnnounced && one == ListKind.Resources;
+            }
+        }
+    }
+
+    private static void DoubtLocked(Entry entry, ListKind kind)
+    {
+        entry[kind].Doubted = Turn.Next();
+        if (kind == ListKind.Resources)
+        {
+            entry[ListKind.Templates].Doubted = entry[kind].Doubted;
         }
     }
 
@@ -78,7 +108,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         lock (_gate)
         {
             var state = EntryLocked(upstream)[kind];
-            return state.Look ??= LookOnceAsync(upstream, state, kind);
+            return state.Look ??= LookUntilCertainAsync(upstream, state, kind);
         }
     }
 
@@ -120,32 +150,15 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
-    /// <summary>The server says on the session's own link that a list is another one.</summary>
-    /// <returns>Whether the client was told, or has nothing to be told of.</returns>
-    public async Task<bool> ChangedAsync(Link link, ListKind kind)
+    /// <summary>The server says on the session's own link that a list is another one: it is read, for whoever asks next. To tell the client is the caller's.</summary>
+    public async Task ChangedAsync(Link link, ListKind kind)
     {
-        ServerList? before;
-        lock (_gate)
-        {
-            var entry = EntryLocked(link.Upstream);
-            entry[kind].WasAnnounced = true;
-            if (kind == ListKind.Resources)
-            {
-                entry[ListKind.Templates].WasAnnounced = true;
-            }
-
-            before = entry.Lists?[kind];
-        }
-
-        // Read first, told then: a client that asks at once is shown the new list.
-        before ??= services.Catalogue.Find(link.Upstream.Name, Key(link.Upstream))[kind];
-        var list = await ReadAsync(link, kind, isNew: false);
+        Doubt(link.Upstream, kind, isAnnounced: true);
+        await ReadAsync(link, kind, isNew: false, tells: false);
         if (kind == ListKind.Resources)
         {
-            await ReadAsync(link, ListKind.Templates, isNew: false);
+            await ReadAsync(link, ListKind.Templates, isNew: false, tells: false);
         }
-
-        return list is not null && before is not null && before.Hash != list.Hash;
     }
 
     /// <summary>A list that is shown to everybody; where it equals this session's own, that is no longer its own.</summary>
@@ -232,117 +245,12 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         return entry;
     }
 
-    private async Task LookOnceAsync(Upstream upstream, ListState state, ListKind kind)
-    {
-        await Task.Yield();
-        var started = services.Time.GetTimestamp();
-        try
-        {
-            var (link, _) = await session.Links.OpenAsync(upstream, CancellationToken.None);
-            if (link is null)
-            {
-                return;
-            }
-
-            var list = !upstream.IsPerSession ? await services.Shared.RefreshAsync(link, kind)
-                : state.Reading is { IsCompleted: false } reading && await reading is { } read ? read
-                : await ReadAsync(link, kind, isNew: !IsUsed(upstream));
-            if (list is not null && services.Time.GetElapsedTime(started) >= services.Config.Current.Calls.FirstListWait)
-            {
-                session.Outbox.SendListChanged(kind.Changed());
-            }
-        }
-        finally
-        {
-            lock (_gate)
-            {
-                state.Look = null;
-            }
-        }
-    }
-
     private bool IsUsed(Upstream upstream)
     {
         lock (_gate)
         {
             return EntryLocked(upstream).IsUsed;
         }
-    }
-
-    /// <summary>Reads a list, decides whether it is everybody's or this session's own, and tells the client where it was shown another one.</summary>
-    private async Task<ServerList?> ReadAsync(Link link, ListKind kind, bool isNew)
-    {
-        int turn;
-        lock (_gate)
-        {
-            turn = ++EntryLocked(link.Upstream)[kind].LastTurn;
-        }
-
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), services.Time);
-        var (list, why) = await services.Fetcher.FetchAsync(link, kind, limit.Token);
-        if (list is null)
-        {
-            Log.ListNotRead(services.Logger, link.Upstream.Name, kind.Method(), why);
-            return null;
-        }
-
-        var server = link.Upstream.Name;
-        var key = Key(link.Upstream);
-        ServerList? shown;
-        bool isEverybodys;
-        lock (_gate)
-        {
-            var entry = EntryLocked(link.Upstream);
-            var state = entry[kind];
-            if (turn < state.TakenTurn)
-            {
-                // One that was asked for later came earlier.
-                return entry.Lists?[kind];
-            }
-
-            state.TakenTurn = turn;
-            isEverybodys = isNew && !state.WasAnnounced && !link.Upstream.NeedsAccount;
-            shown = entry.Lists?[kind] ?? (services.Catalogue.IsToldOutdated(server, key, kind) ? null : services.Catalogue.Find(server, key)[kind]);
-            // From here on this session hears of changes below, and not also with those that have no link of their own.
-            entry.Lists = (entry.Lists ?? ServerLists.Nothing with { InitializeResult = link.InitializeResult }).With(list);
-            state.IsDoubted = false;
-        }
-
-        // With an account it is that user's own, whoever else is shown the same.
-        var shared = isEverybodys ? services.Catalogue.Save(server, key, list) : link.Upstream.NeedsAccount ? null : services.Catalogue.Find(server, key)[kind];
-        var isShared = shared?.Hash == list.Hash;
-        var differs = shown?.Hash != list.Hash;
-        if (!isShared && differs)
-        {
-            services.Catalogue.Doubt(server, key, kind);
-        }
-
-        bool wasOwn, isLookedAt;
-        lock (_gate)
-        {
-            var entry = EntryLocked(link.Upstream);
-            var state = entry[kind];
-            wasOwn = state.IsOwn;
-            isLookedAt = state.Look is not null;
-            if (turn == state.TakenTurn)
-            {
-                list = isShared ? shared! : list;
-                entry.Lists = entry.Lists!.With(list);
-                state.IsOwn = !isShared;
-            }
-        }
-
-        if (wasOwn != !isShared || (!isShared && differs))
-        {
-            await session.Links.SaveAsync(link);
-        }
-
-        if (shown is not null && differs && !isLookedAt)
-        {
-            session.Outbox.SendListChanged(kind.Changed());
-        }
-
-        return list;
     }
 
     /// <param name="Record">What it was made from.</param>
@@ -379,21 +287,15 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         /// <summary>Whether the list is this session's alone.</summary>
         public bool IsOwn { get; set; }
 
-        public bool IsDoubted { get; set; }
+        /// <summary>The last turn in which something spoke against it; 0: nothing does. Only a list asked for later answers that.</summary>
+        public long Doubted { get; set; }
 
-        public int LastTurn { get; set; }
-
-        public int TakenTurn { get; set; }
+        /// <summary>The turn in which the newest list was asked for.</summary>
+        public long Taken { get; set; }
 
         public Task? Look { get; set; }
 
         /// <summary>Begun when the link was opened.</summary>
         public Task<ServerList?>? Reading { get; set; }
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(501, LogLevel.Warning, "{Method} of server {Server} could not be read: {Why}", EventName = "ListNotRead")]
-        public static partial void ListNotRead(ILogger logger, string server, string method, string why);
     }
 }

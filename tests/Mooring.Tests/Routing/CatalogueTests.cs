@@ -56,6 +56,34 @@ public sealed class CatalogueTests
     }
 
     [Fact]
+    public void Save_AskedForEarlierAndReadLater_LeavesTheNewerOneAndIsDoubted()
+    {
+        _catalogue.Save("a", "k", Tools("old"));
+        var late = Tools("late");
+        _catalogue.Save("a", "k", Tools("new"));
+
+        Assert.Equal("new", _catalogue.Save("a", "k", late).Items[0].Name);
+
+        Assert.Equal("new", Only("a", "k"));
+        Assert.False(_catalogue.IsCertain("a", "k", ListKind.Tools));
+        _catalogue.Save("a", "k", Tools("new"));
+        Assert.True(_catalogue.IsCertain("a", "k", ListKind.Tools));
+    }
+
+    [Fact]
+    public void Save_AskedForBeforeTheServerSaidThatItIsAnotherOne_StaysInDoubt()
+    {
+        _catalogue.Save("a", "k", Tools("old"));
+        var before = Tools("old");
+        _catalogue.DoubtOthers("a", ListKind.Tools);
+
+        _catalogue.Save("a", "k", before);
+
+        Assert.False(_catalogue.IsCertain("a", "k", ListKind.Tools));
+        Assert.True(_catalogue.IsToldOutdated("a", "k", ListKind.Tools));
+    }
+
+    [Fact]
     public void FindAny_PrefersTheBaseKey()
     {
         _catalogue.Save("a", "k", Tools("x"));

@@ -67,5 +67,5 @@ public sealed class ServerListTests
     }
 
     private static string Join(ListKind kind, params string[] pages) =>
-        Encoding.UTF8.GetString(ServerList.Join(kind, [.. pages.Select(Encoding.UTF8.GetBytes)]).Result);
+        Encoding.UTF8.GetString(ServerList.Join(kind, [.. pages.Select(Encoding.UTF8.GetBytes)], asked: 1).Result);
 }

@@ -1,0 +1,160 @@
+using Mooring.Protocol;
+using Mooring.Routing;
+using Mooring.Upstreams;
+
+namespace Mooring.Sessions;
+
+/// <content>How lists are read on the session's own links, and which of what was read counts.</content>
+internal sealed partial class SessionLists
+{
+    /// <summary>Times that a list is read for one who asks, where it is said to be another one each time that it was read.</summary>
+    private const int MostLooks = 3;
+
+    private async Task LookUntilCertainAsync(Upstream upstream, ListState state, ListKind kind)
+    {
+        await Task.Yield();
+        var started = services.Time.GetTimestamp();
+        try
+        {
+            var before = Of(upstream)?[kind] ?? services.Catalogue.Find(upstream.Name, Key(upstream))[kind];
+            ServerList? list;
+            var looks = 0;
+            do
+            {
+                list = await LookOnceAsync(upstream, state, kind);
+            }
+            while (list is not null && ++looks < MostLooks && !IsAnswered(upstream, state, kind));
+
+            if (list is not null && list.Hash != before?.Hash && services.Time.GetElapsedTime(started) >= services.Config.Current.Calls.FirstListWait)
+            {
+                session.Outbox.SendListChanged(kind.Changed());
+            }
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                state.Look = null;
+            }
+        }
+    }
+
+    /// <summary>Whether nothing was heard against the list while it was read. Whoever asks from then on does not share this look.</summary>
+    private bool IsAnswered(Upstream upstream, ListState state, ListKind kind)
+    {
+        lock (_gate)
+        {
+            var isCertain = FindLocked(upstream)?.Lists?[kind] is null
+                ? services.Catalogue.IsCertain(upstream.Name, Key(upstream), kind)
+                : state.Doubted == 0;
+            if (isCertain)
+            {
+                state.Look = null;
+            }
+
+            return isCertain;
+        }
+    }
+
+    private async Task<ServerList?> LookOnceAsync(Upstream upstream, ListState state, ListKind kind)
+    {
+        var (link, _) = await session.Links.OpenAsync(upstream, CancellationToken.None);
+        if (link is null)
+        {
+            return null;
+        }
+
+        return !upstream.IsPerSession ? await services.Shared.RefreshAsync(link, kind)
+            : state.Reading is { IsCompleted: false } reading && await reading is { } read ? read
+            : await ReadAsync(link, kind, isNew: !IsUsed(upstream));
+    }
+
+    /// <summary>Reads a list, and decides whether it is everybody's or this session's own.</summary>
+    /// <param name="link">On which.</param>
+    /// <param name="kind">Which.</param>
+    /// <param name="isNew">Whether the session has done nothing there yet that could make the list its own.</param>
+    /// <param name="tells">Whether the client is told where it was shown another one; not if it is told by whoever has it read.</param>
+    private async Task<ServerList?> ReadAsync(Link link, ListKind kind, bool isNew, bool tells = true)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), services.Time);
+        var (list, why) = await services.Fetcher.FetchAsync(link, kind, limit.Token);
+        if (list is null)
+        {
+            Log.ListNotRead(services.Logger, link.Upstream.Name, kind.Method(), why);
+            return null;
+        }
+
+        var server = link.Upstream.Name;
+        var key = Key(link.Upstream);
+        ServerList? shown;
+        bool isEverybodys;
+        lock (_gate)
+        {
+            var entry = EntryLocked(link.Upstream);
+            var state = entry[kind];
+            if (list.Asked < state.Taken)
+            {
+                // One that was asked for later came earlier.
+                return entry.Lists?[kind];
+            }
+
+            state.Taken = list.Asked;
+            isEverybodys = isNew && !state.WasAnnounced && !link.Upstream.NeedsAccount;
+            shown = entry.Lists?[kind] ?? (services.Catalogue.IsToldOutdated(server, key, kind) ? null : services.Catalogue.Find(server, key)[kind]);
+            // From here on this session hears of changes below, and not also with those that have no link of their own.
+            entry.Lists = (entry.Lists ?? ServerLists.Nothing with { InitializeResult = link.InitializeResult }).With(list);
+            if (state.Doubted < list.Asked)
+            {
+                state.Doubted = 0;
+            }
+        }
+
+        // With an account it is that user's own, whoever else is shown the same.
+        var shared = isEverybodys ? services.Catalogue.Save(server, key, list) : link.Upstream.NeedsAccount ? null : services.Catalogue.Find(server, key)[kind];
+        var isShared = shared?.Hash == list.Hash;
+        var differs = shown?.Hash != list.Hash;
+        if (!isShared && differs && !isEverybodys)
+        {
+            services.Catalogue.Doubt(server, key, kind);
+        }
+
+        bool wasOwn, isLookedAt;
+        lock (_gate)
+        {
+            var entry = EntryLocked(link.Upstream);
+            var state = entry[kind];
+            wasOwn = state.IsOwn;
+            isLookedAt = state.Look is not null;
+            if (list.Asked == state.Taken)
+            {
+                if (isEverybodys && !isShared)
+                {
+                    // Others were shown a newer one meanwhile.
+                    state.Doubted = Turn.Next();
+                }
+
+                list = isShared ? shared! : list;
+                entry.Lists = entry.Lists!.With(list);
+                state.IsOwn = !isShared;
+            }
+        }
+
+        if (wasOwn != !isShared || (!isShared && differs))
+        {
+            await session.Links.SaveAsync(link);
+        }
+
+        if (tells && shown is not null && differs && !isLookedAt)
+        {
+            session.Outbox.SendListChanged(kind.Changed());
+        }
+
+        return list;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(501, LogLevel.Warning, "{Method} of server {Server} could not be read: {Why}", EventName = "ListNotRead")]
+        public static partial void ListNotRead(ILogger logger, string server, string method, string why);
+    }
+}
