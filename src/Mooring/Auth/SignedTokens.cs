@@ -2,11 +2,12 @@ using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Mooring.Auth.Issuers;
 using Mooring.Configuration;
+using Mooring.Vault;
 
 namespace Mooring.Auth;
 
 /// <summary>Tokens that other issuers signed (RFC 7519, RFC 9068), verified here with the issuer's keys and without asking it.</summary>
-internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, TimeProvider time) : ITokenVerifier
+internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, SubjectTokens subjects, TimeProvider time) : ITokenVerifier
 {
     /// <summary>What a header may say the token is. An identity token says the same as an access token often does, and is told by its audience.</summary>
     private static readonly string[] Types = ["JWT", "at+jwt", "application/at+jwt"];
@@ -53,7 +54,13 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Ti
         }
 
         var result = await _handler.ValidateTokenAsync(token, ParametersFor(issuer, keys));
-        return result.IsValid && result.SecurityToken is JsonWebToken good && good.Subject is { Length: > 0 } subject ? CallerOf(good, subject, issuer, auth) : null;
+        if (!result.IsValid || result.SecurityToken is not JsonWebToken { Subject: { Length: > 0 } subject } good)
+        {
+            return null;
+        }
+
+        subjects.Seen(issuer.Issuer, subject, token, new DateTimeOffset(good.ValidTo, TimeSpan.Zero));
+        return CallerOf(good, subject, issuer, auth);
     }
 
     /// <summary>What is checked of any signed token, also of the identity tokens of providers.</summary>

@@ -8,6 +8,9 @@ public enum ServerAuthKind
 
     /// <summary>The user's token from the server's own authorization server, which the server names (MCP authorization).</summary>
     OAuth,
+
+    /// <summary>A token that an authorization server gives in exchange for another one of the user (RFC 8693).</summary>
+    Exchange,
 }
 
 /// <summary>What a server is used with beside fixed headers. The token that a client sends to the gateway is never passed on.</summary>
@@ -15,8 +18,17 @@ public sealed record ServerAuthConfig
 {
     public ServerAuthKind Kind { get; init; }
 
-    /// <summary>Name of the provider.</summary>
+    /// <summary>Name of the provider; for exchange: the one whose token is exchanged, null: the token of the client is, which another issuer signed.</summary>
     public string? Provider { get; init; }
+
+    /// <summary>For exchange: the token endpoint.</summary>
+    public Uri? TokenUrl { get; init; }
+
+    /// <summary>For exchange: the logical name of the server (RFC 8693, 2.1); null: not sent.</summary>
+    public string? Audience { get; init; }
+
+    /// <summary>For exchange: the address of the server (RFC 8693, 2.1; RFC 8707); null: not sent.</summary>
+    public string? Resource { get; init; }
 
     /// <summary>Who the gateway is at the server's authorization server; null: found out, by a document about itself or a registration.</summary>
     public string? ClientId { get; init; }

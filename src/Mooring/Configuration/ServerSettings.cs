@@ -57,15 +57,18 @@ internal static class ServerSettings
 
     /// <summary><c>auth</c> of a server.</summary>
     private static readonly ObjectShape<ServerAuthConfig> Auth = new ObjectShape<ServerAuthConfig>(() => new())
-        .Add("kind", new ChoiceShape<ServerAuthKind>([new("provider", ServerAuthKind.Provider), new("oauth", ServerAuthKind.OAuth)], "exchange"),
+        .Add("kind", new ChoiceShape<ServerAuthKind>([new("provider", ServerAuthKind.Provider), new("oauth", ServerAuthKind.OAuth), new("exchange", ServerAuthKind.Exchange)]),
             c => c.Kind, (c, v) => c with { Kind = v },
-            "provider: the user's token at one of the providers. oauth: the user's token from the authorization server that the server itself names.")
-        .Add("provider", new TextShape("a name", t => t.Length > 0), c => c.Provider, (c, v) => c with { Provider = v }, "Which of the providers.")
+            "provider: the user's token at one of the providers. oauth: the user's token from the authorization server that the server itself names. exchange: a token given in exchange for another one of the user.")
+        .Add("provider", new TextShape("a name", t => t.Length > 0), c => c.Provider, (c, v) => c with { Provider = v }, "Which of the providers. For exchange: whose token is exchanged; without it the one that the client shows the gateway (auth.mode jwt).")
+        .Add("tokenUrl", new UrlShape(), c => c.TokenUrl, (c, v) => c with { TokenUrl = v }, "For exchange: where tokens are exchanged (RFC 8693).")
+        .Add("audience", new TextShape("a name", t => t.Length > 0), c => c.Audience, (c, v) => c with { Audience = v }, "For exchange: what the server is called there.")
+        .Add("resource", new TextShape("an address", t => Uri.TryCreate(t, UriKind.Absolute, out _)), c => c.Resource, (c, v) => c with { Resource = v }, "For exchange: the address that the token is for (RFC 8707).")
         .Add("clientId", new TextShape("an id", t => t.Length > 0), c => c.ClientId, (c, v) => c with { ClientId = v },
-            "For oauth: who the gateway is at the authorization server. Without it the gateway names a document about itself, or registers.")
-        .Add("clientSecret", new TextShape(), c => c.ClientSecret, (c, v) => c with { ClientSecret = v }, "For oauth: its secret there; write ${NAME} or ${file:PATH}.")
+            "For oauth and exchange: who the gateway is at the authorization server. Without it the gateway names, for oauth, a document about itself, or registers.")
+        .Add("clientSecret", new TextShape(), c => c.ClientSecret, (c, v) => c with { ClientSecret = v }, "For oauth and exchange: its secret there; write ${NAME} or ${file:PATH}.")
         .Add("scopes", new ListShape<string>(new TextShape("a scope without spaces", t => t.Length > 0 && !t.Contains(' '))), c => c.Scopes, (c, v) => c with { Scopes = v },
-            "For oauth: what is asked for, instead of what the server says.");
+            "For oauth and exchange: what is asked for, instead of what the server says.");
 
     /// <summary>One entry of <c>mcpServers</c>.</summary>
     public static readonly ObjectShape<ServerDraft> Server = new ObjectShape<ServerDraft>(() => new())

@@ -10,7 +10,12 @@ namespace Mooring.Upstreams;
 /// Puts one person's token on requests to one server; without a person, none. The client's own token never comes here. One for all of a session's
 /// links to the server, so that what was found missing is known when the next one is opened.
 /// </summary>
-internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, Tokens tokens, AccountLinks links)
+/// <param name="server">Its name.</param>
+/// <param name="config">What the configuration says of it.</param>
+/// <param name="person">Whose token; null: nobody's.</param>
+/// <param name="tokens">Where they come from; null without a person.</param>
+/// <param name="links">Makes the address at which the person links an account.</param>
+internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, IPersonTokens? tokens, AccountLinks links)
 {
     private static readonly HttpRequestOptionsKey<AccountNeeded> Mark = new("mooring-account-needed");
 
@@ -22,18 +27,18 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     /// <summary>Sends a request with the person's token; where there is none that can be used, the answer is a 401 of the gateway's own.</summary>
     public async Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, CancellationToken cancel)
     {
-        var token = person is null ? new Token(TokenState.NotLinked) : await TokenAsync(cancel);
+        var token = tokens is null ? new Token(TokenState.NotLinked) : await tokens.GetAsync(cancel);
         // A server that says itself where tokens come from is asked without one: its refusal says what it wants.
-        if (token.State != TokenState.Usable && person is not null && (config.Provider is not null || token.State != TokenState.NotLinked))
+        if (token.State != TokenState.Usable && tokens is not null && (config.Provider is not null || token.State != TokenState.NotLinked))
         {
             return Refuse(request, token, Challenge.None);
         }
 
         var response = await SendAsync(invoker, request, token.Value, cancel);
-        if (response.StatusCode is HttpStatusCode.Unauthorized && token.Value is { } refused)
+        if (response.StatusCode is HttpStatusCode.Unauthorized && token.Value is { } refused && tokens is not null)
         {
             // It did not look at the request: with another token it may be sent again (invariant 9).
-            var next = await RenewedAsync(refused, cancel);
+            var next = await tokens.RenewAsync(refused, cancel);
             if (next.State == TokenState.Usable)
             {
                 response.Dispose();
@@ -61,30 +66,6 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     public static AccountNeeded? NeededFor(HttpResponseMessage response) =>
         response.RequestMessage is { } request && request.Options.TryGetValue(Mark, out var needed) ? needed : null;
 
-    private async Task<Token> TokenAsync(CancellationToken cancel)
-    {
-        try
-        {
-            return await tokens.GetAsync(_key, cancel);
-        }
-        catch (StoreException)
-        {
-            return new Token(TokenState.Unavailable, Why: "the gateway's store is not reachable");
-        }
-    }
-
-    private async Task<Token> RenewedAsync(string refused, CancellationToken cancel)
-    {
-        try
-        {
-            return await tokens.RenewAsync(_key, refused, cancel);
-        }
-        catch (StoreException)
-        {
-            return new Token(TokenState.Unavailable, Why: "the gateway's store is not reachable");
-        }
-    }
-
     private static Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, string? token, CancellationToken cancel)
     {
         request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
@@ -96,8 +77,8 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
 
     private HttpResponseMessage Refuse(HttpRequestMessage request, Token token, Challenge challenge, bool byServer = false)
     {
-        Needed = token.State == TokenState.Unavailable
-            ? new AccountNeeded(null, $"no token for it can be had now ({token.Why})")
+        Needed = token.State == TokenState.Unavailable ? new AccountNeeded(null, $"no token for it can be had now ({token.Why})")
+            : config is { Kind: ServerAuthKind.Exchange, Provider: null } ? new AccountNeeded(null, "it does not take the token that the gateway was given for you", byServer)
             : new AccountNeeded(
                 person is null ? null : links.AddressFor(_key, challenge),
                 token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : "your account has to be connected again",

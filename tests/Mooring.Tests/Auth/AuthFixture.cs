@@ -9,11 +9,11 @@ namespace Mooring.Tests.Auth;
 /// <summary>Gateways that want to know who comes in, and requests to them.</summary>
 internal static class AuthFixture
 {
-    public static Task<GatewayFixture> StartAsync(AuthConfig auth, FixtureOptions? options = null, Func<MooringConfig, MooringConfig>? config = null)
+    public static Task<GatewayFixture> StartAsync(AuthConfig auth, FixtureOptions? options = null, Func<MooringConfig, MooringConfig>? config = null, params FakeUpstream[] upstreams)
     {
         options ??= new FixtureOptions();
         var before = options.Config;
-        return GatewayFixture.StartAsync(options with { Config = c => (config ?? (same => same))(before(c)) with { Auth = auth } });
+        return GatewayFixture.StartAsync(options with { Config = c => (config ?? (same => same))(before(c)) with { Auth = auth } }, upstreams);
     }
 
     public static AuthConfig Keys { get; } = new() { Mode = [AuthMode.ApiKey] };

@@ -1,0 +1,33 @@
+using Mooring.Stores;
+
+namespace Mooring.Vault;
+
+/// <summary>The token of an account that a person has linked.</summary>
+internal sealed class LinkedTokens(Tokens tokens, CredentialKey key) : IPersonTokens
+{
+    private static readonly Token StoreAway = new(TokenState.Unavailable, Why: "the gateway's store is not reachable");
+
+    public async Task<Token> GetAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await tokens.GetAsync(key, cancel);
+        }
+        catch (StoreException)
+        {
+            return StoreAway;
+        }
+    }
+
+    public async Task<Token> RenewAsync(string refused, CancellationToken cancel)
+    {
+        try
+        {
+            return await tokens.RenewAsync(key, refused, cancel);
+        }
+        catch (StoreException)
+        {
+            return StoreAway;
+        }
+    }
+}

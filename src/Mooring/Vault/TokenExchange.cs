@@ -1,0 +1,195 @@
+using System.Collections.Concurrent;
+using Mooring.Configuration;
+using Mooring.Stores;
+
+namespace Mooring.Vault;
+
+/// <summary>
+/// Tokens for servers, had from an authorization server in exchange for another token of the same person (RFC 8693). Kept in memory until they end:
+/// each process exchanges for itself, once for all requests that want the same one. One per process.
+/// </summary>
+internal sealed partial class TokenExchange(Tokens tokens, SubjectTokens subjects, TokenRequests endpoint, VaultMetrics metrics, TimeProvider time, ILogger<TokenExchange> logger)
+{
+    private const string Grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+    private const string AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
+
+    /// <summary>How long a token is used whose end nobody told.</summary>
+    private static readonly TimeSpan WithoutEnd = TimeSpan.FromMinutes(5);
+
+    /// <summary>It is not sent so shortly before its end: it may be over when it arrives.</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromSeconds(10);
+
+    /// <summary>After a failure nobody is asked again for a second, then two, to this.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+
+    /// <summary>Entries kept before the ended ones are looked for.</summary>
+    private const int Many = 10_000;
+
+    private readonly ConcurrentDictionary<(string Server, string Issuer, string Subject), Entry> _entries = new();
+    private int _sweepAt = Many;
+
+    public IPersonTokens For(string server, ServerAuthConfig config, CredentialKey person) => new Source(this, server, config, person);
+
+    private async Task<Token> GetAsync(string server, ServerAuthConfig config, CredentialKey person, string? refused, CancellationToken cancel)
+    {
+        var entry = _entries.GetOrAdd((server, person.Issuer, person.Subject), _ => new Entry());
+        if (_entries.Count >= Volatile.Read(ref _sweepAt))
+        {
+            Sweep();
+        }
+
+        Task<Token> exchanging;
+        lock (entry)
+        {
+            var now = time.GetUtcNow();
+            if (entry.Config != config)
+            {
+                // Another configuration: what was had by the one before is not for this.
+                (entry.Config, entry.Token, entry.Failures, entry.PausedUntil) = (config, null, 0, default);
+            }
+
+            if (entry.Token == refused)
+            {
+                entry.Token = null;
+            }
+
+            if (entry.Token is { } token && entry.Expires - Margin > now)
+            {
+                return new Token(TokenState.Usable, token);
+            }
+
+            if (entry.Exchanging is null && entry.PausedUntil > now)
+            {
+                return new Token(TokenState.Unavailable, Why: entry.Why);
+            }
+
+            exchanging = entry.Exchanging ??= ExchangeAsync(entry, server, config, person);
+        }
+
+        return await exchanging.WaitAsync(cancel);
+    }
+
+    /// <summary>One at a time for each person and server. It goes on when those who asked for it leave.</summary>
+    private async Task<Token> ExchangeAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person)
+    {
+        // Never under the caller's lock.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        Token result;
+        try
+        {
+            var subject = await SubjectAsync(config, person);
+            result = subject.Value is { } value ? await AskAsync(entry, server, config, value) : subject;
+        }
+        catch (Exception e)
+        {
+            Log.Failed(logger, e, server);
+            result = new Token(TokenState.Unavailable, Why: "the gateway failed to exchange a token");
+        }
+
+        lock (entry)
+        {
+            entry.Exchanging = null;
+        }
+
+        return result;
+    }
+
+    /// <summary>What is given for the server's token: what the person's client showed the gateway, or the token of an account of his.</summary>
+    private async Task<Token> SubjectAsync(ServerAuthConfig config, CredentialKey person)
+    {
+        if (config.Provider is { } provider)
+        {
+            return await new LinkedTokens(tokens, person with { Provider = provider }).GetAsync(CancellationToken.None);
+        }
+
+        return subjects.Find(person.Issuer, person.Subject) is { } token
+            ? new Token(TokenState.Usable, token)
+            : new Token(TokenState.Unavailable, Why: "your client has shown no token of another issuer that could be exchanged for it");
+    }
+
+    private async Task<Token> AskAsync(Entry entry, string server, ServerAuthConfig config, string subject)
+    {
+        List<KeyValuePair<string, string>> fields =
+        [
+            new("grant_type", Grant), new("subject_token", subject), new("subject_token_type", AccessTokenType), new("requested_token_type", AccessTokenType),
+        ];
+        if (config.Audience is { } audience)
+        {
+            fields.Add(new("audience", audience));
+        }
+
+        if (config.Scopes.Count > 0)
+        {
+            fields.Add(new("scope", string.Join(' ', config.Scopes)));
+        }
+
+        var client = new TokenClient(config.TokenUrl!.AbsoluteUri, config.ClientId!, config.ClientSecret, config.Resource);
+        var answer = await endpoint.AskAsync(client, fields, before: null, CancellationToken.None);
+        metrics.Exchanged(server, answer.Outcome);
+        lock (entry)
+        {
+            if (answer.Credential is { } credential && entry.Config == config)
+            {
+                (entry.Token, entry.Expires, entry.Failures, entry.PausedUntil) = (credential.AccessToken, credential.Expires ?? credential.Received + WithoutEnd, 0, default);
+                return new Token(TokenState.Usable, credential.AccessToken);
+            }
+
+            entry.Why = answer.Outcome == TokenOutcome.Refused ? "your token is not taken in exchange for one of it" : answer.Why;
+            entry.PausedUntil = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(Math.Pow(2, entry.Failures++), LongestPause.TotalSeconds));
+        }
+
+        Log.NotExchanged(logger, server, answer.Why);
+        return new Token(TokenState.Unavailable, Why: entry.Why);
+    }
+
+    private void Sweep()
+    {
+        var now = time.GetUtcNow();
+        foreach (var (key, entry) in _entries)
+        {
+            lock (entry)
+            {
+                if (entry.Exchanging is null && (entry.Token is null || entry.Expires <= now) && entry.PausedUntil <= now)
+                {
+                    _entries.TryRemove(key, out _);
+                }
+            }
+        }
+
+        Volatile.Write(ref _sweepAt, Math.Max(Many, _entries.Count * 2));
+    }
+
+    private sealed class Source(TokenExchange exchange, string server, ServerAuthConfig config, CredentialKey person) : IPersonTokens
+    {
+        public Task<Token> GetAsync(CancellationToken cancel) => exchange.GetAsync(server, config, person, refused: null, cancel);
+
+        public Task<Token> RenewAsync(string refused, CancellationToken cancel) => exchange.GetAsync(server, config, person, refused, cancel);
+    }
+
+    /// <summary>One person's token for one server; guarded by a lock on itself.</summary>
+    private sealed class Entry
+    {
+        public ServerAuthConfig? Config { get; set; }
+
+        public string? Token { get; set; }
+
+        public DateTimeOffset Expires { get; set; }
+
+        public Task<Token>? Exchanging { get; set; }
+
+        public int Failures { get; set; }
+
+        public DateTimeOffset PausedUntil { get; set; }
+
+        public string Why { get; set; } = "";
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Warning, "No token for server {Server} was given in exchange: {Why}. It is tried again.", EventName = "TokenNotExchanged")]
+        public static partial void NotExchanged(ILogger logger, string server, string why);
+
+        [LoggerMessage(2, LogLevel.Error, "Exchanging a token for server {Server} failed.", EventName = "TokenExchangeFailed")]
+        public static partial void Failed(ILogger logger, Exception exception, string server);
+    }
+}

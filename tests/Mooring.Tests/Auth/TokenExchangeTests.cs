@@ -1,0 +1,218 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.DependencyInjection;
+using Mooring.Configuration;
+using Mooring.Vault;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>Servers that are used with a token had in exchange for the one that the client shows (RFC 8693).</summary>
+public sealed class TokenExchangeTests : IAsyncDisposable
+{
+    private const string Endpoint = "https://login.example.com/token";
+
+    private readonly TestInternet _internet = new();
+    private readonly FakeClock _clock = new();
+    private readonly TestIssuer _issuer;
+    private readonly FakeUpstream _server = new();
+    private readonly ConcurrentQueue<IReadOnlyDictionary<string, string>> _forms = new();
+    private readonly ConcurrentQueue<string?> _sent = new();
+    private string? _refused;
+    private Func<HttpResponseMessage>? _says;
+    private TaskCompletionSource _answers = new();
+    private GatewayFixture _gateway = null!;
+
+    public TokenExchangeTests()
+    {
+        _issuer = new TestIssuer(_internet);
+        _answers.SetResult();
+        _server.Intercept = exchange =>
+        {
+            var token = exchange.Header("Authorization");
+            _sent.Enqueue(token);
+            if (token is not null && token != _refused)
+            {
+                return false;
+            }
+
+            exchange.Refuse(HttpStatusCode.Unauthorized, "Bearer");
+            return true;
+        };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _gateway.DisposeAsync();
+        _internet.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_GoesWithTheTokenGivenInExchange_AndNeverWithTheClients()
+    {
+        await StartAsync();
+        var token = Sign("ann");
+        var client = await _gateway.ClientWithAsync(token);
+
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+
+        Assert.Contains("Bearer for ann", _sent);
+        Assert.DoesNotContain(_sent, sent => sent?.Contains(token, StringComparison.Ordinal) == true);
+        var form = Assert.Single(_forms);
+        Assert.Equal("urn:ietf:params:oauth:grant-type:token-exchange", form["grant_type"]);
+        Assert.Equal(token, form["subject_token"]);
+        Assert.Equal("urn:ietf:params:oauth:token-type:access_token", form["subject_token_type"]);
+        Assert.Equal(("one-api", "https://one.test/", "read write"), (form["audience"], form["resource"], form["scope"]));
+        Assert.Equal(("gateway", "s"), (form["client_id"], form["client_secret"]));
+    }
+
+    [Fact]
+    public async Task EachPerson_HasATokenOfTheirOwn()
+    {
+        await StartAsync();
+        var (ann, bob) = (await _gateway.ClientWithAsync(Sign("ann")), await _gateway.ClientWithAsync(Sign("bob")));
+        await ann.ResultAsync("echo");
+        _sent.Clear();
+
+        await bob.ResultAsync("echo");
+
+        Assert.All(_sent, sent => Assert.Equal("Bearer for bob", sent));
+        Assert.Equal(2, _forms.Count);
+    }
+
+    [Fact]
+    public async Task ManyCallsAtOnce_ExchangeOnce()
+    {
+        await StartAsync();
+        _answers = new TaskCompletionSource();
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+        var calls = Enumerable.Range(0, 10).Select(_ => client.ResultAsync("echo")).ToList();
+        await _gateway.UntilAsync(() => !_forms.IsEmpty, "it is asked");
+
+        _answers.SetResult();
+
+        Assert.All(await Task.WhenAll(calls), result => Assert.Equal("nothing", result.Text()));
+        Assert.Single(_forms);
+    }
+
+    [Fact]
+    public async Task Token_NearItsEnd_IsExchangedAnewForTheClientsNewestOne()
+    {
+        await StartAsync();
+        await (await _gateway.ClientWithAsync(Sign("ann"))).ResultAsync("echo");
+        await _gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(595), _clock), TimeSpan.FromSeconds(600), "ten minutes");
+        var newest = Sign("ann");
+
+        await (await _gateway.ClientWithAsync(newest)).ResultAsync("echo");
+
+        Assert.Equal(2, _forms.Count);
+        Assert.Equal(newest, _forms.Last()["subject_token"]);
+    }
+
+    [Fact]
+    public async Task Server_RefusesTheToken_GetsAnotherOneOnce()
+    {
+        await StartAsync();
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+        await client.ResultAsync("echo");
+        _refused = "Bearer for ann";
+        _says = () => Given("for ann again");
+
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+
+        Assert.Equal(2, _forms.Count);
+        Assert.Contains("Bearer for ann again", _sent);
+    }
+
+    [Theory]
+    [InlineData("""{"error":"invalid_grant","error_description":"SECRET"}""", "your token is not taken in exchange for one of it")]
+    [InlineData("""{"error":"invalid_target"}""", "invalid_target")]
+    [InlineData("nonsense", "not JSON")]
+    public async Task Exchange_Refused_IsSaidAndNotAskedAgainAtOnce(string body, string why)
+    {
+        await StartAsync();
+        _says = () => new HttpResponseMessage(HttpStatusCode.BadRequest) { Content = new StringContent(body) };
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+
+        var error = (await client.ResultAsync("echo"))["error"]!;
+        var asked = _forms.Count;
+        await client.ResultAsync("echo");
+
+        Assert.Contains(why, (string?)error["message"], StringComparison.Ordinal);
+        Assert.DoesNotContain("SECRET", error.ToJsonString() + _gateway.LogLines, StringComparison.Ordinal);
+        Assert.Equal(asked, _forms.Count);
+        Assert.Equal(0, _server.Executions("echo"));
+
+        _says = null;
+        _gateway.Advance(TimeSpan.FromMinutes(2));
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+    }
+
+    [Fact]
+    public async Task Token_OfALinkedAccount_IsWhatIsExchanged()
+    {
+        await StartAsync(provider: "acme");
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+        Assert.Contains("/connect/acme?ticket=", (string?)(await client.ResultAsync("echo"))["error"]!["message"], StringComparison.Ordinal);
+        var account = new Credential { AccessToken = "of acme", Received = _clock.GetUtcNow(), Expires = _clock.GetUtcNow().AddHours(1) };
+        await _gateway.Get<Credentials>().ReplaceAsync(new Mooring.Stores.CredentialKey(_issuer.Name, "ann", "acme"), account, TestContext.Current.CancellationToken);
+
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+
+        Assert.Equal("of acme", Assert.Single(_forms)["subject_token"]);
+        Assert.Contains("Bearer for of acme", _sent);
+    }
+
+    private async Task StartAsync(string? provider = null)
+    {
+        _internet.Serve(Endpoint, (_, body) =>
+        {
+            var form = body.Split('&').Select(field => field.Split('=')).ToDictionary(field => Uri.UnescapeDataString(field[0]), field => Uri.UnescapeDataString(field[1].Replace('+', ' ')));
+            _forms.Enqueue(form);
+            _answers.Task.Wait(TimeSpan.FromSeconds(30));
+            return _says?.Invoke() ?? Given($"for {WhoseIs(form["subject_token"])}");
+        });
+        var providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)
+        {
+            ["acme"] = new() { AuthorizeUrl = new Uri("https://acme.test/authorize"), TokenUrl = new Uri("https://acme.test/token"), ClientId = "gateway" },
+        };
+        _gateway = await AuthFixture.StartAsync(
+            new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [new JwtIssuerConfig { Issuer = _issuer.Name }] },
+            new FixtureOptions
+            {
+                Others = _internet,
+                Clock = _clock,
+                Server = server => server with
+                {
+                    Auth = new ServerAuthConfig
+                    {
+                        Kind = ServerAuthKind.Exchange,
+                        Provider = provider,
+                        TokenUrl = new Uri(Endpoint),
+                        ClientId = "gateway",
+                        ClientSecret = "s",
+                        Audience = "one-api",
+                        Resource = "https://one.test/",
+                        Scopes = ["read", "write"],
+                    },
+                },
+                Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), () => _internet)),
+            },
+            config => config with { PublicUrl = new Uri("https://mcp.example.com"), Providers = providers },
+            _server);
+    }
+
+    private string Sign(string subject) => _issuer.Sign(_clock.GetUtcNow(), claims: [("sub", subject), ("jti", System.Security.Cryptography.RandomNumberGenerator.GetHexString(16))]);
+
+    private static string WhoseIs(string token) =>
+        token.Split('.') is [_, var payload, _] ? (string)JsonNode.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(payload))!["sub"]! : token;
+
+    private static HttpResponseMessage Given(string token) => TestInternet.Json(new JsonObject
+    {
+        ["access_token"] = token,
+        ["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token",
+        ["token_type"] = "Bearer",
+        ["expires_in"] = 600,
+    });
+}
