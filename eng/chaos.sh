@@ -8,7 +8,7 @@
 #   eng/chaos.sh --official 0      how many of them are clients built on the official npm libraries (10)
 #   eng/chaos.sh --pace 0.5        mean seconds between two steps of one session (2)
 #   eng/chaos.sh --seed 7          another course of events; the same seed has every session do the same
-#   eng/chaos.sh --short           every round in some seconds: shorter and fewer faults, 16 sessions, 2 of them official, three rounds at a
+#   eng/chaos.sh --short           every round in some seconds: shorter and fewer faults, 16 clients, 3 of them official, three rounds at a
 #                                  time, one PostgreSQL for all that do not strike it; one line for each. ./test.sh plays them so
 #   eng/chaos.sh --parallel 3      rounds at the same time (1)
 #   eng/chaos.sh --replicas 2      every round with that many gateways instead of its own number (more than one: on PostgreSQL)

@@ -12,7 +12,7 @@ internal static class ChaosCommand
         var rounds = new Argument<string[]>("ROUND") { Description = "Rounds to play; all without one.", Arity = ArgumentArity.ZeroOrMore };
         rounds.AcceptOnlyFromAmong([.. AllRounds.Names, Throughput.Name]);
         var sessions = new Option<int?>("--sessions") { Description = "Sessions under load in each round; usually 200, in short rounds 16." };
-        var official = new Option<int?>("--official") { Description = "How many of them are clients built on the official libraries; usually 10, in short rounds 2." };
+        var official = new Option<int?>("--official") { Description = "How many of them are clients built on the official libraries; usually 10, in short rounds 3." };
         var seed = new Option<int>("--seed") { Description = "Decides what each session does.", DefaultValueFactory = _ => 1 };
         var pace = new Option<double?>("--pace") { Description = "Mean seconds between two steps of one session; usually 2, in short rounds 1." };
         var isShort = new Option<bool>("--short") { Description = "Rounds of a few seconds each." };
@@ -35,7 +35,7 @@ internal static class ChaosCommand
             new ChaosOptions(
                 parsed.GetValue(rounds)!,
                 parsed.GetValue(sessions) ?? (parsed.GetValue(isShort) ? 16 : 200),
-                parsed.GetValue(official) ?? (parsed.GetValue(isShort) ? 2 : 10),
+                parsed.GetValue(official) ?? (parsed.GetValue(isShort) ? 3 : 10),
                 parsed.GetValue(seed),
                 TimeSpan.FromSeconds(parsed.GetValue(pace) ?? (parsed.GetValue(isShort) ? 1 : 2)),
                 parsed.GetValue(isShort),

@@ -10,9 +10,12 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
     /// <summary>A list whose connection broke is asked for again after 0.3 s; longer than this is more than the connection that broke.</summary>
     private static readonly TimeSpan ToolsLimit = TimeSpan.FromSeconds(2);
 
+    /// <summary>All of them are to be met in each round.</summary>
+    private static readonly Pair[] Pairs = [new(false, false), new(false, true), new(true, false), new(true, true)];
+
     private const string Titles =
-        "| round | gateways, store | sessions | calls | result | after resume | not executed | error | unknown | cut | cut in 2025-06-18 | lost | done twice | answered, not done | refused, yet done | " +
-        "events | events lost | lost without an id | events repeated | sessions lost | wrong lists | without tools | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
+        "| round | gateways, store | sessions | calls | result | after resume | by task | not executed | error | unknown | cut | cut in 2025-06-18 | cut in 2026-07-28 | lost | done twice | answered, not done | refused, yet done | " +
+        "events | events lost | lost without an id | events repeated | tasks: begun / true / untrue / lost | sessions lost | wrong lists | without tools | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
 
     public static string Head { get; } = Titles + "\n|" + string.Concat(Enumerable.Repeat("---|", Titles.Count(c => c == '|') - 1));
 
@@ -24,9 +27,23 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
     /// <summary>Executions beyond the first. No key is sent again after it may have been executed.</summary>
     private int Twice => executed.Sum(entry => entry.Value - 1);
 
-    private int NeverDone => tally.Calls.Count(call => call.Value is Outcome.Answered or Outcome.Resumed && !executed.ContainsKey(call.Key));
+    private int NeverDone => tally.Calls.Count(call => call.Value is Outcome.Answered or Outcome.Resumed or Outcome.ByTask && !executed.ContainsKey(call.Key));
 
     private int DoneThough => tally.Calls.Count(call => call.Value == Outcome.Refused && executed.ContainsKey(call.Key));
+
+    private int TasksLost => tally.Tasks.Count(task => task.Value == TaskEnd.Lost);
+
+    /// <summary>Tasks whose end is not what was done: completed without being executed once, failed as not executed though it was, or done twice whatever was said.</summary>
+    private int TasksUntrue => tally.Tasks.Count(task => task.Value switch
+    {
+        TaskEnd.Lost => false,
+        TaskEnd.Completed => executed.GetValueOrDefault(task.Key) != 1,
+        TaskEnd.NotExecuted => executed.ContainsKey(task.Key),
+        TaskEnd.Unknown or TaskEnd.Failed => executed.GetValueOrDefault(task.Key) > 1,
+        _ => true,
+    });
+
+    private string Tasks => $"{tally.Tasks.Count} / {tally.Tasks.Count - TasksUntrue - TasksLost} / {TasksUntrue} / {TasksLost}";
 
     /// <summary>Promises that were broken.</summary>
     public IReadOnlyList<string> Broken
@@ -38,12 +55,15 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
             Check(Twice, "done twice");
             Check(NeverDone, "answered but not done");
             Check(DoneThough, "refused but done");
+            Check(TasksUntrue, "untrue tasks");
+            Check(TasksLost, "tasks lost");
             Check(tally.SessionsLost, "sessions lost");
             Check(tally.EventsRepeated, "events repeated");
             Check(round.EventsMayBeLost is null ? Math.Max(0, tally.EventsLost - evidence.Forgiven) : 0, "events lost");
             Check(round.ListsAlways ? tally.WrongLists : 0, "wrong lists");
             // A short round shares the machine with others: how long something took there says nothing.
             Check(!shape.IsShort && round.ToolsAlways && tally.WithoutTools > ToolsLimit ? 1 : 0, "without tools");
+            broken.AddRange(Pairs.Where(pair => !tally.Pairs.ContainsKey(pair)).Select(pair => $"nothing answered to {pair}"));
             Check(tally.Results == 0 ? 1 : 0, "nothing answered");
             Check(round.ResumeLimit is not null && tally.Resumptions.IsEmpty ? 1 : 0, "not back");
             Check(!shape.IsShort && round.ResumeLimit is { } limit && ResumedIn(0.99) > limit.TotalMilliseconds ? 1 : 0, "not back in time");
@@ -67,15 +87,15 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
 
     /// <summary>All counts in one line, for a round that is no row of the table.</summary>
     public string Line =>
-        $"{sessions} sessions, {tally.Calls.Count} calls: {tally.Count(Outcome.Answered)} answered, {tally.Count(Outcome.Resumed)} after resume, {tally.Count(Outcome.Refused)} not executed, " +
-        $"{tally.Count(Outcome.Failed)} error, {tally.Count(Outcome.Unknown)} unknown, {tally.Count(Outcome.Cut)} cut, {tally.Count(Outcome.CutOlder)} cut in 2025-06-18; {Lost} lost, {Twice} twice, {NeverDone} not done, {DoneThough} done though refused, " +
-        $"{tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.EventsLost} of {tally.EventsExpected} events lost, {tally.EventsRepeated} repeated; {evidence}";
+        $"{sessions} sessions, {tally.Calls.Count} calls: {tally.Count(Outcome.Answered)} answered, {tally.Count(Outcome.Resumed)} after resume, {tally.Count(Outcome.ByTask)} by task, {tally.Count(Outcome.Refused)} not executed, " +
+        $"{tally.Count(Outcome.Failed)} error, {tally.Count(Outcome.Unknown)} unknown, {tally.Count(Outcome.Cut)} cut, {tally.Count(Outcome.CutOlder)} cut in 2025-06-18, {tally.Count(Outcome.CutStateless)} cut in 2026-07-28; {Lost} lost, {Twice} twice, {NeverDone} not done, {DoneThough} done though refused, " +
+        $"tasks {Tasks}, {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.EventsLost} of {tally.EventsExpected} events lost, {tally.EventsRepeated} repeated; {evidence}";
 
     public override string ToString() =>
         $"| {round.Title} (`{round.Name}`) | {Gateways}, {(shape.UsesPostgres ? "PostgreSQL" : "SQLite")} | {sessions} | {tally.Calls.Count} | " +
-        $"{tally.Count(Outcome.Answered)} | {tally.Count(Outcome.Resumed)} | {tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | " +
-        $"{tally.Count(Outcome.Cut)} | {tally.Count(Outcome.CutOlder)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsWithoutId} | {tally.EventsRepeated} | " +
-        $"{tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +
+        $"{tally.Count(Outcome.Answered)} | {tally.Count(Outcome.Resumed)} | {tally.Count(Outcome.ByTask)} | {tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | " +
+        $"{tally.Count(Outcome.Cut)} | {tally.Count(Outcome.CutOlder)} | {tally.Count(Outcome.CutStateless)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsWithoutId} | {tally.EventsRepeated} | " +
+        $"{Tasks} | {tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +
         $"{Verdict} |";
 
     private string Gateways => shape.Places == shape.Replicas ? $"{shape.Replicas}" : $"{shape.Replicas} to {shape.Places}";

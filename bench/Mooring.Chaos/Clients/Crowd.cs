@@ -4,13 +4,15 @@ namespace Mooring.Chaos.Clients;
 
 /// <summary>
 /// All sessions of a round. One in eight talks to the server on standard streams, one in eight speaks 2025-06-18, whose clients cannot
-/// come back for the answer of a call; they go by turns through each balancer. Beside these strict ones some are built on the official
-/// libraries. Made and disposed by the round.
+/// come back for the answer of a call; a quarter of the rest talks to the server without sessions. They go by turns through each balancer. A quarter of
+/// all are clients of 2026-07-28, half at each server over HTTP. Beside these strict ones some are built on the official libraries. Made and disposed by the round.
 /// </summary>
 internal sealed class Crowd : IAsyncDisposable
 {
     /// <summary>Processes for an eighth of the sessions, and everything else, on a machine that does other things too.</summary>
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(3);
+
+    private const string Bare = "/servers/bare/mcp";
 
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _end = new();
@@ -42,12 +44,25 @@ internal sealed class Crowd : IAsyncDisposable
     {
         _conduct = conduct;
         _makeOfficial = official > 0 ? () => new OfficialClients(official, seed, balancers, Tally, conduct) : null;
+        var stateless = count / 4;
+        Stateless =
+        [
+            .. Enumerable.Range(0, stateless).Select(index => new StatelessClient(
+                index,
+                new Uri(balancers[index / 2 % balancers.Count], index % 2 == 0 ? "/servers/web/mcp" : Bare),
+                hasTasks: index / 2 % 3 != 1,
+                _http,
+                Tally,
+                conduct,
+                new Random((seed * 100_003) + 50_000 + index),
+                new Journal())),
+        ];
         Sessions =
         [
-            .. Enumerable.Range(0, count - official).Select(index => new StrictSession(
+            .. Enumerable.Range(0, count - official - stateless).Select(index => new StrictSession(
                 index,
                 // The first of each pair of eights goes through the one balancer, the second through the other, so that both see every kind.
-                new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : "/servers/web/mcp"),
+                new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : index % 8 is 2 or 6 ? Bare : "/servers/web/mcp"),
                 index % 8 == 3 ? "2025-06-18" : "2025-11-25",
                 _http,
                 Tally,
@@ -61,12 +76,22 @@ internal sealed class Crowd : IAsyncDisposable
 
     public IReadOnlyList<StrictSession> Sessions { get; }
 
+    /// <summary>Those of 2026-07-28.</summary>
+    public IReadOnlyList<StatelessClient> Stateless { get; }
+
+    /// <summary>Whether a path leads to the server without sessions.</summary>
+    public static bool IsBare(Uri endpoint) => endpoint.AbsolutePath == Bare;
+
     /// <summary>Starts all and waits until each has its session and its tools.</summary>
     public async Task StartAsync(CancellationToken cancel)
     {
-        _running = [.. Sessions.Select(session => Task.Run(() => session.RunAsync(_stop.Token, _end.Token), CancellationToken.None))];
+        _running =
+        [
+            .. Sessions.Select(session => Task.Run(() => session.RunAsync(_stop.Token, _end.Token), CancellationToken.None)),
+            .. Stateless.Select(client => Task.Run(() => client.RunAsync(_stop.Token, _end.Token), CancellationToken.None)),
+        ];
         _official = _makeOfficial?.Invoke();
-        await Task.WhenAll([.. Sessions.Select(session => session.Ready), _official?.Ready ?? Task.CompletedTask]).WaitAsync(StartLimit, cancel);
+        await Task.WhenAll([.. Sessions.Select(session => session.Ready), .. Stateless.Select(client => client.Ready), _official?.Ready ?? Task.CompletedTask]).WaitAsync(StartLimit, cancel);
     }
 
     /// <summary>Has all finish what they began, and gives up on those that do not.</summary>

@@ -13,6 +13,8 @@ internal sealed class EventBook(Journal journal, bool isPrimed)
     private readonly Lock _gate = new();
     private readonly Dictionary<string, int> _seen = new(StringComparer.Ordinal);
     private readonly HashSet<string> _owed = new(StringComparer.Ordinal);
+    private readonly List<long> _generations = [];
+    private long _known;
     private int _next;
     private int _withoutId;
 
@@ -30,6 +32,26 @@ internal sealed class EventBook(Journal journal, bool isPrimed)
     public void OweAnnounced(int first, int count) => Owe(Enumerable.Range(first, count).Select(number => $"n{number}"));
 
     public void OweProgress(string key, int steps) => Owe(Enumerable.Range(1, steps).Select(step => $"{key}/{step}"));
+
+    /// <summary>The list of tools was made this generation: it is owed to be told that it is another one.</summary>
+    public void OweGeneration(long generation)
+    {
+        lock (_gate)
+        {
+            _generations.Add(generation);
+        }
+    }
+
+    /// <summary>What the list was when it was read because it was told to be another one, or because nothing was heard for a while.</summary>
+    public void SawGeneration(long generation)
+    {
+        journal.Write($"sees generation {generation}");
+        lock (_gate)
+        {
+            // An older list does not take back what is known.
+            _known = Math.Max(_known, generation);
+        }
+    }
 
     /// <summary>
     /// A stream broke before the client had any event id to come back with: without a primer before the first message, with one before the first
@@ -73,7 +95,7 @@ internal sealed class EventBook(Journal journal, bool isPrimed)
     {
         lock (_gate)
         {
-            return _owed.All(what => _seen.ContainsKey(what) || IsWithoutId(what));
+            return _owed.All(what => _seen.ContainsKey(what) || IsWithoutId(what)) && _generations.TrueForAll(generation => generation <= _known);
         }
     }
 
@@ -87,7 +109,8 @@ internal sealed class EventBook(Journal journal, bool isPrimed)
             var first = isPrimed ? 0 : _seen.Keys.Select(NumberOf).Where(number => number > 0).DefaultIfEmpty(int.MaxValue).Min();
             // Before the first one that came, the gateway had no id of the server's to come back with.
             var withoutId = lost.RemoveAll(what => IsWithoutId(what) || (NumberOf(what) > 0 && NumberOf(what) < first));
-            tally.Events(_owed.Count, lost.Count, withoutId, repeated.Sum(entry => entry.Value - 1));
+            lost.AddRange(_generations.Where(generation => generation > _known).Select(generation => $"generation {generation} (known {_known})"));
+            tally.Events(_owed.Count + _generations.Count, lost.Count, withoutId, repeated.Sum(entry => entry.Value - 1));
             if (lost.Count > 0)
             {
                 tally.Note($"{who}: {lost.Count} events lost, the first {lost[0]}");
@@ -110,6 +133,7 @@ internal sealed class EventBook(Journal journal, bool isPrimed)
 
             _withoutId = 0;
             _owed.Clear();
+            _generations.Clear();
             _seen.Clear();
         }
     }

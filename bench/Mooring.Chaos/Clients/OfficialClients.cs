@@ -7,7 +7,7 @@ using Mooring.EndToEndTests.Harness;
 namespace Mooring.Chaos.Clients;
 
 /// <summary>
-/// Sessions of clients built on the official libraries, half on each, in one process under Node; what they saw goes into the same tally. Made
+/// Clients built on the official libraries, a third on each and a third on the newer one pinned to 2026-07-28, in one process under Node; what they saw goes into the same tally. Made
 /// and disposed by <see cref="Crowd"/>.
 /// </summary>
 internal sealed class OfficialClients : IAsyncDisposable
@@ -24,7 +24,7 @@ internal sealed class OfficialClients : IAsyncDisposable
         (_count, _tally) = (count, tally);
         string[] numbers = [.. new[] { count, seed, (int)conduct.Pace.TotalMilliseconds, conduct.Slowest, (int)conduct.Patience.TotalSeconds }.Select(number => number.ToString(CultureInfo.InvariantCulture))];
         _process = Process.Start(new ProcessStartInfo(
-            Program, ["chaos.mjs", .. numbers, .. balancers.Select(balancer => new Uri(balancer, "/servers/web/mcp").AbsoluteUri)])
+            Program, ["chaos.mjs", .. numbers, .. balancers.SelectMany((balancer, index) => (string[])(index % 2 == 0 ? ["web", "bare"] : ["bare", "web"]), (balancer, server) => new Uri(balancer, $"/servers/{server}/mcp").AbsoluteUri)])
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
@@ -88,7 +88,7 @@ internal sealed class OfficialClients : IAsyncDisposable
                 _tally.Began(first.Value.GetString()!);
                 break;
             case "ended":
-                _tally.Ended(first.Value.GetString()!, Enum.Parse<Outcome>(said.GetProperty("outcome").GetString()!, ignoreCase: true));
+                _tally.Ended(first.Value.GetString()!, Enum.Parse<Outcome>(said.GetProperty("outcome").GetString()!, ignoreCase: true), new Pair(said.GetProperty("isPinned").GetBoolean(), said.GetProperty("isBare").GetBoolean()));
                 break;
             case "ready":
                 if (++_started == _count)

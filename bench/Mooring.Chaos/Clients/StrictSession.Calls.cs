@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using static Mooring.Chaos.Clients.Talk;
 
 namespace Mooring.Chaos.Clients;
 
@@ -29,7 +30,7 @@ internal sealed partial class StrictSession
         }
         finally
         {
-            tally.Ended(key, outcome);
+            tally.Ended(key, outcome, _pair);
         }
 
         if (IsResult(outcome) && tool == "slow")
@@ -58,7 +59,7 @@ internal sealed partial class StrictSession
             });
             try
             {
-                using var response = await SendAsync(Post(message, session), end);
+                using var response = await http.AskAsync(Post(message, session), end);
                 if (response.StatusCode is HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests)
                 {
                     // Refused before anything was done with it, by the gateway or by a balancer that has nobody to send it to.
@@ -164,7 +165,7 @@ internal sealed partial class StrictSession
         {
             try
             {
-                var response = await SendAsync(Get(session, lastEventId), end);
+                var response = await http.AskAsync(Get(session, lastEventId), end);
                 switch (response.StatusCode)
                 {
                     case HttpStatusCode.OK:

@@ -1,4 +1,5 @@
 using System.Net;
+using static Mooring.Chaos.Clients.Talk;
 
 namespace Mooring.Chaos.Clients;
 
@@ -44,7 +45,7 @@ internal sealed partial class StrictSession
         _journal.Write($"asks for a stream after {state.LastEventId ?? "nothing"}");
         try
         {
-            using var response = await SendAsync(Get(session, state.LastEventId), over);
+            using var response = await http.AskAsync(Get(session, state.LastEventId), over);
             _journal.Write($"stream {++state.Number}: {(int)response.StatusCode}");
             switch (response.StatusCode)
             {

@@ -1,9 +1,7 @@
-using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Mooring.Chaos.Servers;
+using static Mooring.Chaos.Clients.Talk;
 
 namespace Mooring.Chaos.Clients;
 
@@ -14,16 +12,13 @@ namespace Mooring.Chaos.Clients;
 internal sealed partial class StrictSession(
     int index, Uri endpoint, string version, HttpClient http, Tally tally, Conduct conduct, Random random, Journal journal)
 {
-    /// <summary>Longer than any head takes: answers are committed within the gateway's grace, streams at once.</summary>
-    private static readonly TimeSpan HeadLimit = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
-
     private readonly Journal _journal = journal;
     private readonly EventBook _events = new(journal, IsPrimedIn(version));
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _session;
+    private readonly Pair _pair = new(IsClientStateless: false, Crowd.IsBare(endpoint));
     private int _lastId;
     private int _calls;
 
@@ -112,6 +107,13 @@ internal sealed partial class StrictSession(
     /// <summary>Has the server send numbered notifications outside of the call, and remembers that they are owed.</summary>
     public async Task AnnounceAsync(int count, CancellationToken end)
     {
+        if (_pair.IsServerStateless)
+        {
+            // Such a server has nothing to say outside of a call but that something changed.
+            await CallAsync("change", new JsonObject(), seconds: 0, end);
+            return;
+        }
+
         var first = _events.Reserve(count);
         var session = Current();
         _journal.Write($"announces n{first} to n{first + count - 1}");
@@ -128,7 +130,7 @@ internal sealed partial class StrictSession(
     {
         using var request = Post(Request(NextId(), "tools/list", parameters: null), Current());
         request.RequestUri = new Uri(gateway, endpoint.AbsolutePath);
-        using var response = await SendAsync(request, end);
+        using var response = await http.AskAsync(request, end);
         response.EnsureSuccessStatusCode();
     }
 
@@ -140,7 +142,7 @@ internal sealed partial class StrictSession(
             try
             {
                 var id = NextId();
-                using var response = await SendAsync(Post(Request(id, "initialize", new JsonObject
+                using var response = await http.AskAsync(Post(Request(id, "initialize", new JsonObject
                 {
                     ["protocolVersion"] = version,
                     ["capabilities"] = new JsonObject(),
@@ -149,7 +151,7 @@ internal sealed partial class StrictSession(
                 if (response.IsSuccessStatusCode && await AnswerOfAsync(response, id, end) is { } answer && answer["result"] is not null)
                 {
                     var session = response.Headers.GetValues("Mcp-Session-Id").Single();
-                    using var taken = await SendAsync(Post(new JsonObject { ["jsonrpc"] = "2.0", ["method"] = "notifications/initialized" }, session), end);
+                    using var taken = await http.AskAsync(Post(new JsonObject { ["jsonrpc"] = "2.0", ["method"] = "notifications/initialized" }, session), end);
                     lock (_gate)
                     {
                         _session = session;
@@ -179,7 +181,7 @@ internal sealed partial class StrictSession(
             try
             {
                 var id = NextId();
-                using var response = await SendAsync(Post(Request(id, "tools/list", parameters: null), session), end);
+                using var response = await http.AskAsync(Post(Request(id, "tools/list", parameters: null), session), end);
                 if (response.StatusCode == HttpStatusCode.NotFound)
                 {
                     SessionLost(session, "tools/list");
@@ -213,33 +215,6 @@ internal sealed partial class StrictSession(
         }
     }
 
-    private static bool HasTools(JsonObject answer) =>
-        answer["result"]?["tools"] is JsonArray tools && tools.Select(tool => (string?)tool!["name"]).Order(StringComparer.Ordinal).SequenceEqual(Tools.Names.Order(StringComparer.Ordinal));
-
-    /// <summary>The one answer of a response that may be JSON or a stream; null if it broke off.</summary>
-    private static async Task<JsonObject?> AnswerOfAsync(HttpResponseMessage response, int id, CancellationToken end)
-    {
-        if (response.Content.Headers.ContentType?.MediaType != "text/event-stream")
-        {
-            return response.Content.Headers.ContentType?.MediaType == "application/json"
-                ? JsonNode.Parse(await response.Content.ReadAsStringAsync(end).WaitAsync(HeadLimit, end)) as JsonObject
-                : null;
-        }
-
-        using var reader = await EventReader.OfAsync(response);
-        while (await reader.NextAsync(end) is { } block)
-        {
-            if (block.Message is { } message && IsAnswer(message, id))
-            {
-                return message;
-            }
-        }
-
-        return null;
-    }
-
-    private static bool IsAnswer(JsonObject message, int id) => message["method"] is null && (int?)message["id"] == id;
-
     private string? Current()
     {
         lock (_gate)
@@ -268,17 +243,6 @@ internal sealed partial class StrictSession(
     }
 
     private int NextId() => Interlocked.Increment(ref _lastId);
-
-    private static JsonObject Request(int id, string method, JsonObject? parameters)
-    {
-        var request = new JsonObject { ["jsonrpc"] = "2.0", ["id"] = id, ["method"] = method };
-        if (parameters is not null)
-        {
-            request["params"] = parameters;
-        }
-
-        return request;
-    }
 
     private HttpRequestMessage Post(JsonObject message, string? session)
     {
@@ -310,28 +274,6 @@ internal sealed partial class StrictSession(
 
         return request;
     }
-
-    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken end)
-    {
-        using (request)
-        {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(end);
-            limit.CancelAfter(HeadLimit);
-            return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
-        }
-    }
-
-    /// <summary>The connection failed, or nothing came for as long as anybody waits. The end of the round looks the same and is found out next.</summary>
-    private static bool IsTransport(Exception e) => e is HttpRequestException or IOException or TimeoutException or OperationCanceledException or System.Text.Json.JsonException;
-
-    /// <summary>Nobody listened: what was to be sent was not.</summary>
-    private static bool WasNotSent(Exception e) => e is HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } };
-
-    /// <summary>How long a refusal asks to wait; a second where it does not say.</summary>
-    private static TimeSpan Later(HttpResponseMessage response) =>
-        response.Headers.TryGetValues("Retry-After", out var values) && int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
-            ? TimeSpan.FromSeconds(Math.Clamp(seconds, 0, 5))
-            : TimeSpan.FromSeconds(1);
 
     /// <summary>Whether a version gives each stream an event id before its first message.</summary>
     private static bool IsPrimedIn(string version) => version == "2025-11-25";

@@ -11,6 +11,9 @@ internal enum Outcome
     /// <summary>Its result came on another connection, which the client opened with its last event id.</summary>
     Resumed,
 
+    /// <summary>Its result came as that of a task which it had become.</summary>
+    ByTask,
+
     /// <summary>The gateway said that it was not executed, or refused to take it until the client gave up.</summary>
     Refused,
 
@@ -26,8 +29,39 @@ internal enum Outcome
     /// <summary>As <see cref="Cut"/>, of a version that gives a call no event id before its first message: no gateway can help that.</summary>
     CutOlder,
 
+    /// <summary>As <see cref="Cut"/>, of 2026-07-28, which has no way back to a call but as a task.</summary>
+    CutStateless,
+
     /// <summary>None of these in time, or a wrong answer.</summary>
     Lost,
+}
+
+/// <summary>Who calls whom: with sessions or without, on both sides.</summary>
+internal sealed record Pair(bool IsClientStateless, bool IsServerStateless)
+{
+    public override string ToString() => $"{(IsClientStateless ? "a new" : "an old")} client at {(IsServerStateless ? "a new" : "an old")} server";
+}
+
+/// <summary>What a task said at its end. Whether it is true, what was executed says.</summary>
+internal enum TaskEnd
+{
+    /// <summary>It never ended in time, or nobody knew it any more.</summary>
+    Lost,
+
+    /// <summary>With the result of its call.</summary>
+    Completed,
+
+    /// <summary>Failed: nobody knows whether it was executed.</summary>
+    Unknown,
+
+    /// <summary>Failed: it was not executed.</summary>
+    NotExecuted,
+
+    /// <summary>Failed with an error that does not say more.</summary>
+    Failed,
+
+    /// <summary>As nothing that was done to it can end: cancelled, or with another call's result.</summary>
+    Untrue,
 }
 
 /// <summary>What all sessions of a round saw. Any thread may write; it is read when they have ended.</summary>
@@ -43,6 +77,12 @@ internal sealed class Tally
 
     /// <summary>Each call by its key.</summary>
     public ConcurrentDictionary<string, Outcome> Calls { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Results by who got them from whom.</summary>
+    public ConcurrentDictionary<Pair, int> Pairs { get; } = [];
+
+    /// <summary>Each call that became a task, by its key.</summary>
+    public ConcurrentDictionary<string, TaskEnd> Tasks { get; } = new(StringComparer.Ordinal);
 
     /// <summary>From the break of a stream to the head of its successor, in ms.</summary>
     public ConcurrentBag<double> Resumptions { get; } = [];
@@ -63,7 +103,7 @@ internal sealed class Tally
     public long WrongLists => _wrongLists;
 
     /// <summary>Calls whose result came.</summary>
-    public int Results => Count(Outcome.Answered) + Count(Outcome.Resumed);
+    public int Results => Count(Outcome.Answered) + Count(Outcome.Resumed) + Count(Outcome.ByTask);
 
     /// <summary>Times the client was told to come back later.</summary>
     public long Waits => _waits;
@@ -95,9 +135,14 @@ internal sealed class Tally
         Interlocked.Increment(ref _underWay);
     }
 
-    public void Ended(string key, Outcome outcome)
+    public void Ended(string key, Outcome outcome, Pair pair)
     {
         Calls[key] = outcome;
+        if (outcome is Outcome.Answered or Outcome.Resumed or Outcome.ByTask)
+        {
+            Pairs.AddOrUpdate(pair, 1, (_, count) => count + 1);
+        }
+
         Interlocked.Decrement(ref _underWay);
     }
 

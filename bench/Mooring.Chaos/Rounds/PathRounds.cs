@@ -19,12 +19,16 @@ internal sealed class QuietRound : Round
         var silent = field.Stand.SilentStreamsEndAsync(cancel);
         var seconds = field.IsShort ? 7 : 60;
         var start = TimeProvider.System.GetTimestamp();
-        var outcomes = await Task.WhenAll(field.Crowd.Sessions.Select(session => session.CallAsync("quiet", seconds, cancel)));
+        var outcomes = await Task.WhenAll(
+        [
+            .. field.Crowd.Sessions.Select(session => session.CallAsync("quiet", seconds, cancel)),
+            .. field.Crowd.Stateless.Select(client => client.CallAsync("quiet", seconds, cancel)),
+        ]);
         field.Evidence.Show("s of quiet", TimeProvider.System.GetElapsedTime(start).TotalSeconds, atLeast: seconds);
         field.Evidence.Show("silent calls under way", outcomes.Length);
         field.Evidence.Show("streams without keep-alive, all cut", await silent, atLeast: field.Stand.Entrances.Count);
         // The streams were as quiet as the calls; they must still be there to carry something.
-        await Task.WhenAll(field.Crowd.Sessions.Select(session => session.AnnounceAsync(3, cancel)));
+        await Task.WhenAll([.. field.Crowd.Sessions.Select(session => session.AnnounceAsync(3, cancel)), field.Crowd.Stateless[0].ChangeAsync(cancel), field.Crowd.Stateless[1].ChangeAsync(cancel)]);
         field.Conduct.Calling(true);
         await field.WaitAsync(5, 1, cancel);
     }

@@ -1,3 +1,4 @@
+using Mooring.Chaos.Clients;
 using Mooring.Chaos.Stands;
 
 namespace Mooring.Chaos.Rounds;
@@ -116,7 +117,12 @@ internal sealed class SigtermRound : Round
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         // Beside what the sessions do on their own; their outcomes are in the same tally.
-        var calls = field.Crowd.Sessions.Where((_, index) => index % 2 == 1).Select(session => session.CallAsync("slow", field.IsShort ? 4 : 12, cancel)).ToList();
+        var seconds = field.IsShort ? 4 : 12;
+        List<Task<Outcome>> calls =
+        [
+            .. field.Crowd.Sessions.Where((_, index) => index % 2 == 1).Select(session => session.CallAsync("slow", seconds, cancel)),
+            .. field.Crowd.Stateless.Select(client => client.CallAsync("slow", seconds, cancel)),
+        ];
         await field.WaitAsync(3, 1, cancel);
         field.Evidence.Show("long calls under way", calls.Count(call => !call.IsCompleted));
         field.ShowStop(await field.Stand.Replicas[0].StopAsync(cancel));

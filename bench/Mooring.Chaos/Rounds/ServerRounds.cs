@@ -2,12 +2,12 @@ using Mooring.Chaos.Clients;
 
 namespace Mooring.Chaos.Rounds;
 
-/// <summary>The server behind the gateway dies and comes back knowing nothing.</summary>
+/// <summary>The servers over HTTP behind the gateway die and come back knowing nothing.</summary>
 internal sealed class ServerKilledRound : Round
 {
     public override string Name => "server-killed";
 
-    public override string Title => "server over HTTP killed, back after 5 s, twice";
+    public override string Title => "servers over HTTP killed, back after 5 s, twice";
 
     public override string EventsMayBeLost => "what the server had not yet sent dies with it";
 
@@ -16,9 +16,13 @@ internal sealed class ServerKilledRound : Round
         for (var time = 0; time < (field.IsShort ? 1 : 2); time++)
         {
             await field.CallsUnderWayAsync(cancel);
-            field.Evidence.Show("servers killed", await field.Stand.Web.KillAsync() ? 1 : 0);
+            foreach (var server in field.Stand.Servers)
+            {
+                field.Evidence.Show("servers killed", await server.KillAsync() ? 1 : 0);
+            }
+
             await field.WaitAsync(5, 2, cancel);
-            await field.Stand.Web.StartAsync(cancel);
+            await Task.WhenAll(field.Stand.Servers.Select(server => server.StartAsync(cancel)));
             await field.WaitAsync(12, 4, cancel);
             field.Evidence.Show("requests of sessions it does not know", await field.Stand.Web.OrderAsync("strangers", cancel));
         }
@@ -45,18 +49,26 @@ internal sealed class ServerForgetsRound : Round
     }
 }
 
-/// <summary>The server takes everything and answers nothing, for longer than the deadline of a call.</summary>
+/// <summary>The servers over HTTP take everything and answer nothing, for longer than the deadline of a call.</summary>
 internal sealed class ServerHangsRound : Round
 {
     public override string Name => "server-hangs";
 
-    public override string Title => "server hangs for 25 s, longer than the deadline of a call";
+    public override string Title => "servers over HTTP hang for 25 s, longer than the deadline of a call";
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
-        await field.Stand.Web.OrderAsync("hang", cancel);
+        foreach (var server in field.Stand.Servers)
+        {
+            await server.OrderAsync("hang", cancel);
+        }
+
         await field.WaitAsync(25, 7, cancel);
-        field.Evidence.Show("requests that hung", await field.Stand.Web.OrderAsync("resume", cancel));
+        foreach (var server in field.Stand.Servers)
+        {
+            field.Evidence.Show("requests that hung", await server.OrderAsync("resume", cancel));
+        }
+
         await field.WaitAsync(15, 3, cancel);
     }
 }

@@ -3,14 +3,19 @@ using System.Text.Json.Nodes;
 namespace Mooring.Chaos.Servers;
 
 /// <summary>
-/// What both servers can do. <c>fast</c> answers at once, <c>slow</c> after some seconds with progress each second, <c>quiet</c> after some
-/// seconds without a word, <c>announce</c> sends numbered notifications outside of the call and then answers. None is declared safe to repeat.
+/// What all servers can do. <c>fast</c> answers at once, <c>slow</c> after some seconds with progress each second, <c>quiet</c> after some
+/// seconds without a word, <c>announce</c> sends numbered notifications outside of the call and then answers,
+/// <c>ask</c> puts a question to its client first, <c>change</c> makes the list of tools another one. None is declared safe to repeat.
 /// </summary>
 internal static class Tools
 {
-    public static readonly string[] Names = ["fast", "slow", "quiet", "announce"];
+    public static readonly string[] Names = ["fast", "slow", "quiet", "announce", "ask", "change"];
 
+    private const string Generation = "generation";
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often the list of tools has changed; higher after each start of a process than ever before it.</summary>
+    private static long s_generation = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <summary>The answers that are the same for every call.</summary>
     public static JsonObject Result(string method, JsonObject message) => method switch
@@ -18,7 +23,13 @@ internal static class Tools
         "initialize" => new JsonObject
         {
             ["protocolVersion"] = message["params"]!["protocolVersion"]!.DeepClone(),
-            ["capabilities"] = new JsonObject { ["tools"] = new JsonObject(), ["logging"] = new JsonObject() },
+            ["capabilities"] = Capabilities(),
+            ["serverInfo"] = new JsonObject { ["name"] = "counting", ["version"] = "1" },
+        },
+        "server/discover" => new JsonObject
+        {
+            ["supportedVersions"] = new JsonArray("2026-07-28"),
+            ["capabilities"] = Capabilities(),
             ["serverInfo"] = new JsonObject { ["name"] = "counting", ["version"] = "1" },
         },
         "tools/list" => new JsonObject
@@ -26,6 +37,7 @@ internal static class Tools
             ["tools"] = new JsonArray([.. Names.Select(name => new JsonObject
             {
                 ["name"] = name,
+                ["description"] = name == "change" ? $"{Generation} {Interlocked.Read(ref s_generation)}" : name,
                 ["inputSchema"] = new JsonObject { ["type"] = "object" },
                 ["annotations"] = new JsonObject { ["readOnlyHint"] = false, ["destructiveHint"] = true, ["idempotentHint"] = false },
             })]),
@@ -33,9 +45,40 @@ internal static class Tools
         "tools/call" => new JsonObject
         {
             ["content"] = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = Argument(message, "key")!.DeepClone() }),
+            ["_meta"] = (string?)message["params"]!["name"] == "change" ? new JsonObject { [Generation] = Interlocked.Read(ref s_generation) } : new JsonObject(),
         },
         _ => [],
     };
+
+    /// <summary>What has to be asked before an <c>ask</c> is executed.</summary>
+    public static JsonObject Question => new()
+    {
+        ["method"] = "elicitation/create",
+        ["params"] = new JsonObject
+        {
+            ["message"] = "Shall it be done?",
+            ["requestedSchema"] = new JsonObject
+            {
+                ["type"] = "object",
+                ["properties"] = new JsonObject { ["sure"] = new JsonObject { ["type"] = "boolean" } },
+            },
+        },
+    };
+
+    public static JsonObject Changed => Notification("notifications/tools/list_changed", []);
+
+    /// <summary>Of a list of tools, or of the answer to <c>change</c>; 0 where it says none.</summary>
+    public static long GenerationOf(JsonNode? result) =>
+        (long?)result?["_meta"]?[Generation]
+        ?? (result?["tools"] is JsonArray tools && tools.Select(tool => (string?)tool!["description"]).FirstOrDefault(text => text?.StartsWith(Generation, StringComparison.Ordinal) == true) is { } said
+            ? long.Parse(said.AsSpan(Generation.Length))
+            : 0);
+
+    /// <summary>Whether the answer to a question lets it be done.</summary>
+    public static bool Agrees(JsonNode? answer) => (string?)answer?["action"] == "accept" && (bool?)answer["content"]?["sure"] == true;
+
+    /// <summary>The answer to an <c>ask</c> whose client did not agree, which then was not executed.</summary>
+    public static JsonObject Declined() => new() { ["isError"] = true, ["content"] = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = "declined" }) };
 
     public static JsonNode? Argument(JsonObject message, string name) => message["params"]!["arguments"]?[name];
 
@@ -68,6 +111,9 @@ internal static class Tools
                 }
 
                 break;
+            case "change":
+                Interlocked.Increment(ref s_generation);
+                break;
             case "quiet":
                 await Task.Delay(seconds * Beat, cancel);
                 break;
@@ -89,6 +135,8 @@ internal static class Tools
     public static string Answer(JsonObject message, JsonObject result) =>
         new JsonObject { ["jsonrpc"] = "2.0", ["id"] = message["id"]!.DeepClone(), ["result"] = result }.ToJsonString();
 
-    private static JsonObject Notification(string method, JsonObject parameters) =>
+    private static JsonObject Capabilities() => new() { ["tools"] = new JsonObject { ["listChanged"] = true }, ["logging"] = new JsonObject() };
+
+    public static JsonObject Notification(string method, JsonObject parameters) =>
         new() { ["jsonrpc"] = "2.0", ["method"] = method, ["params"] = parameters };
 }

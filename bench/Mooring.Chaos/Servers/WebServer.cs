@@ -9,21 +9,18 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Mooring.Chaos.Servers;
 
 /// <summary>
-/// The server over Streamable HTTP, a process of its own so that it can be killed. Its standalone stream can be resumed. On
+/// The server over Streamable HTTP with sessions, a process of its own so that it can be killed. Its standalone stream can be resumed. On
 /// <c>/control</c> the stand tells it to forget its sessions, to hang and to go on.
 /// </summary>
 internal sealed class WebServer : IDisposable
 {
     private readonly ConcurrentDictionary<string, WebSession> _sessions = new(StringComparer.Ordinal);
     private readonly Ledger _ledger;
-    private TaskCompletionSource _goesOn = new();
-    private long _hung, _strangers, _unsent;
+    private readonly ConcurrentDictionary<string, TaskCompletionSource<JsonNode?>> _asked = new(StringComparer.Ordinal);
+    private readonly Halt _halt = new();
+    private long _strangers, _unsent;
 
-    private WebServer(string ledgers)
-    {
-        _ledger = new Ledger(ledgers);
-        _goesOn.SetResult();
-    }
+    private WebServer(string ledgers) => _ledger = new Ledger(ledgers);
 
     public static async Task<int> RunAsync(int port, string ledgers)
     {
@@ -72,11 +69,10 @@ internal sealed class WebServer : IDisposable
                 count = Interlocked.Read(ref _strangers);
                 break;
             case "hang":
-                _goesOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                _halt.Begin();
                 break;
             case "resume":
-                count = Interlocked.Exchange(ref _hung, 0);
-                _goesOn.TrySetResult();
+                count = _halt.End();
                 break;
             default:
                 context.Response.StatusCode = StatusCodes.Status404NotFound;
@@ -84,18 +80,6 @@ internal sealed class WebServer : IDisposable
         }
 
         await context.Response.WriteAsync($"{count}");
-    }
-
-    /// <summary>Waits while the server is told to hang.</summary>
-    private Task MayGoOnAsync(CancellationToken cancel)
-    {
-        var goesOn = _goesOn.Task;
-        if (!goesOn.IsCompleted)
-        {
-            Interlocked.Increment(ref _hung);
-        }
-
-        return goesOn.WaitAsync(cancel);
     }
 
     private void RefuseStranger(HttpContext context)
@@ -106,7 +90,7 @@ internal sealed class WebServer : IDisposable
 
     private async Task PostAsync(HttpContext context)
     {
-        await MayGoOnAsync(context.RequestAborted);
+        await _halt.MayGoOnAsync(context.RequestAborted);
         var message = (await JsonNode.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted))!.AsObject();
         var id = context.Request.Headers["Mcp-Session-Id"].ToString();
         var method = (string?)message["method"];
@@ -125,15 +109,35 @@ internal sealed class WebServer : IDisposable
 
         if (message["id"] is null || method is null)
         {
+            if (method is null && (string?)message["id"] is { } asked && _asked.TryRemove(asked, out var waiting))
+            {
+                waiting.TrySetResult(message["result"]?.DeepClone());
+            }
+
             context.Response.StatusCode = StatusCodes.Status202Accepted;
             return;
         }
 
-        var streams = method == "tools/call" && (string?)message["params"]!["name"] == "slow";
+        var tool = method == "tools/call" ? (string?)message["params"]!["name"] : null;
+        var streams = tool is "slow" or "ask";
         context.Response.ContentType = streams ? "text/event-stream" : "application/json";
-        if (method == "tools/call")
+        if (tool == "ask" && !await AskAsync(context))
+        {
+            await SendAsync(context, Tools.Answer(message, Tools.Declined()));
+            return;
+        }
+
+        if (tool is not null)
         {
             await Tools.ExecuteAsync(message, _ledger, related => SendAsync(context, related.ToJsonString()), Unrelated, context.RequestAborted);
+        }
+
+        if (tool == "change")
+        {
+            foreach (var (_, other) in _sessions)
+            {
+                other.Add(Tools.Changed.ToJsonString());
+            }
         }
 
         var answer = Tools.Answer(message, Tools.Result(method, message));
@@ -146,9 +150,27 @@ internal sealed class WebServer : IDisposable
         }
     }
 
+    /// <summary>Puts a question to the client on the stream of its call.</summary>
+    private async Task<bool> AskAsync(HttpContext context)
+    {
+        var id = Guid.NewGuid().ToString("n");
+        var answered = _asked[id] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
+        {
+            var question = Tools.Question;
+            (question["jsonrpc"], question["id"]) = ("2.0", id);
+            await SendAsync(context, question.ToJsonString());
+            return Tools.Agrees(await answered.Task.WaitAsync(context.RequestAborted));
+        }
+        finally
+        {
+            _asked.TryRemove(id, out _);
+        }
+    }
+
     private async Task GetAsync(HttpContext context)
     {
-        await MayGoOnAsync(context.RequestAborted);
+        await _halt.MayGoOnAsync(context.RequestAborted);
         if (!_sessions.TryGetValue(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
         {
             RefuseStranger(context);

@@ -62,7 +62,13 @@ internal sealed class Stand : IAsyncDisposable
     /// <summary>One for each balancer.</summary>
     public IReadOnlyList<Wire> ClientWires => _clientWires;
 
+    /// <summary>The server over HTTP that has sessions.</summary>
     public WebServerProcess Web { get; private set; } = null!;
+
+    /// <summary>The one that speaks 2026-07-28 alone.</summary>
+    public WebServerProcess Bare { get; private set; } = null!;
+
+    public IReadOnlyList<WebServerProcess> Servers => [Web, Bare];
 
     public PostgresCluster Postgres { get; private set; } = null!;
 
@@ -103,11 +109,12 @@ internal sealed class Stand : IAsyncDisposable
             ["mcpServers"] = new JsonObject
             {
                 ["web"] = new JsonObject { ["url"] = Web.Url.AbsoluteUri, ["concurrency"] = 1000, ["queue"] = 1000 },
+                ["bare"] = new JsonObject { ["url"] = Bare.Url.AbsoluteUri, ["concurrency"] = 1000, ["queue"] = 1000 },
                 ["local"] = new JsonObject { ["command"] = program, ["args"] = new JsonArray([.. arguments.Select(argument => JsonValue.Create(argument))]) },
             },
             // Below the 5 s of the balancers with room for a late beat.
             ["keepAlive"] = new JsonObject { ["interval"] = "2s" },
-            ["calls"] = new JsonObject { ["deadline"] = _shape.IsShort ? "5s" : "15s" },
+            ["calls"] = new JsonObject { ["deadline"] = _shape.IsShort ? "5s" : "15s", ["taskAfter"] = _shape.IsShort ? "1s" : "2s" },
             ["drain"] = new JsonObject { ["delay"] = _shape.IsShort ? "1500ms" : "2s", ["grace"] = _shape.IsShort ? "8s" : "20s" },
             ["logLevel"] = "warning",
         };
@@ -167,15 +174,16 @@ internal sealed class Stand : IAsyncDisposable
     {
         await File.WriteAllTextAsync(SharedKey, Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)), cancel);
         Directory.CreateDirectory(Ledgers);
-        Web = Add(new WebServerProcess(Ledgers));
-        var webStarts = Web.StartAsync(cancel);
+        Web = Add(new WebServerProcess("web-server", Ledgers));
+        Bare = Add(new WebServerProcess("stateless-server", Ledgers));
+        var serversStart = Task.WhenAll(Servers.Select(server => server.StartAsync(cancel)));
         if (_shape.UsesPostgres)
         {
             Postgres = shared is null || _shape.StrikesStore ? Add(await PostgresCluster.StartAsync()) : await shared.Cluster;
             Database = await Postgres.NewDatabaseAsync();
         }
 
-        await webStarts;
+        await serversStart;
 
         for (var index = 0; index < _shape.Places; index++)
         {

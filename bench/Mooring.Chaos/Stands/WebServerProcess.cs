@@ -4,8 +4,10 @@ using Mooring.Tests;
 
 namespace Mooring.Chaos.Stands;
 
-/// <summary>The counting server over HTTP, as a process that can be killed and comes back on the same port. Made and disposed by the stand.</summary>
-internal sealed class WebServerProcess(string ledgers) : IAsyncDisposable
+/// <summary>A counting server over HTTP, as a process that can be killed and comes back on the same port. Made and disposed by the stand.</summary>
+/// <param name="part">Of this program: web-server or stateless-server.</param>
+/// <param name="ledgers">Where it writes down what it executes.</param>
+internal sealed class WebServerProcess(string part, string ledgers) : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
@@ -17,7 +19,7 @@ internal sealed class WebServerProcess(string ledgers) : IAsyncDisposable
 
     public async Task StartAsync(CancellationToken cancel)
     {
-        var (program, arguments) = Self("web-server", $"{_port}", ledgers);
+        var (program, arguments) = Self(part, $"{_port}", ledgers);
         _process = ToolProcess.Start(program, arguments);
         await _process.FirstLineAsync(StartLimit, cancel);
     }
@@ -36,7 +38,7 @@ internal sealed class WebServerProcess(string ledgers) : IAsyncDisposable
         return ran;
     }
 
-    /// <summary>forget, hang, resume or strangers.</summary>
+    /// <summary>hang or resume; of the one with sessions also forget, unsent or strangers.</summary>
     /// <returns>Sessions forgotten, requests that hung, or requests of unknown sessions since the start.</returns>
     public async Task<long> OrderAsync(string order, CancellationToken cancel)
     {
