@@ -86,13 +86,13 @@ internal sealed partial class StatelessClient(
         await conduct.MayCallAsync(stop);
         switch (random.Next(20))
         {
-            case < 11:
+            case < 10:
                 await CallAsync("fast", new JsonObject(), seconds: 0, end);
                 break;
-            case < 15:
+            case < 14:
                 await CallAsync("ask", new JsonObject(), seconds: 0, end);
                 break;
-            case < 19:
+            case < 18:
                 var seconds = random.Next(Math.Min(3, conduct.Slowest), conduct.Slowest + 1);
                 await CallAsync("slow", seconds, end);
                 break;

@@ -24,7 +24,7 @@ internal enum DrainStage
 /// often; the process itself goes on, refusing work, until it is told to end.
 /// </summary>
 internal sealed partial class GatewayDrain(
-    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, CallRunner runner, HeldTasks tasks, Peers peers, IHostApplicationLifetime lifetime,
+    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, StreamTable streams, CallRunner runner, HeldTasks tasks, Peers peers, IHostApplicationLifetime lifetime,
     ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDrain
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
@@ -206,6 +206,8 @@ internal sealed partial class GatewayDrain(
 
     private void CloseStreams()
     {
+        // Those that go on to their answers too: what comes next on their connections could only be refused.
+        streams.EndConnections();
         foreach (var session in sessions.All)
         {
             foreach (var connection in session.Outbox.Connections)

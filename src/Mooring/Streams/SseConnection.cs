@@ -213,6 +213,22 @@ internal sealed class SseConnection
         AbortSlow();
     }
 
+    /// <summary>
+    /// Has the connection under it end with this response. Its head was sent when nobody knew yet that the gateway would stop, and invites whoever holds
+    /// the other end, often a balancer, to send the next request on it. HTTP/2 has a word of its own for that.
+    /// </summary>
+    public void EndConnection()
+    {
+        // Under the lock: once it has ended the server may use the context for another request.
+        lock (_gate)
+        {
+            if (_ended == 0 && !HttpProtocol.IsHttp2(_context.Request.Protocol))
+            {
+                _context.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+            }
+        }
+    }
+
     /// <summary>Cuts the connection without waiting for the reader.</summary>
     public void Abort(StreamReason reason, ClosedBy by)
     {

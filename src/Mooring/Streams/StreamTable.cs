@@ -93,6 +93,21 @@ internal sealed partial class StreamTable : IHeartbeatHandler
         Log.StreamClosed(_logger, connection.Transport, duration.TotalSeconds, connection.Reason.ToTag(), connection.By.ToTag());
     }
 
+    /// <summary>Has the connection under each stream that is open now end with it.</summary>
+    public void EndConnections()
+    {
+        SseConnection[] open;
+        lock (_gate)
+        {
+            open = _open[.._count];
+        }
+
+        foreach (var connection in open)
+        {
+            connection.EndConnection();
+        }
+    }
+
     public void KeptAlive(SseConnection connection, long late) =>
         _metrics.KeepAlive(connection.Transport, _time.GetElapsedTime(0, Math.Max(0, late)));
 

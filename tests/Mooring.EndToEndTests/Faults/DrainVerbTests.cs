@@ -184,7 +184,7 @@ public sealed class DrainVerbTests
         Assert.Contains(value, verb.Errors, StringComparison.Ordinal);
     }
 
-    private static Task<GatewayProcess> StartAsync(FaultyServer server, string delay, string grace)
+    internal static Task<GatewayProcess> StartAsync(FaultyServer server, string delay, string grace)
     {
         var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
         config["drain"] = new JsonObject { ["delay"] = delay, ["grace"] = grace };

@@ -99,6 +99,7 @@ internal sealed class ToolProcess : IAsyncDisposable
             await _process.WaitForExitAsync(patience.Token);
         }
 
+        _firstLine.TrySetException(new ObjectDisposedException(_what));
         _process.Dispose();
     }
 
@@ -118,7 +119,8 @@ internal sealed class ToolProcess : IAsyncDisposable
     {
         if (line is null)
         {
-            if (isOutput)
+            // Not where somebody has it already: by now it may be disposed, and nothing can be asked of it.
+            if (isOutput && !_firstLine.Task.IsCompleted)
             {
                 _firstLine.TrySetException(new InvalidOperationException(Describe("closed its output without a word")));
             }

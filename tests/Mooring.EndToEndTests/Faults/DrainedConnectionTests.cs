@@ -1,0 +1,59 @@
+using System.Net.Sockets;
+using System.Text;
+using Mooring.EndToEndTests.Faults.Parts;
+using Mooring.EndToEndTests.Harness;
+using Xunit;
+
+namespace Mooring.EndToEndTests.Faults;
+
+/// <summary>What becomes of the connections under streams that a drain sends away.</summary>
+public sealed class DrainedConnectionTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public async Task StreamSentAway_ItsConnection_EndsWithIt_SoThatNoBalancerUsesItAgain()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        await using var server = await FaultyServer.StartAsync();
+        await using var gateway = await DrainVerbTests.StartAsync(server, delay: "0s", grace: "30s");
+        using var http = new HttpClient();
+        using var client = new TcpClient();
+        await client.ConnectAsync(gateway.BaseUrl.Host, gateway.BaseUrl.Port, cancel);
+        using var reader = new StreamReader(client.GetStream(), Encoding.UTF8);
+        await client.GetStream().WriteAsync(Listen(gateway), cancel);
+        var said = new StringBuilder();
+        await ReadAsync(reader, said, until: "acknowledged").WaitAsync(Limit, cancel);
+
+        using var begun = await http.PostAsync(new Uri(gateway.BaseUrl, "/admin/api/drain"), content: null, cancel);
+
+        // The process stays: what ends here is the connection.
+        await ReadAsync(reader, said, until: null).WaitAsync(Limit, cancel);
+        Assert.Contains("retry:", said.ToString(), StringComparison.Ordinal);
+        // The body was whole: it was not cut.
+        Assert.EndsWith("0", said.ToString().TrimEnd(), StringComparison.Ordinal);
+        Assert.False(gateway.Process.HasExited, gateway.Process.Describe("it ended"));
+    }
+
+    private static async Task ReadAsync(StreamReader reader, StringBuilder said, string? until)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            said.AppendLine(line);
+            if (until is not null && line.Contains(until, StringComparison.Ordinal))
+            {
+                return;
+            }
+        }
+    }
+
+    private static byte[] Listen(GatewayProcess gateway)
+    {
+        const string Body = """
+            {"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}
+            """;
+        return Encoding.UTF8.GetBytes(
+            $"POST /servers/up/mcp HTTP/1.1\r\nHost: {gateway.BaseUrl.Authority}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n" +
+            $"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: {Body.Length}\r\n\r\n{Body}");
+    }
+}
