@@ -27,9 +27,10 @@ internal static class LoadCommands
         mode.AcceptOnlyFromAmong("json", "sse");
         var prefix = new Option<string>("--prefix") { DefaultValueFactory = _ => "", Description = "Put before the tool's name, as on a merged endpoint." };
         var sessionless = new Option<bool>("--sessionless") { Description = "The server has no sessions." };
+        var stateless = new Option<bool>("--stateless") { Description = "Requests of 2026-07-28, without a session." };
         var command = new Command("load", "Closed loop of tools/call; a wrong answer fails the run.")
         {
-            Url, workers, seconds, warmUp, mode, prefix, sessionless, ReadMetrics, Pid,
+            Url, workers, seconds, warmUp, mode, prefix, sessionless, stateless, ReadMetrics, Pid,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -39,6 +40,7 @@ internal static class LoadCommands
                 new LoadOptions(url, parsed.GetValue(workers), parsed.GetValue(seconds), parsed.GetValue(warmUp), tool)
                 {
                     Sessionless = parsed.GetValue(sessionless),
+                    Stateless = parsed.GetValue(stateless),
                     Pid = parsed.GetValue(Pid),
                     Metrics = MetricsOf(parsed, url),
                 },

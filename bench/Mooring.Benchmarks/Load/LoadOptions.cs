@@ -10,6 +10,9 @@ internal sealed record LoadOptions(Uri Url, int Workers, double Seconds, double 
     /// <summary>A server that has no sessions.</summary>
     public bool Sessionless { get; init; }
 
+    /// <summary>Requests of 2026-07-28, which say with each who asks and what it can do.</summary>
+    public bool Stateless { get; init; }
+
     /// <summary>Process whose processor time per call is reported.</summary>
     public int? Pid { get; init; }
 

@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Mooring.Benchmarks.Load;
 
-/// <summary>One session on one connection on one thread, one call at a time. Used only by its thread until that has ended.</summary>
+/// <summary>One session, or one client without, on one connection on one thread, one call at a time. Used only by its thread until that has ended.</summary>
 internal sealed class LoadWorker : IDisposable
 {
     // Ids have a fixed number of digits, so that a request is the same bytes with two numbers put in.
@@ -26,7 +26,7 @@ internal sealed class LoadWorker : IDisposable
         _options = options;
         _connection = new RawConnection(new IPEndPoint(IPAddress.Parse(options.Url.Host), options.Url.Port));
         string? session = null;
-        if (!options.Sessionless)
+        if (!options.Sessionless && !options.Stateless)
         {
             _connection.Exchange(Requests.Post(options.Url, null, Requests.Initialize("bench")));
             session = _connection.Status == 200 && _connection.SessionId is { } id ? id
@@ -40,8 +40,9 @@ internal sealed class LoadWorker : IDisposable
 
         // The text names the worker and the call: an answer that went to the wrong one is seen.
         var text = $"w{index:D4}-{FirstId}";
-        _request = Requests.Post(options.Url, session,
-            $$$$"""{"jsonrpc":"2.0","id":{{{{FirstId}}}},"method":"tools/call","params":{"name":"{{{{options.Tool}}}}","arguments":{"text":"{{{{text}}}}","padding":"{{{{new string('p', 80)}}}}"}}}""");
+        var meta = options.Stateless ? "," + Requests.Meta : "";
+        var body = $$$$"""{"jsonrpc":"2.0","id":{{{{FirstId}}}},"method":"tools/call","params":{"name":"{{{{options.Tool}}}}","arguments":{"text":"{{{{text}}}}","padding":"{{{{new string('p', 80)}}}}"}{{{{meta}}}}}}""";
+        _request = options.Stateless ? Requests.Call(options.Url, options.Tool, body) : Requests.Post(options.Url, session, body);
         _idAt = _request.AsSpan().IndexOf("\"id\":"u8) + 5;
         _textAt = _request.AsSpan().IndexOf(Encoding.ASCII.GetBytes(text)) + 6;
         _expectedId = Encoding.ASCII.GetBytes($"\"id\":{FirstId}");

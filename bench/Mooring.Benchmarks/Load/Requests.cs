@@ -7,9 +7,22 @@ internal static class Requests
 {
     public const string Version = "2025-11-25";
 
+    /// <summary>What each request of 2026-07-28 says of its client; a member of its params.</summary>
+    public const string Meta =
+        "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"" + Stateless + "\",\"io.modelcontextprotocol/clientInfo\":{\"name\":\"bench\",\"version\":\"1.0.0\"}," +
+        "\"io.modelcontextprotocol/clientCapabilities\":{}}";
+
+    private const string Stateless = "2026-07-28";
+
     public static byte[] Post(Uri url, string? session, string body) => Encoding.UTF8.GetBytes(
         $"POST {url.AbsolutePath} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Type: application/json\r\n" +
         $"Accept: application/json, text/event-stream\r\n{Session(session)}Content-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}");
+
+    /// <summary>A call of 2026-07-28: the version, the method and the tool stand in the headers too.</summary>
+    public static byte[] Call(Uri url, string tool, string body) => Encoding.UTF8.GetBytes(
+        $"POST {url.AbsolutePath} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Type: application/json\r\n" +
+        $"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {Stateless}\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n" +
+        $"Content-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}");
 
     public static byte[] Get(Uri url, string? session) => Encoding.UTF8.GetBytes(
         $"GET {url.PathAndQuery} HTTP/1.1\r\nHost: {url.Authority}\r\nAccept: text/event-stream\r\n{Session(session)}\r\n");

@@ -12,6 +12,10 @@ internal static class Answers
     public static readonly byte[] Initialize = Encoding.UTF8.GetBytes(
         """{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench-upstream","version":"1.0.0"}}""");
 
+    /// <summary>The answer to <c>server/discover</c>.</summary>
+    public static readonly byte[] Discover = Encoding.UTF8.GetBytes(
+        """{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"serverInfo":{"name":"bench-upstream","version":"1.0.0"}}""");
+
     public static readonly byte[] Tools = Encoding.UTF8.GetBytes(
         $$$"""
         {"tools":[{"name":"echo","description":"Answers with its text.","inputSchema":{{{Schema}}}},
@@ -69,11 +73,17 @@ internal static class Answers
         return Put(into, length, "}"u8);
     }
 
-    public static int Echo(Span<byte> into, ReadOnlySpan<byte> id, ReadOnlySpan<byte> text)
+    /// <param name="into">Where to.</param>
+    /// <param name="id">Of the request, as it was written.</param>
+    /// <param name="text">What it answers with.</param>
+    /// <param name="isStateless">Whether a result says what kind it is, as 2026-07-28 has it.</param>
+    public static int Echo(Span<byte> into, ReadOnlySpan<byte> id, ReadOnlySpan<byte> text, bool isStateless = false)
     {
         var length = Put(into, 0, """{"jsonrpc":"2.0","id":"""u8);
         length = Put(into, length, id);
-        length = Put(into, length, ""","result":{"content":[{"type":"text","text":" """u8[..^1]);
+        length = Put(into, length, ""","result":{"""u8);
+        length = Put(into, length, isStateless ? "\"resultType\":\"complete\","u8 : default);
+        length = Put(into, length, "\"content\":[{\"type\":\"text\",\"text\":\""u8);
         length = Put(into, length, text);
         return Put(into, length, "\"}]}}"u8);
     }

@@ -7,10 +7,13 @@ namespace Mooring.Benchmarks.Stands;
 
 /// <summary>
 /// The fast MCP server behind everything measured: Streamable HTTP of 2025-11-25, far cheaper than any gateway.
-/// It mints session ids but does not check them: the gateway's checks are measured, not the server's.
+/// It mints session ids but does not check them: the gateway's checks are measured, not the server's. On <see cref="StatelessPath"/> the same
+/// server is one of 2026-07-28, as fast as the other.
 /// </summary>
 internal static class UpstreamServer
 {
+    public const string StatelessPath = "/stateless";
+
     private const int FloodBytes = 8 << 20;
 
     public static Task<int> RunAsync(int port) => BareKestrel.RunAsync(port, HandleAsync);
@@ -50,6 +53,7 @@ internal static class UpstreamServer
     {
         var envelope = Answers.Read(message);
         var response = context.Response;
+        var isStateless = context.Request.Path.Value == StatelessPath;
         if (envelope.Id.IsEmpty)
         {
             response.StatusCode = 202;
@@ -64,7 +68,7 @@ internal static class UpstreamServer
             var tool = Answers.Text(message, "\"name\":"u8);
             if (tool.SequenceEqual("echo"u8))
             {
-                Json(response, answer[..Answers.Echo(answer, envelope.Id, text)]);
+                Json(response, answer[..Answers.Echo(answer, envelope.Id, text, isStateless)]);
                 return false;
             }
 
@@ -75,13 +79,17 @@ internal static class UpstreamServer
             }
 
             var length = Answers.Put(answer, 0, "event: message\ndata: "u8);
-            length += Answers.Echo(answer[length..], envelope.Id, text);
+            length += Answers.Echo(answer[length..], envelope.Id, text, isStateless);
             length = Answers.Put(answer, length, "\n\n"u8);
             response.BodyWriter.Write(answer[..length]);
             return false;
         }
 
-        if (envelope.Method.SequenceEqual("initialize"u8))
+        if (isStateless && envelope.Method.SequenceEqual("server/discover"u8))
+        {
+            Json(response, answer[..Answers.Result(answer, envelope.Id, Answers.Discover)]);
+        }
+        else if (!isStateless && envelope.Method.SequenceEqual("initialize"u8))
         {
             response.Headers["Mcp-Session-Id"] = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
             Json(response, answer[..Answers.Result(answer, envelope.Id, Answers.Initialize)]);

@@ -2,10 +2,20 @@ using Mooring.Benchmarks.Load;
 
 namespace Mooring.Benchmarks.Suite;
 
-/// <summary>Calls per second and latency to the same fast upstream, four ways, in turn.</summary>
+/// <summary>
+/// Calls per second and latency to the same fast upstream, four ways, in turn; with sessions, and as 2026-07-28 has it. Beside each of the latter the gateway is
+/// measured with sessions once more, so that both are compared in the same moments.
+/// </summary>
 internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Report report)
 {
-    private sealed record Row(string Name, int Workers, string Tool, bool Merged);
+    private static readonly int[] Workers = [1, 8, 32];
+
+    private sealed record Row(string Name, int Workers, string Tool)
+    {
+        public bool Merged { get; init; }
+
+        public bool Stateless { get; init; }
+    }
 
     public async Task RunAsync(CancellationToken cancellation)
     {
@@ -14,7 +24,8 @@ internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Rep
         await using var nginx = await candidates.NginxAsync(upstream.Url, cancellation);
         await using var gateway = options.Gateway is null
             ? await candidates.PassthroughAsync(upstream.Url, cancellation)
-            : await candidates.GatewayAsync(upstream.Url, cancellation);
+            : await candidates.GatewayOfBothAsync(upstream.Url, cancellation);
+        var bare = options.Gateway is null ? gateway.Url : new Uri(gateway.Url, "/servers/bare/mcp");
         var merged = options.Gateway is null ? gateway.Url : new Uri(gateway.Url, "/mcp");
 
         foreach (var tool in new[] { "echo", "echo_sse" })
@@ -22,29 +33,38 @@ internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Rep
             foreach (var server in new[] { upstream, passthrough, nginx, gateway })
             {
                 // Compiled code and connection pools as they are after a while, before anything counts.
-                await MeasureAsync(server, server.Url, tool, 8, Math.Min(4, options.Seconds * 2), cancellation);
+                await MeasureAsync(server, server.Url, new Row("", 8, tool), Math.Min(4, options.Seconds * 2), cancellation);
             }
+
+            await MeasureAsync(gateway, bare, new Row("", 8, tool) { Stateless = true }, Math.Min(4, options.Seconds * 2), cancellation);
         }
 
         Row[] rows =
         [
-            .. new[] { 1, 8, 32 }.Select(workers => new Row("JSON", workers, "echo", Merged: false)),
-            .. new[] { 1, 8, 32 }.Select(workers => new Row("SSE", workers, "echo_sse", Merged: false)),
-            new Row("JSON, merged `/mcp`", 8, "echo", Merged: true),
+            .. Workers.Select(workers => new Row("JSON", workers, "echo")),
+            .. Workers.Select(workers => new Row("SSE", workers, "echo_sse")),
+            new Row("JSON, merged `/mcp`", 8, "echo") { Merged = true },
+            .. Workers.Select(workers => new Row("JSON, 2026-07-28", workers, "echo") { Stateless = true }),
+            .. Workers.Select(workers => new Row("SSE, 2026-07-28", workers, "echo_sse") { Stateless = true }),
         ];
-        var results = rows.ToDictionary(row => row, _ => new List<LoadResult>[] { [], [], [], [] });
+        var results = rows.ToDictionary(row => row, _ => new List<LoadResult>[] { [], [], [], [], [] });
         for (var repetition = 0; repetition < options.Repetitions; repetition++)
         {
             foreach (var row in rows)
             {
-                var prefix = row.Merged && options.Gateway is not null ? "bench__" : "";
+                var named = row.Merged && options.Gateway is not null ? row with { Tool = "bench__" + row.Tool } : row;
                 var measured = results[row];
-                measured[0].Add(await MeasureAsync(upstream, upstream.Url, row.Tool, row.Workers, options.Seconds, cancellation));
-                measured[1].Add(await MeasureAsync(passthrough, passthrough.Url, row.Tool, row.Workers, options.Seconds, cancellation));
-                measured[2].Add(await MeasureAsync(nginx, nginx.Url, row.Tool, row.Workers, options.Seconds, cancellation));
-                measured[3].Add(await MeasureAsync(gateway, row.Merged ? merged : gateway.Url, prefix + row.Tool, row.Workers, options.Seconds, cancellation));
+                measured[0].Add(await MeasureAsync(upstream, upstream.Url, row, options.Seconds, cancellation));
+                measured[1].Add(await MeasureAsync(passthrough, passthrough.Url, row, options.Seconds, cancellation));
+                measured[2].Add(await MeasureAsync(nginx, nginx.Url, row, options.Seconds, cancellation));
+                measured[3].Add(await MeasureAsync(gateway, row.Merged ? merged : row.Stateless ? bare : gateway.Url, named, options.Seconds, cancellation));
+                if (row.Stateless)
+                {
+                    measured[4].Add(await MeasureAsync(gateway, gateway.Url, row with { Stateless = false }, options.Seconds, cancellation));
+                }
+
                 Report.Progress($"{row.Name}, {row.Workers} workers, {repetition + 1} of {options.Repetitions}: " +
-                    string.Join(" | ", measured.Select(results => $"{results[^1].CallsPerSecond:F0}/s {results[^1].P50:F0} µs")));
+                    string.Join(" | ", measured.Where(results => results.Count > 0).Select(results => $"{results[^1].CallsPerSecond:F0}/s {results[^1].P50:F0} µs")));
             }
         }
 
@@ -60,10 +80,12 @@ internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Rep
         var added = Medians.Of(Enumerable.Range(0, ours.Count).Select(at =>
             (ours[at].P50 - direct[at].P50) / (passthrough[at].P50 - direct[at].P50)));
         report.AddCalls(
-            row.Name, row.Workers, [.. measured.Select(Cell)],
+            row.Name, row.Workers, [.. measured.Take(4).Select(Cell)],
             Medians.OfRatios(ours, passthrough, result => result.CallsPerSecond),
             Medians.OfRatios(ours, nginx, result => result.CallsPerSecond),
             added,
+            Medians.OfRatios(ours, measured[4], result => result.CallsPerSecond),
+            Medians.OfRatios(ours, measured[4], result => result.ProcessorMicrosPerCall ?? double.NaN),
             Medians.OfRatios(ours, passthrough, result => result.ProcessorMicrosPerCall ?? double.NaN),
             Medians.Of(ours.Select(result => result.AllocatedBytesPerCall ?? double.NaN)));
     }
@@ -74,10 +96,10 @@ internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Rep
         $"{Medians.Of(results.Select(result => result.ProcessorMicrosPerCall ?? double.NaN)):F0} µs cpu";
 
     private static async Task<LoadResult> MeasureAsync(
-        ServerProcess server, Uri url, string tool, int workers, double seconds, CancellationToken cancellation)
+        ServerProcess server, Uri url, Row row, double seconds, CancellationToken cancellation)
     {
         var result = await LoadRun.RunAsync(
-            new LoadOptions(url, workers, seconds, WarmUp: 0.5, tool) { Pid = server.Pid, Metrics = new Uri(url, "/metrics") }, cancellation);
+            new LoadOptions(url, row.Workers, seconds, WarmUp: 0.5, row.Tool) { Stateless = row.Stateless, Pid = server.Pid, Metrics = new Uri(url, "/metrics") }, cancellation);
         return result.Errors == 0 ? result : throw new InvalidDataException($"{result.Errors} wrong answers from {url}, the first: {result.FirstError}");
     }
 }

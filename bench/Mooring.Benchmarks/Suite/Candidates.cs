@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Mooring.Benchmarks.Stands;
 
 namespace Mooring.Benchmarks.Suite;
 
@@ -34,6 +35,10 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     /// <summary>The gateway in front of one server called bench; the URL is that server's own route.</summary>
     public Task<ServerProcess> GatewayAsync(Uri upstream, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null) =>
         GatewayAsync(new { url = upstream.ToString() }, cancellation, environment);
+
+    /// <summary>The same with a second server beside it, called bare: the upstream again, as one of 2026-07-28.</summary>
+    public Task<ServerProcess> GatewayOfBothAsync(Uri upstream, CancellationToken cancellation) =>
+        GatewayAsync(new { url = upstream.ToString() }, cancellation, bare: new { url = new Uri(upstream, UpstreamServer.StatelessPath).ToString() });
 
     public Task<ServerProcess> GatewayOverStdioAsync(string scope, CancellationToken cancellation) =>
         GatewayAsync(new { command = Self, args = new[] { "stdio-upstream" }, scope }, cancellation);
@@ -75,14 +80,14 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     }
 
     private Task<ServerProcess> GatewayAsync(
-        object server, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null, object? store = null)
+        object server, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null, object? store = null, object? bare = null)
     {
         var port = ServerProcess.FreePort();
         var data = NewData();
         var config = Path.Combine(data, "bench.json");
         File.WriteAllText(config, JsonSerializer.Serialize(new
         {
-            mcpServers = new { bench = server },
+            mcpServers = bare is null ? (object)new { bench = server } : new { bench = server, bare },
             keepAlive = new { interval = $"{options.Beat}s" },
             store = store ?? new { kind = "sqlite" },
 

@@ -15,9 +15,9 @@ internal sealed class Report
     public static void Progress(string line) => Console.Error.WriteLine(line);
 
     public void AddCalls(
-        string name, int workers, string[] cells, double toPassthrough, double toNginx, double addedP50, double processor, double allocated) =>
+        string name, int workers, string[] cells, double toPassthrough, double toNginx, double addedP50, double toSessions, double processorToSessions, double processor, double allocated) =>
         _calls.Add(
-            $"| {name} | {workers} | {string.Join(" | ", cells)} | **{toPassthrough:F2}** | {toNginx:F2} | **{addedP50:F2}** | {processor:F2} | " +
+            $"| {name} | {workers} | {string.Join(" | ", cells)} | **{toPassthrough:F2}** | {toNginx:F2} | **{addedP50:F2}** | {processor:F2} | {toSessions:F2} | {processorToSessions:F2} | " +
             $"{(double.IsNaN(allocated) ? "–" : $"{allocated:F0} B")} |");
 
     public void AddFigure(string what, string ours, string others, string ratio, string target) =>
@@ -33,10 +33,10 @@ internal sealed class Report
         if (_calls.Count > 0)
         {
             text.AppendLine("Each cell: calls per second, p50 / p99 of a call, processor time of that server per call. Targets: calls ÷ pass-through ≥ 0.9 and");
-            text.AppendLine("added p50 ÷ the pass-through's ≤ 1.2, at 8 and at 32 workers.");
+            text.AppendLine("added p50 ÷ the pass-through's ≤ 1.2, at 8 and at 32 workers; calls ÷ those with sessions ≥ 1.");
             text.AppendLine();
-            text.AppendLine("| answer | workers | nothing between | bare pass-through | nginx | Mooring | calls ÷ pass-through | calls ÷ nginx | added p50 ÷ pass-through's | cpu ÷ pass-through's | allocated per call |");
-            text.AppendLine("|---|---|---|---|---|---|---|---|---|---|---|");
+            text.AppendLine("| answer | workers | nothing between | bare pass-through | nginx | Mooring | calls ÷ pass-through | calls ÷ nginx | added p50 ÷ pass-through's | cpu ÷ pass-through's | calls ÷ with sessions | cpu ÷ with sessions | allocated per call |");
+            text.AppendLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
             _calls.ForEach(row => text.AppendLine(row));
             text.AppendLine();
         }
