@@ -56,14 +56,14 @@ internal sealed class WebSession
     }
 
     /// <summary>The session is over, and so is whoever reads.</summary>
-    /// <returns>How many notifications go with it, since nobody reads them just now.</returns>
+    /// <returns>How many numbered notifications go with it, since nobody reads them just now; that a list changed is found out anyway.</returns>
     public int Close()
     {
         lock (_gate)
         {
             _isClosed = true;
             Wake();
-            return _isRead ? 0 : _events.Count(entry => entry.Id > _sent);
+            return _isRead ? 0 : _events.Count(entry => entry.Id > _sent && entry.Text.Contains("notifications/message", StringComparison.Ordinal));
         }
     }
 

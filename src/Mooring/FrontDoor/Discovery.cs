@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Mooring.Protocol;
 using Mooring.Routing;
@@ -13,6 +14,9 @@ namespace Mooring.FrontDoor;
 internal sealed class Discovery(Initializer initializer, Catalogue catalogue, UpstreamTable upstreams)
 {
     private static readonly byte[] Gateway = Encoding.ASCII.GetBytes($"{{\"name\":\"mooring\",\"version\":\"{MooringVersion.Current}\"}}");
+
+    /// <summary>What each server says that it is, taken out of its answer once.</summary>
+    private readonly ConcurrentDictionary<string, (ReadOnlyMemory<byte> Of, byte[] Info)> _infos = new(StringComparer.Ordinal);
 
     public async Task<byte[]> ResultAsync(Session session)
     {
@@ -30,8 +34,23 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
     }
 
     /// <summary>Who answers on a route: its one server, as far as it ever said who it is, else the gateway.</summary>
-    public byte[] ServerInfo(Session session) =>
-        session.Server is { } server && JsonFields.Object(catalogue.FindAny(server).InitializeResult.Span, "serverInfo"u8) is { IsEmpty: false } info ? info.ToArray() : Gateway;
+    public byte[] ServerInfo(Session session)
+    {
+        if (session.Server is not { } server)
+        {
+            return Gateway;
+        }
+
+        var said = catalogue.FindAny(server).InitializeResult;
+        if (_infos.TryGetValue(server, out var known) && known.Of.Equals(said))
+        {
+            return known.Info;
+        }
+
+        var info = JsonFields.Object(said.Span, "serverInfo"u8) is { IsEmpty: false } found ? found.ToArray() : Gateway;
+        _infos[server] = (said, info);
+        return info;
+    }
 
     /// <summary>Whether a server speaks the version itself, so that its own references for retries pass.</summary>
     public bool SpeaksStateless(string server) => upstreams.Find(server) is { IsStateless: true };

@@ -36,7 +36,7 @@ internal static class MirroredHeader
 
         return mayBeEncoded && value.Length >= Prefix.Length + Suffix.Length && value.StartsWith(Prefix, StringComparison.Ordinal) && value.EndsWith(Suffix, StringComparison.Ordinal)
             ? Decode(value[Prefix.Length..^Suffix.Length])
-            : value.ToString();
+            : value.Length == raw.Length ? raw : value.ToString();
     }
 
     private static string? Decode(ReadOnlySpan<char> encoded)

@@ -25,7 +25,7 @@ internal sealed class ParamHeaders(UpstreamTable upstreams, Views views)
     /// <summary>Whether the headers say what the arguments say; null: they do, else what differs.</summary>
     public string? Differs(Session session, Frame request, IHeaderDictionary headers)
     {
-        if (request.Method != McpMethod.ToolsCall || Of(session, request.Text(request.Envelope.Name)) is not { Length: > 0 } parameters)
+        if (request.Method != McpMethod.ToolsCall || HasNone(session) || Of(session, request.Text(request.Envelope.Name)) is not { Length: > 0 } parameters)
         {
             return null;
         }
@@ -89,6 +89,25 @@ internal sealed class ParamHeaders(UpstreamTable upstreams, Views views)
 
         return json;
     }
+
+    /// <summary>Those that came with a request, whatever they mean.</summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> In(IHeaderDictionary headers)
+    {
+        List<KeyValuePair<string, string>>? found = null;
+        foreach (var (name, value) in headers)
+        {
+            if (name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
+            {
+                (found ??= []).Add(new(name, value.ToString()));
+            }
+        }
+
+        return found ?? (IReadOnlyList<KeyValuePair<string, string>>)[];
+    }
+
+    /// <summary>Whether no tool of the one server of a route has any.</summary>
+    private bool HasNone(Session session) =>
+        session.Server is { } name && upstreams.Find(name) is { } only && (views.Known(session, only, ListKind.Tools) is not { } list || _known.GetValue(list, Read).Count == 0);
 
     private Param[]? Of(Session session, string shown)
     {

@@ -189,7 +189,7 @@ internal sealed partial class PassedRetries
         }
         else
         {
-            var exchange = _held[key] = new PassedExchange(this, queue, asking, key, request, () => _discovery.ServerInfo(reply.Session));
+            var exchange = _held[key] = new PassedExchange(this, queue, asking, key, request, reply.Session);
             _ = GoOnAsync(reply, exchange, retry);
         }
 
@@ -316,8 +316,8 @@ internal sealed partial class PassedRetries
     }
 
     /// <summary>At the holder: what belongs to the retry goes back to the replica that has its POST.</summary>
-    private sealed class PassedExchange(PassedRetries retries, LetterQueue queue, string asking, string key, Frame request, Func<byte[]> serverInfo)
-        : StatelessExchange(request, RequestMeta.Of(request), serverInfo)
+    private sealed class PassedExchange(PassedRetries retries, LetterQueue queue, string asking, string key, Frame request, Session session)
+        : StatelessExchange(request, RequestMeta.Of(request), retries._discovery, session)
     {
         private volatile bool _hasLeft;
 

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
+using Mooring.Sessions;
 using Mooring.Streams;
 
 namespace Mooring.FrontDoor;
@@ -23,10 +24,11 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided
     /// <param name="context">The POST.</param>
     /// <param name="request">The request in it; its buffer must last as long as the exchange.</param>
     /// <param name="meta">What it says of its client.</param>
-    /// <param name="serverInfo">Who answers, raw JSON; asked for with the answer, when a server that was unknown before may have said it.</param>
+    /// <param name="discovery">Knows who answers.</param>
+    /// <param name="session">Stands for the client.</param>
     /// <param name="services">Shared parts.</param>
-    public PostedExchange(HttpContext context, Frame request, RequestMeta meta, Func<byte[]> serverInfo, FrontDoorServices services)
-        : base(request, meta, serverInfo)
+    public PostedExchange(HttpContext context, Frame request, RequestMeta meta, Discovery discovery, Session session, FrontDoorServices services)
+        : base(request, meta, discovery, session)
     {
         _context = context;
         _services = services;

@@ -10,6 +10,13 @@ internal sealed record Retry(string? State, IReadOnlyList<(string Key, byte[] An
     public static Retry? Of(Frame request, out string? wrong)
     {
         wrong = null;
+        var bytes = request.Bytes;
+        if (bytes.IndexOf("requestState"u8) < 0 && bytes.IndexOf("inputResponses"u8) < 0 && bytes.IndexOf((byte)'\\') < 0)
+        {
+            // Nearly all. A name may be written with escapes, which have a backslash.
+            return null;
+        }
+
         var parameters = request.Span(request.Envelope.Params);
         var state = JsonFields.Find(parameters, "requestState"u8);
         var answers = JsonFields.Find(parameters, "inputResponses"u8);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
@@ -20,12 +21,15 @@ internal static class StatelessAnswers
 
     private static ReadOnlySpan<byte> Complete => "\"resultType\":\"complete\","u8;
 
+    /// <summary>What is put into results, by who answers: the same bytes for nearly each of them.</summary>
+    private static readonly ConditionalWeakTable<byte[], Words> Said = [];
+
     /// <param name="answer">The response, with whatever id.</param>
     /// <param name="method">Of the request.</param>
     /// <param name="id">The id that it gets, a raw JSON token.</param>
     /// <param name="serverInfo">Who answers, raw JSON.</param>
     /// <returns>The response, and its HTTP status where it makes a body of its own.</returns>
-    public static (Message Response, int Status) Dress(Frame answer, McpMethod method, ReadOnlyMemory<byte> id, ReadOnlySpan<byte> serverInfo)
+    public static (Message Response, int Status) Dress(Frame answer, McpMethod method, ReadOnlyMemory<byte> id, byte[] serverInfo)
     {
         if (answer.Kind == FrameKind.Error)
         {
@@ -41,14 +45,9 @@ internal static class StatelessAnswers
         }
 
         var has = Look(result);
-        byte[] info = [.. "\"io.modelcontextprotocol/serverInfo\":"u8, .. serverInfo];
-        byte[] head =
-        [
-            .. has.Type ? default : Complete,
-            .. IsCacheable(method) && has.IsComplete && !has.Ttl ? Ttl : default,
-            .. IsCacheable(method) && has.IsComplete && !has.Scope ? Scope : default,
-            .. has.Meta.IsPresent ? [] : (byte[])[.. "\"_meta\":{"u8, .. info, .. "},"u8],
-        ];
+        var words = Said.GetValue(serverInfo, static who => new Words(who));
+        var info = words.Info;
+        var head = IsCacheable(method) && has.IsComplete ? words.Head(has.Type, has.Ttl, has.Scope, has.Meta.IsPresent) : words.Head(has.Type, has.Meta.IsPresent);
         if (head.Length > 0)
         {
             message = message.Replace(new Slice(at.Start + 1, 0), has.IsEmpty ? head.AsMemory(0, head.Length - 1) : head);
@@ -114,7 +113,7 @@ internal static class StatelessAnswers
             if (key == 't')
             {
                 found.Type = true;
-                found.IsComplete = reader.TokenType == JsonTokenType.String && JsonText.Value(ref reader) == "complete";
+                found.IsComplete = reader.TokenType == JsonTokenType.String && JsonText.IsKey(ref reader, "complete"u8);
             }
 
             reader.Skip();
@@ -136,6 +135,26 @@ internal static class StatelessAnswers
         : JsonText.IsKey(ref reader, "cacheScope"u8) ? 's'
         : JsonText.IsKey(ref reader, "_meta"u8) ? 'm'
         : ' ';
+
+    private sealed class Words(byte[] serverInfo)
+    {
+        private readonly byte[] _meta = [.. "\"_meta\":{\"io.modelcontextprotocol/serverInfo\":"u8, .. serverInfo, .. "},"u8];
+        private readonly byte[] _completeMeta = [.. Complete, .. "\"_meta\":{\"io.modelcontextprotocol/serverInfo\":"u8, .. serverInfo, .. "},"u8];
+        private readonly byte[] _complete = Complete.ToArray();
+
+        public byte[] Info { get; } = [.. "\"io.modelcontextprotocol/serverInfo\":"u8, .. serverInfo];
+
+        public byte[] Head(bool hasType, bool hasMeta) => (hasType, hasMeta) switch
+        {
+            (true, true) => [],
+            (true, false) => _meta,
+            (false, true) => _complete,
+            _ => _completeMeta,
+        };
+
+        public byte[] Head(bool hasType, bool hasTtl, bool hasScope, bool hasMeta) =>
+            [.. hasType ? default : Complete, .. hasTtl ? default : Ttl, .. hasScope ? default : Scope, .. hasMeta ? [] : _meta];
+    }
 
     private struct Found
     {

@@ -39,13 +39,19 @@ internal static class StatelessChecks
 
     private static Refusal? OfVersion(HttpRequest http, Frame request, in RequestMeta meta)
     {
+        var said = http.Headers["MCP-Protocol-Version"];
+        if (said.Count == 1 && said[0] == ProtocolVersions.Stateless && meta.ProtocolVersion.IsPresent && request.TextEquals(meta.ProtocolVersion, "2026-07-28"u8))
+        {
+            return null;
+        }
+
         if (!IsString(request, meta.ProtocolVersion))
         {
             return Refusal.Invalid("params._meta needs a string \"io.modelcontextprotocol/protocolVersion\".");
         }
 
         var version = request.Text(meta.ProtocolVersion);
-        if (MirroredHeader.Read(http.Headers["MCP-Protocol-Version"], mayBeEncoded: false) is not { } header)
+        if (MirroredHeader.Read(said, mayBeEncoded: false) is not { } header)
         {
             return Refusal.Mismatch("MCP-Protocol-Version is missing, or is no single header value.");
         }
@@ -80,7 +86,7 @@ internal static class StatelessChecks
 
     private static Refusal? OfMethod(HttpRequest http, Frame request, bool isMerged)
     {
-        var method = request.MethodName;
+        var method = request.Method == McpMethod.ToolsCall ? "tools/call" : request.MethodName;
         if (MirroredHeader.Read(http.Headers["Mcp-Method"], mayBeEncoded: false) is not { } header)
         {
             return Refusal.Mismatch("Mcp-Method is missing, or is no single header value.");
@@ -110,6 +116,12 @@ internal static class StatelessChecks
         if (MirroredHeader.Read(header, mayBeEncoded: true) is not { } said)
         {
             return Refusal.Mismatch("Mcp-Name is missing, or is no single header value as it has to be encoded.");
+        }
+
+        var raw = request.Span(name)[1..^1];
+        if (raw.IndexOf((byte)'\\') < 0 && Ascii.Equals(raw, said))
+        {
+            return null;
         }
 
         var text = request.Text(name);

@@ -1,4 +1,5 @@
 using Mooring.Protocol;
+using Mooring.Sessions;
 
 namespace Mooring.FrontDoor;
 
@@ -8,15 +9,17 @@ namespace Mooring.FrontDoor;
 /// </summary>
 internal abstract class StatelessExchange
 {
-    private readonly Func<byte[]> _serverInfo;
+    private readonly Discovery _discovery;
+    private readonly Session _session;
 
     /// <param name="request">The request; its buffer must last as long as the exchange.</param>
     /// <param name="meta">What it says of its client.</param>
-    /// <param name="serverInfo">Who answers, raw JSON; asked for with the answer, when a server that was unknown before may have said it.</param>
-    protected StatelessExchange(Frame request, RequestMeta meta, Func<byte[]> serverInfo)
+    /// <param name="discovery">Knows who answers; asked with the answer, when a server that was unknown before may have said it.</param>
+    /// <param name="session">Stands for the client.</param>
+    protected StatelessExchange(Frame request, RequestMeta meta, Discovery discovery, Session session)
     {
         Request = request;
-        _serverInfo = serverInfo;
+        (_discovery, _session) = (discovery, session);
         LogLevel = meta.LogLevel.IsPresent ? request.Text(meta.LogLevel) : null;
     }
 
@@ -24,7 +27,8 @@ internal abstract class StatelessExchange
 
     public ReadOnlyMemory<byte> Id => Request.Raw(Request.Envelope.Id);
 
-    public byte[] ServerInfo => _serverInfo();
+    /// <summary>Who answers, raw JSON.</summary>
+    public byte[] ServerInfo => _discovery.ServerInfo(_session);
 
     /// <summary>The least severe log message it wants; null: none at all (server/utilities/logging).</summary>
     public string? LogLevel { get; }

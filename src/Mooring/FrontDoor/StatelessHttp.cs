@@ -28,7 +28,11 @@ internal sealed class StatelessHttp(
     /// <param name="accept">What the client can read.</param>
     public async Task PostAsync(HttpContext context, string? server, Frame message, Accepts accept)
     {
-        await WaitingThreads.Leave();
+        if (message.Method != McpMethod.ToolsCall || message.Bytes.Length > WaitingThreads.Turn)
+        {
+            // As with sessions: short calls are handed on at once; anything else may take its time.
+            await WaitingThreads.Leave();
+        }
 
         // :: 1 what may come at all
         if (accept != (Accepts.Json | Accepts.EventStream))
@@ -56,7 +60,9 @@ internal sealed class StatelessHttp(
         }
 
         // :: 3 who stands for its client
-        if (sessions.Of(Principal.Of(context), server, message.Span(meta.ClientCapabilities), InfoOf(message, meta)) is not { } session)
+        var principal = Principal.Of(context);
+        var capabilities = message.Raw(meta.ClientCapabilities);
+        if ((sessions.Find(principal, server, capabilities.Span) ?? sessions.Of(principal, server, capabilities.Span, InfoOf(message, meta))) is not { } session)
         {
             await Answers.MissAsync(context, SessionMiss.TooMany, message.Id);
             return;
@@ -113,15 +119,17 @@ internal sealed class StatelessHttp(
             await wishes.NeedLevelAsync(session, request.Text(meta.LogLevel));
         }
 
-        var exchange = new PostedExchange(context, request, meta, () => discovery.ServerInfo(session), services);
+        var exchange = new PostedExchange(context, request, meta, discovery, session, services);
         var reply = waiting;
         if (waiting is not null)
         {
+            await WaitingThreads.Leave();
             waiting.Resume(exchange, retry!.Answers);
         }
         else if (holder is not null)
         {
-            passed.Pass(session, retry!.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange));
+            await WaitingThreads.Leave();
+            Pass(session, request, retry!, holder, exchange);
         }
         else if (request.Method == McpMethod.Discover)
         {
@@ -148,6 +156,10 @@ internal sealed class StatelessHttp(
     /// <summary>Whether the call is of a tool that its server, one of 2025-11-25, executes as a task alone.</summary>
     private bool NeedsTasks(Session session, Frame request) =>
         request.Method == McpMethod.ToolsCall && destinations.ToolOf(session, request).HasFlag(ToolHints.TaskRequired);
+
+    // Of its own: what a lambda takes with it is made for every request of the method that it stands in.
+    private void Pass(Session session, Frame request, Retry retry, string holder, PostedExchange exchange) =>
+        passed.Pass(session, retry.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange));
 
     private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange)
     {

@@ -31,8 +31,11 @@ internal sealed partial class StatelessReply : Reply
         _method = exchange.Request.Method;
         _exchange = exchange;
         exchange.OnLeft = () => Left(exchange);
-        Headers = [.. exchange.Headers.Where(h => h.Key.StartsWith(ParamHeaders.Prefix, StringComparison.OrdinalIgnoreCase)).Select(h => KeyValuePair.Create(h.Key, h.Value.ToString()))];
+        Headers = ParamHeaders.In(exchange.Headers);
     }
+
+    /// <summary>Whether its time counts, or did: the business of <see cref="TaskThresholds"/>.</summary>
+    public bool IsWatched { get; set; }
 
     public override bool IsConnected
     {
@@ -75,7 +78,7 @@ internal sealed partial class StatelessReply : Reply
         {
             Cancel(call);
         }
-        else if (_task is null && TasksExtension.IsIn(Capabilities))
+        else if (_task is null && Session.HasTasks)
         {
             _thresholds.Watch(this, call);
         }

@@ -36,6 +36,12 @@ internal sealed class TaskThresholds(ConfigStore config, TimeProvider time, Held
 
     public void Forget(StatelessReply reply)
     {
+        if (!reply.IsWatched)
+        {
+            // Nearly all: their clients take no tasks, and they need not wait for each other here.
+            return;
+        }
+
         lock (_gate)
         {
             _due.Remove(reply);
@@ -65,6 +71,7 @@ internal sealed class TaskThresholds(ConfigStore config, TimeProvider time, Held
     {
         lock (_gate)
         {
+            reply.IsWatched = true;
             _due[reply] = time.GetTimestamp() + (long)(after.TotalSeconds * time.TimestampFrequency);
         }
     }

@@ -8,9 +8,6 @@ namespace Mooring.Protocol;
 /// </summary>
 internal readonly struct RequestMeta
 {
-    /// <summary>Prefix of the keys that the protocol itself defines.</summary>
-    private const string Prefix = "io.modelcontextprotocol/";
-
     public Slice ProtocolVersion { get; private init; }
 
     public Slice ClientCapabilities { get; private init; }
@@ -33,23 +30,24 @@ internal readonly struct RequestMeta
         reader.Read();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            var key = JsonText.Value(ref reader);
+            // Compared where they stand: a string for each would be most of what a request of this version costs here.
+            var key = KeyOf(ref reader);
             reader.Read();
             var start = (int)reader.TokenStartIndex;
             reader.Skip();
             var value = new Slice(at.Start + start, (int)reader.BytesConsumed - start);
             switch (key)
             {
-                case Prefix + "protocolVersion":
+                case 'v':
                     version = value;
                     break;
-                case Prefix + "clientCapabilities":
+                case 'c':
                     capabilities = value;
                     break;
-                case Prefix + "clientInfo":
+                case 'i':
                     info = value;
                     break;
-                case Prefix + "logLevel":
+                case 'l':
                     level = value;
                     break;
             }
@@ -57,4 +55,11 @@ internal readonly struct RequestMeta
 
         return new RequestMeta { ProtocolVersion = version, ClientCapabilities = capabilities, ClientInfo = info, LogLevel = level };
     }
+
+    private static char KeyOf(ref Utf8JsonReader reader) =>
+        JsonText.IsKey(ref reader, "io.modelcontextprotocol/protocolVersion"u8) ? 'v'
+        : JsonText.IsKey(ref reader, "io.modelcontextprotocol/clientCapabilities"u8) ? 'c'
+        : JsonText.IsKey(ref reader, "io.modelcontextprotocol/clientInfo"u8) ? 'i'
+        : JsonText.IsKey(ref reader, "io.modelcontextprotocol/logLevel"u8) ? 'l'
+        : ' ';
 }

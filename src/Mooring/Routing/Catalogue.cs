@@ -78,7 +78,9 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
 
     /// <summary>Lists known of the server under any key, the base key first: the best there is while the server cannot be asked.</summary>
     public ServerLists FindAny(string server) =>
-        _entries.TryGetValue((server, CatalogueKey.Base), out var lists) ? lists : _entries.FirstOrDefault(e => e.Key.Server == server).Value ?? ServerLists.Nothing;
+        _entries.TryGetValue((server, CatalogueKey.Base), out var lists) ? lists : Any(server);
+
+    private ServerLists Any(string server) => _entries.FirstOrDefault(e => e.Key.Server == server).Value ?? ServerLists.Nothing;
 
     /// <summary>Whether there is a list under exactly this key that nothing speaks against: it may be shown without asking.</summary>
     public bool IsCertain(string server, string key, ListKind kind) => Find(server, key)[kind] is not null && !_doubts.ContainsKey((server, key, kind));

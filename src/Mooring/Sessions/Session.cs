@@ -28,6 +28,7 @@ internal sealed class Session
     private int _settledDoubts;
     private int _connections;
     private int _expiring;
+    private int _tasks;
     private ConcurrentDictionary<string, string>? _seenLinks;
     private (MooringConfig Config, ClientTraits Traits)? _client;
 
@@ -88,6 +89,9 @@ internal sealed class Session
 
     /// <summary>Whether its streams begin with an event that has an id and no data.</summary>
     public bool HasPrimer => Version.HasPrimer() && Client.Primer;
+
+    /// <summary>Whether its client takes tasks of the extension. What it can do is fixed with the session.</summary>
+    public bool HasTasks => (_tasks != 0 ? _tasks : _tasks = TasksExtension.IsIn(JsonFields.Object(Record.InitializeParams.Span, "capabilities"u8)) ? 1 : 2) == 1;
 
     public SessionRecord Record => Volatile.Read(ref _record);
 

@@ -21,6 +21,21 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
     private readonly ConcurrentDictionary<Key, Session> _sessions = new();
     private readonly Lock _making = new();
 
+    /// <summary>What requests declare is nearly always what the one before declared; made anew where it is not.</summary>
+    private volatile Hashed? _last;
+
+    /// <summary>The session for a request, where there is one; as <see cref="Of"/>.</summary>
+    public Session? Find(Principal principal, string? server, ReadOnlySpan<byte> capabilities)
+    {
+        if (!_sessions.TryGetValue(new Key(principal, server, HashOf(capabilities)), out var session) || session.IsEnded)
+        {
+            return null;
+        }
+
+        session.Seen();
+        return session;
+    }
+
     /// <summary>The session for a request; null where its person has as many as one may have, or the gateway has.</summary>
     /// <param name="principal">Whose request it is.</param>
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
@@ -28,16 +43,15 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
     /// <param name="clientInfo">Who the client says it is, raw JSON; empty where it does not say.</param>
     public Session? Of(Principal principal, string? server, ReadOnlySpan<byte> capabilities, ReadOnlySpan<byte> clientInfo)
     {
-        var key = new Key(principal, server, Convert.ToHexStringLower(SHA256.HashData(capabilities).AsSpan(0, 16)));
-        if (_sessions.TryGetValue(key, out var session) && !session.IsEnded)
+        if (Find(principal, server, capabilities) is { } known)
         {
-            session.Seen();
-            return session;
+            return known;
         }
 
+        var key = new Key(principal, server, HashOf(capabilities));
         lock (_making)
         {
-            if (_sessions.TryGetValue(key, out session) && !session.IsEnded)
+            if (_sessions.TryGetValue(key, out var session) && !session.IsEnded)
             {
                 return session;
             }
@@ -53,6 +67,18 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
             _sessions[key] = session;
             return session;
         }
+    }
+
+    private string HashOf(ReadOnlySpan<byte> capabilities)
+    {
+        if (_last is { } last && capabilities.SequenceEqual(last.Capabilities))
+        {
+            return last.Hash;
+        }
+
+        var hash = Convert.ToHexStringLower(SHA256.HashData(capabilities).AsSpan(0, 16));
+        _last = new Hashed(capabilities.ToArray(), hash);
+        return hash;
     }
 
     private void Sweep()
@@ -88,6 +114,8 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
             LastSeen = now,
         };
     }
+
+    private sealed record Hashed(byte[] Capabilities, string Hash);
 
     private readonly record struct Key(Principal Principal, string? Server, string Capabilities);
 }

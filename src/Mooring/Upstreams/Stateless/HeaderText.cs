@@ -11,7 +11,7 @@ internal static class HeaderText
     /// <summary>The text as it is where it can stand in a header, else in Base64 between the marks that say so.</summary>
     public static string Encode(string text)
     {
-        var isPlain = text.Length > 0 && !IsSpace(text[0]) && !IsSpace(text[^1]) && text.All(c => c is (>= ' ' and <= '~') or '\t')
+        var isPlain = text.Length > 0 && !IsSpace(text[0]) && !IsSpace(text[^1]) && (text.AsSpan().IndexOfAnyExceptInRange(' ', '~') < 0 || text.All(c => c is (>= ' ' and <= '~') or '\t'))
             && !(text.StartsWith(Prefix, StringComparison.Ordinal) && text.EndsWith(Suffix, StringComparison.Ordinal));
         return isPlain ? text : Prefix + Convert.ToBase64String(Encoding.UTF8.GetBytes(text)) + Suffix;
     }

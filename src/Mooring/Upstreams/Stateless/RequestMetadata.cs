@@ -34,6 +34,12 @@ internal sealed class RequestMetadata
         ref readonly var envelope = ref request.Envelope;
         var message = new Message(request).Replace(envelope.Id, id);
         var said = RequestMeta.Of(request);
+        if (more.Length == 0 && said.ProtocolVersion.IsPresent && said.ClientInfo.IsPresent && said.ClientCapabilities.IsPresent && (level is null || said.LogLevel.IsPresent))
+        {
+            // The client speaks the version itself.
+            return message;
+        }
+
         var meta = Join(
             said.ProtocolVersion.IsPresent ? [] : _version,
             said.ClientInfo.IsPresent ? [] : _info,

@@ -157,12 +157,12 @@ internal sealed partial class StatelessLink : Link
     private ValueTask<Attempt> RoundAsync(PendingRequest request, Frame frame, byte[] more)
     {
         var level = _level;
-        return _leg.CallAsync(new StatelessRound(this, request, id => _metadata.Put(frame, id, level, more), HeadersOf(request, frame)));
+        return _leg.CallAsync(new StatelessRound(this, request, _metadata, frame, level, more, HeadersOf(request, frame)));
     }
 
     private List<KeyValuePair<string, string>> HeadersOf(PendingRequest request, Frame frame)
     {
-        var headers = new List<KeyValuePair<string, string>> { new("Mcp-Method", HeaderText.Encode(frame.MethodName)) };
+        var headers = new List<KeyValuePair<string, string>>(2) { new("Mcp-Method", frame.Method == McpMethod.ToolsCall ? "tools/call" : HeaderText.Encode(frame.MethodName)) };
         var name = frame.Method switch
         {
             McpMethod.ToolsCall or McpMethod.PromptsGet => frame.Envelope.Name,
@@ -180,8 +180,10 @@ internal sealed partial class StatelessLink : Link
             _memory.ToolHeaders.Add(frame, headers);
         }
 
-        foreach (var header in request.Headers)
+        var given = request.Headers;
+        for (var i = 0; i < given.Count; i++)
         {
+            var header = given[i];
             if (!headers.Exists(h => h.Key.Equals(header.Key, StringComparison.OrdinalIgnoreCase)))
             {
                 headers.Add(header);
@@ -195,7 +197,8 @@ internal sealed partial class StatelessLink : Link
     private ValueTask<Attempt> TakeResultAsync(PendingRequest request, Frame frame, Frame answer)
     {
         var result = answer.Span(answer.Envelope.Result);
-        switch (JsonFields.String(result, "resultType"u8))
+        var kind = JsonFields.Find(result, "resultType"u8);
+        switch (kind.IsPresent && !result.Slice(kind.Start, kind.Length).SequenceEqual("\"complete\""u8) ? JsonFields.String(result, "resultType"u8) : null)
         {
             // Older servers say none (2026-07-28, schema, "Result").
             case null or "complete":

@@ -6,27 +6,35 @@ namespace Mooring.Upstreams.Stateless;
 /// A request once, as it goes to a server without sessions, with an id of its own: one that is sent again with the client's answers is another
 /// request there. What comes before its answer belongs to whoever asked.
 /// </summary>
-internal sealed class StatelessRound(StatelessLink link, PendingRequest asked, Func<long, Message> write, IReadOnlyList<KeyValuePair<string, string>> headers) : PendingRequest
+/// <param name="link">Whose it is.</param>
+/// <param name="asked">Who asked.</param>
+/// <param name="metadata">What each request of the link says.</param>
+/// <param name="frame">The request as it would go to a server with sessions.</param>
+/// <param name="level">The log level that is asked for, or null.</param>
+/// <param name="more">Further params, raw properties; empty: none.</param>
+/// <param name="headers">What its headers repeat.</param>
+internal sealed class StatelessRound(
+    StatelessLink link, PendingRequest asked, RequestMetadata metadata, Frame frame, string? level, byte[] more, IReadOnlyList<KeyValuePair<string, string>> headers) : PendingRequest
 {
     public override CancellationToken Abandoned => asked.Abandoned;
 
     public override bool TimedOut => asked.TimedOut;
 
-    public override Message ToMessage() => write(Id);
+    public override Message ToMessage() => metadata.Put(frame, Id, level, more);
 
     public override IReadOnlyList<KeyValuePair<string, string>> Headers => headers;
 
     public override ReadOnlySpan<byte> ProgressToken => asked.ProgressToken;
 
-    public override void OnRelated(Link _, Frame frame)
+    public override void OnRelated(Link _, Frame related)
     {
-        if (frame.Kind == FrameKind.Request)
+        if (related.Kind == FrameKind.Request)
         {
-            link.RefuseStray(frame);
+            link.RefuseStray(related);
             return;
         }
 
-        asked.OnRelated(link, frame);
+        asked.OnRelated(link, related);
     }
 
     public override Task ReadyAsync() => asked.ReadyAsync();
