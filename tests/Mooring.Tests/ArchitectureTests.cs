@@ -21,7 +21,7 @@ public sealed partial class ArchitectureTests
         ["Telemetry"] = [],
         ["Configuration"] = [],
         ["Network"] = [],
-        ["Auth"] = ["Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry"],
+        ["Auth"] = ["Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry", "Vault"],
         ["Stores"] = ["Configuration", "Telemetry"],
         ["Vault"] = ["Configuration", "Stores", "Telemetry"],
         ["Replicas"] = ["Stores"],

@@ -89,17 +89,11 @@ internal static class VaultSettings
             reading.Error(ConfigPath.Member(path, "provider"), root.Member("mcpServers")?.Member(server.Name)?.Member("auth")?.Line, $"names \"{server.Auth!.Provider}\", which is not in providers.");
         }
 
-        foreach (var server in config.Servers.Where(s => s.Auth is not null))
+        foreach (var server in config.Servers.Where(s => s.Auth is { Kind: ServerAuthKind.Exchange, Provider: null } && !config.Auth.Has(AuthMode.Jwt)))
         {
-            var at = root.Member("mcpServers")?.Member(server.Name)?.Member("auth");
-            foreach (var (key, problem) in Problems(server, server.Auth!, config))
-            {
-                if (at?.Member(key) is null || key.Length == 0)
-                {
-                    var path = ConfigPath.Member(ConfigPath.Member("mcpServers", server.Name), "auth");
-                    reading.Error(key.Length == 0 ? path : ConfigPath.Member(path, key), at?.Line, problem);
-                }
-            }
+            var path = ConfigPath.Member(ConfigPath.Member("mcpServers", server.Name), "auth");
+            reading.Error(ConfigPath.Member(path, "provider"), root.Member("mcpServers")?.Member(server.Name)?.Member("auth")?.Line,
+                "is missing: a client shows a token that can be exchanged only with auth.mode jwt.");
         }
 
         foreach (var server in config.Servers.Where(s => s.Auth?.Kind == ServerAuthKind.OAuth && config.Providers.ContainsKey(s.Slug)))
@@ -110,44 +104,6 @@ internal static class VaultSettings
         foreach (var (setting, problem) in files?.Invoke(vault) ?? [])
         {
             reading.Error($"vault.{setting}", node?.Member(setting.Split('[')[0])?.Line, problem);
-        }
-    }
-
-    /// <summary>What is missing of how a server is used, and where; an empty key: the whole.</summary>
-    private static IEnumerable<(string Key, string Problem)> Problems(ServerConfig server, ServerAuthConfig auth, MooringConfig config)
-    {
-        if (server.Url is null)
-        {
-            yield return ("", "is for servers with a url; a program gets what it needs by env.");
-        }
-
-        if (auth is { Kind: ServerAuthKind.Provider, Provider: null })
-        {
-            yield return ("provider", "is missing.");
-        }
-
-        if (auth.Kind != ServerAuthKind.Exchange)
-        {
-            yield break;
-        }
-
-        if (auth.TokenUrl is null)
-        {
-            yield return ("tokenUrl", "is missing.");
-        }
-        else if (auth.TokenUrl is { Scheme: not "https", IsLoopback: false })
-        {
-            yield return ("", "has a tokenUrl without https; tokens and the secret go there.");
-        }
-
-        if (auth.ClientId is null)
-        {
-            yield return ("clientId", "is missing.");
-        }
-
-        if (auth.Provider is null && !config.Auth.Has(AuthMode.Jwt))
-        {
-            yield return ("provider", "is missing: only with auth.mode jwt does the client show a token that can be exchanged.");
         }
     }
 }

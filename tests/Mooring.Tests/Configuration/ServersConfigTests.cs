@@ -25,11 +25,10 @@ public sealed class ServersConfigTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": {}", "mcpServers.a.auth.provider", "is missing.")]
-    [InlineData("\"command\": \"a\", \"auth\": { \"kind\": \"oauth\" }", "mcpServers.a.auth", "is for servers with a url")]
-    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"exchange\", \"clientId\": \"c\", \"provider\": \"p\" }", "mcpServers.a.auth.tokenUrl", "is missing.")]
-    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"exchange\", \"tokenUrl\": \"https://t.example\", \"provider\": \"p\" }", "mcpServers.a.auth.clientId", "is missing.")]
-    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"exchange\", \"tokenUrl\": \"http://t.example\", \"clientId\": \"c\", \"provider\": \"p\" }", "mcpServers.a.auth", "without https")]
+    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"oauth\", \"audience\": \"x\" }", "mcpServers.a.auth.audience", "only beside kind exchange")]
+    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"exchange\", \"clientId\": \"c\", \"provider\": \"p\" }", "mcpServers.a.auth.tokenUrl", "is missing; kind exchange")]
+    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"exchange\", \"tokenUrl\": \"https://t.example\", \"provider\": \"p\" }", "mcpServers.a.auth.clientId", "is missing; kind exchange")]
+    [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"exchange\", \"tokenUrl\": \"http://t.example\", \"clientId\": \"c\", \"provider\": \"p\" }", "mcpServers.a.auth.tokenUrl", "without https")]
     [InlineData("\"url\": \"https://a.example/mcp\", \"auth\": { \"kind\": \"exchange\", \"tokenUrl\": \"https://t.example\", \"clientId\": \"c\" }", "mcpServers.a.auth.provider", "only with auth.mode jwt")]
     public void Auth_Incomplete_SaysWhatIsMissingAndWhere(string server, string path, string what)
     {

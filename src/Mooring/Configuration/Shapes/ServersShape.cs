@@ -80,15 +80,33 @@ internal sealed class ServersShape : Shape<IReadOnlyList<ServerConfig>>
         var env = draft.EnvFile is { } file && EnvFile.TryRead(file, ConfigPath.Member(path, "envFile"), node.Member("envFile")!, reading, out var more)
             ? Merge(more, draft.Server.Env)
             : draft.Server.Env;
-        return draft.Server with { Name = name, Transport = transport, Env = env };
+        return draft.Server with { Name = name, Transport = transport, Env = env, Auth = transport == ServerTransport.Stdio ? null : draft.Server.Auth };
     }
 
     private static void CheckAuth(ServerAuthConfig auth, ServerConfig server, ConfigNode node, string path, ConfigReading reading)
     {
         var line = node.Member("auth")?.Line;
-        if ((auth.Kind == ServerAuthKind.Provider) != (auth.Provider is not null))
+        if (auth.Kind != ServerAuthKind.Exchange && (auth.Kind == ServerAuthKind.Provider) != (auth.Provider is not null))
         {
             reading.Error(ConfigPath.Member(path, "provider"), line, auth.Provider is null ? "is missing; kind provider needs the name of one." : "has no place beside kind oauth.");
+        }
+
+        (string Key, bool IsSet)[] ofExchange = [("tokenUrl", auth.TokenUrl is not null), ("clientId", auth.ClientId is not null), ("audience", auth.Audience is not null), ("resource", auth.Resource is not null)];
+        foreach (var (key, isSet) in ofExchange)
+        {
+            if (auth.Kind == ServerAuthKind.Exchange && !isSet && key is "tokenUrl" or "clientId" && node.Member("auth")?.Member(key) is null)
+            {
+                reading.Error(ConfigPath.Member(path, key), line, "is missing; kind exchange needs it.");
+            }
+            else if (auth.Kind != ServerAuthKind.Exchange && isSet && key != "clientId")
+            {
+                reading.Error(ConfigPath.Member(path, key), line, "has a place only beside kind exchange.");
+            }
+        }
+
+        if (auth.TokenUrl is { Scheme: not "https", IsLoopback: false })
+        {
+            reading.Error(ConfigPath.Member(path, "tokenUrl"), line, "is without https; tokens and the secret go there.");
         }
 
         if (server.Headers.ContainsKey("Authorization"))
