@@ -12,6 +12,7 @@ using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
 using Mooring.FrontDoor;
+using Mooring.Policies;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
@@ -145,6 +146,8 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TaskOwners>();
         services.TryAddSingleton<MergedTasks>();
         services.TryAddSingleton<Destinations>();
+        services.TryAddSingleton<PolicyTable>();
+        services.TryAddSingleton<Permits>();
         services.TryAddSingleton<Lists>();
         services.TryAddSingleton<Wishes>();
         services.TryAddSingleton<ListFetcher>();

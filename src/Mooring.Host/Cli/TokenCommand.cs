@@ -26,9 +26,10 @@ internal static class TokenCommand
         var name = new Option<string?>("--name") { Description = "What it is for, for those who read the list.", HelpName = "TEXT" };
         var scopes = new Option<string?>("--scopes") { Description = $"What it may be used for: {Scopes.Use} (the servers behind the gateway), {Scopes.Admin} (the gateway itself as well). Default: {Scopes.Use}.", HelpName = "A,B" };
         var groups = new Option<string?>("--groups") { Description = "Groups that its user is in.", HelpName = "A,B" };
+        var roles = new Option<string?>("--roles") { Description = "Roles that its user has.", HelpName = "A,B" };
         var expires = new Option<string?>("--expires") { Description = "How long it works, such as 12h or 90d; or never. Default: 90d.", HelpName = "TIME" };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
-        var command = new Command("create", "Makes a key and prints it, alone, on standard output. It is shown once: the store keeps only a hash of it.") { user, name, scopes, groups, expires, file, data };
+        var command = new Command("create", "Makes a key and prints it, alone, on standard output. It is shown once: the store keeps only a hash of it.") { user, name, scopes, groups, roles, expires, file, data };
         command.SetAction((parsed, cancel) =>
         {
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
@@ -51,7 +52,7 @@ internal static class TokenCommand
 
             return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, keys) =>
             {
-                var (secret, key) = await keys.CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime);
+                var (secret, key) = await keys.CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime, Words(parsed.GetValue(roles)));
                 if (!config.Auth.Has(AuthMode.ApiKey))
                 {
                     error.WriteLine("warning: auth.mode does not name \"apiKey\", so the gateway will not take this key.");
@@ -83,6 +84,7 @@ internal static class TokenCommand
                     ["name"] = key.Data.Name,
                     ["scopes"] = new JsonArray([.. key.Data.Scopes.Select(scope => JsonValue.Create(scope))]),
                     ["groups"] = new JsonArray([.. (key.Data.Person.Groups ?? []).Select(group => JsonValue.Create(group))]),
+                    ["roles"] = new JsonArray([.. (key.Data.Person.Roles ?? []).Select(role => JsonValue.Create(role))]),
                     ["created"] = key.Created.UtcDateTime,
                     ["expires"] = key.Expires == DateTimeOffset.MaxValue ? null : key.Expires.UtcDateTime,
                 })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));

@@ -12,11 +12,11 @@ internal sealed class ApiKeys(IAuthStore store, TimeProvider time)
     private const int IdLength = 12;
 
     /// <returns>The key, which is told once, and what is kept of it.</returns>
-    public async Task<(string Secret, ApiKey Key)> CreateAsync(string user, string? name, IReadOnlyList<string> scopes, IReadOnlyList<string> groups, TimeSpan? lifetime)
+    public async Task<(string Secret, ApiKey Key)> CreateAsync(string user, string? name, IReadOnlyList<string> scopes, IReadOnlyList<string> groups, TimeSpan? lifetime, IReadOnlyList<string>? roles = null)
     {
         var secret = Secret.New(StoredTokens.KeyPrefix);
         var now = time.GetUtcNow();
-        var data = new KeyData(new Person(Person.OfApiKeys, user, Groups: groups), name, scopes);
+        var data = new KeyData(new Person(Person.OfApiKeys, user, Groups: groups, Roles: roles), name, scopes);
         var record = new AuthRecord
         {
             Kind = AuthKind.ApiKey,

@@ -102,5 +102,10 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
         {
             yield return Of("groups", group);
         }
+
+        foreach (var role in person.Roles ?? [])
+        {
+            yield return Of("roles", role);
+        }
     }
 }

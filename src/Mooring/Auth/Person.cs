@@ -1,3 +1,7 @@
+using System.Security.Claims;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features.Authentication;
+
 namespace Mooring.Auth;
 
 /// <summary>Somebody, as whoever vouches for them says.</summary>
@@ -6,8 +10,13 @@ namespace Mooring.Auth;
 /// <param name="Name">For people to read.</param>
 /// <param name="Email">Only where the issuer says that it is verified.</param>
 /// <param name="Groups">As the issuer names them.</param>
-internal sealed record Person(string Issuer, string Subject, string? Name = null, string? Email = null, IReadOnlyList<string>? Groups = null)
+/// <param name="Roles">As the issuer names them.</param>
+internal sealed record Person(
+    string Issuer, string Subject, string? Name = null, string? Email = null, IReadOnlyList<string>? Groups = null, IReadOnlyList<string>? Roles = null)
 {
+    /// <summary>Whoever comes where nobody is asked who they are.</summary>
+    public static readonly Person Nobody = new("", "");
+
     /// <summary>The issuer of API keys: whoever makes them says whose they are.</summary>
     public const string OfApiKeys = "mooring:key";
 
@@ -16,4 +25,29 @@ internal sealed record Person(string Issuer, string Subject, string? Name = null
 
     /// <summary>What they are called where one of them is shown.</summary>
     public string Shown => Email ?? Name ?? Subject;
+
+    /// <summary>Groups and roles as one text: a person's tokens may differ in them.</summary>
+    public string Standing => Groups is null or { Count: 0 } && Roles is null or { Count: 0 }
+        ? ""
+        : string.Join('\n', (Groups ?? []).Order(StringComparer.Ordinal)) + "\n\n" + string.Join('\n', (Roles ?? []).Order(StringComparer.Ordinal));
+
+    /// <summary>The identity that authentication, the host's or the gateway's own, put on the request.</summary>
+    public static Person Of(HttpContext context)
+    {
+        // Asked of the feature first: the property would make an identity of nobody.
+        if (context.Features.Get<IHttpAuthenticationFeature>()?.User is not { Identity.IsAuthenticated: true } user)
+        {
+            return Nobody;
+        }
+
+        return user is Caller caller ? caller.Person : Of(user);
+    }
+
+    /// <summary>Somebody whom an application around the gateway knows.</summary>
+    private static Person Of(ClaimsPrincipal user)
+    {
+        var claim = user.FindFirst("sub") ?? user.FindFirst(ClaimTypes.NameIdentifier);
+        IReadOnlyList<string> Words(params string[] types) => [.. user.Claims.Where(one => types.Contains(one.Type, StringComparer.Ordinal)).Select(one => one.Value).Distinct(StringComparer.Ordinal)];
+        return new Person(claim?.Issuer ?? ClaimsIdentity.DefaultIssuer, claim?.Value ?? user.Identity!.Name ?? "", user.Identity!.Name, null, Words("groups"), Words("roles", "role", ClaimTypes.Role));
+    }
 }

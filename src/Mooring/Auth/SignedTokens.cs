@@ -96,7 +96,7 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Su
     private Caller CallerOf(JsonWebToken token, string subject, JwtIssuerConfig issuer, AuthConfig auth)
     {
         var email = token.TryGetPayloadValue<bool>("email_verified", out var verified) && verified ? Text(token, "email") : null;
-        var person = new Person(issuer.Issuer, subject, Text(token, "name") ?? Text(token, "preferred_username"), email, Words(token, issuer.GroupsClaim));
+        var person = new Person(issuer.Issuer, subject, Text(token, "name") ?? Text(token, "preferred_username"), email, Words(token, issuer.GroupsClaim), Words(token, issuer.RolesClaim));
         var theirs = Words(token, "scope").Concat(Words(token, "scp")).SelectMany(words => Scopes.Parse(words)).ToList();
         List<string> scopes = [];
         if (issuer.RequiredScope is null || theirs.Contains(issuer.RequiredScope, StringComparer.Ordinal))

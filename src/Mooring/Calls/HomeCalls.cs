@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Mooring.Configuration;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Sessions;
@@ -211,7 +212,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             return;
         }
 
-        var reply = new PassedReply(_peers.NewQueue(asking), letter.Session, key);
+        var reply = new PassedReply(_peers.NewQueue(asking), letter.Session, key) { Access = Access.Everything };
         if (await _sessions.ForPeerAsync(letter.Session) is not { } session)
         {
             reply.Abandon(default);

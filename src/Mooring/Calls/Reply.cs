@@ -1,3 +1,4 @@
+using Mooring.Policies;
 using Mooring.Protocol;
 
 namespace Mooring.Calls;
@@ -18,6 +19,9 @@ internal enum Recording
 /// <summary>Where what belongs to a call goes: the answer of one POST, or the one stream of an HTTP+SSE session.</summary>
 internal abstract class Reply
 {
+    /// <summary>What whoever asks may do. Of the identity of the request at hand: a session's people may come with several.</summary>
+    public required Access Access { get; init; }
+
     /// <summary>Whether a client still listens. A reply without one keeps taking messages: they wait where they can.</summary>
     public abstract bool IsConnected { get; }
 

@@ -64,6 +64,9 @@ public sealed record JwtIssuerConfig
     /// <summary>The claim that lists groups.</summary>
     public string GroupsClaim { get; init; } = "groups";
 
+    /// <summary>The claim that lists roles.</summary>
+    public string RolesClaim { get; init; } = "roles";
+
     /// <summary>A scope of the issuer's that a token must have; null: the audience is enough.</summary>
     public string? RequiredScope { get; init; }
 
@@ -169,6 +172,9 @@ public sealed record SignInProviderConfig
     /// <summary>The claim that lists groups.</summary>
     public string GroupsClaim { get; init; } = "groups";
 
+    /// <summary>The claim that lists roles.</summary>
+    public string RolesClaim { get; init; } = "roles";
+
     /// <summary>Where the provider sends people back to, where it knows the gateway by an older address; null: <c>/oauth/callback</c>.</summary>
     public Uri? RedirectUri { get; init; }
 }
@@ -181,4 +187,6 @@ public sealed record LocalUserConfig
     public string? Email { get; init; }
 
     public IReadOnlyList<string> Groups { get; init; } = [];
+
+    public IReadOnlyList<string> Roles { get; init; } = [];
 }

@@ -16,6 +16,7 @@ internal static class AuthSettings
             c => c.Algorithms, (c, v) => c with { Algorithms = v }, "Algorithms of signatures that are taken.")
         .Add("clockSkew", new DurationShape("0", "5m"), c => c.ClockSkew, (c, v) => c with { ClockSkew = v }, "How far the issuer's clock may be off.")
         .Add("groupsClaim", Text, c => c.GroupsClaim, (c, v) => c with { GroupsClaim = v }, "The claim that lists groups.")
+        .Add("rolesClaim", Text, c => c.RolesClaim, (c, v) => c with { RolesClaim = v }, "The claim that lists roles.")
         .Add("requiredScope", Text, c => c.RequiredScope, (c, v) => c with { RequiredScope = v }, "A scope of the issuer's that a token must have. Without it, the audience is enough.")
         .Add("adminScope", Text, c => c.AdminScope, (c, v) => c with { AdminScope = v }, "A scope of the issuer's that makes its bearer an administrator.");
 
@@ -35,13 +36,15 @@ internal static class AuthSettings
         .Add("organizations", Texts, c => c.Organizations, (c, v) => c with { Organizations = v }, "With GitHub, organizations one of which a person must be a member of.")
         .Add("scopes", Texts, c => c.Scopes, (c, v) => c with { Scopes = v }, "Asked for besides what is needed to know who somebody is.")
         .Add("groupsClaim", Text, c => c.GroupsClaim, (c, v) => c with { GroupsClaim = v }, "The claim that lists groups.")
+        .Add("rolesClaim", Text, c => c.RolesClaim, (c, v) => c with { RolesClaim = v }, "The claim that lists roles.")
         .Add("redirectUri", new UrlShape(), c => c.RedirectUri, (c, v) => c with { RedirectUri = v },
             "Where it sends people back to, if it knows the gateway by an older address. Without it, /oauth/callback of publicUrl.");
 
     private static readonly ObjectShape<LocalUserConfig> User = new ObjectShape<LocalUserConfig>(() => new())
         .Add("password", Text, c => Or(c.Password), (c, v) => c with { Password = v }, "Best kept outside of the file, such as ${ADA_PASSWORD}.")
         .Add("email", Text, c => c.Email, (c, v) => c with { Email = v }, "Shown beside the name.")
-        .Add("groups", Texts, c => c.Groups, (c, v) => c with { Groups = v }, "Groups the person is in.");
+        .Add("groups", Texts, c => c.Groups, (c, v) => c with { Groups = v }, "Groups the person is in.")
+        .Add("roles", Texts, c => c.Roles, (c, v) => c with { Roles = v }, "Roles the person has.");
 
     private static readonly ObjectShape<OAuthConfig> OAuth = new ObjectShape<OAuthConfig>(() => new())
         .Add("accessToken", new DurationShape("10s", "30d"), c => c.AccessToken, (c, v) => c with { AccessToken = v }, "How long an access token works.")

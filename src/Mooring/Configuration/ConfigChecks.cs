@@ -10,6 +10,7 @@ internal static class ConfigChecks
         Names(config, root, reading);
         Store(config.Store, root.Member("store"), reading);
         AuthChecks.Run(config, root, reading);
+        PolicySettings.Check(config, root, reading);
         VaultSettings.Check(config, root, reading, options.CheckVault);
         if (options.CheckConnector is not { } check)
         {

@@ -49,6 +49,9 @@ public sealed record MooringConfig
 
     public AuthConfig Auth { get; init; } = new();
 
+    /// <summary>Who may use what.</summary>
+    public PoliciesConfig Policies { get; init; } = new();
+
     public TlsConfig? Tls { get; init; }
 
     public HttpConfig Http { get; init; } = new();

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
@@ -18,9 +19,9 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
     /// <summary>What each server says that it is, taken out of its answer once.</summary>
     private readonly ConcurrentDictionary<string, (ReadOnlyMemory<byte> Of, byte[] Info)> _infos = new(StringComparer.Ordinal);
 
-    public async Task<byte[]> ResultAsync(Session session)
+    public async Task<byte[]> ResultAsync(Session session, Access access)
     {
-        var known = await initializer.ResultAsync(session);
+        var known = await initializer.ResultAsync(session, access);
         var offered = JsonFields.Object(known, "capabilities"u8);
         // Tasks of 2025-11-25 are those of the extension here, which the gateway has whatever its servers have.
         var capabilities = TasksExtension.AddTo(JsonFields.Without(offered.IsEmpty ? "{}"u8 : offered, "tasks"u8));

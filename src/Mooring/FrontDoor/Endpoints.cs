@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Drain;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Upstreams;
 
@@ -11,7 +12,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>The paths of docs/architecture.md, each with the transport that lives there.</summary>
 internal sealed class Endpoints(
-    Gate gate, Doorkeeper doorkeeper, StreamableHttp streamable, LegacySse legacy, UpstreamTable upstreams, Readiness readiness, FrontDoorServices services)
+    Gate gate, Doorkeeper doorkeeper, StreamableHttp streamable, LegacySse legacy, UpstreamTable upstreams, PolicyTable policies, Readiness readiness, FrontDoorServices services)
 {
     private static readonly string[] Methods = ["GET", "POST", "DELETE", "OPTIONS", "PUT", "PATCH", "HEAD"];
 
@@ -62,6 +63,8 @@ internal sealed class Endpoints(
     private Task ServeAsync(HttpContext context, Door door, string? server, string endpoint) =>
         server is not null && upstreams.Find(server) is null
             ? Answers.RefuseAsync(context, StatusCodes.Status404NotFound, JsonRpc.ServerError, $"There is no server \"{server}\" here.")
+            : server is not null && !policies.IsEmpty && policies.Of(context).Hides(server)
+            ? Answers.RefuseAsync(context, StatusCodes.Status403Forbidden, JsonRpc.ServerError, $"The policies of this gateway do not let you use the server \"{server}\".")
             : door switch
             {
                 Door.Streamable => StreamableAsync(context, server, endpoint),

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http;
+using Mooring.Auth;
 using Mooring.Calls;
 using Mooring.Configuration;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Sessions;
@@ -11,7 +13,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>What the endpoints share.</summary>
 internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, Intake intake,
-    Peers peers)
+    Peers peers, PolicyTable policies)
 {
     public ConfigStore Config => config;
 
@@ -57,6 +59,14 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
             ? $"The gateway has {limits.Streams} streams open (limits.streams)."
             : sessions.TryOpenStream(session, perUser) ? "" : $"This user has {perUser} streams open (limits.streamsPerUser).";
         return why.Length == 0;
+    }
+
+    /// <summary>What whoever makes a request may do; the session notes who that is.</summary>
+    public Access AccessOf(HttpContext context, Session session)
+    {
+        var person = Person.Of(context);
+        session.Person = person;
+        return policies.Of(person);
     }
 
     /// <summary>What counts for the client of a request, where no session says who it is.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Mooring.Configuration;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
@@ -13,7 +14,7 @@ namespace Mooring.FrontDoor;
 /// Answers <c>initialize</c> from what is known of the servers, at once; only a server that nobody ever saw is waited for, shortly. Never
 /// refuses for a passing reason: clients would take a 4xx as a sign of an older transport (invariant 4).
 /// </summary>
-internal sealed class Initializer(ConfigStore config, TimeProvider time, SessionTable sessions, UpstreamTable upstreams, Catalogue catalogue)
+internal sealed class Initializer(ConfigStore config, TimeProvider time, SessionTable sessions, UpstreamTable upstreams, Catalogue catalogue, FrontDoorServices services)
 {
     /// <summary>Instructions of all servers together; models pay for every byte of it.</summary>
     private const int LongestInstructions = 16 * 1024;
@@ -37,12 +38,12 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         }
 
         context.Response.Headers["Mcp-Session-Id"] = session.Id;
-        var result = await ResultAsync(session);
+        var result = await ResultAsync(session, services.AccessOf(context, session));
         await Answers.WriteAsync(context, StatusCodes.Status200OK, JsonRpc.Result(id, result));
     }
 
     /// <summary>HTTP+SSE: the session is there already; the answer goes to its stream.</summary>
-    public async Task<byte[]> InitializeAsync(Session session, Frame request)
+    public async Task<byte[]> InitializeAsync(Session session, Frame request, Access access)
     {
         var id = request.Id.ToArray();
         if (!Negotiate(request, out var version, out var wrong))
@@ -56,7 +57,7 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
             return JsonRpc.Error(id, JsonRpc.InternalError, "The gateway's store is not reachable just now. Try again.");
         }
 
-        var result = await ResultAsync(session);
+        var result = await ResultAsync(session, access);
         return JsonRpc.Result(id, result);
     }
 
@@ -97,12 +98,12 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         return true;
     }
 
-    /// <summary>The <c>InitializeResult</c> of a session's route.</summary>
-    public async Task<byte[]> ResultAsync(Session session)
+    /// <summary>The <c>InitializeResult</c> of a session's route, for a caller who may do this much.</summary>
+    public async Task<byte[]> ResultAsync(Session session, Access access)
     {
         if (session.Server is null)
         {
-            return MergedResult(session);
+            return MergedResult(session, access);
         }
 
         if (upstreams.Find(session.Server) is not { } upstream)
@@ -140,12 +141,17 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
 
     private byte[] Generic(Session session, Upstream? upstream) => Build(session, upstream?.Name ?? "mooring", hasTasks: false, instructions: null);
 
-    private byte[] MergedResult(Session session)
+    private byte[] MergedResult(Session session, Access access)
     {
         var instructions = new StringBuilder();
         var hasTasks = false;
         foreach (var upstream in upstreams.All)
         {
+            if (access.Hides(upstream.Name))
+            {
+                continue;
+            }
+
             var known = catalogue.Find(upstream.Name, session.Lists.Key(upstream));
             known = known.InitializeResult.IsEmpty ? catalogue.FindAny(upstream.Name) : known;
             hasTasks |= known.Declares("tasks");

@@ -84,7 +84,7 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
 
     private async Task<bool> SubscribeAsync(Session session, string uri)
     {
-        if (views.ServerOf(session, uri) is not { } place || !MaySubscribe(place.Upstream))
+        if (views.ServerOf(session, uri) is not { } place || session.Access.To(place.Upstream.Name) == PolicyEffect.Deny || !MaySubscribe(place.Upstream))
         {
             return false;
         }

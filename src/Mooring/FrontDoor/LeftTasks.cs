@@ -1,4 +1,6 @@
+using Mooring.Auth;
 using Mooring.Calls;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
@@ -52,8 +54,7 @@ internal sealed class LeftTasks(
         var request = Frame.Parse(
             [.. "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":"u8, .. JsonText.Quote(task.Tool), .. ",\"_meta\":"u8, .. task.Meta.Span, .. "}}"u8]);
         var meta = RequestMeta.Of(request);
-        var principal = new Principal(task.Issuer, task.Subject);
-        var session = sessions.Of(principal, task.Route, request.Span(meta.ClientCapabilities), StatelessHttp.InfoOf(request, meta));
+        var session = sessions.Of(new Person(task.Issuer, task.Subject), task.Route, request.Span(meta.ClientCapabilities), StatelessHttp.InfoOf(request, meta));
         if (session is null || upstreams.Find(task.Server) is not { } upstream)
         {
             var why = session is null ? "its user has too many sessions for the gateway to ask for it" : "the server is no longer configured";
@@ -62,7 +63,7 @@ internal sealed class LeftTasks(
             return;
         }
 
-        var reply = new StatelessReply(session, parked, thresholds, time, discovery.ServerInfo(session));
+        var reply = new StatelessReply(session, parked, thresholds, time, discovery.ServerInfo(session)) { Access = Access.Everything };
         reply.Resume(tasks.Resume(task, reply.TaskCall));
         var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true };
         call.OnServerTask(task.ServerTask!, ofItsOwn: true);

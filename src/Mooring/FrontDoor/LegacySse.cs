@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Mooring.Calls;
 using Mooring.Network;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
@@ -123,9 +124,10 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             }
         }
 
+        var access = services.AccessOf(context, session);
         foreach (var frame in frames.Where(frame => frame.Kind == FrameKind.Request))
         {
-            Handle(session, frame);
+            Handle(session, frame, access);
         }
 
         context.Response.StatusCode = StatusCodes.Status202Accepted;
@@ -152,20 +154,20 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             : [frame];
     }
 
-    private void Handle(Session session, Frame frame)
+    private void Handle(Session session, Frame frame, Access access)
     {
         if (frame.Method == McpMethod.Initialize)
         {
-            _ = AnswerInitializeAsync(session, frame);
+            _ = AnswerInitializeAsync(session, frame, access);
         }
         else
         {
-            router.Handle(session, frame, new LegacyReply(session));
+            router.Handle(session, frame, new LegacyReply(session) { Access = access });
         }
     }
 
-    private async Task AnswerInitializeAsync(Session session, Frame frame) =>
-        session.Outbox.Send(await initializer.InitializeAsync(session, frame));
+    private async Task AnswerInitializeAsync(Session session, Frame frame, Access access) =>
+        session.Outbox.Send(await initializer.InitializeAsync(session, frame, access));
 
     private async ValueTask<(Session? Session, SessionMiss Miss, bool IsNew)> FindOrCreateAsync(HttpContext context, string? server)
     {

@@ -28,8 +28,9 @@ internal static class StatelessAnswers
     /// <param name="method">Of the request.</param>
     /// <param name="id">The id that it gets, a raw JSON token.</param>
     /// <param name="serverInfo">Who answers, raw JSON.</param>
+    /// <param name="isPrivate">Whether others may not be shown the same, whatever its server says: it knows nothing of the gateway's policies.</param>
     /// <returns>The response, and its HTTP status where it makes a body of its own.</returns>
-    public static (Message Response, int Status) Dress(Frame answer, McpMethod method, ReadOnlyMemory<byte> id, byte[] serverInfo)
+    public static (Message Response, int Status) Dress(Frame answer, McpMethod method, ReadOnlyMemory<byte> id, byte[] serverInfo, bool isPrivate = false)
     {
         if (answer.Kind == FrameKind.Error)
         {
@@ -51,6 +52,11 @@ internal static class StatelessAnswers
         if (head.Length > 0)
         {
             message = message.Replace(new Slice(at.Start + 1, 0), has.IsEmpty ? head.AsMemory(0, head.Length - 1) : head);
+        }
+
+        if (isPrivate && IsCacheable(method) && has.Scope)
+        {
+            message = message.Replace(has.ScopeAt.Offset(at.Start), "\"private\""u8.ToArray());
         }
 
         if (has.Meta.IsPresent && result[has.Meta.Start] == '{' && !has.Info)
@@ -118,7 +124,12 @@ internal static class StatelessAnswers
 
             reader.Skip();
             found.Ttl |= key == 'l';
-            found.Scope |= key == 's';
+            if (key == 's')
+            {
+                found.Scope = true;
+                found.ScopeAt = new Slice(start, (int)reader.BytesConsumed - start);
+            }
+
             if (key == 'm')
             {
                 found.Meta = new Slice(start, (int)reader.BytesConsumed - start);
@@ -163,6 +174,7 @@ internal static class StatelessAnswers
         public bool IsComplete;
         public bool Ttl;
         public bool Scope;
+        public Slice ScopeAt;
         public bool Info;
         public Slice Meta;
     }

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Http;
+using Mooring.Auth;
 using Mooring.Network;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
@@ -13,7 +15,7 @@ namespace Mooring.FrontDoor;
 /// </summary>
 internal sealed class StatelessHttp(
     FrontDoorServices services, StatelessSessions sessions, Discovery discovery, ParamHeaders parameters, Router router, Destinations destinations, Wishes wishes, Listening listening,
-    ParkedCalls parked, PassedRetries passed, TaskThresholds thresholds, TaskMethods tasks)
+    ParkedCalls parked, PassedRetries passed, TaskThresholds thresholds, TaskMethods tasks, Permits permits)
 {
     /// <summary>Whether a message is one of that version. <c>initialize</c> is not, unless it says so itself (basic/versioning, "Backward Compatibility").</summary>
     public static bool IsFor(Frame message, string? header) =>
@@ -60,9 +62,9 @@ internal sealed class StatelessHttp(
         }
 
         // :: 3 who stands for its client
-        var principal = Principal.Of(context);
+        var person = Person.Of(context);
         var capabilities = message.Raw(meta.ClientCapabilities);
-        if ((sessions.Find(principal, server, capabilities.Span) ?? sessions.Of(principal, server, capabilities.Span, InfoOf(message, meta))) is not { } session)
+        if ((sessions.Find(person, server, capabilities.Span) ?? sessions.Of(person, server, capabilities.Span, InfoOf(message, meta))) is not { } session)
         {
             await Answers.MissAsync(context, SessionMiss.TooMany, message.Id);
             return;
@@ -84,6 +86,14 @@ internal sealed class StatelessHttp(
 
     private async Task HandleAsync(HttpContext context, Session session, Frame request, RequestMeta meta)
     {
+        // Of the request at hand, also where it goes on with a call that was begun before; and before anything of a tool is told.
+        var access = services.AccessOf(context, session);
+        if (permits.Of(access, session, request) == Permit.Refused)
+        {
+            await RefuseAsync(context, request, new Refusal(StatusCodes.Status200OK, JsonRpc.ServerError, Permits.Why(request), Permits.Data));
+            return;
+        }
+
         if (parameters.Differs(session, request, context.Request.Headers) is { } why)
         {
             await RefuseAsync(context, request, Refusal.Mismatch(why));
@@ -129,21 +139,21 @@ internal sealed class StatelessHttp(
         else if (holder is not null)
         {
             await WaitingThreads.Leave();
-            Pass(session, request, retry!, holder, exchange);
+            Pass(session, request, retry!, holder, exchange, access);
         }
         else if (request.Method == McpMethod.Discover)
         {
-            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time);
-            reply.Answer(request, await discovery.ResultAsync(session));
+            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access };
+            reply.Answer(request, await discovery.ResultAsync(session, access));
         }
         else if (isOfTasks)
         {
-            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time);
+            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access };
             _ = tasks.AnswerAsync(session, request, reply);
         }
         else
         {
-            reply = Run(session, request, retry, exchange);
+            reply = Run(session, request, retry, exchange, access);
         }
 
         await exchange.RunAsync();
@@ -158,12 +168,12 @@ internal sealed class StatelessHttp(
         request.Method == McpMethod.ToolsCall && destinations.ToolOf(session, request).HasFlag(ToolHints.TaskRequired);
 
     // Of its own: what a lambda takes with it is made for every request of the method that it stands in.
-    private void Pass(Session session, Frame request, Retry retry, string holder, PostedExchange exchange) =>
-        passed.Pass(session, retry.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange));
+    private void Pass(Session session, Frame request, Retry retry, string holder, PostedExchange exchange, Access access) =>
+        passed.Pass(session, retry.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange, access));
 
-    private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange)
+    private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange, Access access)
     {
-        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time);
+        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access };
         router.Handle(session, retry?.State is { } state && ParkedCalls.IsOurs(state) ? Retry.Stripped(request) : WithoutTask(session, request), reply);
         return reply;
     }

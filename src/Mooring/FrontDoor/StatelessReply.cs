@@ -167,7 +167,7 @@ internal sealed partial class StatelessReply : Reply
         }
 
         IsAnswered = true;
-        var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo);
+        var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo, isPrivate: !Access.IsEverything);
         exchange.Finish(message, status);
     }
 

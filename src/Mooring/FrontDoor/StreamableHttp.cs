@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Mooring.Auth;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Network;
@@ -49,7 +50,7 @@ internal sealed partial class StreamableHttp(
         session.Connected();
         try
         {
-            var reply = new PostReply(context, session, requests: null, frame.Raw(frame.Envelope.Id), isBatch: false, accept, services);
+            var reply = new PostReply(context, session, requests: null, frame.Raw(frame.Envelope.Id), isBatch: false, accept, services) { Access = services.AccessOf(context, session) };
             router.Handle(session, frame, reply);
             await reply.WaitAsync();
             if (reply.IsStream)
@@ -195,7 +196,7 @@ internal sealed partial class StreamableHttp(
             return;
         }
 
-        var reply = new PostReply(context, session, [.. requests.Select(r => r.Raw(r.Envelope.Id))], default, isBatch: true, accept, services);
+        var reply = new PostReply(context, session, [.. requests.Select(r => r.Raw(r.Envelope.Id))], default, isBatch: true, accept, services) { Access = services.AccessOf(context, session) };
         foreach (var one in requests)
         {
             router.Handle(session, one, reply);
@@ -223,7 +224,7 @@ internal sealed partial class StreamableHttp(
     /// <summary>For a client that loses its session id; see docs/client-profiles.md.</summary>
     private async ValueTask<Session?> NamelessAsync(HttpContext context, string? server, Frame frame, MissingSessionRule rule)
     {
-        var session = rule == MissingSessionRule.Serve ? nameless.Of(Principal.Of(context), server, "{}"u8, default) : null;
+        var session = rule == MissingSessionRule.Serve ? nameless.Of(Person.Of(context), server, "{}"u8, default) : null;
         if (session is null)
         {
             await Answers.MissAsync(context, rule == MissingSessionRule.Serve ? SessionMiss.TooMany : SessionMiss.NotFound, frame.Id);

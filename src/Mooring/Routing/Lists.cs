@@ -1,6 +1,7 @@
 using System.Text;
 using Mooring.Calls;
 using Mooring.Configuration;
+using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Upstreams;
@@ -19,11 +20,11 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
         try
         {
             var servers = session.Server is { } name ? upstreams.Find(name) is { } only ? [only] : [] : upstreams.All;
-            await FirstLooksAsync(session, servers, kind);
+            await FirstLooksAsync(session, servers, kind, reply.Access);
             if (session.Server is null)
             {
-                var merged = views.Merged(session, kind);
-                Page(request, reply, kind, merged.ItemsFor(session.Version), merged.Hash);
+                var (items, hash) = Permits.Shown(reply.Access, views.Merged(session, kind), session.Version);
+                Page(request, reply, kind, items, hash);
                 return;
             }
 
@@ -31,7 +32,7 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
             {
                 reply.Refuse(request, JsonRpc.ServerError, $"Server \"{session.Server}\" is no longer configured.");
             }
-            else if (views.Known(session, servers[0], kind) is not { } list)
+            else if (views.Known(session, servers[0], kind) is not { } known)
             {
                 if (session.Links.Needs(servers[0]) is { } needed)
                 {
@@ -42,7 +43,7 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
                 reply.Refuse(request, JsonRpc.InternalError,
                     $"Server \"{session.Server}\" has not answered {kind.Method()} yet ({servers[0].Health.LastFailure ?? "it is still starting"}), and nothing is known from before. A list-changed notification follows when it does.");
             }
-            else if (list.Items.Count <= PageSize && !HasCursor(request))
+            else if (Permits.Shown(reply.Access, servers[0].Name, known) is var list && list.Items.Count <= PageSize && !HasCursor(request))
             {
                 reply.Answer(request, list.ResultFor(session.Version));
             }
@@ -60,13 +61,13 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
         }
     }
 
-    /// <summary>A server that nothing certain is known of is asked, for a short while; what is known is never waited for.</summary>
-    public async Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind)
+    /// <summary>A server that nothing certain is known of is asked, for a short while; what is known is never waited for, and what the caller may not use never asked for.</summary>
+    public async Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind, Access access)
     {
         List<Task>? looks = null;
         foreach (var upstream in servers)
         {
-            if (!views.IsKnown(session, upstream, kind))
+            if (!access.Hides(upstream.Name) && !views.IsKnown(session, upstream, kind))
             {
                 (looks ??= []).Add(session.Lists.LookAsync(upstream, kind));
             }

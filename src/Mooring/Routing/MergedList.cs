@@ -15,12 +15,13 @@ internal sealed partial class MergedList
     private readonly Dictionary<(Upstream, string), string> _renamed;
     private IReadOnlyList<byte[]>? _older;
 
-    private MergedList(ListKind kind, IReadOnlyList<(Upstream, ServerList)> sources, int settled, List<byte[]> items, Dictionary<string, Place> places, Dictionary<(Upstream, string), string> renamed)
+    private MergedList(ListKind kind, IReadOnlyList<(Upstream, ServerList)> sources, int settled, List<byte[]> items, List<(Upstream, ServerList.Item)> origins, Dictionary<string, Place> places, Dictionary<(Upstream, string), string> renamed)
     {
         Kind = kind;
         Sources = sources;
         Settled = settled;
         Items = items;
+        Origins = origins;
         _places = places;
         _renamed = renamed;
         Hash = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(
@@ -40,6 +41,9 @@ internal sealed partial class MergedList
     /// <summary>The items, raw, with their shown names.</summary>
     public IReadOnlyList<byte[]> Items { get; }
 
+    /// <summary>Where each of the <see cref="Items"/> is from, and what it says of itself there.</summary>
+    public IReadOnlyList<(Upstream Upstream, ServerList.Item Item)> Origins { get; }
+
     /// <summary>As <see cref="Items"/>, as a client of the version can read them.</summary>
     public IReadOnlyList<byte[]> ItemsFor(ProtocolVersion version) =>
         Kind == ListKind.Tools && version.WantsObjects() ? _older ??= [.. Items.Select(item => OlderClients.Tool(item) ?? item)] : Items;
@@ -51,6 +55,7 @@ internal sealed partial class MergedList
     {
         var passing = new Dictionary<string, string>(StringComparer.Ordinal);
         var items = new List<byte[]>();
+        var origins = new List<(Upstream, ServerList.Item)>();
         var places = new Dictionary<string, Place>(StringComparer.Ordinal);
         var renamed = new Dictionary<(Upstream, string), string>();
         for (var i = 0; i < sources.Count; i++)
@@ -80,6 +85,7 @@ internal sealed partial class MergedList
                 }
 
                 var raw = list.Raw(item);
+                origins.Add((upstream, item));
                 if (shown == item.Name)
                 {
                     items.Add(raw.ToArray());
@@ -91,7 +97,7 @@ internal sealed partial class MergedList
             }
         }
 
-        return new MergedList(kind, sources, settled, items, places, renamed);
+        return new MergedList(kind, sources, settled, items, origins, places, renamed);
     }
 
     public Place? Find(string shown) => _places.TryGetValue(shown, out var place) ? place : null;

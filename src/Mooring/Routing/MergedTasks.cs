@@ -19,7 +19,7 @@ internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks s
     {
         using var limit = new CancellationTokenSource(Patience, time);
         var lists = await Task.WhenAll(upstreams.All
-            .Where(upstream => session.Server is null || session.Server == upstream.Name)
+            .Where(upstream => (session.Server is null || session.Server == upstream.Name) && !reply.Access.Hides(upstream.Name))
             .Select(upstream => ReadAsync(session, upstream, limit.Token)));
         var items = lists.SelectMany(list => list);
         byte[] result = [.. "{\"tasks\":["u8, .. items.SelectMany((item, i) => i == 0 ? item : [(byte)',', .. item]), .. "]}"u8];

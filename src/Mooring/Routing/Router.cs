@@ -13,7 +13,7 @@ namespace Mooring.Routing;
 /// </summary>
 internal sealed partial class Router(
     ConfigStore config, TimeProvider time, UpstreamTable upstreams, Destinations destinations, CallRunner runner, Lists lists, Wishes wishes,
-    TaskOwners owners, MergedTasks tasks, HomeCalls homes, CommitPolicy commits, ILogger<Router> logger)
+    TaskOwners owners, MergedTasks tasks, HomeCalls homes, CommitPolicy commits, Permits permits, ILogger<Router> logger)
 {
     /// <summary>From now on also handles what other replicas pass on.</summary>
     public void ListenToPeers() => homes.Run = Handle;
@@ -66,7 +66,10 @@ internal sealed partial class Router(
         {
             if (upstreams.Find(name) is { } only)
             {
-                Run(new Call(session, only, request, reply, time) { OnResult = onResult ?? KeepsOwner(session, only, request) });
+                if (MayGo(session, only, request, renamed: null, reply, onResult, looked))
+                {
+                    Run(new Call(session, only, request, reply, time) { OnResult = onResult ?? KeepsOwner(session, only, request) });
+                }
             }
             else
             {
@@ -78,7 +81,11 @@ internal sealed partial class Router(
 
         if (destinations.Of(session, request, out var error) is { } to)
         {
-            Run(new Call(session, to.Upstream, request, reply, time) { Renamed = to.Renamed, OnResult = onResult ?? KeepsOwner(session, to.Upstream, request) });
+            if (MayGo(session, to.Upstream, request, to.Renamed, reply, onResult, looked))
+            {
+                Run(new Call(session, to.Upstream, request, reply, time) { Renamed = to.Renamed, OnResult = onResult ?? KeepsOwner(session, to.Upstream, request) });
+            }
+
             return;
         }
 
@@ -89,6 +96,27 @@ internal sealed partial class Router(
         }
 
         reply.Refuse(request, error.Code, error.Message, error.Data);
+    }
+
+    /// <summary>Whether the policies let a request go to its server; if not, it was answered, or comes back when more is known.</summary>
+    private bool MayGo(Session session, Upstream upstream, Frame request, (Slice, ReadOnlyMemory<byte>)? renamed, Reply reply, Func<Frame, Task<string?>>? onResult, bool looked)
+    {
+        if (reply.Access.IsEverything)
+        {
+            return true;
+        }
+
+        switch (permits.Of(reply.Access, session, upstream, request, renamed))
+        {
+            case Permit.Given:
+                return true;
+            case Permit.Unknown when !looked:
+                _ = ForwardAfterLooksAsync(session, request, reply, onResult, [ListKind.Tools]);
+                return false;
+            default:
+                reply.Refuse(request, JsonRpc.ServerError, Permits.Why(request), Permits.Data);
+                return false;
+        }
     }
 
     private void Run(Call call)
@@ -155,7 +183,7 @@ internal sealed partial class Router(
     {
         try
         {
-            await Task.WhenAll(kinds.Select(kind => lists.FirstLooksAsync(session, upstreams.All, kind)));
+            await Task.WhenAll(kinds.Select(kind => lists.FirstLooksAsync(session, session.Server is { } name ? [upstreams.Find(name)!] : upstreams.All, kind, reply.Access)));
             Forward(session, request, reply, onResult, looked: true);
         }
         catch (Exception e)

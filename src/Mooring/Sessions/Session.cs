@@ -14,7 +14,7 @@ namespace Mooring.Sessions;
 /// One client's conversation, in this process. Made, brought back from the store and ended only by <see cref="SessionTable"/>; requests,
 /// streams and calls borrow it. What must outlive the process stands in <see cref="Record"/>.
 /// </summary>
-internal sealed class Session
+internal sealed partial class Session
 {
     private readonly Lock _gate = new();
     private readonly LinkedList<Call> _calls = [];
@@ -353,7 +353,7 @@ internal sealed class Session
     /// <summary>A resource changed on a link shared with other sessions; only those that subscribed hear of it.</summary>
     public void Updated(Upstream upstream, string uri, byte[] line)
     {
-        if (SubscriptionsAt(upstream).Contains(uri, StringComparer.Ordinal))
+        if (MayHear(upstream) && SubscriptionsAt(upstream).Contains(uri, StringComparer.Ordinal))
         {
             Outbox.Send(ToClient(upstream, line));
         }
@@ -362,7 +362,7 @@ internal sealed class Session
     /// <summary>A server's list is another one now, as seen on a link that is not this session's own; with a link of its own it hears that there.</summary>
     public void ServerListChanged(Upstream upstream, ListKind kind)
     {
-        if (!upstream.IsPerSession || (!Lists.Hears(upstream, kind) && !Links.IsHeardElsewhere(upstream)))
+        if (MayHear(upstream) && (!upstream.IsPerSession || (!Lists.Hears(upstream, kind) && !Links.IsHeardElsewhere(upstream))))
         {
             Outbox.SendListChanged(kind.Changed(), isEverybodys: !Links.IsHome(upstream));
         }

@@ -33,6 +33,9 @@ internal sealed partial class SessionLinks
             case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
                 _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value, frame);
                 break;
+            case var _ when call is null && !session.MayHear(link.Upstream):
+                // It was allowed once. A call that goes on has its say; nothing else has.
+                break;
             case McpMethod.ResourcesUpdated:
                 Tell(link, Translate(link, new Message(frame).ToLine()), origin);
                 break;
@@ -50,6 +53,12 @@ internal sealed partial class SessionLinks
         {
             // Its peer is the gateway, and that is there: a client that is away for a moment must not cost the session at the server.
             _ = link.SendAsync(JsonRpc.Result(frame.Id, "{}"u8), CancellationToken.None).AsTask();
+            return;
+        }
+
+        if (call is null && !session.MayHear(link.Upstream))
+        {
+            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client may not use this server any more."), CancellationToken.None).AsTask();
             return;
         }
 
@@ -99,6 +108,11 @@ internal sealed partial class SessionLinks
     {
         // Read first, told then: a client that asks at once is shown the new list. Told once for each time that the server says it, whatever was read.
         await session.Lists.ChangedAsync(link, kind);
+        if (!session.MayHear(link.Upstream))
+        {
+            return;
+        }
+
         if (frame.Envelope.Params.IsPresent)
         {
             session.Outbox.Send(new Message(frame).ToLine());

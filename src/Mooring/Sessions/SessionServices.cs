@@ -1,4 +1,5 @@
 using Mooring.Configuration;
+using Mooring.Policies;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Stores;
@@ -10,7 +11,7 @@ namespace Mooring.Sessions;
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
     ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
-    IReplicaStore replicas, StoreOpener opener, Accounts accounts, ILoggerFactory loggers)
+    IReplicaStore replicas, StoreOpener opener, Accounts accounts, PolicyTable policies, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
 
@@ -24,6 +25,9 @@ internal sealed class SessionServices(
     public UpstreamTable Upstreams => upstreams;
 
     public Accounts Accounts => accounts;
+
+    /// <summary>Who may use what.</summary>
+    public PolicyTable Policies => policies;
 
     public Catalogue Catalogue => catalogue;
 

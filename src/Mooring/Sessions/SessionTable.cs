@@ -48,6 +48,7 @@ internal sealed partial class SessionTable
         services.Shared.Broadcast = Broadcast;
         services.Catalogue.Changed = OnCatalogueChanged;
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
+        services.Config.OnChange(OnConfigChanged);
         ListenToPeers();
     }
 
@@ -382,9 +383,7 @@ internal sealed partial class SessionTable
             await session.Links.DropAsync(gone);
             if (session.Server is null)
             {
-                session.Outbox.SendListChanged("notifications/tools/list_changed", isEverybodys: true);
-                session.Outbox.SendListChanged("notifications/prompts/list_changed", isEverybodys: true);
-                session.Outbox.SendListChanged("notifications/resources/list_changed", isEverybodys: true);
+                TellListsChanged(session);
             }
         }
     }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
+using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Stores;
@@ -9,7 +10,7 @@ namespace Mooring.Sessions;
 
 /// <summary>
 /// Sessions that stand for clients without any (2026-07-28): servers that have sessions need one, lists depend on what a client can do, and calls
-/// belong to somebody. One for each person, route and set of declared capabilities, shared by all requests that agree in these; made by the first,
+/// belong to somebody. One for each person (with the groups and roles of its token), route and set of declared capabilities, shared by all requests that agree in these; made by the first,
 /// ended by <see cref="SessionSweeper"/> when nothing was asked for a while. Their ids never leave the process and no store has them.
 /// </summary>
 /// <remarks>
@@ -25,9 +26,9 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
     private volatile Hashed? _last;
 
     /// <summary>The session for a request, where there is one; as <see cref="Of"/>.</summary>
-    public Session? Find(Principal principal, string? server, ReadOnlySpan<byte> capabilities)
+    public Session? Find(Person person, string? server, ReadOnlySpan<byte> capabilities)
     {
-        if (!_sessions.TryGetValue(new Key(principal, server, HashOf(capabilities)), out var session) || session.IsEnded)
+        if (!_sessions.TryGetValue(KeyOf(person, server, capabilities), out var session) || session.IsEnded)
         {
             return null;
         }
@@ -37,18 +38,19 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
     }
 
     /// <summary>The session for a request; null where its person has as many as one may have, or the gateway has.</summary>
-    /// <param name="principal">Whose request it is.</param>
+    /// <param name="person">Whose request it is. Tokens of one person that differ in groups or roles have sessions of their own: they may not be shown the same.</param>
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
     /// <param name="capabilities">What the request declares, raw JSON.</param>
     /// <param name="clientInfo">Who the client says it is, raw JSON; empty where it does not say.</param>
-    public Session? Of(Principal principal, string? server, ReadOnlySpan<byte> capabilities, ReadOnlySpan<byte> clientInfo)
+    public Session? Of(Person person, string? server, ReadOnlySpan<byte> capabilities, ReadOnlySpan<byte> clientInfo)
     {
-        if (Find(principal, server, capabilities) is { } known)
+        if (Find(person, server, capabilities) is { } known)
         {
             return known;
         }
 
-        var key = new Key(principal, server, HashOf(capabilities));
+        var principal = new Principal(person.Issuer, person.Subject);
+        var key = KeyOf(person, server, capabilities);
         lock (_making)
         {
             if (_sessions.TryGetValue(key, out var session) && !session.IsEnded)
@@ -64,6 +66,7 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
             }
 
             session = sessions.AddStateless(NewRecord(principal, server, capabilities, clientInfo));
+            session.Person = person;
             _sessions[key] = session;
             return session;
         }
@@ -115,7 +118,10 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
         };
     }
 
+    private Key KeyOf(Person person, string? server, ReadOnlySpan<byte> capabilities) =>
+        new(new Principal(person.Issuer, person.Subject), person.Standing, server, HashOf(capabilities));
+
     private sealed record Hashed(byte[] Capabilities, string Hash);
 
-    private readonly record struct Key(Principal Principal, string? Server, string Capabilities);
+    private readonly record struct Key(Principal Principal, string Standing, string? Server, string Capabilities);
 }

@@ -163,7 +163,7 @@ internal sealed partial class SignInEndpoint(
             return;
         }
 
-        await GoOnAsync(context, secret, new Person(Person.OfConfiguration, user, user, known.Email, known.Groups));
+        await GoOnAsync(context, secret, new Person(Person.OfConfiguration, user, user, known.Email, known.Groups, known.Roles));
     }
 
     private async Task GoOnAsync(HttpContext context, string secret, Person person)

@@ -102,11 +102,12 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
         var email = token.TryGetPayloadValue<bool>("email_verified", out var verified) && verified ? Text("email") : null;
         var called = Text("name") ?? Text("preferred_username");
         var groups = SignedTokens.Words(token, Config.GroupsClaim);
+        var roles = SignedTokens.Words(token, Config.RolesClaim);
         if (isGoogle)
         {
             // An address can be anybody's with any ending; the organization is Google's own word.
             return Config.Domains.Count == 0 || Config.Domains.Contains(Text("hd") ?? "", StringComparer.OrdinalIgnoreCase)
-                ? new PersonFound(new Person(Issuer, subject, called, email, groups))
+                ? new PersonFound(new Person(Issuer, subject, called, email, groups, roles))
                 : new PersonFound(null, $"Your account is of no organization that may come in here ({string.Join(", ", Config.Domains)}). Choose another account.");
         }
 
@@ -116,13 +117,16 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
             // Some providers keep their tokens small, and tell the rest there.
             email ??= info["email_verified"] is JsonValue flag && flag.TryGetValue<bool>(out var isVerified) && isVerified ? (string?)info["email"] : null;
             called ??= (string?)info["name"];
-            groups = groups.Count == 0 && info[Config.GroupsClaim] is JsonArray list ? [.. list.OfType<JsonValue>().Select(one => one.ToString())] : groups;
+            groups = groups.Count == 0 ? Words(info[Config.GroupsClaim]) : groups;
+            roles = roles.Count == 0 ? Words(info[Config.RolesClaim]) : roles;
         }
 
         return MayCome(email)
-            ? new PersonFound(new Person(Issuer, subject, called, email, groups))
+            ? new PersonFound(new Person(Issuer, subject, called, email, groups, roles))
             : new PersonFound(null, $"You have no verified address of a domain that may come in here ({string.Join(", ", Config.Domains)}). Choose another account.");
     }
+
+    private static IReadOnlyList<string> Words(JsonNode? claim) => claim is JsonArray list ? [.. list.OfType<JsonValue>().Select(one => one.ToString())] : [];
 
     private static Uri? Address(JsonObject document, string name) => Uri.TryCreate((string?)document[name], UriKind.Absolute, out var url) ? url : null;
 }
