@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Hosting;
+using Mooring.Audit;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
@@ -21,7 +22,7 @@ namespace Mooring;
 /// </summary>
 internal sealed partial class MooringService(
     IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, Peers peers,
-    Readiness readiness, ProcessGuard guard, Router router, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
+    Readiness readiness, ProcessGuard guard, Router router, AuditLog audit, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private Task _opening = Task.CompletedTask;
@@ -32,6 +33,7 @@ internal sealed partial class MooringService(
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        audit.Replica = () => peers.Name;
         if (!store.IsRemote)
         {
             await OpenStoreAsync(cancellationToken);
@@ -78,6 +80,8 @@ internal sealed partial class MooringService(
         await upstreams.DisposeAsync();
         await guard.DisposeAsync();
         await store.DisposeAsync();
+        // Last: what ends with the links is noted too.
+        await audit.DisposeAsync();
     }
 
     public void Dispose() => _stopping.Dispose();

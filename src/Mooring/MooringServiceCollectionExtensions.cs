@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Mooring.Admin;
+using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Auth.Issuers;
 using Mooring.Auth.Server;
@@ -69,6 +70,8 @@ public static class MooringServiceCollectionExtensions
         services.AddMetrics();
         services.TryAddSingleton<MooringMeter>();
         services.TryAddSingleton<PrometheusExporter>();
+        services.TryAddSingleton<AuditMetrics>();
+        services.TryAddSingleton<AuditLog>();
         return services;
     }
 

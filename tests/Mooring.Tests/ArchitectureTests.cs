@@ -21,18 +21,19 @@ public sealed partial class ArchitectureTests
         ["Telemetry"] = [],
         ["Configuration"] = [],
         ["Network"] = [],
-        ["Auth"] = ["Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry", "Vault"],
+        ["Audit"] = ["Configuration", "Protocol", "Telemetry"],
+        ["Auth"] = ["Audit", "Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry", "Vault"],
         ["Stores"] = ["Configuration", "Telemetry"],
         ["Vault"] = ["Configuration", "Stores", "Telemetry"],
         ["Replicas"] = ["Stores"],
         ["Streams"] = ["Configuration", "Network", "Stores", "Telemetry"],
         ["Upstreams"] = ["Configuration", "Network", "Protocol", "Stores", "Telemetry", "Vault"],
         ["Policies"] = ["Auth", "Configuration"],
-        ["Calls"] = ["Configuration", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Streams", "Stores", "Telemetry", "Upstreams"],
-        ["Routing"] = ["Calls", "Configuration", "Policies", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
-        ["Sessions"] = ["Auth", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
+        ["Calls"] = ["Audit", "Configuration", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Streams", "Stores", "Telemetry", "Upstreams"],
+        ["Routing"] = ["Audit", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
+        ["Sessions"] = ["Audit", "Auth", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
         ["Tasks"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Streams", "Telemetry"],
-        ["FrontDoor"] = ["Auth", "Calls", "Configuration", "Drain", "Network", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Upstreams", "Vault"],
+        ["FrontDoor"] = ["Audit", "Auth", "Calls", "Configuration", "Drain", "Network", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Upstreams", "Vault"],
         ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams", "Tasks"],
         ["Admin"] = ["Auth", "Drain", "Sessions", "Stores", "Streams", "Telemetry", "Upstreams"],
     };
@@ -43,7 +44,7 @@ public sealed partial class ArchitectureTests
         "Mooring.MooringServiceCollectionExtensions", "Mooring.Upstreams.IConnector",
         "Mooring.Configuration.AuthConfig", "Mooring.Configuration.AuthMode", "Mooring.Configuration.JwtIssuerConfig", "Mooring.Configuration.LocalUserConfig",
         "Mooring.Configuration.OAuthClientConfig", "Mooring.Configuration.OAuthConfig", "Mooring.Configuration.SignInProviderConfig", "Mooring.Configuration.SignInProviderKind",
-        "Mooring.Configuration.PoliciesConfig", "Mooring.Configuration.PolicyEffect", "Mooring.Configuration.PolicyRuleConfig",
+        "Mooring.Configuration.AuditArguments", "Mooring.Configuration.AuditConfig", "Mooring.Configuration.PoliciesConfig", "Mooring.Configuration.PolicyEffect", "Mooring.Configuration.PolicyRuleConfig",
         "Mooring.Configuration.CacheConfig", "Mooring.Configuration.CallsConfig", "Mooring.Configuration.ClientConfig", "Mooring.Configuration.CommitRule",
         "Mooring.Configuration.ConfigStore", "Mooring.Configuration.ConnectorConfig",
         "Mooring.Configuration.DrainConfig", "Mooring.Configuration.EventLogConfig", "Mooring.Configuration.HttpConfig", "Mooring.Configuration.KeepAliveConfig",
@@ -129,7 +130,7 @@ public sealed partial class ArchitectureTests
         var program = Program.GetTypes().SelectMany(References.Of).Where(t => t.Assembly == Library && t.Name != "IConnector").Select(RoomOf).Distinct().Order(StringComparer.Ordinal);
 
         Assert.Equal(["IConnector"], connectors);
-        Assert.Equal(["", "Auth", "Configuration", "Drain", "Network", "Protocol", "Stores", "Vault"], program);
+        Assert.Equal(["", "Audit", "Auth", "Configuration", "Drain", "Network", "Protocol", "Stores", "Vault"], program);
         Assert.DoesNotContain(Library.GetReferencedAssemblies(), a => a.Name is "Mooring.Connectors" or "mooring");
     }
 

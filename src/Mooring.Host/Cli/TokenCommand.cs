@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
+using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Stores;
@@ -53,6 +54,7 @@ internal static class TokenCommand
             return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, keys) =>
             {
                 var (secret, key) = await keys.CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime, Words(parsed.GetValue(roles)));
+                await NoteAsync(config, "key_created", key);
                 if (!config.Auth.Has(AuthMode.ApiKey))
                 {
                     error.WriteLine("warning: auth.mode does not name \"apiKey\", so the gateway will not take this key.");
@@ -109,7 +111,7 @@ internal static class TokenCommand
         var id = new Argument<string>("ID") { Description = "As token list shows it." };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
         var command = new Command("revoke", "Revokes a key. Running gateways notice within 5 seconds.") { id, file, data };
-        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, keys) =>
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (config, keys) =>
         {
             var gone = await keys.RevokeAsync(parsed.GetValue(id)!, cancel);
             if (gone.Count == 0)
@@ -120,6 +122,7 @@ internal static class TokenCommand
 
             foreach (var key in gone)
             {
+                await NoteAsync(config, "key_revoked", key);
                 parsed.InvocationConfiguration.Output.WriteLine($"Key {key.Id} of {key.Data.Person.Subject} is revoked.");
             }
 
@@ -157,6 +160,13 @@ internal static class TokenCommand
                 return ExitCodes.Unreachable;
             }
         }
+    }
+
+    /// <summary>Into the gateway's own file, where it has one; what has no file is noted nowhere, as nobody reads this process's log.</summary>
+    private static async Task NoteAsync(MooringConfig config, string what, ApiKey key)
+    {
+        await using var audit = new AuditLog(new ConfigStore(config with { Audit = config.Audit with { Log = false } }, ""), TimeProvider.System, NullLoggerFactory.Instance);
+        audit.Write(new AuditEntry(what, "ok") { Issuer = key.Data.Person.Issuer, User = key.Data.Person.Subject, Reason = $"key {key.Id}, by the command mooring token" });
     }
 
     private static Task<int> WrongAsync(TextWriter error, string why)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Http;
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Stores;
 using Mooring.Streams;
@@ -29,7 +30,7 @@ internal enum TokenFound
 /// anywhere works nowhere after <see cref="Longest"/>.
 /// </summary>
 internal sealed partial class Authenticator(
-    ConfigStore config, IEnumerable<ITokenVerifier> verifiers, IAuthStore store, TimeProvider time, ILogger<Authenticator> logger) : IHeartbeatHandler
+    ConfigStore config, IEnumerable<ITokenVerifier> verifiers, IAuthStore store, TimeProvider time, AuditLog audit, ILogger<Authenticator> logger) : IHeartbeatHandler
 {
     /// <summary>How long an answer of the store is good without another question.</summary>
     public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(3);
@@ -215,7 +216,12 @@ internal sealed partial class Authenticator(
             }
 
             // Requests that come at once have one caller, so that its streams are all found when it ends.
-            known = _known.GetOrAdd(hash, new Known(caller, verifier, token) { Used = asked });
+            var first = new Known(caller, verifier, token) { Used = asked };
+            known = _known.GetOrAdd(hash, first);
+            if (audit.IsOn && ReferenceEquals(known, first))
+            {
+                audit.Write(new AuditEntry("token_accepted", "ok") { Issuer = caller.Person.Issuer, User = caller.Person.Subject, Reason = string.Join(' ', caller.Scopes) });
+            }
         }
 
         known.Generation = generation;

@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Protocol;
 
@@ -10,7 +11,7 @@ namespace Mooring.Auth;
 /// Lets a request in, or says what it would need (RFC 6750; 2025-11-25, basic/authorization, "Error Handling"): 401 where nobody is known, with the way to the metadata from which a
 /// client finds where to sign in; 403 where somebody is known who may not do this, with the scope that would be needed.
 /// </summary>
-internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address, AuthMetrics metrics)
+internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address, AuthMetrics metrics, AuditLog audit)
 {
     private static readonly Task<bool> Entered = Task.FromResult(true);
 
@@ -77,14 +78,21 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
     {
         var response = context.Response;
         var isFor = caller is null || resource is null || caller.IsFor(resource);
-        metrics.Refused(found switch
+        var reason = found switch
         {
             TokenFound.Missing => "missing",
             TokenFound.Expired => "expired",
             TokenFound.StoreAway => "store_away",
             TokenFound.Good => isFor ? "scope" : "audience",
             _ => "unknown",
-        });
+        };
+        metrics.Refused(reason);
+        if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway))
+        {
+            // Without a token clients ask each time they look where to sign in: that is no try.
+            audit.Write(new AuditEntry("token_refused", reason) { Issuer = caller?.Person.Issuer, User = caller?.Person.Subject, Address = context.Connection.RemoteIpAddress?.ToString(), Name = resource });
+        }
+
         if (found == TokenFound.StoreAway)
         {
             response.Headers.RetryAfter = "2";

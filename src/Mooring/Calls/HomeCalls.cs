@@ -77,6 +77,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>Whether a request may have to be run elsewhere. One that was passed on already is run here.</summary>
     public bool MayPass(Upstream upstream, Reply reply) => _peers.IsShared && upstream.HasHome && reply is not PassedReply;
 
+    /// <summary>Whether what is answered on it came from another replica.</summary>
+    public static bool IsPassed(Reply reply) => reply is PassedReply;
+
     /// <summary>Has a request run at its home, or here where that is the home.</summary>
     /// <param name="session">Whose request it is.</param>
     /// <param name="upstream">The server it goes to.</param>
@@ -338,13 +341,13 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
         public override Task ReadyAsync() => queue.Posted;
 
-        public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
+        protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
         {
             queue.Add(AnsweredLetter, new Letter(session, key, response.ToArray()));
             response.Frame.Dispose();
         }
 
-        public override void Abandon(ReadOnlyMemory<byte> requestId) => queue.Add(DroppedLetter, new Letter(session, key, default));
+        protected override void Drop(ReadOnlyMemory<byte> requestId) => queue.Add(DroppedLetter, new Letter(session, key, default));
     }
 
     [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]

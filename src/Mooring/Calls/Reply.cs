@@ -1,3 +1,4 @@
+using Mooring.Audit;
 using Mooring.Policies;
 using Mooring.Protocol;
 
@@ -21,6 +22,8 @@ internal abstract class Reply
 {
     /// <summary>What whoever asks may do. Of the identity of the request at hand: a session's people may come with several.</summary>
     public required Access Access { get; init; }
+
+    private List<AuditedCall>? _audited;
 
     /// <summary>Whether a client still listens. A reply without one keeps taking messages: they wait where they can.</summary>
     public abstract bool IsConnected { get; }
@@ -74,10 +77,32 @@ internal abstract class Reply
     /// <summary>The response to one request; each call of the reply gets exactly one of this and <see cref="Abandon"/>.</summary>
     /// <param name="requestId">The client's id, a raw JSON token.</param>
     /// <param name="response">The response with that id in it; the reply owns its frame from here on.</param>
-    public abstract void Complete(ReadOnlyMemory<byte> requestId, Message response);
+    public void Complete(ReadOnlyMemory<byte> requestId, Message response)
+    {
+        if (_audited is not null && TakeAudited(requestId.Span) is { } audited)
+        {
+            audited.End(response.Frame, clientLeft: !IsConnected);
+        }
+
+        Finish(requestId, response);
+    }
 
     /// <summary>The client cancelled the request: there is no response.</summary>
-    public abstract void Abandon(ReadOnlyMemory<byte> requestId);
+    public void Abandon(ReadOnlyMemory<byte> requestId)
+    {
+        if (_audited is not null && TakeAudited(requestId.Span) is { } audited)
+        {
+            audited.End("cancelled");
+        }
+
+        Drop(requestId);
+    }
+
+    /// <inheritdoc cref="Complete(ReadOnlyMemory{byte}, Message)"/>
+    protected abstract void Finish(ReadOnlyMemory<byte> requestId, Message response);
+
+    /// <inheritdoc cref="Abandon"/>
+    protected abstract void Drop(ReadOnlyMemory<byte> requestId);
 
     /// <summary>The server answers with an event stream; a single-server route shows the same.</summary>
     /// <param name="isWhole">Whether the answer is here already and follows at once.</param>
@@ -88,6 +113,42 @@ internal abstract class Reply
     /// <summary>The server closed its own stream to be asked again later; the client may do the same.</summary>
     public virtual void Pause(TimeSpan? retry)
     {
+    }
+
+    /// <summary>From now on the end of a request is noted.</summary>
+    public void Audit(AuditedCall call)
+    {
+        var all = _audited ?? Interlocked.CompareExchange(ref _audited, [], null) ?? _audited;
+        lock (all)
+        {
+            all.Add(call);
+        }
+    }
+
+    /// <summary>What is to be noted of a request; null where nothing is.</summary>
+    public AuditedCall? AuditOf(ReadOnlySpan<byte> requestId) => _audited is null ? null : FindAudited(requestId, take: false);
+
+    private AuditedCall? TakeAudited(ReadOnlySpan<byte> requestId) => FindAudited(requestId, take: true);
+
+    private AuditedCall? FindAudited(ReadOnlySpan<byte> requestId, bool take)
+    {
+        lock (_audited!)
+        {
+            for (var i = 0; i < _audited.Count; i++)
+            {
+                if (_audited[i] is var one && one.Id.AsSpan().SequenceEqual(requestId))
+                {
+                    if (take)
+                    {
+                        _audited.RemoveAt(i);
+                    }
+
+                    return one;
+                }
+            }
+        }
+
+        return null;
     }
 
     /// <summary>The gateway's own answer.</summary>

@@ -52,6 +52,8 @@ public sealed record MooringConfig
     /// <summary>Who may use what.</summary>
     public PoliciesConfig Policies { get; init; } = new();
 
+    public AuditConfig Audit { get; init; } = new();
+
     public TlsConfig? Tls { get; init; }
 
     public HttpConfig Http { get; init; } = new();

@@ -150,6 +150,7 @@ internal static class Settings
         .Add("cache", Cache, c => c.Cache, (c, v) => c with { Cache = v }, "What replicas keep in memory of a store that they share.")
         .Add("auth", AuthSettings.Auth, c => c.Auth, (c, v) => c with { Auth = v }, "Who may come in.")
         .Add("policies", PolicySettings.Policies, c => c.Policies, (c, v) => c with { Policies = v }, "Who may use what (docs/policies.md).")
+        .Add("audit", AuditSettings.Audit, c => c.Audit, (c, v) => c with { Audit = v }, "Where it is noted who did what (docs/audit.md).")
         .Add("tls", Tls, c => c.Tls, (c, v) => c with { Tls = v }, "The certificate for https addresses in listen.", restart: true)
         .Add("http", Http, c => c.Http, (c, v) => c with { Http = v }, "HTTP connections.")
         .Add("origins", new ListShape<string>(new TextShape(OriginExpected, IsOrigin), orOne: true), c => c.Origins, (c, v) => c with { Origins = v },

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Calls;
 using Mooring.Configuration;
@@ -13,7 +14,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>What the endpoints share.</summary>
 internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, Intake intake,
-    Peers peers, PolicyTable policies)
+    Peers peers, PolicyTable policies, AuditLog audit)
 {
     public ConfigStore Config => config;
 
@@ -67,6 +68,15 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
         var person = Person.Of(context);
         session.Person = person;
         return policies.Of(person);
+    }
+
+    /// <summary>A request that goes no further is noted like one that does.</summary>
+    public void NoteRefused(Session session, Frame request, string? server, string outcome)
+    {
+        if (audit.IsOn && AuditedCall.IsNoted(request.Method))
+        {
+            new AuditedCall(audit, request, session.Audited(request)) { Server = server }.End(outcome);
+        }
     }
 
     /// <summary>What counts for the client of a request, where no session says who it is.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Sessions;
@@ -6,7 +7,7 @@ using Mooring.Sessions;
 namespace Mooring.FrontDoor;
 
 /// <summary>What both transports check of messages before anything is done with them. Whoever gets no from here has nothing left to answer.</summary>
-internal sealed class Intake(ConfigStore config, CallRate rate)
+internal sealed class Intake(ConfigStore config, CallRate rate, AuditLog audit)
 {
     /// <summary>The messages of a batch, none of which was looked at by anyone yet; null after answering why not.</summary>
     public async ValueTask<List<Frame>?> ReadBatchAsync(HttpContext context, Session session, ReadOnlyMemory<byte> json)
@@ -52,6 +53,11 @@ internal sealed class Intake(ConfigStore config, CallRate rate)
         if (rate.TryTake(session.Principal, requests) is not { } seconds)
         {
             return true;
+        }
+
+        if (audit.IsOn && only is not null && AuditedCall.IsNoted(only.Method))
+        {
+            new AuditedCall(audit, only, session.Audited(only)) { Server = session.Server }.End("rate_limited");
         }
 
         context.Response.Headers.RetryAfter = seconds.ToString();

@@ -204,9 +204,9 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
 
         public override Task ReadyAsync() => session.Outbox.ReadyAsync();
 
-        public override void Complete(ReadOnlyMemory<byte> requestId, Message response) => session.Outbox.Send(response.ToLine());
+        protected override void Finish(ReadOnlyMemory<byte> requestId, Message response) => session.Outbox.Send(response.ToLine());
 
-        public override void Abandon(ReadOnlyMemory<byte> requestId)
+        protected override void Drop(ReadOnlyMemory<byte> requestId)
         {
             // A cancelled request has no answer.
         }

@@ -183,7 +183,7 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
 
     public override Task ReadyAsync() => _stream?.ReadyAsync() ?? _session.Outbox.ReadyAsync();
 
-    public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
+    protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
     {
         lock (_gate)
         {
@@ -216,7 +216,7 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
         Append(requestId, response);
     }
 
-    public override void Abandon(ReadOnlyMemory<byte> requestId)
+    protected override void Drop(ReadOnlyMemory<byte> requestId)
     {
         lock (_gate)
         {

@@ -90,6 +90,7 @@ internal sealed class StatelessHttp(
         var access = services.AccessOf(context, session);
         if (permits.Of(access, session, request) == Permit.Refused)
         {
+            services.NoteRefused(session, request, server: ServerOf(session, request), "denied");
             await RefuseAsync(context, request, new Refusal(StatusCodes.Status200OK, JsonRpc.ServerError, Permits.Why(request), Permits.Data));
             return;
         }

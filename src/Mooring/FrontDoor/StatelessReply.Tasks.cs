@@ -123,10 +123,14 @@ internal sealed partial class StatelessReply
             // It was answered, asked back or left meanwhile.
             await _thresholds.Tasks.DropAsync(task);
         }
-        else if (!HandOut(exchange, task, info))
+        else
         {
-            // It left just now, and never saw the task.
-            await ExpireAsync();
+            AuditOf(exchange.Id.Span)?.BecameTask();
+            if (!HandOut(exchange, task, info))
+            {
+                // It left just now, and never saw the task.
+                await ExpireAsync();
+            }
         }
     }
 

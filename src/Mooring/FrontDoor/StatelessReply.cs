@@ -116,7 +116,7 @@ internal sealed partial class StatelessReply : Reply
 
     public override Task ReadyAsync() => Current?.TakenAsync() ?? Task.CompletedTask;
 
-    public override void Complete(ReadOnlyMemory<byte> requestId, Message response)
+    protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
     {
         StatelessExchange? exchange;
         lock (_gate)
@@ -141,7 +141,7 @@ internal sealed partial class StatelessReply : Reply
         }
     }
 
-    public override void Abandon(ReadOnlyMemory<byte> requestId)
+    protected override void Drop(ReadOnlyMemory<byte> requestId)
     {
         _thresholds.Forget(this);
         lock (_gate)

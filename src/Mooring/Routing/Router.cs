@@ -1,3 +1,4 @@
+using Mooring.Audit;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Protocol;
@@ -13,7 +14,7 @@ namespace Mooring.Routing;
 /// </summary>
 internal sealed partial class Router(
     ConfigStore config, TimeProvider time, UpstreamTable upstreams, Destinations destinations, CallRunner runner, Lists lists, Wishes wishes,
-    TaskOwners owners, MergedTasks tasks, HomeCalls homes, CommitPolicy commits, Permits permits, ILogger<Router> logger)
+    TaskOwners owners, MergedTasks tasks, HomeCalls homes, CommitPolicy commits, Permits permits, AuditLog audit, ILogger<Router> logger)
 {
     /// <summary>From now on also handles what other replicas pass on.</summary>
     public void ListenToPeers() => homes.Run = Handle;
@@ -21,6 +22,12 @@ internal sealed partial class Router(
     /// <summary>Has a request answered on <paramref name="reply"/>, now or later. Never throws.</summary>
     public void Handle(Session session, Frame request, Reply reply)
     {
+        // What another replica passed on is noted there.
+        if (audit.IsOn && AuditedCall.IsNoted(request.Method) && !HomeCalls.IsPassed(reply))
+        {
+            reply.Audit(new AuditedCall(audit, request, session.Audited(request)) { Server = session.Server });
+        }
+
         switch (request.Method)
         {
             case McpMethod.Ping:
@@ -114,14 +121,28 @@ internal sealed partial class Router(
                 _ = ForwardAfterLooksAsync(session, request, reply, onResult, [ListKind.Tools]);
                 return false;
             default:
+                Audit(reply, request, upstream, tool: null);
                 reply.Refuse(request, JsonRpc.ServerError, Permits.Why(request), Permits.Data);
                 return false;
+        }
+    }
+
+    private static void Audit(Reply reply, Frame request, Upstream upstream, string? tool)
+    {
+        if (reply.AuditOf(request.Id) is { } audited)
+        {
+            (audited.Server, audited.ToolName) = (upstream.Name, tool);
         }
     }
 
     private void Run(Call call)
     {
         call.Reply.GoesTo(call.Upstream.Name);
+        if (audit.IsOn)
+        {
+            Audit(call.Reply, call.Request, call.Upstream, call.Request.Method == McpMethod.ToolsCall ? call.ToolName : null);
+        }
+
         _ = commits.IsDurable(call) ? runner.RunOnRecordAsync(call, StartAsync) : StartAsync(call);
     }
 

@@ -1,5 +1,7 @@
+using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Policies;
+using Mooring.Protocol;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -18,6 +20,20 @@ internal sealed partial class Session
 
     /// <summary>What whoever used it last may do now.</summary>
     public Access Access => Person is { } person ? _services.Policies.Of(person) : Access.Everything;
+
+    /// <summary>Whose its requests are, for the audit log. Of those without sessions each says for itself which client it is of.</summary>
+    public AuditEntry Audited(Frame? request)
+    {
+        var own = IsKept || request is null ? default : RequestMeta.Of(request).ClientInfo;
+        var info = own.IsPresent ? request!.Span(own) : JsonFields.Object(_record.InitializeParams.Span, "clientInfo"u8);
+        return new AuditEntry("call", "")
+        {
+            Issuer = Principal.Issuer,
+            User = Principal.Subject,
+            Client = JsonFields.String(info, "name"u8),
+            Session = IsKept ? Id : null,
+        };
+    }
 
     /// <summary>Whether its client is told what a server says of its own accord.</summary>
     public bool MayHear(Upstream upstream) => !Access.Hides(upstream.Name);

@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Mooring.Auth.Server.Providers;
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Stores;
 
@@ -15,7 +16,7 @@ namespace Mooring.Auth.Server;
 /// it: everything that came of the same consent ends then.
 /// </summary>
 internal sealed partial class GrantEndpoint(
-    ConfigStore config, IAuthStore store, Authenticator authenticator, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, ILogger<GrantEndpoint> logger)
+    ConfigStore config, IAuthStore store, Authenticator authenticator, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, AuditLog audit, ILogger<GrantEndpoint> logger)
 {
     public const string RefreshPrefix = "mrr_";
 
@@ -55,6 +56,7 @@ internal sealed partial class GrantEndpoint(
         if (await store.FindAuthAsync(kind, Secret.KeyOf(token), time.GetUtcNow(), context.RequestAborted) is { } record
             && (form.GetValueOrDefault("client_id") is not { } client || AuthJson.Read<TokenData>(record).Client == client))
         {
+            Note(context, "token_revoked", "ok", AuthJson.Read<TokenData>(record), kind == AuthKind.RefreshToken ? "refresh token" : "access token");
             if (kind == AuthKind.RefreshToken)
             {
                 await EndAsync(record.Grant!);
@@ -82,6 +84,7 @@ internal sealed partial class GrantEndpoint(
         if (record.Used is not null)
         {
             Log.UsedTwice(logger, "code");
+            Note(context, "token_revoked", "used_twice", AuthJson.Read<CodeData>(record).Token, "code");
             await EndAsync(record.Grant!);
             await RefuseAsync(context, "invalid_grant", "The code was used already.");
             return;
@@ -105,6 +108,7 @@ internal sealed partial class GrantEndpoint(
             return;
         }
 
+        Note(context, "token_issued", "ok", data.Token, "code");
         await GiveAsync(context, record.Grant!, data.Token, data.Token.Scopes, data.Refreshes);
     }
 
@@ -143,6 +147,7 @@ internal sealed partial class GrantEndpoint(
         if (record.Used is { } used && (oauth.RefreshLeeway == TimeSpan.Zero || now - used > oauth.RefreshLeeway))
         {
             Log.UsedTwice(logger, "refresh token");
+            Note(context, "token_revoked", "used_twice", data, "refresh token");
             await EndAsync(record.Grant!);
             await RefuseAsync(context, "invalid_grant", "The refresh token was used already; everything that came of the same consent is revoked. Sign in again.");
             return;
@@ -150,12 +155,14 @@ internal sealed partial class GrantEndpoint(
 
         if (!providers.StillVouches(data.Person))
         {
+            Note(context, "token_revoked", "unknown_person", data, "refresh token");
             await EndAsync(record.Grant!);
             await RefuseAsync(context, "invalid_grant", "The person it was issued to is not known here any more.");
             return;
         }
 
         await store.ExtendAuthAsync(AuthKind.Grant, record.Grant!, now + oauth.RefreshToken);
+        Note(context, "token_issued", "ok", data, "refresh token");
         await GiveAsync(context, record.Grant!, data, asked, refreshes: true);
     }
 
@@ -194,6 +201,21 @@ internal sealed partial class GrantEndpoint(
 
         context.Response.Headers.CacheControl = "no-store";
         await OpenAnswers.WriteAsync(context, StatusCodes.Status200OK, answer);
+    }
+
+    private void Note(HttpContext context, string what, string outcome, TokenData data, string reason)
+    {
+        if (audit.IsOn)
+        {
+            audit.Write(new AuditEntry(what, outcome)
+            {
+                Issuer = data.Person.Issuer,
+                User = data.Person.Subject,
+                Client = data.Client,
+                Address = context.Connection.RemoteIpAddress?.ToString(),
+                Reason = reason,
+            });
+        }
     }
 
     /// <summary>Everything that came of one consent ends.</summary>

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Mooring.Auth.Server.Providers;
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Stores;
 
@@ -8,7 +9,7 @@ namespace Mooring.Auth.Server;
 
 /// <summary>Where people say who they are: here, by name and password, or at a provider that sends them back.</summary>
 internal sealed partial class SignInEndpoint(
-    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, ILogger<SignInEndpoint> logger)
+    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, AuditLog audit, ILogger<SignInEndpoint> logger)
 {
     private const int TriesPerUserAndAddress = 10;
     private const int TriesPerAddress = 30;
@@ -126,6 +127,7 @@ internal sealed partial class SignInEndpoint(
         if (found.Person is not { } person)
         {
             Log.NotSignedIn(logger, provider.Name, found.Problem!);
+            Note(context, "failed", null, null, $"{provider.Name}: {found.Problem}");
             await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, found.Problem);
             return;
         }
@@ -159,6 +161,8 @@ internal sealed partial class SignInEndpoint(
         if (!Secret.Same(password, known?.Password ?? "") || !isKnown || known!.Password.Length == 0)
         {
             Log.WrongPassword(logger, who);
+            // What was typed may be a password in the wrong field: only a name that is known is written.
+            Note(context, "failed", Person.OfConfiguration, isKnown ? name : null, "wrong name or password");
             await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, "That name and password are not known here.", user);
             return;
         }
@@ -172,7 +176,16 @@ internal sealed partial class SignInEndpoint(
         if (await requests.MoveAsync(context, secret, browser) is { } moved)
         {
             Log.SignedIn(logger, person.Issuer);
+            Note(context, "ok", person.Issuer, person.Subject, null);
             AuthorizeEndpoint.Redirect(context, $"{address.Of(context)}/oauth/consent?request={Uri.EscapeDataString(moved)}");
+        }
+    }
+
+    private void Note(HttpContext context, string outcome, string? issuer, string? user, string? reason)
+    {
+        if (audit.IsOn)
+        {
+            audit.Write(new AuditEntry("sign_in", outcome) { Issuer = issuer, User = user, Address = context.Connection.RemoteIpAddress?.ToString(), Reason = reason });
         }
     }
 

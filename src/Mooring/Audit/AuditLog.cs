@@ -1,0 +1,200 @@
+using System.Text;
+using System.Threading.Channels;
+using Mooring.Configuration;
+
+namespace Mooring.Audit;
+
+/// <summary>
+/// Where it is noted who did what: a file of JSON lines, the log, or both. Whoever notes something never waits: lines go into a bounded queue, and one task
+/// writes them. A line that finds the queue full is lost, which is counted, logged, and said in the file itself as soon as it takes lines again.
+/// </summary>
+internal sealed partial class AuditLog : IAsyncDisposable
+{
+    /// <summary>Lines that may wait: some seconds of a busy gateway whose disk hangs, some megabytes.</summary>
+    public const int Room = 20_000;
+
+    /// <summary>How long a stop waits for a disk that takes nothing.</summary>
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    private readonly Channel<byte[]> _queue = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(Room) { SingleReader = true });
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Lock _gate = new();
+    private readonly ConfigStore _config;
+    private readonly TimeProvider _time;
+    private readonly AuditMetrics? _metrics;
+    private readonly ILogger _logger;
+    private AuditFile? _file;
+    private Task? _writing;
+    private long _lost;
+    private bool _isFailing;
+
+    public AuditLog(ConfigStore config, TimeProvider time, ILoggerFactory loggers, AuditMetrics? metrics = null)
+    {
+        (_config, _time, _metrics) = (config, time, metrics);
+        _logger = loggers.CreateLogger("Mooring.Audit");
+    }
+
+    /// <summary>Whether anything is noted; asked before anything is made for it.</summary>
+    public bool IsOn => _config.Current.Audit.IsOn;
+
+    public AuditArguments Arguments => _config.Current.Audit.Arguments;
+
+    /// <summary>This process, in its lines.</summary>
+    public Func<string> Replica { get; set; } = static () => "";
+
+    public TimeProvider Time => _time;
+
+    /// <summary>Lines that nobody has begun to write.</summary>
+    public int Waiting => _queue.Reader.Count;
+
+    /// <summary>Notes something. Never waits and never throws.</summary>
+    public void Write(AuditEntry entry)
+    {
+        if (!IsOn)
+        {
+            return;
+        }
+
+        var line = entry.ToLine(_time.GetUtcNow(), Replica());
+        if (!_queue.Writer.TryWrite(line))
+        {
+            Lose();
+        }
+
+        if (Volatile.Read(ref _writing) is null)
+        {
+            lock (_gate)
+            {
+                _writing ??= Task.Run(WriteAllAsync);
+            }
+        }
+    }
+
+    /// <summary>Writes what is noted, as far as the disk takes it.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        if (_writing is { } writing)
+        {
+            try
+            {
+                await writing.WaitAsync(StopPatience, _time);
+            }
+            catch (TimeoutException)
+            {
+                await _stopping.CancelAsync();
+                Log.NotWritten(_logger, _queue.Reader.Count);
+            }
+        }
+    }
+
+    private void Lose()
+    {
+        _metrics?.Lost(1);
+        if (Interlocked.Increment(ref _lost) == 1)
+        {
+            Log.Losing(_logger, Room);
+        }
+    }
+
+    private async Task WriteAllAsync()
+    {
+        var batch = new List<byte[]>();
+        try
+        {
+            while (await _queue.Reader.WaitToReadAsync(_stopping.Token))
+            {
+                while (batch.Count < 1000 && _queue.Reader.TryRead(out var line))
+                {
+                    batch.Add(line);
+                }
+
+                if (Interlocked.Exchange(ref _lost, 0) is > 0 and var lost)
+                {
+                    batch.Add(new AuditEntry("lost", "lost") { Reason = $"{lost} lines found no room" }.ToLine(_time.GetUtcNow(), Replica()));
+                }
+
+                while (!TryWrite(batch))
+                {
+                    await Task.Delay(Pause, _time, _stopping.Token);
+                }
+
+                _metrics?.Written(batch.Count);
+                batch.Clear();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The process ends, and the disk takes nothing.
+            _metrics?.Lost(batch.Count);
+        }
+        finally
+        {
+            _file?.Dispose();
+        }
+    }
+
+    private bool TryWrite(List<byte[]> lines)
+    {
+        var audit = _config.Current.Audit;
+        try
+        {
+            if (audit.File is { } path)
+            {
+                if (_file?.Path != path)
+                {
+                    _file?.Dispose();
+                    _file = new AuditFile(path);
+                }
+
+                _file.Append(lines, audit.MaxSize, audit.Keep, _time.GetUtcNow());
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (!_isFailing)
+            {
+                _isFailing = true;
+                Log.Failed(_logger, e.Message);
+            }
+
+            return false;
+        }
+
+        if (_isFailing)
+        {
+            _isFailing = false;
+            Log.Works(_logger);
+        }
+
+        if (audit.Log)
+        {
+            foreach (var line in lines)
+            {
+                Log.Line(_logger, Encoding.UTF8.GetString(line.AsSpan(0, line.Length - 1)));
+            }
+        }
+
+        return true;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1000, LogLevel.Information, "{Line}", EventName = "Audit")]
+        public static partial void Line(ILogger logger, string line);
+
+        [LoggerMessage(1001, LogLevel.Error, "The audit log has no room for more than {Room} lines that wait to be written: lines are lost from here on, and counted.", EventName = "AuditLost")]
+        public static partial void Losing(ILogger logger, int room);
+
+        [LoggerMessage(1002, LogLevel.Error, "The audit log cannot be written, which is tried again each second: {Reason}", EventName = "AuditFailed")]
+        public static partial void Failed(ILogger logger, string reason);
+
+        [LoggerMessage(1003, LogLevel.Information, "The audit log is written again.", EventName = "AuditWorks")]
+        public static partial void Works(ILogger logger);
+
+        [LoggerMessage(1004, LogLevel.Error, "The gateway stops, and {Count} lines of the audit log or a little more were not written.", EventName = "AuditNotWritten")]
+        public static partial void NotWritten(ILogger logger, int count);
+    }
+}

@@ -1,0 +1,145 @@
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Mooring.Audit;
+using Mooring.Configuration;
+using Xunit;
+
+namespace Mooring.Tests.Audit;
+
+/// <summary>The file: what becomes of it when it is moved, full or away, and that nothing is lost unsaid.</summary>
+public sealed class AuditLogTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("mooring-audit-").FullName;
+    private readonly FakeClock _clock = new();
+    private readonly FixtureLog _log = new();
+
+    private string Path => System.IO.Path.Combine(_folder, "sub", "audit.jsonl");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Lines_AreAddedToWhatIsThere_AndATornOneSpoilsNoOther()
+    {
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
+        await File.WriteAllTextAsync(Path, "{\"event\":\"earlier\"}\n{\"event\":\"to", TestContext.Current.CancellationToken);
+
+        await using (var audit = New())
+        {
+            audit.Write(new AuditEntry("a", "ok"));
+        }
+
+        var lines = await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken);
+        Assert.Equal(3, lines.Length);
+        Assert.Equal("a", (string)JsonNode.Parse(lines[2])!["event"]!);
+    }
+
+    [Fact]
+    public async Task File_MovedAway_IsBegunAnew()
+    {
+        await using var audit = New();
+        audit.Write(new AuditEntry("a", "ok"));
+        await UntilAsync(() => Count(Path) == 1);
+
+        File.Move(Path, Path + ".1");
+        audit.Write(new AuditEntry("b", "ok"));
+        await UntilAsync(() => Count(Path) == 1);
+        File.Move(Path, Path + ".2");
+        await File.WriteAllTextAsync(Path, "", TestContext.Current.CancellationToken);
+        audit.Write(new AuditEntry("c", "ok"));
+
+        await UntilAsync(() => Count(Path) == 1);
+        Assert.Equal((1, 1), (Count(Path + ".1"), Count(Path + ".2")));
+    }
+
+    [Fact]
+    public async Task File_ThatIsFull_IsSetAside_AndOnlySoManyAreKept()
+    {
+        await using (var audit = New(c => c with { MaxSize = 64 * 1024, Keep = 2 }))
+        {
+            for (var i = 0; i < 2000; i++)
+            {
+                audit.Write(new AuditEntry("a", "ok") { Reason = $"{i} {new string('x', 200)}" });
+                if (i % 100 == 99)
+                {
+                    await UntilAsync(() => Written(audit));
+                    _clock.Advance(TimeSpan.FromSeconds(1));
+                }
+            }
+        }
+
+        var aside = Directory.GetFiles(System.IO.Path.GetDirectoryName(Path)!).Where(file => file != Path).ToList();
+        Assert.Equal(2, aside.Count);
+        Assert.All(aside, file => Assert.InRange(new FileInfo(file).Length, 1, 64 * 1024));
+        Assert.Contains("1999 xxx", await File.ReadAllTextAsync(Path, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task File_CannotBeWrittenForAWhile_LinesWait_AndWhatFindsNoRoomIsCountedAndSaid()
+    {
+        Directory.CreateDirectory(Path);
+        await using (var audit = New())
+        {
+            audit.Write(new AuditEntry("first", "ok"));
+            await UntilAsync(() => _log.Lines.Any(line => line.StartsWith("Error AuditFailed:", StringComparison.Ordinal)));
+            for (var i = 0; i < AuditLog.Room + 7; i++)
+            {
+                audit.Write(new AuditEntry("more", "ok"));
+            }
+
+            Assert.Single(_log.Lines, line => line.StartsWith("Error AuditLost:", StringComparison.Ordinal));
+            Directory.Delete(Path);
+            await UntilAsync(
+                () =>
+                {
+                    _clock.Advance(TimeSpan.FromSeconds(1));
+                    return Count(Path) == 1 + AuditLog.Room + 1;
+                });
+        }
+
+        var lines = await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken);
+        Assert.StartsWith("{\"time\":", lines[0], StringComparison.Ordinal);
+        Assert.Contains("\"first\"", lines[0], StringComparison.Ordinal);
+        Assert.Single(lines, line => line.Contains("\"event\":\"lost\"", StringComparison.Ordinal) && line.Contains("7 lines found no room", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines, line => line.StartsWith("Information AuditWorks:", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Text_ThatIsNoText_OrVeryLong_IsWrittenAllTheSame()
+    {
+        await using (var audit = New())
+        {
+            audit.Write(new AuditEntry("a", "ok") { Client = "half \ud800 \n\u0001", Name = new string('n', 255) + "😀" });
+        }
+
+        var line = JsonNode.Parse(Assert.Single(await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken)))!;
+        Assert.Equal("half \ufffd \n\u0001", (string)line["client"]!);
+        Assert.StartsWith("nnn", (string)line["name"]!, StringComparison.Ordinal);
+    }
+
+    private static int Count(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return 0;
+        }
+
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd().Count(c => c == '\n');
+    }
+
+    private static bool Written(AuditLog audit) => audit.Waiting == 0;
+
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (!isSo())
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < Limit.Patience, "Waited in vain.");
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
+        }
+    }
+
+    private AuditLog New(Func<AuditConfig, AuditConfig>? audit = null) => new(
+        new ConfigStore(new MooringConfig { Audit = (audit ?? (same => same))(new AuditConfig { File = Path }) }, ""), _clock, LoggerFactory.Create(logging => logging.AddProvider(_log)));
+}
