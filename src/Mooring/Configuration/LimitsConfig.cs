@@ -34,6 +34,9 @@ public sealed record LimitsConfig
     /// <summary>Calls one user may start in a minute; 0: no limit.</summary>
     public int CallsPerUserPerMinute { get; init; }
 
+    /// <summary>Calls of all users in a minute; 0: no limit.</summary>
+    public int CallsPerMinute { get; init; }
+
     /// <summary>Calls of one session under way at once.</summary>
     /// <value>Default 256.</value>
     public int CallsPerSession { get; init; } = 256;

@@ -72,7 +72,9 @@ internal static class Settings
         .Add("batch", new IntegerShape(1, 10_000), c => c.Batch, (c, v) => c with { Batch = v },
             "Messages in one batch (2025-03-26).")
         .Add("callsPerUserPerMinute", new IntegerShape(0, 1_000_000), c => c.CallsPerUserPerMinute, (c, v) => c with { CallsPerUserPerMinute = v },
-            "Calls one user may start in a minute; 0: no limit.")
+            "Calls one user may start in a minute, at all replicas together on postgres; 0: no limit.")
+        .Add("callsPerMinute", new IntegerShape(0, 100_000_000), c => c.CallsPerMinute, (c, v) => c with { CallsPerMinute = v },
+            "Such calls of all users; 0: no limit.")
         .Add("callsPerSession", new IntegerShape(1, 100_000), c => c.CallsPerSession, (c, v) => c with { CallsPerSession = v },
             "Calls of one session under way at once.")
         .Add("getStreamsPerSession", new IntegerShape(1, 1000), c => c.GetStreamsPerSession, (c, v) => c with { GetStreamsPerSession = v },

@@ -1,32 +1,149 @@
 using System.Collections.Concurrent;
+using System.Text;
 using Mooring.Configuration;
 using Mooring.Sessions;
+using Mooring.Stores;
 
 namespace Mooring.FrontDoor;
 
-/// <summary>Requests each user may start in a minute (<c>limits.callsPerUserPerMinute</c>), counted in windows of a minute from the first request.</summary>
-internal sealed class CallRate(TimeProvider time, ConfigStore config)
+/// <summary>
+/// Requests that each user, and all users together, may start in a minute (<c>limits.callsPerUserPerMinute</c>, <c>limits.callsPerMinute</c>). Replicas on a store
+/// that they share share the limits: each takes permits out of the minute's in batches, the next batch before the last one is used up.
+/// </summary>
+internal sealed partial class CallRate(TimeProvider time, ConfigStore config, ILogger<CallRate> logger, PermitSource permits)
 {
-    private readonly ConcurrentDictionary<Principal, Window> _windows = new();
+    private const int Swept = 10_000;
+
+    /// <summary>Stands for everybody; nobody is called so.</summary>
+    private static readonly Principal All = new("\0all", "");
+
+    private readonly ConcurrentDictionary<Principal, RateWindow> _windows = new();
+    private readonly StoreOutage _outage = new(time);
 
     /// <param name="principal">Whose requests.</param>
     /// <param name="count">How many; a batch passes as a whole or not at all.</param>
-    /// <returns>Null when they may pass, else the seconds until the user's next window.</returns>
-    public int? TryTake(Principal principal, int count)
+    /// <returns>Null when they may pass, else which limit is reached and when it is worth another try.</returns>
+    public async ValueTask<RateReached?> TakeAsync(Principal principal, int count)
     {
-        var limit = config.Current.Limits.CallsPerUserPerMinute;
-        if (limit == 0 || count == 0)
+        var limits = config.Current.Limits;
+        if (count == 0 || (limits.CallsPerUserPerMinute == 0 && limits.CallsPerMinute == 0))
         {
             return null;
         }
 
-        var now = time.GetTimestamp();
-        var window = _windows.AddOrUpdate(principal,
-            (_, now) => new Window(now, count),
-            (_, window, now) => time.GetElapsedTime(window.Start, now).TotalMinutes >= 1 ? new Window(now, count) : window with { Count = window.Count + count },
-            now);
-        return window.Count <= limit ? null : Math.Max(1, (int)Math.Ceiling(60 - time.GetElapsedTime(window.Start, now).TotalSeconds));
+        if (limits.CallsPerUserPerMinute > 0 && await TakeAsync(WindowOf(principal), principal, count, limits.CallsPerUserPerMinute) is { } seconds)
+        {
+            return new RateReached($"This user has started {limits.CallsPerUserPerMinute} requests within a minute (limits.callsPerUserPerMinute).", seconds);
+        }
+
+        if (limits.CallsPerMinute > 0 && await TakeAsync(WindowOf(All), All, count, limits.CallsPerMinute) is { } wait)
+        {
+            if (limits.CallsPerUserPerMinute > 0)
+            {
+                WindowOf(principal).GiveBack(count);
+            }
+
+            return new RateReached($"All users together have started {limits.CallsPerMinute} requests within a minute (limits.callsPerMinute).", wait);
+        }
+
+        return null;
     }
 
-    private readonly record struct Window(long Start, int Count);
+    private async ValueTask<int?> TakeAsync(RateWindow window, Principal principal, int count, int limit)
+    {
+        while (true)
+        {
+            Task leasing;
+            lock (window)
+            {
+                var now = time.GetTimestamp();
+                if (permits.Store is null || window.IsAlone(time, now))
+                {
+                    return window.TakeAlone(time, now, count, limit);
+                }
+
+                if (window.TryTake(time, now, count, out var seconds))
+                {
+                    if (window.IsLow(limit))
+                    {
+                        // The next ones are fetched while these are used: hardly a call waits for the store.
+                        window.Leasing ??= LeaseAsync(window, principal, RateWindow.BatchOf(limit), limit);
+                    }
+
+                    return null;
+                }
+
+                if (seconds is not null)
+                {
+                    return seconds;
+                }
+
+                leasing = window.Leasing ??= LeaseAsync(window, principal, Math.Max(count, RateWindow.BatchOf(limit)), limit);
+            }
+
+            await leasing;
+        }
+    }
+
+    private async Task LeaseAsync(RateWindow window, Principal principal, int wanted, int limit)
+    {
+        // Nobody's lock is held from here on.
+        await Task.Yield();
+        try
+        {
+            // The name of a person is nobody's business in that table.
+            var key = principal == All ? "all" : Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(Encoding.UTF8.GetBytes($"{principal.Issuer}\n{principal.Subject}")));
+            var lease = await permits.Store!.LeasePermitsAsync(key, wanted, limit);
+            lock (window)
+            {
+                window.Add(time, lease, wanted);
+                window.Leasing = null;
+            }
+        }
+        catch (StoreException e)
+        {
+            if (_outage.IsNews())
+            {
+                Log.Alone(logger, e.Message);
+            }
+
+            lock (window)
+            {
+                window.GoAlone(time);
+                window.Leasing = null;
+            }
+        }
+    }
+
+    private RateWindow WindowOf(Principal principal)
+    {
+        if (_windows.TryGetValue(principal, out var known))
+        {
+            return known;
+        }
+
+        if (_windows.Count >= Swept)
+        {
+            foreach (var (whose, window) in _windows)
+            {
+                if (window.IsOld(time))
+                {
+                    _windows.TryRemove(whose, out _);
+                }
+            }
+        }
+
+        return _windows.GetOrAdd(principal, _ => new RateWindow());
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(710, LogLevel.Warning, "The store cannot be asked for limits that replicas share; each counts for itself meanwhile: {Reason}", EventName = "LimitsAlone")]
+        public static partial void Alone(ILogger logger, string reason);
+    }
 }
+
+/// <summary>A limit that is reached.</summary>
+/// <param name="Why">Which, for the client.</param>
+/// <param name="Seconds">Until there is room again.</param>
+internal readonly record struct RateReached(string Why, int Seconds);

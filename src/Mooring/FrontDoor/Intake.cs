@@ -50,7 +50,7 @@ internal sealed class Intake(ConfigStore config, CallRate rate, AuditLog audit)
     /// <summary>Whether a session's user may start so many more requests just now; false after answering that it may not.</summary>
     public async ValueTask<bool> TakesAsync(HttpContext context, Session session, int requests, Frame? only = null)
     {
-        if (rate.TryTake(session.Principal, requests) is not { } seconds)
+        if (await rate.TakeAsync(session.Principal, requests) is not { } reached)
         {
             return true;
         }
@@ -60,9 +60,8 @@ internal sealed class Intake(ConfigStore config, CallRate rate, AuditLog audit)
             new AuditedCall(audit, only, session.Audited(only)) { Server = session.Server }.End("rate_limited");
         }
 
-        context.Response.Headers.RetryAfter = seconds.ToString();
-        await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, JsonRpc.ServerError,
-            $"This user has started {config.Current.Limits.CallsPerUserPerMinute} requests within a minute (limits.callsPerUserPerMinute).", only is null ? default : only.Id);
+        context.Response.Headers.RetryAfter = reached.Seconds.ToString();
+        await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, JsonRpc.ServerError, reached.Why, only is null ? default : only.Id);
         return false;
     }
 }

@@ -42,6 +42,11 @@ internal static class StoresServiceCollectionExtensions
             var parts = provider.GetRequiredService<StoreParts>();
             return new MeasuredAuth(parts.Auth, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>());
         });
+        services.TryAddSingleton<PermitSource>(provider =>
+        {
+            var parts = provider.GetRequiredService<StoreParts>();
+            return new PermitSource(parts.Permits is null ? null : new MeasuredPermits(parts.Permits, parts.Kind, provider.GetRequiredService<StoreMetrics>(), provider.GetRequiredService<TimeProvider>()));
+        });
         services.TryAddSingleton(provider => provider.GetRequiredService<StoreParts>().Signals);
         return services;
     }
@@ -78,12 +83,17 @@ internal static class StoresServiceCollectionExtensions
                 };
                 var postgres = new PostgresStore(options, time, loggers.CreateLogger<PostgresStore>());
                 return new StoreParts(
-                    kind, postgres, postgres, postgres, postgres, new PostgresSignals(postgres, options, time, loggers.CreateLogger<PostgresSignals>()));
+                    kind, postgres, postgres, postgres, postgres, new PostgresSignals(postgres, options, time, loggers.CreateLogger<PostgresSignals>()))
+                { Permits = postgres };
             default:
                 throw new InvalidOperationException($"There is no store of kind {config.Kind}.");
         }
     }
 
     /// <summary>The sides of one store. Disposed where they are registered by their contracts.</summary>
-    private sealed record StoreParts(string Kind, IStore Store, IReplicaStore Replicas, IAuthStore Auth, IVaultStore Vault, IStoreSignals Signals);
+    private sealed record StoreParts(string Kind, IStore Store, IReplicaStore Replicas, IAuthStore Auth, IVaultStore Vault, IStoreSignals Signals)
+    {
+        /// <summary>Limits that replicas share; null where there is only one.</summary>
+        public IPermitStore? Permits { get; init; }
+    }
 }

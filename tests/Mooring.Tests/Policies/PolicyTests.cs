@@ -253,6 +253,45 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public async Task Server_ThatIsDeniedAndThatNobodyHasSeenYet_IsNotAsked()
+    {
+        var (a, b) = Servers();
+        await using var gateway = await StartAsync(Policy(PolicyEffect.Allow, Rule(PolicyEffect.Deny, servers: ["b"])), a, b);
+        var client = await gateway.ClientAsync(path: "/mcp");
+        var asked = b.Exchanges("prompts/list").Count;
+
+        Assert.Equal(["a__p"], await client.ListAsync("prompts"));
+        Assert.Equal(-32000, (await client.ResultAsync("b__read")).ErrorCode());
+
+        // The gateway's own look at the start belongs to nobody.
+        Assert.Equal(asked, b.Exchanges("prompts/list").Count);
+        Assert.DoesNotContain(gateway.Session(client).Links.Open, link => link.Upstream.Name == "b");
+        Assert.Null(gateway.Session(client).Lists.Of(gateway.Get<Mooring.Upstreams.UpstreamTable>().Find("b")!));
+    }
+
+    [Fact]
+    public async Task WithoutSessions_TokensOfOneUserInDifferentGroups_HearWhatEachMay()
+    {
+        var (a, b) = Servers();
+        var policies = Policy(PolicyEffect.Deny, Rule(PolicyEffect.Allow, groups: ["support"], servers: ["a"]), Rule(PolicyEffect.Allow, groups: ["lead"], servers: ["b"]));
+        await using var gateway = await Asking.GatewayAsync(new FixtureOptions { Config = c => c with { Auth = AuthFixture.Keys, Policies = policies } }, a, b);
+        var keys = new ApiKeys(gateway.Get<IAuthStore>(), gateway.Clock);
+        var support = (await keys.CreateAsync("ann", null, [Scopes.Use], ["support"], null)).Secret;
+        var lead = (await keys.CreateAsync("ann", null, [Scopes.Use], ["lead"], null)).Secret;
+        var client = new StatelessClient(gateway.Http, "/mcp");
+
+        foreach (var (key, honoured) in new[] { (support, "a://r"), (lead, "b://r") })
+        {
+            using var reply = await client.RequestAsync(
+                "subscriptions/listen", """{"notifications":{"resourceSubscriptions":["a://r","b://r"]}}""", headers: [("Authorization", "Bearer " + key)]);
+            var acknowledged = await reply.MessageAsync();
+            Assert.Equal([honoured], acknowledged["params"]!["notifications"]!["resourceSubscriptions"]!.AsArray().Select(uri => (string)uri!));
+        }
+
+        Assert.Equal(2, gateway.Sessions.All.Count(session => !session.IsKept));
+    }
+
+    [Fact]
     public async Task Reload_CountsAtOnce_AndOpenSessionsAreToldThatTheirListsChanged()
     {
         var (a, b) = Servers();

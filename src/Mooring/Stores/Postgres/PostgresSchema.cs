@@ -192,6 +192,13 @@ internal static class PostgresSchema
                 primary key (issuer, subject, provider));
             create index credentials_due on mooring.credentials (due) where due is not null;
             """),
+        new(8, 1, """
+            create unlogged table mooring.permits (
+                key text collate "C" primary key,
+                minute bigint not null,
+                used integer not null,
+                granted integer not null);
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

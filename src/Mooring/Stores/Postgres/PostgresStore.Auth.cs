@@ -31,5 +31,9 @@ internal sealed partial class PostgresStore
     public async Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel) =>
         (int)await OneAsync(AuthRows.CountSql, to => to.Number((long)kind), row => row.GetInt64(0), cancel);
 
-    public Task ExpireAuthAsync(DateTimeOffset now) => ChangeAsync(AuthRows.ExpireSql, to => to.Time(now));
+    public async Task ExpireAuthAsync(DateTimeOffset now)
+    {
+        await ChangeAsync(AuthRows.ExpireSql, to => to.Time(now));
+        await ChangeAsync(PermitRows.ExpireSql, _ => { });
+    }
 }
