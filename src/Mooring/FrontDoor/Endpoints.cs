@@ -64,13 +64,19 @@ internal sealed class Endpoints(
         server is not null && upstreams.Find(server) is null
             ? Answers.RefuseAsync(context, StatusCodes.Status404NotFound, JsonRpc.ServerError, $"There is no server \"{server}\" here.")
             : server is not null && !policies.IsEmpty && policies.Of(context).Hides(server)
-            ? Answers.RefuseAsync(context, StatusCodes.Status403Forbidden, JsonRpc.ServerError, $"The policies of this gateway do not let you use the server \"{server}\".")
+            ? DenyAsync(context, server)
             : door switch
             {
                 Door.Streamable => StreamableAsync(context, server, endpoint),
                 Door.Sse => HttpMethods.IsGet(context.Request.Method) ? legacy.GetAsync(context, server, endpoint) : OthersAsync(context, "GET, OPTIONS"),
                 _ => HttpMethods.IsPost(context.Request.Method) ? legacy.PostAsync(context, server) : OthersAsync(context, "POST, OPTIONS"),
             };
+
+    private Task DenyAsync(HttpContext context, string server)
+    {
+        services.NoteDenied(context, server);
+        return Answers.RefuseAsync(context, StatusCodes.Status403Forbidden, JsonRpc.ServerError, $"The policies of this gateway do not let you use the server \"{server}\".");
+    }
 
     private Task StreamableAsync(HttpContext context, string? server, string endpoint)
     {

@@ -79,6 +79,16 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
         }
     }
 
+    /// <summary>A request to a server of which its caller may use nothing: it is not read, so what it wanted is not known.</summary>
+    public void NoteDenied(HttpContext context, string server)
+    {
+        if (audit.IsOn)
+        {
+            var person = Person.Of(context);
+            audit.Write(new AuditEntry("call", "denied") { Issuer = person.Issuer, User = person.Subject, Server = server, Address = context.Connection.RemoteIpAddress?.ToString() });
+        }
+    }
+
     /// <summary>What counts for the client of a request, where no session says who it is.</summary>
     public ClientTraits TraitsOf(HttpContext context) => ClientProfiles.Of(config.Current).OfAgent(context.Request.Headers.UserAgent);
 

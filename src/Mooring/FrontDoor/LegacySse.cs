@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Mooring.Auth;
 using Mooring.Calls;
 using Mooring.Network;
 using Mooring.Policies;
@@ -31,6 +32,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             return;
         }
 
+        session.Person = Person.Of(context);
         if (!services.TryOpenStream(session, out var why))
         {
             if (isNew)

@@ -265,6 +265,8 @@ internal sealed partial class StreamableHttp(
         }
 
         session.Seen();
+        // Also of one that only listens here, while its calls go elsewhere.
+        session.Person = Person.Of(context);
         return session;
     }
 }

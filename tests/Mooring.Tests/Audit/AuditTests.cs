@@ -107,6 +107,18 @@ public sealed class AuditTests : IDisposable
     }
 
     [Fact]
+    public async Task Request_ToAServerOfWhichNothingIsAllowed_IsALineToo()
+    {
+        await using (var gateway = await StartAsync(c => c with { Policies = new PoliciesConfig { Default = PolicyEffect.Deny } }))
+        {
+            await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", null, ("X-Test-User", "ann"));
+        }
+
+        var line = Assert.Single(Lines());
+        Assert.Equal(("call", "denied", "ann", "one"), ((string)line["event"]!, (string)line["outcome"]!, (string)line["user"]!, (string)line["server"]!));
+    }
+
+    [Fact]
     public async Task Call_BeyondTheLimit_IsALineToo()
     {
         await using (var gateway = await StartAsync(c => c with { Limits = c.Limits with { CallsPerUserPerMinute = 1 } }))

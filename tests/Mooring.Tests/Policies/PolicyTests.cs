@@ -4,6 +4,7 @@ using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Stores;
 using Mooring.Tests.Auth;
+using Mooring.Tests.Replicas;
 using Mooring.Tests.Routing;
 using Xunit;
 
@@ -362,6 +363,18 @@ public sealed class PolicyTests
         }
 
         Assert.DoesNotContain("notifications/resources/updated", told);
+    }
+
+    [Fact]
+    public async Task Listener_AtAReplicaThatTakesNoneOfItsCalls_IsKnownThereToo()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var client = await pair.A.ClientAsync();
+        var there = ReplicaPair.At(pair.B, client);
+
+        using var stream = await pair.B.ListenAsync(there);
+
+        Assert.Equal(Person.Nobody, pair.B.Session(there).Person);
     }
 
     private static PoliciesConfig Policy(PolicyEffect otherwise, params PolicyRuleConfig[] rules) => new() { Default = otherwise, Rules = rules };
