@@ -31,6 +31,7 @@ internal static class StartScreen
     {
         StoreKind.Memory => "none (store.kind is memory)",
         StoreKind.Postgres => "in PostgreSQL (store.connection); /ready says when it is reached",
+        StoreKind.DynamoDb => $"in the DynamoDB table {config.Store.Table} (store.table); /ready says when it is reached",
         _ => result.DataDirectory,
     };
 

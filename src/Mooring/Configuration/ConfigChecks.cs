@@ -130,6 +130,18 @@ internal static class ConfigChecks
                 reading.Error(path, node?.Member(key)?.Line, problem);
             }
         }
+
+        var usual = new StoreConfig();
+        foreach (var (key, isSet) in new[]
+        {
+            ("table", store.Table != usual.Table), ("region", store.Region is not null), ("endpoint", store.Endpoint is not null), ("createTable", store.CreateTable),
+        })
+        {
+            if (isSet && store.Kind != StoreKind.DynamoDb)
+            {
+                reading.Warn(ConfigPath.Member("store", key), node?.Member(key)?.Line, "has no effect: store.kind is not dynamodb.");
+            }
+        }
     }
 
     private static void Names(MooringConfig config, ConfigNode root, ConfigReading reading)

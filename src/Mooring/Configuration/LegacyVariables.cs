@@ -36,8 +36,6 @@ internal static class LegacyVariables
         ("SERVICENOW_INSTANCE", "the servicenow connector is not available in this version"),
         ("SERVICENOW_USERNAME", "the servicenow connector is not available in this version"),
         ("SERVICENOW_PASSWORD", "the servicenow connector is not available in this version"),
-        ("DYNAMODB_TABLE_NAME", "the dynamodb store is not available in this version"),
-        ("SESSIONS_TABLE", "the dynamodb store is not available in this version"),
         ("AWS_ROLE_ARN", "the gateway takes no other role; give it credentials that may use what it needs"),
         ("NODE_ENV", "there is one mode only"),
         ("MCP_MODE", "both transports are always served"),
@@ -64,6 +62,7 @@ internal static class LegacyVariables
 
         SignInWithGoogle(root, reading, notes);
         Kms(root, reading, notes);
+        DynamoDb(root, reading, notes);
         foreach (var name in reading.Environment.Keys.Order(StringComparer.Ordinal))
         {
             var why = WithoutEffect.FirstOrDefault(known => known.Name == name).Why
@@ -115,6 +114,40 @@ internal static class LegacyVariables
 
             Set(root, ["vault", "kind"], name, ConfigNode.String("awsKms", name), notes);
             Set(root, ["vault", "kmsKey"], name, ConfigNode.String(key, name), notes);
+        }
+    }
+
+    /// <summary>They named the table that everything was in, the first before the second; a store of another kind says more than both.</summary>
+    private static void DynamoDb(ConfigNode root, ConfigReading reading, List<string> notes)
+    {
+        foreach (var name in new[] { "SESSIONS_TABLE", "DYNAMODB_TABLE_NAME" })
+        {
+            if (!reading.Environment.TryGetValue(name, out var table) || table.Length == 0)
+            {
+                continue;
+            }
+
+            var isOther = root.Member("store")?.Member("kind") is { } kind
+                ? !string.Equals(kind.Text, "dynamodb", StringComparison.OrdinalIgnoreCase)
+                : root.Member("store") is { } store && new[] { "directory", "connection" }.Any(setting => store.Member(setting) is not null);
+            if (isOther)
+            {
+                notes.Add($"{name}: older name of \"store.table\"; ignored, \"store\" is of another kind.");
+                continue;
+            }
+
+            if (root.Member("store")?.Member("kind") is null)
+            {
+                Set(root, ["store", "kind"], name, ConfigNode.String("dynamodb", name), notes);
+            }
+
+            Set(root, ["store", "table"], name, ConfigNode.String(table, name), notes);
+        }
+
+        if (reading.Environment.TryGetValue("AWS_REGION", out var region) && region.Length > 0
+            && string.Equals(root.Member("store")?.Member("kind")?.Text, "dynamodb", StringComparison.OrdinalIgnoreCase))
+        {
+            Set(root, ["store", "region"], "AWS_REGION", ConfigNode.String(region, "AWS_REGION"), notes);
         }
     }
 

@@ -287,6 +287,7 @@ public enum StoreKind
     Sqlite,
     Memory,
     Postgres,
+    DynamoDb,
 }
 
 public sealed record StoreConfig
@@ -305,6 +306,21 @@ public sealed record StoreConfig
     /// <summary>Connections to PostgreSQL at most, besides the one that listens.</summary>
     /// <value>Default 16: five replicas fit into the 100 that PostgreSQL allows by default.</value>
     public int MaxConnections { get; init; } = 16;
+
+    /// <summary>The DynamoDB table.</summary>
+    public string Table { get; init; } = "mooring";
+
+    /// <summary>The table's region; null: what the AWS SDK finds.</summary>
+    public string? Region { get; init; }
+
+    /// <summary>Another address of DynamoDB, such as an interface endpoint; null: the region's own.</summary>
+    public Uri? Endpoint { get; init; }
+
+    /// <summary>Whether a table that is not there is made at the start. Without it the control plane is never asked.</summary>
+    public bool CreateTable { get; init; }
+
+    /// <summary>Whether several replicas share it.</summary>
+    internal bool IsShared => Kind is StoreKind.Postgres or StoreKind.DynamoDb;
 }
 
 /// <summary>PEM files; reloaded when they change.</summary>

@@ -95,9 +95,9 @@ internal static class Settings
             "How long calls may take to finish after that. Delay and grace together must stay below the time the platform gives before it kills.");
 
     private static readonly ObjectShape<StoreConfig> Store = new ObjectShape<StoreConfig>(() => new())
-        .Add("kind", new ChoiceShape<StoreKind>([new("sqlite", StoreKind.Sqlite), new("postgres", StoreKind.Postgres), new("memory", StoreKind.Memory)], "dynamodb"),
+        .Add("kind", new ChoiceShape<StoreKind>([new("sqlite", StoreKind.Sqlite), new("postgres", StoreKind.Postgres), new("dynamodb", StoreKind.DynamoDb), new("memory", StoreKind.Memory)]),
             c => c.Kind, (c, v) => c with { Kind = v },
-            "Where sessions, streams and their events are kept. sqlite is a file for one gateway, postgres serves several replicas, memory forgets everything at the end of the process.", restart: true)
+            "Where sessions, streams and their events are kept. sqlite is a file for one gateway, postgres and dynamodb serve several replicas, memory forgets everything at the end of the process.", restart: true)
         .Add("directory", new PathShape(), c => c.Directory, (c, v) => c with { Directory = v },
             "Directory of the embedded store. --data and MOORING_DATA come first.", restart: true)
         .Add("connection", new TextShape(), c => c.Connection, (c, v) => c with { Connection = v },
@@ -105,7 +105,16 @@ internal static class Settings
         .Add("listenConnection", new TextShape(), c => c.ListenConnection, (c, v) => c with { ListenConnection = v },
             "For postgres: the same for the one connection that listens for wake-ups; give it where connection leads through a transaction-pooling proxy. Without it, connection is used.", restart: true)
         .Add("maxConnections", new IntegerShape(2, 1000), c => c.MaxConnections, (c, v) => c with { MaxConnections = v },
-            "For postgres: connections of this replica at most, besides the one that listens. All replicas together must stay below the server's max_connections.", restart: true);
+            "For postgres: connections of this replica at most, besides the one that listens. All replicas together must stay below the server's max_connections.", restart: true)
+        .Add("table", new TextShape("a table's name", t => t.Length is >= 3 and <= 255 && t.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.')),
+            c => c.Table, (c, v) => c with { Table = v },
+            "For dynamodb: the table, with the partition key pk and the sort key sk, both strings, and TTL on expires.", restart: true)
+        .Add("region", new TextShape("a region", t => t.Length > 0), c => c.Region, (c, v) => c with { Region = v },
+            "For dynamodb: the table's region. Without it, what the AWS SDK finds.", restart: true)
+        .Add("endpoint", new UrlShape(), c => c.Endpoint, (c, v) => c with { Endpoint = v },
+            "For dynamodb: another address of the service, such as an interface endpoint.", restart: true)
+        .Add("createTable", new BooleanShape(), c => c.CreateTable, (c, v) => c with { CreateTable = v },
+            "For dynamodb: make the table where it is not there, paid by request and with TTL. Without it the gateway asks for items only, and needs no right to do more.", restart: true);
 
     private static readonly ObjectShape<CacheConfig> Cache = new ObjectShape<CacheConfig>(() => new())
         .Add("maxStale", new DurationShape("0", "1h"), c => c.MaxStale, (c, v) => c with { MaxStale = v },

@@ -50,7 +50,7 @@ internal static class VaultSettings
         MooringConfig config, ConfigNode root, ConfigReading reading, Func<VaultConfig, IReadOnlyList<(string Setting, string Problem)>>? files)
     {
         var (vault, node) = (config.Vault, root.Member("vault"));
-        if (config.Store.Kind == StoreKind.Postgres && !vault.NamesKey && (config.UsesAccounts || (vault.Seal && node?.Member("seal") is not null)))
+        if (config.Store.IsShared && !vault.NamesKey && (config.UsesAccounts || (vault.Seal && node?.Member("seal") is not null)))
         {
             reading.Error(
                 "vault.keyFile", (node ?? root.Member("store"))?.Line, "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here.");

@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Mooring.Configuration;
+using Mooring.Stores.DynamoDb;
 using Mooring.Stores.Memory;
 using Mooring.Stores.Postgres;
 using Mooring.Stores.Sqlite;
@@ -85,6 +86,10 @@ internal static class StoresServiceCollectionExtensions
                 return new StoreParts(
                     kind, postgres, postgres, postgres, postgres, new PostgresSignals(postgres, options, time, loggers.CreateLogger<PostgresSignals>()))
                 { Permits = postgres };
+            case StoreKind.DynamoDb:
+                var table = new DynamoDbStoreOptions { Table = config.Table, Region = config.Region, Endpoint = config.Endpoint, CreateTable = config.CreateTable };
+                var dynamo = new DynamoDbStore(table, time, loggers.CreateLogger<DynamoDbStore>());
+                return new StoreParts(kind, dynamo, dynamo, dynamo, dynamo, new DynamoSignals(dynamo, time, loggers.CreateLogger<DynamoSignals>()));
             default:
                 throw new InvalidOperationException($"There is no store of kind {config.Kind}.");
         }

@@ -96,11 +96,11 @@ public sealed class LegacyVariablesTests : IDisposable
     {
         var result = Load(
             ("ALLOWED_DOMAIN", "hunter2"), ("GOOGLE_CLIENT_SECRET", "hunter2"), ("HUBSPOT_CLIENT_ID", "hunter2"), ("SLACK_CLIENT_ID", "hunter2"),
-            ("SESSION_SECRET", "hunter2"), ("DYNAMODB_TABLE_NAME", "hunter2"), ("SERVICENOW_PASSWORD", "hunter2"));
+            ("SESSION_SECRET", "hunter2"), ("SERVICENOW_PASSWORD", "hunter2"));
 
         Assert.NotNull(result.Config);
         Assert.Equal(
-            ["ALLOWED_DOMAIN", "GOOGLE_CLIENT_SECRET", "DYNAMODB_TABLE_NAME", "HUBSPOT_CLIENT_ID", "SERVICENOW_PASSWORD", "SESSION_SECRET", "SLACK_CLIENT_ID"],
+            ["ALLOWED_DOMAIN", "GOOGLE_CLIENT_SECRET", "HUBSPOT_CLIENT_ID", "SERVICENOW_PASSWORD", "SESSION_SECRET", "SLACK_CLIENT_ID"],
             result.Warnings.Select(w => w.Path));
         Assert.All(result.Warnings, w => Assert.DoesNotContain("hunter2", w.Message, StringComparison.Ordinal));
     }
@@ -116,5 +116,24 @@ public sealed class LegacyVariablesTests : IDisposable
         var ignored = _fixture.Load("""{ "connectors": {}, "vault": { "kmsKey": "alias/mine", "kind": "awsKms" } }""");
         Assert.Equal("alias/mine", ignored.Config!.Vault.KmsKey);
         Assert.Contains("KMS_KEY_ID: older name of \"vault.kmsKey\"; ignored, \"vault\" is set.", ignored.Notes);
+    }
+
+    [Fact]
+    public void Table_OfAnEarlierDeployment_IsTheStoresUnlessThatIsOfAnotherKind()
+    {
+        var used = Load(("DYNAMODB_TABLE_NAME", "second"), ("SESSIONS_TABLE", "first"), ("AWS_REGION", "eu-west-1"));
+        var store = used.Config!.Store;
+        Assert.Equal((StoreKind.DynamoDb, "first", "eu-west-1"), (store.Kind, store.Table, store.Region));
+        Assert.Contains("SESSIONS_TABLE: older name of \"store.table\"; in use. Write MOORING_store__table or set it in the file.", used.Notes);
+        Assert.Contains("DYNAMODB_TABLE_NAME: older name of \"store.table\"; ignored, SESSIONS_TABLE sets it.", used.Notes);
+        Assert.Contains("AWS_REGION: older name of \"store.region\"; in use. Write MOORING_store__region or set it in the file.", used.Notes);
+
+        var named = _fixture.Load("""{ "connectors": {}, "store": { "kind": "dynamodb", "table": "mine", "region": "us-east-2" } }""");
+        Assert.Equal(("mine", "us-east-2"), (named.Config!.Store.Table, named.Config.Store.Region));
+
+        var other = _fixture.Load("""{ "connectors": {}, "store": { "kind": "sqlite" } }""");
+        Assert.Equal(StoreKind.Sqlite, other.Config!.Store.Kind);
+        Assert.Contains("SESSIONS_TABLE: older name of \"store.table\"; ignored, \"store\" is of another kind.", other.Notes);
+        Assert.DoesNotContain(other.Notes, note => note.StartsWith("AWS_REGION", StringComparison.Ordinal));
     }
 }

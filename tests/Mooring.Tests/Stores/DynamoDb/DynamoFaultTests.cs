@@ -1,0 +1,172 @@
+using Mooring.Stores;
+using Mooring.Stores.DynamoDb;
+using Xunit;
+using static Mooring.Tests.Stores.StoreRecords;
+
+namespace Mooring.Tests.Stores.DynamoDb;
+
+/// <summary>A service that throttles, loses answers, is slow, or is away.</summary>
+public sealed class DynamoFaultTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Open_TableIsNotThere_NamesItTheRegionAndTheSetting()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = fixture.Make(fixture.Options with { CreateTable = false });
+
+        var failure = await Assert.ThrowsAsync<StoreException>(() => store.OpenAsync(Cancel));
+
+        Assert.Contains(fixture.Options.Table, failure.Message, StringComparison.Ordinal);
+        Assert.Contains("eu-central-1", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("store.createTable: true", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(["GetItem"], (await fixture.Server.AskedAsync()).Keys);
+        Assert.NotNull(store.AwaySince);
+    }
+
+    [Fact]
+    public async Task Open_TableIsThere_NeverAsksTheControlPlane()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        await fixture.OpenAsync();
+        // The server knows no TTL.
+        Assert.Contains("has no TTL", fixture.Log.ToString(), StringComparison.Ordinal);
+        Assert.Contains("CreateTable", (await fixture.Server.AskedAsync()).Keys);
+
+        await fixture.OpenAsync();
+
+        Assert.DoesNotContain((await fixture.Server.AskedAsync()).Keys, what => what is not ("GetItem" or "PutItem"));
+    }
+
+    [Fact]
+    public async Task Open_WrittenByANewerRelease_IsRefused()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await store.Table.WriteAsync(new DynamoWrite(DynamoKeys.Meta).Set("worksFrom", DynamoValues.Number(99)));
+
+        var failure = await Assert.ThrowsAsync<StoreException>(() => fixture.Make().OpenAsync(Cancel));
+
+        Assert.Contains("newer release", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Write_Throttled_IsTriedAgainUntilItIsDone()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await fixture.Server.ThrottleAsync(5);
+
+        await fixture.UntilDoneAsync(SaveAsync(store), "it was written");
+
+        Assert.NotNull(await store.FindSessionAsync("session", Cancel));
+        Assert.Null(store.AwaySince);
+    }
+
+    [Fact]
+    public async Task Write_ThrottledForGood_FailsAloneAndTheStoreIsNotAway()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await fixture.Server.ThrottleAsync(100_000);
+
+        var failure = await Assert.ThrowsAsync<StoreException>(() => fixture.UntilDoneAsync(SaveAsync(store), "it was given up"));
+
+        Assert.Contains("is throttled", failure.Message, StringComparison.Ordinal);
+        Assert.Null(store.AwaySince);
+        await fixture.Server.GoAsync();
+        await store.SaveSessionAsync(Session());
+    }
+
+    [Fact]
+    public async Task Append_AnswerLost_IsThereOnceAndNotCalledAppendedBefore()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), null);
+
+        await fixture.Server.LoseAsync("PutItem");
+        Assert.True(await store.AppendEventAsync(Event(1)));
+
+        Assert.Single(await store.ReadEventsAsync("session", "stream", 0, 10, Cancel));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => store.AppendEventAsync(Event(1)));
+    }
+
+    [Fact]
+    public async Task UseAuth_AnswerLost_IsStillTheFirst()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await store.AddAuthAsync(new AuthRecord
+        {
+            Kind = AuthKind.Code, Key = "c", Data = Utf8("{}"), Created = FakeClock.Start, Expires = FakeClock.Start + TimeSpan.FromMinutes(10),
+        });
+
+        await fixture.Server.LoseAsync("UpdateItem");
+        var first = await store.UseAuthAsync(AuthKind.Code, "c", FakeClock.Start);
+        var second = await store.UseAuthAsync(AuthKind.Code, "c", FakeClock.Start);
+
+        Assert.Null(first!.Used);
+        Assert.NotNull(second!.Used);
+    }
+
+    [Fact]
+    public async Task Store_IsAwayAndBack_FailsAtOnceAndGoesOnByItself()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await fixture.Server.KillAsync();
+
+        await Assert.ThrowsAsync<StoreException>(() => SaveAsync(store));
+        Assert.NotNull(store.AwaySince);
+        var failure = await Assert.ThrowsAsync<StoreException>(() => SaveAsync(store));
+        Assert.Contains("cannot be reached", failure.Message, StringComparison.Ordinal);
+
+        await fixture.Server.StartAgainAsync();
+        await fixture.UntilBackAsync(store);
+
+        Assert.NotNull(await store.FindSessionAsync("session", Cancel));
+        Assert.Null(store.AwaySince);
+        Assert.Contains("is back", fixture.Log.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Request_NoAnswerInItsTime_MarksTheStoreAwayWhereNobodyElseGetsOneEither()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync(fixture.Options with { RequestTimeout = TimeSpan.FromSeconds(2) });
+        await fixture.Server.HangAsync();
+
+        await Assert.ThrowsAsync<StoreException>(() => SaveAsync(store));
+
+        Assert.NotNull(store.AwaySince);
+        await fixture.Server.GoAsync();
+        await fixture.UntilBackAsync(store);
+    }
+
+    [Fact]
+    public async Task Signals_StoreIsAwayAndBack_SayLostAndCaughtUp()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await using var signals = fixture.Signals(store);
+        var heard = new HeardSignals();
+        await using var listening = signals.Listen("a", heard.Listener);
+        Assert.Equal("caught up", await heard.NextAsync());
+
+        await fixture.Server.KillAsync();
+        Assert.Equal("lost", await fixture.UntilDoneAsync(heard.NextAsync(), "it was lost"));
+        await fixture.Server.StartAgainAsync();
+
+        Assert.Equal("caught up", await fixture.UntilDoneAsync(heard.NextAsync(), "it heard again"));
+    }
+
+    private static async Task<bool> SaveAsync(IStore store)
+    {
+        await store.SaveSessionAsync(Session());
+        return true;
+    }
+}
