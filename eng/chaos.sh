@@ -12,6 +12,7 @@
 #                                  time, one PostgreSQL for all that do not strike it; one line for each. ./test.sh plays them so
 #   eng/chaos.sh --parallel 3      rounds at the same time (1)
 #   eng/chaos.sh --replicas 2      every round with that many gateways instead of its own number (more than one: on PostgreSQL)
+#   eng/chaos.sh --store dynamodb  several gateways share a DynamoDB table (dynalite) instead of a PostgreSQL; not for rounds that strike the store
 #   eng/chaos.sh --commit durable  sets commit of every server; the throughput is measured both ways in any case
 #
 # Ends with 1 if a call or a session was lost, anything was done twice, another promise of a round was broken, or its fault did not happen;
@@ -22,7 +23,7 @@ arguments=()
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --sessions | --official | --pace | --seed | --parallel | --replicas | --commit)
+    --sessions | --official | --pace | --seed | --parallel | --replicas | --commit | --store)
       [ $# -gt 1 ] || { echo "$1 needs a value; see --help" >&2; exit 2; }
       arguments+=("$1" "$2")
       shift
@@ -57,12 +58,13 @@ if [ ${#missing[@]} -gt 0 ]; then
     { apt-get update -q >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2; }
 fi
 
-# The official clients; as ./test.sh installs them.
-fixtures=$root/tests/fixtures/conformance
-if ! cmp -s "$fixtures/package-lock.json" "$fixtures/node_modules/.installed"; then
-  (cd "$fixtures" && npm ci --no-audit --no-fund --loglevel=error >&2)
-  cp "$fixtures/package-lock.json" "$fixtures/node_modules/.installed"
-fi
+# The official clients, and the server of the DynamoDB protocol; as ./test.sh installs them.
+for fixtures in "$root/tests/fixtures/conformance" "$root/tests/fixtures/dynamodb"; do
+  if ! cmp -s "$fixtures/package-lock.json" "$fixtures/node_modules/.installed"; then
+    (cd "$fixtures" && npm ci --no-audit --no-fund --loglevel=error >&2)
+    cp "$fixtures/package-lock.json" "$fixtures/node_modules/.installed"
+  fi
+done
 
 dotnet build "$root/bench/Mooring.Chaos" -c Release -v q --nologo >&2
 # Hundreds of sessions with a few connections each, on both sides of two balancers.

@@ -19,16 +19,25 @@ internal static class ChaosCommand
         var parallel = new Option<int?>("--parallel") { Description = "Rounds played at the same time; usually 1, short ones 3." };
         var replicas = new Option<int?>("--replicas") { Description = "Another number of gateways than each round's own." };
         var commit = new Option<string?>("--commit") { Description = "When calls are committed, as calls.commit of the configuration." };
+        var store = new Option<string>("--store") { Description = "What several gateways share: postgres or dynamodb.", DefaultValueFactory = _ => "postgres" };
+        store.AcceptOnlyFromAmong("postgres", "dynamodb");
         var write = new Option<string?>("--write") { Description = "Page that keeps the result." };
         var root = new RootCommand("Faults against gateways under load. eng/chaos.sh installs what is needed and runs it.")
         {
-            rounds, sessions, official, seed, pace, isShort, parallel, replicas, commit, write,
+            rounds, sessions, official, seed, pace, isShort, parallel, replicas, commit, store, write,
         };
         root.Validators.Add(given =>
         {
             if (given.GetValue(isShort) && given.GetValue(write) is not null)
             {
                 given.AddError("Short rounds say nothing about times, so the page does not keep them: --short or --write.");
+            }
+        });
+        root.Validators.Add(given =>
+        {
+            if (given.GetValue(store) == "dynamodb" && AllRounds.Of(given.GetValue(rounds)!).Any(round => round.Shape.StrikesStore || round.Shape.WiredStore))
+            {
+                given.AddError("Rounds that strike the store strike PostgreSQL: name others with --store dynamodb.");
             }
         });
         root.SetAction((parsed, cancel) => PlayAsync(
@@ -42,6 +51,7 @@ internal static class ChaosCommand
                 parsed.GetValue(parallel) ?? (parsed.GetValue(isShort) ? 3 : 1),
                 parsed.GetValue(replicas),
                 parsed.GetValue(commit),
+                parsed.GetValue(store) == "dynamodb",
                 parsed.GetValue(write)),
             cancel));
         // Long enough to stop what was started when it is interrupted.

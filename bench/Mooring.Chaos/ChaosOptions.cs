@@ -10,6 +10,7 @@ namespace Mooring.Chaos;
 /// <param name="Parallel">Rounds played at the same time.</param>
 /// <param name="Replicas">Another number of gateways than the round's own; null for that.</param>
 /// <param name="Commit">When calls are committed, as the gateway's configuration has it; null for its own way.</param>
+/// <param name="OnDynamoDb">Whether gateways that share a store share a DynamoDB table instead of a PostgreSQL.</param>
 /// <param name="Write">Page that keeps the result.</param>
 internal sealed record ChaosOptions(
     IReadOnlyList<string> Rounds,
@@ -21,4 +22,5 @@ internal sealed record ChaosOptions(
     int Parallel,
     int? Replicas,
     string? Commit,
+    bool OnDynamoDb,
     string? Write);

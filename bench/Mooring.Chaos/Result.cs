@@ -92,7 +92,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
         $"tasks {Tasks}, {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.EventsLost} of {tally.EventsExpected} events lost, {tally.EventsRepeated} repeated; {evidence}";
 
     public override string ToString() =>
-        $"| {round.Title} (`{round.Name}`) | {Gateways}, {(shape.UsesPostgres ? "PostgreSQL" : "SQLite")} | {sessions} | {tally.Calls.Count} | " +
+        $"| {round.Title} (`{round.Name}`) | {Gateways}, {shape.StoreName} | {sessions} | {tally.Calls.Count} | " +
         $"{tally.Count(Outcome.Answered)} | {tally.Count(Outcome.Resumed)} | {tally.Count(Outcome.ByTask)} | {tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | " +
         $"{tally.Count(Outcome.Cut)} | {tally.Count(Outcome.CutOlder)} | {tally.Count(Outcome.CutStateless)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsWithoutId} | {tally.EventsRepeated} | " +
         $"{Tasks} | {tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +

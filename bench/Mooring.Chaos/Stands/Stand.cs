@@ -7,7 +7,7 @@ using Npgsql;
 namespace Mooring.Chaos.Stands;
 
 /// <summary>What a round is played on.</summary>
-/// <param name="Replicas">Gateways that run at the start. One keeps its data in SQLite, several share a PostgreSQL.</param>
+/// <param name="Replicas">Gateways that run at the start. One keeps its data in SQLite, several share a PostgreSQL or a DynamoDB table.</param>
 internal sealed record StandShape(int Replicas)
 {
     /// <summary>Gateways the balancers know, also those that do not run yet.</summary>
@@ -37,7 +37,14 @@ internal sealed record StandShape(int Replicas)
     /// <summary>For a run that is to be over soon.</summary>
     public bool IsShort { get; init; }
 
-    public bool UsesPostgres => Places > 1;
+    /// <summary>Whether gateways that share a store share a DynamoDB table.</summary>
+    public bool OnDynamoDb { get; init; }
+
+    public bool UsesPostgres => Places > 1 && !OnDynamoDb;
+
+    public bool UsesDynamoDb => Places > 1 && OnDynamoDb;
+
+    public string StoreName => UsesPostgres ? "PostgreSQL" : UsesDynamoDb ? "DynamoDB" : "SQLite";
 }
 
 /// <summary>Servers, gateways, store, balancers and the wires between them, all real. A round makes and disposes it; everything ends with it.</summary>
@@ -71,6 +78,8 @@ internal sealed class Stand : IAsyncDisposable
     public IReadOnlyList<WebServerProcess> Servers => [Web, Bare];
 
     public PostgresCluster Postgres { get; private set; } = null!;
+
+    public DynaliteServer DynamoDb { get; private set; } = null!;
 
     /// <summary>The one that its gateways share.</summary>
     public string Database { get; private set; } = "";
@@ -121,6 +130,18 @@ internal sealed class Stand : IAsyncDisposable
         if (_shape.UsesPostgres)
         {
             config["store"] = new JsonObject { ["kind"] = "postgres", ["connection"] = Connection(index) };
+            config["vault"] = new JsonObject { ["keyFile"] = SharedKey };
+        }
+
+        if (_shape.UsesDynamoDb)
+        {
+            config["store"] = new JsonObject
+            {
+                ["kind"] = "dynamodb",
+                ["endpoint"] = DynamoDb.Endpoint.AbsoluteUri,
+                ["region"] = "eu-central-1",
+                ["createTable"] = true,
+            };
             config["vault"] = new JsonObject { ["keyFile"] = SharedKey };
         }
 
@@ -181,6 +202,11 @@ internal sealed class Stand : IAsyncDisposable
         {
             Postgres = shared is null || _shape.StrikesStore ? Add(await PostgresCluster.StartAsync()) : await shared.Cluster;
             Database = await Postgres.NewDatabaseAsync();
+        }
+
+        if (_shape.UsesDynamoDb)
+        {
+            DynamoDb = Add(await DynaliteServer.StartAsync());
         }
 
         await serversStart;

@@ -25,8 +25,11 @@ internal static class DynamoFailure
 
     /// <summary>The service has answered, and does not let the gateway in or does not know the table: that is the same for every request.</summary>
     public static bool IsRefusal(Exception failure) => failure is ResourceNotFoundException
-        or AmazonServiceException { ErrorCode: "AccessDeniedException" or "UnrecognizedClientException" or "InvalidSignatureException" or "ExpiredTokenException"
-            or "MissingAuthenticationTokenException" or "IncompleteSignatureException" };
+        or AmazonServiceException
+    {
+        ErrorCode: "AccessDeniedException" or "UnrecognizedClientException" or "InvalidSignatureException" or "ExpiredTokenException"
+            or "MissingAuthenticationTokenException" or "IncompleteSignatureException"
+    };
 
     public static bool IsOurs(Exception failure) => failure is AmazonDynamoDBException || IsThrottling(failure) || IsAway(failure) || IsRefusal(failure);
 

@@ -32,8 +32,11 @@ internal sealed partial class DynamoTable
                     await client.PutItemAsync(
                         new PutItemRequest
                         {
-                            TableName = TableName, Item = item, ConditionExpression = write.Condition,
-                            ExpressionAttributeNames = NullIfEmpty(write.Names), ExpressionAttributeValues = NullIfEmpty(write.Values),
+                            TableName = TableName,
+                            Item = item,
+                            ConditionExpression = write.Condition,
+                            ExpressionAttributeNames = NullIfEmpty(write.Names),
+                            ExpressionAttributeValues = NullIfEmpty(write.Values),
                         },
                         token);
                     return (true, null);
@@ -42,8 +45,13 @@ internal sealed partial class DynamoTable
                 var answer = await client.UpdateItemAsync(
                     new UpdateItemRequest
                     {
-                        TableName = TableName, Key = write.Key, UpdateExpression = write.Expression, ConditionExpression = write.Condition,
-                        ExpressionAttributeNames = NullIfEmpty(write.Names), ExpressionAttributeValues = NullIfEmpty(write.Values), ReturnValues = returns,
+                        TableName = TableName,
+                        Key = write.Key,
+                        UpdateExpression = write.Expression,
+                        ConditionExpression = write.Condition,
+                        ExpressionAttributeNames = NullIfEmpty(write.Names),
+                        ExpressionAttributeValues = NullIfEmpty(write.Values),
+                        ReturnValues = returns,
                     },
                     token);
                 return (true, (Dictionary<string, AttributeValue>?)answer.Attributes);
@@ -72,8 +80,12 @@ internal sealed partial class DynamoTable
                 var answer = await client.DeleteItemAsync(
                     new DeleteItemRequest
                     {
-                        TableName = TableName, Key = write.Key, ConditionExpression = write.Condition, ReturnValues = ReturnValue.ALL_OLD,
-                        ExpressionAttributeNames = NullIfEmpty(write.Names), ExpressionAttributeValues = NullIfEmpty(write.Values),
+                        TableName = TableName,
+                        Key = write.Key,
+                        ConditionExpression = write.Condition,
+                        ReturnValues = ReturnValue.ALL_OLD,
+                        ExpressionAttributeNames = NullIfEmpty(write.Names),
+                        ExpressionAttributeValues = NullIfEmpty(write.Values),
                     },
                     token);
                 return (true, answer.Attributes is { Count: > 0 } before ? before : null);

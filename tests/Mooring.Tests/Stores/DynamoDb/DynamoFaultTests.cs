@@ -101,7 +101,11 @@ public sealed class DynamoFaultTests
         var store = await fixture.OpenAsync();
         await store.AddAuthAsync(new AuthRecord
         {
-            Kind = AuthKind.Code, Key = "c", Data = Utf8("{}"), Created = FakeClock.Start, Expires = FakeClock.Start + TimeSpan.FromMinutes(10),
+            Kind = AuthKind.Code,
+            Key = "c",
+            Data = Utf8("{}"),
+            Created = FakeClock.Start,
+            Expires = FakeClock.Start + TimeSpan.FromMinutes(10),
         });
 
         await fixture.Server.LoseAsync("UpdateItem");
@@ -137,7 +141,8 @@ public sealed class DynamoFaultTests
     public async Task Request_NoAnswerInItsTime_MarksTheStoreAwayWhereNobodyElseGetsOneEither()
     {
         await using var fixture = await DynamoFixture.AloneAsync();
-        var store = await fixture.OpenAsync(fixture.Options with { RequestTimeout = TimeSpan.FromSeconds(2) });
+        await fixture.OpenAsync();
+        var store = await fixture.OpenAsync(fixture.Options with { RequestTimeout = TimeSpan.FromSeconds(3) });
         await fixture.Server.HangAsync();
 
         await Assert.ThrowsAsync<StoreException>(() => SaveAsync(store));

@@ -37,6 +37,8 @@ internal sealed class DynamoFixture : IAsyncDisposable
         Region = "eu-central-1",
         Endpoint = server.Endpoint,
         CreateTable = true,
+        // The machine is shared, and the first request loads the SDK.
+        RequestTimeout = TimeSpan.FromSeconds(30),
         CreateInterval = TimeSpan.FromMilliseconds(20),
     };
 
