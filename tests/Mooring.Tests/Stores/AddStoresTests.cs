@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Stores.DynamoDb;
 using Mooring.Stores.Postgres;
 using Mooring.Telemetry;
 using Xunit;
@@ -48,6 +49,21 @@ public sealed class AddStoresTests
         Assert.IsType<MeasuredReplicas>(provider.GetRequiredService<IReplicaStore>());
         var failure = await Assert.ThrowsAsync<StoreException>(() => store.CountSessionsAsync(TestContext.Current.CancellationToken));
         Assert.Contains("'mooring' at nowhere.invalid:5432 was not reached yet", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AddStores_DynamoDb_IsRemoteAndReachesForNothingBeforeItIsOpened()
+    {
+        await using var provider = new ServiceCollection().AddLogging().AddMetrics().AddSingleton<MooringMeter>()
+            .AddStores(_ => (new StoreConfig { Kind = StoreKind.DynamoDb, Table = "mine", Region = "eu-central-1" }, "unused")).BuildServiceProvider();
+
+        var store = provider.GetRequiredService<IStore>();
+
+        Assert.True(store.IsRemote);
+        Assert.IsType<DynamoSignals>(provider.GetRequiredService<IStoreSignals>());
+        Assert.IsType<MeasuredReplicas>(provider.GetRequiredService<IReplicaStore>());
+        var failure = await Assert.ThrowsAsync<StoreException>(() => store.CountSessionsAsync(TestContext.Current.CancellationToken));
+        Assert.Contains("'mine' in eu-central-1 was not reached yet", failure.Message, StringComparison.Ordinal);
     }
 
     [Theory]
