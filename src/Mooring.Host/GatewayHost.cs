@@ -3,6 +3,7 @@ using Mooring.Configuration;
 using Mooring.Connectors;
 using Mooring.Host.Lifetime;
 using Mooring.Host.Listening;
+using Mooring.Streams;
 
 namespace Mooring.Host;
 
@@ -22,6 +23,7 @@ internal static class GatewayHost
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = AbortAfter);
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<IHeartbeatHandler, QuietCollection>();
         builder.Services.AddHostedService(services => new ConfigWatcher(
             store, result, reload, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<ConfigWatcher>>()));
         KestrelSetup.Apply(builder, result.Config!);

@@ -130,7 +130,7 @@ public sealed partial class ArchitectureTests
         var program = Program.GetTypes().SelectMany(References.Of).Where(t => t.Assembly == Library && t.Name != "IConnector").Select(RoomOf).Distinct().Order(StringComparer.Ordinal);
 
         Assert.Equal(["IConnector"], connectors);
-        Assert.Equal(["", "Audit", "Auth", "Configuration", "Drain", "Network", "Protocol", "Stores", "Vault"], program);
+        Assert.Equal(["", "Audit", "Auth", "Configuration", "Drain", "Network", "Protocol", "Stores", "Streams", "Vault"], program);
         Assert.DoesNotContain(Library.GetReferencedAssemblies(), a => a.Name is "Mooring.Connectors" or "mooring");
     }
 

@@ -113,8 +113,9 @@ internal sealed partial class SessionLinks
             return;
         }
 
-        if (frame.Envelope.Params.IsPresent)
+        if (frame.Envelope.Params.IsPresent && frame.Span(frame.Envelope.Params).IndexOf((byte)'"') >= 0)
         {
+            // It says more than that.
             session.Outbox.Send(new Message(frame).ToLine());
         }
         else

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Mooring.Auth;
 using Mooring.Configuration;
+using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Tests.Auth;
 using Mooring.Tests.Replicas;
@@ -259,6 +260,7 @@ public sealed class PolicyTests
         var (a, b) = Servers();
         await using var gateway = await StartAsync(Policy(PolicyEffect.Allow, Rule(PolicyEffect.Deny, servers: ["b"])), a, b);
         var client = await gateway.ClientAsync(path: "/mcp");
+        await LookedAtAsync(gateway, "b");
         var asked = b.Exchanges("prompts/list").Count;
 
         Assert.Equal(["a__p"], await client.ListAsync("prompts"));
@@ -280,6 +282,8 @@ public sealed class PolicyTests
         var support = (await keys.CreateAsync("ann", null, [Scopes.Use], ["support"], null)).Secret;
         var lead = (await keys.CreateAsync("ann", null, [Scopes.Use], ["lead"], null)).Secret;
         var client = new StatelessClient(gateway.Http, "/mcp");
+        await LookedAtAsync(gateway, "a");
+        await LookedAtAsync(gateway, "b");
 
         foreach (var (key, honoured) in new[] { (support, "a://r"), (lead, "b://r") })
         {
@@ -291,6 +295,10 @@ public sealed class PolicyTests
 
         Assert.Equal(2, gateway.Sessions.All.Count(session => !session.IsKept));
     }
+
+    /// <summary>The gateway's own look at the start, which belongs to nobody, is over.</summary>
+    private static Task LookedAtAsync(GatewayFixture gateway, string server) => gateway.UntilAsync(
+        () => ListKinds.All.All(kind => gateway.Get<Catalogue>().Find(server, CatalogueKey.Base)[kind] is not null), $"{server} was looked at");
 
     [Fact]
     public async Task Reload_CountsAtOnce_AndOpenSessionsAreToldThatTheirListsChanged()
