@@ -10,8 +10,9 @@ internal static class LogSetup
     private const string HostCategory = "Microsoft.Extensions.Hosting.Internal.Host";
 
     /// <summary>
-    /// Begins and ends of requests, never above "information". Where even "critical" is on, the web server makes an activity and a log scope
-    /// for each request, a tenth of what a forwarded call allocates; those who trace get activities all the same.
+    /// Begins and ends of requests, never above "information". They have the query, in which codes and tickets stand, so they are not logged at any level. Where
+    /// even "critical" is on, the web server makes an activity and a log scope for each request, a tenth of what a forwarded call allocates; those who trace get
+    /// activities all the same.
     /// </summary>
     private const string RequestCategory = "Microsoft.AspNetCore.Hosting.Diagnostics";
 
@@ -40,14 +41,14 @@ internal static class LogSetup
     // Web server and connectors tell about each request at "information"; that is for those who look into the machinery.
     private static LogLevel Floor(string? category, LogLevel level)
     {
-        if (category is null || level <= LogLevel.Debug)
-        {
-            return level;
-        }
-
         if (category == RequestCategory)
         {
             return LogLevel.None;
+        }
+
+        if (category is null || level <= LogLevel.Debug)
+        {
+            return level;
         }
 
         var isTalkative = category.StartsWith("Microsoft.", StringComparison.Ordinal) || category.StartsWith("ModelContextProtocol.", StringComparison.Ordinal);

@@ -32,7 +32,7 @@ internal static class LocalCaller
         // A page of any name can have that name lead to this machine.
         if (!IsLoopback(request.Host.Host))
         {
-            return $"Host \"{request.Host.Value}\" is not a loopback name.";
+            return "The Host of this request is not a loopback name.";
         }
 
         // Browsers name themselves by one of the two; a request they send without both is one that changes nothing.

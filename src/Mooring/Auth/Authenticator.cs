@@ -70,6 +70,11 @@ internal sealed partial class Authenticator(
             return VerifyAsync(token.ToString(), hash, known: null);
         }
 
+        if (!IsAllowed(known, hash))
+        {
+            return new((null, TokenFound.Unknown));
+        }
+
         var now = time.GetTimestamp();
         known.Used = now;
         if (known.Caller.Expires <= time.GetUtcNow())
@@ -126,7 +131,7 @@ internal sealed partial class Authenticator(
                 known.Caller.End(isRevoked: false);
                 _known.TryRemove(hash, out _);
             }
-            else if (known.Caller.HasStreams)
+            else if (IsAllowed(known, hash) && known.Caller.HasStreams)
             {
                 if (known.Verifier.Generation >= 0 ? known.Verifier.Generation != known.Generation : time.GetElapsedTime(known.Checked, now) >= StreamLook)
                 {
@@ -182,8 +187,9 @@ internal sealed partial class Authenticator(
             return (null, TokenFound.Unknown);
         }
 
-        // Noted before the question: what is revoked while it is answered is found by the next one.
+        // Noted before the question: what is revoked, or taken out of the configuration, while it is answered is found by the next one.
         var asked = time.GetTimestamp();
+        var auth = config.Current.Auth;
         var generation = verifier.Generation;
         Caller? caller;
         try
@@ -224,9 +230,30 @@ internal sealed partial class Authenticator(
             }
         }
 
+        known.Allowed = auth;
         known.Generation = generation;
         known.Checked = asked;
         return (known.Caller, TokenFound.Good);
+    }
+
+    /// <summary>Whether the configuration in force lets its person in; where it does so no longer, the token ends at once, whether the store can be asked or not.</summary>
+    private bool IsAllowed(Known known, TokenHash hash)
+    {
+        var auth = config.Current.Auth;
+        if (ReferenceEquals(known.Allowed, auth))
+        {
+            return true;
+        }
+
+        if (known.Verifier.Allows(known.Caller))
+        {
+            known.Allowed = auth;
+            return true;
+        }
+
+        _known.TryRemove(KeyValuePair.Create(hash, known));
+        known.Caller.End(isRevoked: true);
+        return false;
     }
 
     private async Task SweepAsync(DateTimeOffset today)
@@ -253,6 +280,9 @@ internal sealed partial class Authenticator(
 
         /// <summary>To ask about it again.</summary>
         public string Token => token;
+
+        /// <summary>The configuration that was last seen to let its person in.</summary>
+        public AuthConfig? Allowed { get; set; }
 
         public int Generation { get; set; }
 

@@ -9,6 +9,9 @@ internal interface ITokenVerifier
     /// <summary>Changes when tokens that were good may be so no longer; -1: that cannot be known without asking each time.</summary>
     int Generation { get; }
 
+    /// <summary>Whether the configuration in force still lets in whom a token was found to be of. Asked after each reload, without a question to anybody else.</summary>
+    bool Allows(Caller caller);
+
     /// <returns>Null: it is not good, or not any more.</returns>
     /// <exception cref="Stores.StoreException">The store cannot be asked just now.</exception>
     ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel);

@@ -11,8 +11,9 @@ namespace Mooring.Auth;
 /// <param name="Email">Only where the issuer says that it is verified.</param>
 /// <param name="Groups">As the issuer names them.</param>
 /// <param name="Roles">As the issuer names them.</param>
+/// <param name="Organization">The organization whose account it is, where the issuer says so (Google's <c>hd</c>).</param>
 internal sealed record Person(
-    string Issuer, string Subject, string? Name = null, string? Email = null, IReadOnlyList<string>? Groups = null, IReadOnlyList<string>? Roles = null)
+    string Issuer, string Subject, string? Name = null, string? Email = null, IReadOnlyList<string>? Groups = null, IReadOnlyList<string>? Roles = null, string? Organization = null)
 {
     /// <summary>Whoever comes where nobody is asked who they are.</summary>
     public static readonly Person Nobody = new("", "");

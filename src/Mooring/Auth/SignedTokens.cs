@@ -39,6 +39,9 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Su
 
     public bool Takes(string token) => config.Current.Auth.Has(AuthMode.Jwt) && token.Count(c => c == '.') == 2;
 
+    /// <summary>A reload is another <see cref="Generation"/>.</summary>
+    public bool Allows(Caller caller) => true;
+
     public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
     {
         var auth = config.Current.Auth;

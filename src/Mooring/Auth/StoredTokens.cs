@@ -1,10 +1,11 @@
+using Mooring.Auth.Server.Providers;
 using Mooring.Configuration;
 using Mooring.Stores;
 
 namespace Mooring.Auth;
 
 /// <summary>API keys, and access tokens of the gateway's own authorization server: random texts whose rows are in the store.</summary>
-internal sealed class StoredTokens(ConfigStore config, IAuthStore store, TimeProvider time) : ITokenVerifier
+internal sealed class StoredTokens(ConfigStore config, IAuthStore store, IdentityProviders providers, TimeProvider time) : ITokenVerifier
 {
     public const string KeyPrefix = "mrk_";
     public const string AccessPrefix = "mra_";
@@ -12,6 +13,9 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, TimePro
     public int Generation => -1;
 
     public bool Takes(string token) => KindOf(token) is not null;
+
+    /// <summary>A key is good until it is revoked; a person comes in for as long as whoever vouched for them may.</summary>
+    public bool Allows(Caller caller) => caller.Person.Issuer == Person.OfApiKeys || providers.StillVouches(caller.Person);
 
     public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
     {
@@ -27,7 +31,7 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, TimePro
         }
 
         var data = AuthJson.Read<TokenData>(record);
-        return new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]);
+        return providers.StillVouches(data.Person) ? new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]) : null;
     }
 
     private AuthKind? KindOf(string token) =>

@@ -8,7 +8,8 @@ namespace Mooring.Calls;
 
 /// <summary>
 /// The error of a request whose person has to link an account first. A client that opens addresses gets it as its protocol has it (2025-11-25,
-/// client/elicitation, "URL Elicitation Required Error"); any other gets the address in the sentence.
+/// client/elicitation, "URL Elicitation Required Error"), of which the
+/// front door makes a question for clients of 2026-07-28; any other gets the address in the sentence.
 /// </summary>
 internal static class AccountErrors
 {
@@ -40,6 +41,6 @@ internal static class AccountErrors
     }
 
     private static bool OpensAddresses(Session session) =>
-        session.Version == ProtocolVersion.V2025_11_25 && session.Record.InitializeParams is { IsEmpty: false } hello
+        session.Version >= ProtocolVersion.V2025_11_25 && session.Record.InitializeParams is { IsEmpty: false } hello
         && JsonFields.Object(JsonFields.Object(hello.Span, "capabilities"u8), "elicitation"u8) is { IsEmpty: false } elicitation && JsonFields.Has(elicitation, "url"u8);
 }

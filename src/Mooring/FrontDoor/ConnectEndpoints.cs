@@ -20,10 +20,15 @@ internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Pr
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapMethods("/connect/client.json", ["GET"], DescribeAsync);
-        routes.MapMethods("/connect/{provider}", ["GET", "POST"], BeginAsync);
-        routes.MapMethods("/connect/{provider}/callback", ["GET"], CompleteAsync);
+        void Add(string path, string[] methods, Func<HttpContext, Task> answer) => routes.MapMethods(path, methods, context => AnswerAsync(context, answer));
+        Add("/connect/client.json", ["GET"], DescribeAsync);
+        Add("/connect/{provider}", ["GET", "POST"], BeginAsync);
+        Add("/connect/{provider}/callback", ["GET"], CompleteAsync);
     }
+
+    /// <summary>Under the gateway's own names alone, whichever page it is.</summary>
+    private Task AnswerAsync(HttpContext context, Func<HttpContext, Task> answer) =>
+        gate.CheckHost(context) is { } wrong ? PageAsync(context, StatusCodes.Status403Forbidden, "Not served here", wrong) : answer(context);
 
     /// <summary>What the gateway is as a client, for authorization servers that take an address for a registration.</summary>
     private Task DescribeAsync(HttpContext context)
@@ -34,12 +39,6 @@ internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Pr
 
     private async Task BeginAsync(HttpContext context)
     {
-        if (gate.CheckHost(context) is { } wrong)
-        {
-            await PageAsync(context, StatusCodes.Status403Forbidden, "Not served here", wrong);
-            return;
-        }
-
         var provider = (string)context.Request.RouteValues["provider"]!;
         if (!providers.Names.Contains(provider))
         {

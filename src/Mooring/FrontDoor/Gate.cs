@@ -40,7 +40,7 @@ internal sealed class Gate
 
         if (origin.Count != 1 || !rules.AllowsOrigin(origin[0]!))
         {
-            return $"Origin \"{origin}\" is not allowed; add it to \"origins\" if it should be.";
+            return "The Origin of this request is not allowed; add it to \"origins\" if it should be.";
         }
 
         var headers = context.Response.Headers;
@@ -61,7 +61,7 @@ internal sealed class Gate
         }
 
         var host = context.Request.Host;
-        return rules.AllowsHost(host) ? null : $"Host \"{host.Value}\" is not served here; add it to \"hosts\" if it should be.";
+        return rules.AllowsHost(host) ? null : "The Host of this request is not served here; add it to \"hosts\" if it should be.";
     }
 
     /// <summary>Answers the question a browser asks before it sends a request (Fetch, "CORS-preflight request").</summary>

@@ -6,6 +6,9 @@ namespace Mooring.FrontDoor;
 /// <summary>What makes a request the retry of an earlier one (2026-07-28, basic/patterns/mrtr): the reference and the answers that it brings.</summary>
 internal sealed record Retry(string? State, IReadOnlyList<(string Key, byte[] Answer)> Answers)
 {
+    /// <summary>Whether its person said no to anything that was asked.</summary>
+    public bool IsDeclined => Answers.Any(one => JsonFields.String(one.Answer, "action"u8) is "decline" or "cancel");
+
     /// <summary>Reads them; null where the request is no retry, or with what is wrong.</summary>
     public static Retry? Of(Frame request, out string? wrong)
     {

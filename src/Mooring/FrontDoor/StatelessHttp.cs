@@ -174,8 +174,9 @@ internal sealed class StatelessHttp(
 
     private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange, Access access)
     {
-        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access };
-        router.Handle(session, retry?.State is { } state && ParkedCalls.IsOurs(state) ? Retry.Stripped(request) : WithoutTask(session, request), reply);
+        var isOurs = retry?.State is { } state && ParkedCalls.IsOurs(state);
+        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, WasDeclined = isOurs && retry!.IsDeclined };
+        router.Handle(session, isOurs ? Retry.Stripped(request) : WithoutTask(session, request), reply);
         return reply;
     }
 

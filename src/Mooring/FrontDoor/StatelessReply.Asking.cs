@@ -142,7 +142,7 @@ internal sealed partial class StatelessReply
     private void Take(Frame request)
     {
         var question = new Question(request.Id.ToArray(), Shown(request), request.Method == McpMethod.Elicit);
-        if (_method is not (McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead))
+        if (!MayBeAsked)
         {
             _ = Decline(question, JsonRpc.MethodNotFound, "The client can be asked nothing in the answer to this method.");
             return;
@@ -174,34 +174,6 @@ internal sealed partial class StatelessReply
                 ShowQuestionsLocked();
             }
         }
-    }
-
-    /// <summary>
-    /// A server of 2025-11-25 wants pages visited before it is asked again: the client is told so in this version's way, and its retry is run anew.
-    /// </summary>
-    /// <returns>False where that cannot be asked: the error stands.</returns>
-    private bool AskToVisit(StatelessExchange exchange, Frame error)
-    {
-        var said = error.Span(error.Envelope.Error);
-        var code = JsonFields.Find(said, "code"u8);
-        if (!code.IsPresent || !JsonRpc.TryReadId(said.Slice(code.Start, code.Length), out var number) || number != JsonRpc.UrlElicitationRequired
-            || !JsonFields.Has(JsonFields.Object(Capabilities, "elicitation"u8), "url"u8))
-        {
-            return false;
-        }
-
-        var data = JsonFields.Object(said, "data"u8);
-        var pages = new List<(string, byte[])>();
-        foreach (var at in JsonFields.Elements(data, "elicitations"u8))
-        {
-            var page = data.Slice(at.Start, at.Length);
-            if (page[0] == '{')
-            {
-                pages.Add(($"u{pages.Count + 1}", [.. "{\"method\":\"elicitation/create\",\"params\":"u8, .. JsonFields.Without(page, "elicitationId"u8), (byte)'}']));
-            }
-        }
-
-        return pages.Count > 0 && _parked.Park(reply: null, RetryKey.Of(Session, exchange.Request)) is { } reference && Put(exchange, reference, pages);
     }
 
     private bool Put(StatelessExchange exchange, string reference, IEnumerable<(string Key, byte[] Request)> questions)
@@ -242,6 +214,9 @@ internal sealed partial class StatelessReply
 
     private Task Decline(Question question, int code, string why) =>
         Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Error(question.Id, code, why)), CancellationToken.None);
+
+    /// <summary>Whether the version lets an answer to this method ask back (2026-07-28, basic/patterns/mrtr).</summary>
+    private bool MayBeAsked => _method is McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead;
 
     private ReadOnlySpan<byte> Capabilities => JsonFields.Object(Session.Record.InitializeParams.Span, "capabilities"u8);
 

@@ -143,7 +143,7 @@ internal sealed partial class StatelessReply
 
     private void EndTask(RunningTask task, Frame answer)
     {
-        var (message, _) = StatelessAnswers.Dress(answer, _method, "1"u8.ToArray(), _serverInfo);
+        var (message, _) = StatelessAnswers.Dress(answer.Kind == FrameKind.Error ? Told(answer) : answer, _method, "1"u8.ToArray(), _serverInfo);
         var dressed = Frame.Parse(message.ToArray());
         answer.Dispose();
         if (dressed.Kind == FrameKind.Error)

@@ -161,9 +161,14 @@ internal sealed partial class StatelessReply : Reply
 
     private void Finish(StatelessExchange exchange, Frame answer)
     {
-        if (answer.Kind == FrameKind.Error && AskToVisit(exchange, answer))
+        if (answer.Kind == FrameKind.Error)
         {
-            return;
+            if (AskToVisit(exchange, answer))
+            {
+                return;
+            }
+
+            answer = Told(answer);
         }
 
         IsAnswered = true;

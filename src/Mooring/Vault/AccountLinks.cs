@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Vault;
 
@@ -96,7 +97,7 @@ internal sealed class AccountLinks(
 
         if (error is not null || string.IsNullOrEmpty(code))
         {
-            return (null, $"The account was not linked ({OAuthText.Word(error ?? "no_code")}).");
+            return (null, $"The account was not linked ({(error is null ? "no code" : OAuthText.Word(error))}).");
         }
 
         if ((ticket.Client ?? providers.ClientOf(provider)) is not { } client)

@@ -391,7 +391,8 @@ public sealed class FrontDoorTests
         using var post = await client.PostAsync(Ping, headers: ("Host", host));
         using var get = await client.GetAsync(null, ("Host", host));
 
-        await RefusedAsync(post, HttpStatusCode.Forbidden, -32000, $"Host \"{host}\"", id: null);
+        // Not repeated: it is whatever somebody put there.
+        Assert.DoesNotContain(host, await RefusedAsync(post, HttpStatusCode.Forbidden, -32000, "\"hosts\"", id: null), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.Forbidden, get.Status);
         Unharmed(gateway);
     }
@@ -447,7 +448,7 @@ public sealed class FrontDoorTests
     internal static void Unharmed(GatewayFixture gateway) =>
         Assert.DoesNotContain(gateway.LogLines.Lines, line => line.StartsWith("Error", StringComparison.Ordinal) || line.StartsWith("Critical", StringComparison.Ordinal));
 
-    private static async Task RefusedAsync(TestReply reply, HttpStatusCode status, int code, string names, string? id)
+    private static async Task<string> RefusedAsync(TestReply reply, HttpStatusCode status, int code, string names, string? id)
     {
         Assert.Equal(status, reply.Status);
         var message = await reply.MessageAsync();
@@ -456,6 +457,7 @@ public sealed class FrontDoorTests
         Assert.Contains(names, (string?)message["error"]!["message"], StringComparison.Ordinal);
         Assert.Equal(id, message["id"]?.ToJsonString());
         Assert.True(message.ContainsKey("id"));
+        return message.ToJsonString();
     }
 
     private static async Task<(HttpStatusCode Status, JsonObject Body)> SendAsync(

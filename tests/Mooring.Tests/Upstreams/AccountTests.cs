@@ -11,7 +11,7 @@ using Xunit;
 namespace Mooring.Tests.Upstreams;
 
 /// <summary>Servers that are used with the account of each user: asked for, linked in a browser, and used for that user alone.</summary>
-public sealed class AccountTests : IAsyncDisposable
+public sealed partial class AccountTests : IAsyncDisposable
 {
     private const string Url = """{"elicitation":{"url":{}}}""";
 
@@ -143,6 +143,36 @@ public sealed class AccountTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("/connect/acme")]
+    [InlineData("/connect/acme/callback?code=x&state=y")]
+    [InlineData("/connect/client.json")]
+    public async Task Path_UnderANameThatIsNotTheGateways_Is403(string path)
+    {
+        await StartAsync();
+
+        using var own = await SendAsync(HttpMethod.Get, new Uri("https://gateway.test" + path));
+        using var foreign = await SendAsync(HttpMethod.Get, new Uri("https://evil.test" + path));
+
+        Assert.NotEqual(HttpStatusCode.Forbidden, own.StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, foreign.StatusCode);
+    }
+
+    [Fact]
+    public async Task Callback_UnderANameOfAnotherSite_LinksNothing_AndIsNotUsedUp()
+    {
+        await StartAsync();
+        var client = await _gateway.ClientAsync(user: "ann", capabilities: Url);
+        var (back, cookie) = await GoAsync(await AddressAsync(client));
+
+        using var foreign = await SendAsync(HttpMethod.Get, new UriBuilder(back) { Host = "evil.test" }.Uri, cookie: cookie);
+        Assert.Equal(HttpStatusCode.Forbidden, foreign.StatusCode);
+        Assert.Equal(-32042, (int)(await client.ResultAsync("echo"))["error"]!["code"]!);
+
+        using var own = await SendAsync(HttpMethod.Get, back, cookie: cookie);
+        Assert.Equal(HttpStatusCode.OK, own.StatusCode);
+    }
+
+    [Theory]
     [InlineData(null)]
     [InlineData("null")]
     [InlineData("https://evil.test")]
@@ -208,7 +238,7 @@ public sealed class AccountTests : IAsyncDisposable
         using var page = await SendAsync(HttpMethod.Get, new Uri(back.AbsoluteUri.Replace("code=", "error=%3Cscript%3Ealert(1)%3C/script%3E&x=", StringComparison.Ordinal)), cookie: cookie);
         var body = await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
 
-        Assert.Contains("an error that is no word", body, StringComparison.Ordinal);
+        Assert.Contains("an error that no specification has", body, StringComparison.Ordinal);
         Assert.DoesNotContain("script", body, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("default-src 'none'", page.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
     }

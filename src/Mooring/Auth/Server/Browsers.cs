@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Mooring.Auth.Server.Providers;
 using Mooring.Configuration;
 using Mooring.Stores;
 
@@ -8,7 +9,7 @@ namespace Mooring.Auth.Server;
 /// What browsers hold: one random text that says which browser it is, to which requests and visits are bound, and, once somebody signed in, another
 /// that says who. Both are new with every sign-in, so that what was put into a browser before is worth nothing after it.
 /// </summary>
-internal sealed class Browsers(ConfigStore config, IAuthStore store, PublicAddress address, TimeProvider time)
+internal sealed class Browsers(ConfigStore config, IAuthStore store, PublicAddress address, IdentityProviders providers, TimeProvider time)
 {
     private const string Browser = "mooring-browser";
     private const string SignedIn = "mooring-signin";
@@ -22,10 +23,11 @@ internal sealed class Browsers(ConfigStore config, IAuthStore store, PublicAddre
     /// <summary>Whether this is the browser that something was begun in.</summary>
     public bool Is(HttpContext context, string browser) => KeyOf(context) is { } own && Secret.Same(own, browser);
 
-    /// <summary>Who is signed in.</summary>
+    /// <summary>Who is signed in, and may still come in.</summary>
     public async Task<Person?> PersonAsync(HttpContext context) =>
         Read(context, SignedIn) is { } text && await store.FindAuthAsync(AuthKind.Browser, Secret.KeyOf(text), time.GetUtcNow(), context.RequestAborted) is { } record
-            ? AuthJson.Read<BrowserData>(record).Person
+            && AuthJson.Read<BrowserData>(record).Person is var person && providers.StillVouches(person)
+            ? person
             : null;
 
     /// <summary>Makes whoever is signed in the user of a request to one of the gateway's other pages. It gives no scope: tokens do.</summary>

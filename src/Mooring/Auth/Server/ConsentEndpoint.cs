@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http;
-using Mooring.Auth.Server.Providers;
 using Mooring.Configuration;
 using Mooring.Stores;
 
@@ -8,7 +7,7 @@ namespace Mooring.Auth.Server;
 
 /// <summary>Where a person allows what a client asks for. Asked each time: any program on a person's machine can pretend to be another that was allowed before.</summary>
 internal sealed class ConsentEndpoint(
-    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, SignInEndpoint signIn, IdentityProviders providers, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time)
+    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, SignInEndpoint signIn, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time)
 {
     private static readonly TimeSpan CodeLifetime = TimeSpan.FromMinutes(1);
 
@@ -27,7 +26,7 @@ internal sealed class ConsentEndpoint(
             return;
         }
 
-        if (data.Prompt || await browsers.PersonAsync(context) is not { } person || !providers.StillVouches(person))
+        if (data.Prompt || await browsers.PersonAsync(context) is not { } person)
         {
             await signIn.PageAsync(context, StatusCodes.Status200OK, secret, data);
             return;

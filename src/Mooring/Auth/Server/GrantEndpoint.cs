@@ -108,8 +108,7 @@ internal sealed partial class GrantEndpoint(
             return;
         }
 
-        Note(context, "token_issued", "ok", data.Token, "code");
-        await GiveAsync(context, record.Grant!, data.Token, data.Token.Scopes, data.Refreshes);
+        await GiveAsync(context, record.Grant!, data.Token, data.Token.Scopes, data.Refreshes, "code");
     }
 
     private async Task RefreshAsync(HttpContext context, Dictionary<string, string> form)
@@ -153,21 +152,22 @@ internal sealed partial class GrantEndpoint(
             return;
         }
 
+        await store.ExtendAuthAsync(AuthKind.Grant, record.Grant!, now + oauth.RefreshToken);
+        await GiveAsync(context, record.Grant!, data, asked, refreshes: true, "refresh token");
+    }
+
+    private async Task GiveAsync(HttpContext context, string grant, TokenData data, IReadOnlyList<string> scopes, bool refreshes, string given)
+    {
         if (!providers.StillVouches(data.Person))
         {
-            Note(context, "token_revoked", "unknown_person", data, "refresh token");
-            await EndAsync(record.Grant!);
+            Note(context, "token_revoked", "unknown_person", data, given);
+            await EndAsync(grant);
             await RefuseAsync(context, "invalid_grant", "The person it was issued to is not known here any more.");
             return;
         }
 
-        await store.ExtendAuthAsync(AuthKind.Grant, record.Grant!, now + oauth.RefreshToken);
-        Note(context, "token_issued", "ok", data, "refresh token");
-        await GiveAsync(context, record.Grant!, data, asked, refreshes: true);
-    }
+        Note(context, "token_issued", "ok", data, given);
 
-    private async Task GiveAsync(HttpContext context, string grant, TokenData data, IReadOnlyList<string> scopes, bool refreshes)
-    {
         var oauth = config.Current.Auth.OAuth;
         var now = time.GetUtcNow();
         // Who is an administrator may have changed since.

@@ -4,6 +4,7 @@ using Mooring.Auth.Server.Providers;
 using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Auth.Server;
 
@@ -120,7 +121,7 @@ internal sealed partial class SignInEndpoint(
         }
 
         var found = query["error"] is [{ Length: > 0 } error]
-            ? new PersonFound(null, error == "access_denied" ? $"{provider.Title} says that you did not want to." : $"{provider.Title} did not let you in ({Short(error)}).")
+            ? new PersonFound(null, error == "access_denied" ? $"{provider.Title} says that you did not want to." : $"{provider.Title} did not let you in ({OAuthText.Word(error)}).")
             : query["code"] is [{ Length: > 0 } code] && (query["iss"] is not [{ } issuer] || provider.IsIssuer(issuer))
                 ? await provider.PersonAsync(code, SignInVisit.Of(state, visit.RedirectUri), context.RequestAborted)
                 : new PersonFound(null, "The answer is not of the provider that was asked.");
@@ -195,8 +196,6 @@ internal sealed partial class SignInEndpoint(
         "github" => "GitHub",
         _ => name,
     };
-
-    private static string Short(string text) => string.Concat(text.Where(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-').Take(60));
 
     private static partial class Log
     {

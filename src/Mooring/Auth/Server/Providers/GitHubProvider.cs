@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Mooring.Auth.Issuers;
 using Mooring.Configuration;
+using Mooring.Telemetry;
 
 namespace Mooring.Auth.Server.Providers;
 
@@ -12,6 +13,9 @@ internal sealed class GitHubProvider(string name, SignInProviderConfig config, A
     public override string Issuer => Config.Issuer?.TrimEnd('/') ?? Public;
 
     private string Api => Issuer == Public ? "https://api.github.com" : Issuer + "/api/v3";
+
+    public override bool StillVouches(Person person) =>
+        base.StillVouches(person) && (Config.Organizations.Count == 0 || (person.Groups ?? []).Any(one => Config.Organizations.Contains(one, StringComparer.OrdinalIgnoreCase)));
 
     public override ValueTask<string?> AddressAsync(SignInVisit visit)
     {
@@ -36,9 +40,9 @@ internal sealed class GitHubProvider(string name, SignInProviderConfig config, A
             },
             cancel);
         // Failures come with 200 too.
-        if (!answer.IsGood || (string?)answer.Json!["access_token"] is not { Length: > 0 } token)
+        if (!answer.IsGood || Text(answer.Json!, "access_token") is not { Length: > 0 } token)
         {
-            return new PersonFound(null, $"{Title} did not take the code it gave ({(string?)answer.Json?["error"] ?? answer.Problem ?? "no token"}).");
+            return new PersonFound(null, $"{Title} did not take the code it gave ({WhyNot(answer, "no token")}).");
         }
 
         if (await http.GetAsync(new Uri(Api + "/user"), cancel, token) is not { IsGood: true, Json: { } user } || user["id"] is not JsonValue id)

@@ -1,4 +1,7 @@
+using System.Text.Json.Nodes;
+using Mooring.Auth.Issuers;
 using Mooring.Configuration;
+using Mooring.Telemetry;
 
 namespace Mooring.Auth.Server.Providers;
 
@@ -38,9 +41,18 @@ internal abstract class IdentityProvider(string name, SignInProviderConfig confi
     /// <summary>Who came back with a code.</summary>
     public abstract Task<PersonFound> PersonAsync(string code, SignInVisit visit, CancellationToken cancel);
 
+    /// <summary>Whether it would still let in a person whom it let in before, as far as the configuration can tell.</summary>
+    public virtual bool StillVouches(Person person) => person.Issuer == Issuer && MayCome(person.Email);
+
     /// <summary>Whether an address is of one of the domains whose people may come in.</summary>
     protected bool MayCome(string? email) =>
         config.Domains.Count == 0 || (email is not null && config.Domains.Contains(email[(email.LastIndexOf('@') + 1)..], StringComparer.OrdinalIgnoreCase));
+
+    /// <summary>Why no token came, for a page: what was sent may stand in an answer, and is not repeated.</summary>
+    protected static string WhyNot(RemoteAnswer answer, string otherwise) =>
+        answer.Json?["error"] is { } error ? OAuthText.Word(error is JsonValue value && value.TryGetValue<string>(out var word) ? word : "") : answer.Problem ?? otherwise;
+
+    protected static string? Text(JsonObject answer, string name) => answer[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : null;
 
     protected static string WithQuery(string address, params (string Name, string Value)[] parameters) =>
         address + (address.Contains('?', StringComparison.Ordinal) ? "&" : "?") + string.Join('&', parameters.Select(pair => $"{pair.Name}={Uri.EscapeDataString(pair.Value)}"));

@@ -12,7 +12,7 @@ internal sealed class IdentityProviders(ConfigStore config, RemoteIssuers issuer
     public bool StillVouches(Person person)
     {
         var oauth = config.Current.Auth.OAuth;
-        return person.Issuer == Person.OfConfiguration ? oauth.Users.ContainsKey(person.Subject) : oauth.Providers.Any(one => Of(one.Key, one.Value).Issuer == person.Issuer);
+        return person.Issuer == Person.OfConfiguration ? oauth.Users.ContainsKey(person.Subject) : oauth.Providers.Any(one => Of(one.Key, one.Value).StillVouches(person));
     }
 
     private IdentityProvider Of(string name, SignInProviderConfig provider) => AuthChecks.KindOf(name, provider) switch

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Mooring.Auth.Issuers;
 using Mooring.Configuration;
+using Mooring.Telemetry;
 
 namespace Mooring.Auth.Server.Providers;
 
@@ -69,9 +70,9 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
         }
 
         var answer = await http.PostFormAsync(endpoint, form, cancel, basic);
-        if (!answer.IsGood || (string?)answer.Json!["id_token"] is not { } text)
+        if (!answer.IsGood || Text(answer.Json!, "id_token") is not { } text)
         {
-            return new PersonFound(null, $"{Title} did not take the code it gave ({(string?)answer.Json?["error"] ?? answer.Problem ?? "no identity token"}).");
+            return new PersonFound(null, $"{Title} did not take the code it gave ({WhyNot(answer, "no identity token")}).");
         }
 
         // :: 2 which is what it should be
@@ -81,8 +82,12 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
         }
 
         // :: 3 of somebody who may come in
-        return await JudgeAsync(token, subject, document, (string?)answer.Json["access_token"], cancel);
+        return await JudgeAsync(token, subject, document, Text(answer.Json!, "access_token"), cancel);
     }
+
+    public override bool StillVouches(Person person) => isGoogle ? person.Issuer == Issuer && IsOneOfOurs(person.Organization) : base.StillVouches(person);
+
+    private bool IsOneOfOurs(string? organization) => Config.Domains.Count == 0 || Config.Domains.Contains(organization ?? "", StringComparer.OrdinalIgnoreCase);
 
     private async Task<JsonWebToken?> ReadAsync(string text)
     {
@@ -106,8 +111,9 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
         if (isGoogle)
         {
             // An address can be anybody's with any ending; the organization is Google's own word.
-            return Config.Domains.Count == 0 || Config.Domains.Contains(Text("hd") ?? "", StringComparer.OrdinalIgnoreCase)
-                ? new PersonFound(new Person(Issuer, subject, called, email, groups, roles))
+            var organization = Text("hd");
+            return IsOneOfOurs(organization)
+                ? new PersonFound(new Person(Issuer, subject, called, email, groups, roles, organization))
                 : new PersonFound(null, $"Your account is of no organization that may come in here ({string.Join(", ", Config.Domains)}). Choose another account.");
         }
 

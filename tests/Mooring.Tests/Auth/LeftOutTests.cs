@@ -1,0 +1,153 @@
+using System.Net;
+using System.Web;
+using Mooring.Auth;
+using Mooring.Configuration;
+using Mooring.Stores;
+using Xunit;
+
+namespace Mooring.Tests.Auth;
+
+/// <summary>People whom the configuration lets in no longer: what they hold is worth nothing from the reload on, not only when it ends by itself.</summary>
+public sealed class LeftOutTests
+{
+    private const string Corp = "https://id.corp.example";
+
+    private readonly TestInternet _internet = new();
+    private readonly FakeClock _clock = new();
+
+    [Fact]
+    public async Task User_TakenOut_TokensAreWorthNothing_AndItsStreamEndsAsAuthExpired()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (access, refresh) = await client.TokensAsync();
+        var (other, _) = await client.TokensAsync(user: "ben");
+        var (ann, ben) = (await gateway.ClientWithAsync(access), await gateway.ClientWithAsync(other));
+        using var ended = await gateway.ListenAsync(ann);
+        using var goesOn = await gateway.ListenAsync(ben);
+
+        Reload(gateway, oauth => oauth with { Users = oauth.Users.Where(one => one.Key != "ann").ToDictionary() });
+
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await ann.TryAsync(), await ben.TryAsync()));
+        await AssertEndsAsync(gateway, ended);
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.RefreshAsync(refresh)));
+        Assert.Equal(1, gateway.Streams.Count);
+    }
+
+    [Fact]
+    public async Task User_TakenOut_StreamAlone_EndsWithinFiveSeconds()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var (access, _) = await (await TestOAuthClient.RegisterAsync(gateway)).TokensAsync();
+        using var stream = await gateway.ListenAsync(await gateway.ClientWithAsync(access));
+
+        Reload(gateway, oauth => oauth with { Users = oauth.Users.Where(one => one.Key != "ann").ToDictionary() });
+
+        // Nobody uses the token meanwhile: the heartbeat alone finds it.
+        await AssertEndsAsync(gateway, stream);
+    }
+
+    [Fact]
+    public async Task User_TakenOutWhileTheStoreIsAway_IsLetInNoLonger()
+    {
+        FaultyStore? store = null;
+        await using var gateway = await SignInFixture.StartAsync(options: new FixtureOptions { Store = clock => store = new FaultyStore(clock) });
+        var (access, _) = await (await TestOAuthClient.RegisterAsync(gateway)).TokensAsync();
+        var client = await gateway.ClientWithAsync(access);
+        store!.IsAway = true;
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+
+        Reload(gateway, oauth => oauth with { Users = oauth.Users.Where(one => one.Key != "ann").ToDictionary() });
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await client.TryAsync());
+        store.IsAway = false;
+    }
+
+    [Fact]
+    public async Task User_TakenOut_TokenThatNobodyHasUsedYet_IsWorthNothing_NorIsTheCodeOrTheBrowser()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var (access, _) = await client.TokensAsync(browser);
+        var code = (await client.AllowAsync(browser)).Query["code"]!;
+
+        Reload(gateway, oauth => oauth with { Users = oauth.Users.Where(one => one.Key != "ann").ToDictionary() });
+
+        Assert.Equal(HttpStatusCode.Unauthorized, (await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", access)).Status);
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.ExchangeAsync(code)));
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+        Assert.Contains("type=\"password\"", page.Html, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string, string> Ways => new()
+    {
+        { "corp", "provider" },
+        { "corp", "domain" },
+        { "google", "provider" },
+        { "google", "domain" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Ways))]
+    public async Task Provider_OrItsDomain_TakenOut_TokensAreWorthNothing_AndAnotherChangeLeavesThem(string name, string what)
+    {
+        var provider = new TestProvider(_internet, _clock, name == "google" ? "https://accounts.google.com" : Corp)
+        {
+            Claims = [("email", "ann@example.com"), ("email_verified", true), ("hd", name == "google" ? "example.com" : null)],
+        };
+        await using var gateway = await AuthFixture.StartAsync(
+            new AuthConfig
+            {
+                Mode = [AuthMode.OAuth],
+                OAuth = new OAuthConfig
+                {
+                    Providers = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal)
+                    {
+                        [name] = new() { Issuer = name == "google" ? null : Corp, ClientId = "gateway", ClientSecret = "s", Domains = ["example.com", "other.example"] },
+                    },
+                },
+            },
+            new FixtureOptions { Others = _internet, Clock = _clock });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+        var from = page.Html.IndexOf($"http://localhost/oauth/signin/{name}?", StringComparison.Ordinal);
+        var visit = (await browser.OpenAsync(WebUtility.HtmlDecode(page.Html[from..page.Html.IndexOf('"', from)]))).Location!;
+        var consent = await browser.OpenAsync((await browser.OpenAsync(provider.Answer(visit))).Location!);
+        var (_, json) = await client.ExchangeAsync((await browser.SubmitAsync(consent, ("decision", "allow"))).Query["code"]!);
+        var mcp = await gateway.ClientWithAsync((string)json["access_token"]!);
+        using var stream = await gateway.ListenAsync(mcp);
+
+        Reload(gateway, oauth => With(oauth, name, one => one with { Domains = ["example.com"] }));
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(HttpStatusCode.OK, await mcp.TryAsync());
+        Assert.Equal(1, gateway.Streams.Count);
+
+        Reload(gateway, oauth => what == "provider"
+            ? oauth with { Providers = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal) }
+            : With(oauth, name, one => one with { Domains = ["other.example"] }));
+
+        await AssertEndsAsync(gateway, stream);
+        Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.RefreshAsync((string)json["refresh_token"]!)));
+    }
+
+    private static void Reload(GatewayFixture gateway, Func<OAuthConfig, OAuthConfig> change)
+    {
+        var config = gateway.Config.Current;
+        gateway.Config.Replace(config with { Auth = config.Auth with { OAuth = change(config.Auth.OAuth) } });
+    }
+
+    private static OAuthConfig With(OAuthConfig oauth, string name, Func<SignInProviderConfig, SignInProviderConfig> change) =>
+        oauth with { Providers = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal) { [name] = change(oauth.Providers[name]) } };
+
+    private static (HttpStatusCode Status, string? Error) Refused((HttpStatusCode Status, System.Text.Json.Nodes.JsonObject Json) answer) => (answer.Status, (string?)answer.Json["error"]);
+
+    private static async Task AssertEndsAsync(GatewayFixture gateway, TestReply stream)
+    {
+        await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the stream");
+        Assert.Contains(await gateway.MetricsAsync("mooring_stream_duration"), line => line.Contains("reason=\"auth_expired\"", StringComparison.Ordinal) && line.Contains("closed_by=\"gateway\"", StringComparison.Ordinal));
+    }
+}
