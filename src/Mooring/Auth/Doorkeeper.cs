@@ -138,8 +138,15 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
                 Add("scope", string.Join(' ', words));
             }
 
+            // The admin paths are served under any name, which must not come back as the gateway's own.
+            var root = address.Of(context);
+            if (config.Current.PublicUrl is null && resource is null && !(Uri.TryCreate(root, UriKind.Absolute, out var own) && own.IsLoopback))
+            {
+                return challenge.ToString();
+            }
+
             // Paths come decoded, and may hold what no header may.
-            Add("resource_metadata", $"{address.Of(context)}{ResourceMetadata.Path}{new PathString(resource).ToUriComponent()}");
+            Add("resource_metadata", $"{root}{ResourceMetadata.Path}{new PathString(resource).ToUriComponent()}");
         }
 
         return challenge.ToString();

@@ -19,6 +19,39 @@ internal static class Secret
     public static string Derived(string secret, string purpose) =>
         Base64Url.EncodeToString(HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), Encoding.UTF8.GetBytes(purpose)));
 
+    /// <summary>A text that only whoever has the secret can read. One for each secret: the key is used once, and so is its nonce.</summary>
+    public static string Seal(string secret, string text)
+    {
+        var plain = Encoding.UTF8.GetBytes(text);
+        var whole = new byte[plain.Length + AesGcm.TagByteSizes.MaxSize];
+        using var aes = new AesGcm(SealingKey(secret), AesGcm.TagByteSizes.MaxSize);
+        aes.Encrypt(new byte[AesGcm.NonceByteSizes.MaxSize], plain, whole.AsSpan(0, plain.Length), whole.AsSpan(plain.Length));
+        return Base64Url.EncodeToString(whole);
+    }
+
+    /// <summary>What was sealed; null where it was not, or with another secret.</summary>
+    public static string? Open(string secret, string whole)
+    {
+        if (!Base64Url.IsValid(whole) || Base64Url.DecodeFromChars(whole) is not { } bytes || bytes.Length < AesGcm.TagByteSizes.MaxSize)
+        {
+            return null;
+        }
+
+        var plain = new byte[bytes.Length - AesGcm.TagByteSizes.MaxSize];
+        using var aes = new AesGcm(SealingKey(secret), AesGcm.TagByteSizes.MaxSize);
+        try
+        {
+            aes.Decrypt(new byte[AesGcm.NonceByteSizes.MaxSize], bytes.AsSpan(0, plain.Length), bytes.AsSpan(plain.Length), plain);
+            return Encoding.UTF8.GetString(plain);
+        }
+        catch (AuthenticationTagMismatchException)
+        {
+            return null;
+        }
+    }
+
+    private static byte[] SealingKey(string secret) => HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), "sealed text"u8);
+
     /// <summary>The key of its row in the store.</summary>
     public static string KeyOf(string secret) => Convert.ToHexStringLower(MemoryMarshal.AsBytes([TokenHash.Of(secret)]));
 

@@ -115,7 +115,7 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("""{ "limits": { "batch": 1.5 } }""", "limits.batch", "must be a whole number from 1 to 10,000, not \"1.5\".")]
     [InlineData("""{ "limits": { "bodySize": "1B" } }""", "limits.bodySize", "must be a size from 1kB to 1GB, such as 256kB or 4MB, not \"1B\".")]
     [InlineData("""{ "auth": { "allowAnonymous": "yes" } }""", "auth.allowAnonymous", "must be true or false, not \"yes\".")]
-    [InlineData("""{ "publicUrl": "mcp.example.com" }""", "publicUrl", "must be an absolute http or https address, not \"mcp.example.com\".")]
+    [InlineData("""{ "publicUrl": "mcp.example.com" }""", "publicUrl", "must be an absolute http or https address.")]
     [InlineData("""{ "store": { "kind": "sqlit" } }""", "store.kind", "must be \"sqlite\" or \"postgres\" or \"dynamodb\" or \"memory\", not \"sqlit\"; did you mean \"sqlite\"?")]
     [InlineData("""{ "store": { "kind": "postgres" } }""", "store.connection", "is missing; store.kind postgres needs it, such as Host=db;Database=mooring;Username=mooring;Password=${DB_PASSWORD}.")]
     [InlineData("""{ "store": { "kind": "postgres", "connection": "Database=mooring" } }""", "store.connection", "names no Host.")]

@@ -129,7 +129,7 @@ public sealed class ServersConfigTests : IDisposable
     [InlineData("""{ "type": "stdio", "url": "http://x" }""", "mcpServers.a", "has the type stdio but no \"command\".")]
     [InlineData("""{ "type": "sse", "command": "x" }""", "mcpServers.a", "has an HTTP type but no \"url\".")]
     [InlineData("""{ "type": "websocket", "url": "http://x" }""", "mcpServers.a.type", "must be \"stdio\" or \"http\" or \"sse\", not \"websocket\".")]
-    [InlineData("""{ "url": "ws://x" }""", "mcpServers.a.url", "must be an absolute http or https address, not \"ws://x\".")]
+    [InlineData("""{ "url": "ws://ada:secret@x/?key=k" }""", "mcpServers.a.url", "must be an absolute http or https address, not \"ws://x\".")]
     [InlineData("""{ "command": "x", "arg": [] }""", "mcpServers.a.arg", "is not a setting; did you mean \"args\"?")]
     [InlineData("""{ "command": "x", "args": "-y" }""", "mcpServers.a.args", "must be a list, not a string.")]
     [InlineData("""{ "command": "x", "env": { "A=B": "1" } }""", "mcpServers.a.env[\"A=B\"]", "is no name of a variable.")]

@@ -16,7 +16,7 @@ internal sealed class Requests(IAuthStore store, Browsers browsers, PublicAddres
     {
         var secret = Secret.New("");
         var now = time.GetUtcNow();
-        await store.AddAuthAsync(new AuthRecord { Kind = AuthKind.Request, Key = Secret.KeyOf(secret), Data = AuthJson.Write(data), Created = now, Expires = now + Lifetime });
+        await store.AddAuthAsync(new AuthRecord { Kind = AuthKind.Request, Key = Secret.KeyOf(secret), Data = AuthJson.Write(data with { State = data.State is { } state ? Secret.Seal(secret, state) : null }), Created = now, Expires = now + Lifetime });
         return secret;
     }
 
@@ -24,7 +24,7 @@ internal sealed class Requests(IAuthStore store, Browsers browsers, PublicAddres
     public async Task<RequestData?> FindAsync(HttpContext context, string? secret)
     {
         if (!string.IsNullOrEmpty(secret) && await store.FindAuthAsync(AuthKind.Request, Secret.KeyOf(secret), time.GetUtcNow(), context.RequestAborted) is { Used: null } record
-            && AuthJson.Read<RequestData>(record) is var data && browsers.Is(context, data.Browser))
+            && Read(secret, record) is { } data && browsers.Is(context, data.Browser))
         {
             return data;
         }
@@ -36,9 +36,9 @@ internal sealed class Requests(IAuthStore store, Browsers browsers, PublicAddres
     /// <summary>Takes a request for good, since its user decided; null after answering that somebody was first.</summary>
     public async Task<RequestData?> TakeAsync(HttpContext context, string secret)
     {
-        if (await store.UseAuthAsync(AuthKind.Request, Secret.KeyOf(secret), time.GetUtcNow()) is { Used: null } record)
+        if (await store.UseAuthAsync(AuthKind.Request, Secret.KeyOf(secret), time.GetUtcNow()) is { Used: null } record && Read(secret, record) is { } data)
         {
-            return AuthJson.Read<RequestData>(record);
+            return data;
         }
 
         await GoneAsync(context);
@@ -62,6 +62,13 @@ internal sealed class Requests(IAuthStore store, Browsers browsers, PublicAddres
         var (origin, site) = (context.Request.Headers.Origin, context.Request.Headers["Sec-Fetch-Site"]);
         var own = new Uri(address.Of(context)).GetLeftPart(UriPartial.Authority);
         return (origin.Count == 0 || origin == own) && (site.Count == 0 || site == "same-origin");
+    }
+
+    /// <summary>What the client wants back is its secret with its person's browser: a copy of the store does not show it.</summary>
+    private static RequestData? Read(string secret, AuthRecord record)
+    {
+        var data = AuthJson.Read<RequestData>(record);
+        return data.State is null ? data : Secret.Open(secret, data.State) is { } state ? data with { State = state } : null;
     }
 
     private static Task GoneAsync(HttpContext context) => Pages.ProblemAsync(

@@ -38,9 +38,12 @@ internal abstract class ScalarShape<T> : Shape<T>
         }
 
         // The text as written: what a reference was replaced by may be a secret.
-        reading.Error(path, node.Line, $"must be {Expected}, not \"{node.Text}\".");
+        reading.Error(path, node.Line, $"must be {Expected}{(Shown(node.Text) is { } shown ? $", not \"{shown}\"" : "")}.");
         return false;
     }
+
+    /// <summary>What of a wrong value may be said again; null: nothing.</summary>
+    protected virtual string? Shown(string text) => text;
 }
 
 /// <summary>A duration with a lowest and a highest value.</summary>
@@ -200,6 +203,9 @@ internal sealed class PathShape : Shape<string>
 internal sealed class UrlShape : ScalarShape<Uri>
 {
     protected override string Expected => "an absolute http or https address";
+
+    /// <summary>Passwords and keys stand in some addresses; in what is no address at all, anything may.</summary>
+    protected override string? Shown(string text) => Uri.TryCreate(text.Trim(), UriKind.Absolute, out var url) ? $"{url.Scheme}://{url.Host}" : null;
 
     protected override bool TryParse(string text, [NotNullWhen(true)] out Uri? value) =>
         Uri.TryCreate(text.Trim(), UriKind.Absolute, out value) && value.Scheme is "http" or "https" && value.Host.Length > 0;
