@@ -50,6 +50,14 @@ internal sealed class Visitor(Uri gateway, Canaries canaries) : IDisposable
         var body = method == HttpMethod.Get && response.Content.Headers.ContentType?.MediaType == "text/event-stream"
             ? await FirstAsync(response)
             : await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        foreach (var cookie in response.Headers.TryGetValues("Set-Cookie", out var set) ? set.Select(text => text.Split(';')[0].Split('=', 2)) : [])
+        {
+            if (cookie[1].Length > 20)
+            {
+                canaries.Add($"cookie {cookie[0]} of {what}", cookie[1], $"answer to {what}");
+            }
+        }
+
         canaries.Saw($"answer to {what}", $"{(int)response.StatusCode} {response.ReasonPhrase}\n{response.Headers}{response.Content.Headers}\n{body}");
         return new Heard((int)response.StatusCode, body, response.Headers.Location is { } location ? new Uri(gateway, location) : null);
     }

@@ -165,6 +165,11 @@ public sealed class ProviderTests
             Assert.Equal(("https://github.com", "4711"), (gateway.Session(mcp).Principal.Issuer, gateway.Session(mcp).Principal.Subject));
             // An organization of their own that is called like a group of ours makes nobody an administrator.
             Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", mcp.Token)).Status);
+
+            var config = gateway.Config.Current;
+            var elsewhere = new SignInProviderConfig { ClientId = "gateway", ClientSecret = "s", Organizations = ["ops"] };
+            gateway.Config.Replace(config with { Auth = config.Auth with { OAuth = config.Auth.OAuth with { Providers = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal) { ["github"] = elsewhere } } } });
+            Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
         }
     }
 
