@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
@@ -242,7 +243,9 @@ public sealed partial class NowhereTests
             await _ann.GetAsync(path, path, admin);
         }
 
-        using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = HttpClientHandler.DangerousAcceptAnyServerCertificateValidator };
+        using var trusted = X509CertificateLoader.LoadCertificateFromFile(_inputs.File("cert.pem"));
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, CustomTrustStore = { trusted } };
+        using var handler = new SocketsHttpHandler { SslOptions = { CertificateChainPolicy = policy } };
         using var http = new HttpClient(handler);
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri(_tls, "/health"), TestContext.Current.CancellationToken)).StatusCode);
     }

@@ -170,7 +170,11 @@ public sealed partial class NowhereTests : IAsyncDisposable
     {
         File.WriteAllText(_inputs.File("vault.key"), _canaries.Add("vault key", Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))));
         using var rsa = RSA.Create(2048);
-        using var cert = new CertificateRequest("CN=127.0.0.1", rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
+        var request = new CertificateRequest("CN=gateway", rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(System.Net.IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        using var cert = request.CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
         var key = rsa.ExportPkcs8PrivateKeyPem();
         _canaries.Add("TLS key", key.Split('\n')[9].Trim());
         File.WriteAllText(_inputs.File("cert.pem"), cert.ExportCertificatePem());
