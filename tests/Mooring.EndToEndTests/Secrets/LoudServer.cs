@@ -72,7 +72,10 @@ internal sealed class LoudServer : IAsyncDisposable
             case "/.well-known/openid-configuration":
                 await JsonAsync(context, new JsonObject
                 {
-                    ["issuer"] = Base, ["authorization_endpoint"] = Base + "/authorize", ["token_endpoint"] = Base + "/token", ["jwks_uri"] = Base + "/jwks",
+                    ["issuer"] = Base,
+                    ["authorization_endpoint"] = Base + "/authorize",
+                    ["token_endpoint"] = Base + "/token",
+                    ["jwks_uri"] = Base + "/jwks",
                 });
                 break;
             case "/jwks":
@@ -81,8 +84,12 @@ internal sealed class LoudServer : IAsyncDisposable
                 {
                     ["keys"] = new JsonArray(new JsonObject
                     {
-                        ["kty"] = "RSA", ["use"] = "sig", ["alg"] = "RS256", ["kid"] = "k",
-                        ["n"] = System.Buffers.Text.Base64Url.EncodeToString(key.Modulus), ["e"] = System.Buffers.Text.Base64Url.EncodeToString(key.Exponent),
+                        ["kty"] = "RSA",
+                        ["use"] = "sig",
+                        ["alg"] = "RS256",
+                        ["kid"] = "k",
+                        ["n"] = System.Buffers.Text.Base64Url.EncodeToString(key.Modulus),
+                        ["e"] = System.Buffers.Text.Base64Url.EncodeToString(key.Exponent),
                     }),
                 });
                 break;
@@ -138,7 +145,9 @@ internal sealed class LoudServer : IAsyncDisposable
         {
             "initialize" => new JsonObject
             {
-                ["protocolVersion"] = "2025-06-18", ["capabilities"] = new JsonObject { ["tools"] = new JsonObject() }, ["serverInfo"] = new JsonObject { ["name"] = "loud", ["version"] = "1" },
+                ["protocolVersion"] = "2025-06-18",
+                ["capabilities"] = new JsonObject { ["tools"] = new JsonObject() },
+                ["serverInfo"] = new JsonObject { ["name"] = "loud", ["version"] = "1" },
             },
             "tools/list" => new JsonObject { ["tools"] = new JsonArray(new JsonObject { ["name"] = "tell", ["inputSchema"] = new JsonObject { ["type"] = "object" } }) },
             "tools/call" => new JsonObject { ["content"] = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = Result }) },

@@ -151,7 +151,8 @@ public sealed partial class NowhereTests
         var said = _canaries.Plant("answer to a question", "answer to answered");
         var answered = await _ann.CallAsync("answered", "quiet", access, "ask", rest: new JsonObject
         {
-            ["requestState"] = state, ["inputResponses"] = new JsonObject { [question] = new JsonObject { ["action"] = "accept", ["content"] = new JsonObject { ["name"] = said } } },
+            ["requestState"] = state,
+            ["inputResponses"] = new JsonObject { [question] = new JsonObject { ["action"] = "accept", ["content"] = new JsonObject { ["name"] = said } } },
         });
         Assert.Contains(said, answered.Body, StringComparison.Ordinal);
 

@@ -122,14 +122,18 @@ public sealed partial class NowhereTests : IAsyncDisposable
                 ["url"] = $"{_loud.Base}/mcp?key={_canaries.Plant("key in the address of a server", "heard at /mcp")}",
                 ["headers"] = new JsonObject
                 {
-                    ["Authorization"] = "Bearer " + _canaries.Plant("header of a server", "heard at /mcp"), ["X-Env"] = "${CANARY_HEADER}", ["X-File"] = $"${{file:{_inputs.File("header")}}}",
+                    ["Authorization"] = "Bearer " + _canaries.Plant("header of a server", "heard at /mcp"),
+                    ["X-Env"] = "${CANARY_HEADER}",
+                    ["X-File"] = $"${{file:{_inputs.File("header")}}}",
                 },
             }),
             ("linked", new JsonObject { ["url"] = _loud.Base + "/linked", ["auth"] = new JsonObject { ["provider"] = "acme" } }),
             ("quiet", new JsonObject { ["url"] = _quiet.Url.AbsoluteUri, ["commit"] = "durable" }),
             ("missing", new JsonObject
             {
-                ["command"] = "/nowhere/at-all", ["args"] = new JsonArray(_canaries.Plant("argument of a program")), ["env"] = new JsonObject { ["TOKEN"] = _canaries.Plant("variable of a program") },
+                ["command"] = "/nowhere/at-all",
+                ["args"] = new JsonArray(_canaries.Plant("argument of a program")),
+                ["env"] = new JsonObject { ["TOKEN"] = _canaries.Plant("variable of a program") },
             }));
         config["logLevel"] = "trace";
         config["store"] = store;
@@ -141,7 +145,10 @@ public sealed partial class NowhereTests : IAsyncDisposable
         {
             ["acme"] = new JsonObject
             {
-                ["authorizeUrl"] = _loud.Base + "/authorize", ["tokenUrl"] = _loud.Base + "/token", ["clientId"] = "gateway", ["clientSecret"] = _canaries.Plant("clientSecret of an account provider", "heard at /token"),
+                ["authorizeUrl"] = _loud.Base + "/authorize",
+                ["tokenUrl"] = _loud.Base + "/token",
+                ["clientId"] = "gateway",
+                ["clientSecret"] = _canaries.Plant("clientSecret of an account provider", "heard at /token"),
             },
         };
         config["auth"] = new JsonObject
