@@ -14,8 +14,12 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
 
     public bool Takes(string token) => KindOf(token) is not null;
 
-    /// <summary>A key is good until it is revoked; a person comes in for as long as whoever vouched for them may.</summary>
-    public bool Allows(Caller caller) => caller.Person.Issuer == Person.OfApiKeys || providers.StillVouches(caller.Person);
+    /// <summary>
+    /// A key is good until it is revoked; a person comes in for as long as whoever vouched for them may. A token that says that its person administers
+    /// is worth nothing once that is no longer so: its client gets another, without that.
+    /// </summary>
+    public bool Allows(Caller caller) => caller.Person.Issuer == Person.OfApiKeys
+        || (providers.StillVouches(caller.Person) && (!caller.Scopes.Contains(Scopes.Admin) || Scopes.IsAdmin(config.Current.Auth, caller.Person)));
 
     public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
     {
@@ -31,7 +35,8 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
         }
 
         var data = AuthJson.Read<TokenData>(record);
-        return providers.StillVouches(data.Person) ? new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]) : null;
+        var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]);
+        return Allows(caller) ? caller : null;
     }
 
     private AuthKind? KindOf(string token) =>

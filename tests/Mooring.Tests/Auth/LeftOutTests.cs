@@ -134,6 +134,24 @@ public sealed class LeftOutTests
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.RefreshAsync((string)json["refresh_token"]!)));
     }
 
+    [Fact]
+    public async Task Administrator_WhoIsNoneAnyMore_HasNoUseOfTheTokenThatSaysSo()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (admin, refresh) = await client.TokensAsync(changes: ("scope", "mcp admin"));
+        Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", admin)).Status);
+
+        var config = gateway.Config.Current;
+        gateway.Config.Replace(config with { Auth = config.Auth with { AdminUsers = [], AdminGroups = [] } });
+
+        Assert.Equal(HttpStatusCode.Unauthorized, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", admin)).Status);
+        var (_, next) = await client.RefreshAsync(refresh);
+        var token = (string)next["access_token"]!;
+        Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
+        Assert.Equal(HttpStatusCode.OK, await (await gateway.ClientWithAsync(token)).TryAsync());
+    }
+
     private static void Reload(GatewayFixture gateway, Func<OAuthConfig, OAuthConfig> change)
     {
         var config = gateway.Config.Current;

@@ -75,14 +75,17 @@ internal sealed class PostgresFixture : IAsyncDisposable
         $"select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{Database}' and application_name = '{application}'");
 
     /// <summary>Waits until something is so, and lets the clock run meanwhile, so that whoever waits for its next try gets it.</summary>
-    public async Task UntilAsync(Func<Task<bool>> isSo, string what)
+    /// <param name="isSo">Whether it is.</param>
+    /// <param name="what">In words.</param>
+    /// <param name="pause">For each tenth of a second: how long it really takes. Longer where what the clock ends takes its time as well.</param>
+    public async Task UntilAsync(Func<Task<bool>> isSo, string what, TimeSpan? pause = null)
     {
         var began = TimeProvider.System.GetTimestamp();
         while (!await isSo())
         {
             Assert.True(TimeProvider.System.GetElapsedTime(began) < Limit.Patience, $"Waited in vain until {what}.\n{Log}");
             Clock.Advance(TimeSpan.FromMilliseconds(100));
-            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
+            await Task.Delay(pause ?? TimeSpan.FromMilliseconds(1), TimeProvider.System);
         }
     }
 

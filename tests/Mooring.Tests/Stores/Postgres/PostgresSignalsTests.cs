@@ -96,7 +96,7 @@ public sealed class PostgresSignalsTests(SharedCluster shared) : SignalContractT
         await using var listening = signals.Listen("a", heard.Listener);
 
         await _fixture.UntilAsync(
-            () => Task.FromResult(_fixture.Log.Lines.Any(line => line.Contains("store.listenConnection", StringComparison.Ordinal))), "the log says what to set");
+            () => Task.FromResult(_fixture.Log.Lines.Any(line => line.Contains("store.listenConnection", StringComparison.Ordinal))), "the log says what to set", pause: TimeSpan.FromMilliseconds(100));
 
         Assert.Equal(0, heard.Waiting);
     }
