@@ -45,6 +45,7 @@ internal sealed class ServerForgetsRound : Round
         }
 
         field.Evidence.Forgive(await field.Stand.Web.OrderAsync("unsent", cancel), "notifications forgotten unsent");
+        field.Evidence.Show("left behind by the gateway", await field.Stand.Web.OrderAsync("untaken", cancel), atLeast: 0);
         field.Evidence.Show("requests of sessions it does not know", await field.Stand.Web.OrderAsync("strangers", cancel));
     }
 }

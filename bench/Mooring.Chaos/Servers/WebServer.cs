@@ -18,7 +18,7 @@ internal sealed class WebServer : IDisposable
     private readonly Ledger _ledger;
     private readonly ConcurrentDictionary<string, TaskCompletionSource<JsonNode?>> _asked = new(StringComparer.Ordinal);
     private readonly Halt _halt = new();
-    private long _strangers, _unsent;
+    private long _strangers, _unsent, _untaken;
 
     private WebServer(string ledgers) => _ledger = new Ledger(ledgers);
 
@@ -64,6 +64,9 @@ internal sealed class WebServer : IDisposable
                 break;
             case "unsent":
                 count = Interlocked.Read(ref _unsent);
+                break;
+            case "untaken":
+                count = Interlocked.Read(ref _untaken);
                 break;
             case "strangers":
                 count = Interlocked.Read(ref _strangers);
@@ -145,7 +148,11 @@ internal sealed class WebServer : IDisposable
 
         Task Unrelated(JsonObject notification)
         {
-            session.Add(notification.ToJsonString());
+            if (!session.Add(notification.ToJsonString()))
+            {
+                Interlocked.Increment(ref _unsent);
+            }
+
             return Task.CompletedTask;
         }
     }
@@ -203,7 +210,7 @@ internal sealed class WebServer : IDisposable
         }
         finally
         {
-            session.End();
+            Interlocked.Add(ref _untaken, session.End());
         }
     }
 

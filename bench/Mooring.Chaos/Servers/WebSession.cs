@@ -16,10 +16,17 @@ internal sealed class WebSession
     private long _sent;
     private bool _isRead, _isClosed;
 
-    public void Add(string text)
+    /// <summary>One more notification.</summary>
+    /// <returns>False when the session is over and nobody reads what is left of it: a call that was under way then says what nobody hears.</returns>
+    public bool Add(string text)
     {
         lock (_gate)
         {
+            if (_isClosed && !_isRead)
+            {
+                return false;
+            }
+
             _events.Add((++_lastId, text));
             if (_events.Count > Kept)
             {
@@ -27,6 +34,7 @@ internal sealed class WebSession
             }
 
             Wake();
+            return true;
         }
     }
 
@@ -47,11 +55,13 @@ internal sealed class WebSession
     }
 
     /// <summary>The reader has gone.</summary>
-    public void End()
+    /// <returns>How many numbered notifications of a session that is over it did not take.</returns>
+    public int End()
     {
         lock (_gate)
         {
             _isRead = false;
+            return _isClosed ? Unsent : 0;
         }
     }
 
@@ -63,9 +73,11 @@ internal sealed class WebSession
         {
             _isClosed = true;
             Wake();
-            return _isRead ? 0 : _events.Count(entry => entry.Id > _sent && entry.Text.Contains("notifications/message", StringComparison.Ordinal));
+            return _isRead ? 0 : Unsent;
         }
     }
+
+    private int Unsent => _events.Count(entry => entry.Id > _sent && entry.Text.Contains("notifications/message", StringComparison.Ordinal));
 
     /// <summary>What came after the given event; waits for the next where there is none.</summary>
     /// <returns>Null when the session is over.</returns>
@@ -85,6 +97,8 @@ internal sealed class WebSession
 
                 if (_isClosed)
                 {
+                    // What comes from now on, nobody reads.
+                    _isRead = false;
                     return null;
                 }
 
