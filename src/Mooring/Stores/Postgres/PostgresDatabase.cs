@@ -10,7 +10,8 @@ namespace Mooring.Stores.Postgres;
 /// </summary>
 /// <remarks>
 /// Each use is one implicit transaction: a single command, or a batch sent with one Sync. Nothing is left in the server's session
-/// (no SET, no prepared statement, no temporary table, no session lock), so a proxy may give the next use another one.
+/// (no SET, no temporary table, no session lock; prepared statements only where no proxy is in between, see <see cref="PostgresSource"/>),
+/// so a proxy may give the next use another one.
 /// </remarks>
 internal sealed partial class PostgresDatabase : IAsyncDisposable
 {
@@ -20,7 +21,7 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
     private readonly PostgresStoreOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly NpgsqlDataSource _source;
+    private readonly PostgresSource _source;
     private readonly SemaphoreSlim _free;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -34,11 +35,10 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
     public PostgresDatabase(PostgresStoreOptions options, TimeProvider time, ILogger logger)
     {
         (_options, _time, _logger) = (options, time, logger);
-        var settings = options.PoolSettings();
-        _source = NpgsqlDataSource.Create(settings);
+        Name = NameOf(options.PoolSettings());
+        _source = new PostgresSource(options, Name, logger);
         // The lanes' connections are theirs, so that reads never keep writes waiting for one.
         _free = new SemaphoreSlim(Math.Max(1, options.MaxConnections - options.Lanes));
-        Name = NameOf(settings);
         _apart = options.CheckSettings().ConnectionString;
         _away = new Absence($"{Name} was not reached yet.", time.GetUtcNow());
     }
@@ -62,7 +62,7 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
 
         try
         {
-            await using var connection = await _source.OpenConnectionAsync(cancel);
+            await using var connection = await _source.OpenAsync(cancel);
             var (before, after) = await PostgresSchema.ApplyAsync(connection, PostgresSchema.Migrations, _options.MigrationTimeout, Name, cancel);
             Log.Opened(_logger, Name, before, after);
         }
@@ -197,7 +197,7 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
     {
         try
         {
-            return await _source.OpenConnectionAsync(cancel);
+            return await _source.OpenAsync(cancel);
         }
         catch (Exception e) when (PostgresFailure.IsOurs(e))
         {
@@ -268,7 +268,7 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
             try
             {
                 await Task.Delay(backoff.Next(), _time, _stop.Token);
-                await using var connection = await _source.OpenConnectionAsync(_stop.Token);
+                await using var connection = await _source.OpenAsync(_stop.Token);
                 await using var question = new NpgsqlCommand("select 1", connection);
                 await question.ExecuteScalarAsync(_stop.Token);
                 break;

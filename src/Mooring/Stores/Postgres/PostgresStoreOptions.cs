@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Npgsql;
 
 namespace Mooring.Stores.Postgres;
@@ -57,6 +58,24 @@ internal sealed record PostgresStoreOptions
         return settings;
     }
 
+    /// <summary>
+    /// The same, with statements that are used again and again prepared once for each connection; null where <see cref="Connection"/> says
+    /// itself whether they are (<c>Max Auto Prepare</c>). Only for a connection that has a server session of its own, see <see cref="PostgresSource"/>.
+    /// </summary>
+    public NpgsqlConnectionStringBuilder? PreparedSettings()
+    {
+        var said = new DbConnectionStringBuilder { ConnectionString = Connection };
+        if (said.ContainsKey("Max Auto Prepare") || said.ContainsKey("MaxAutoPrepare"))
+        {
+            return null;
+        }
+
+        var settings = PoolSettings();
+        // More than there are statements, and from the second use on: they are few, and none is used only once.
+        (settings.MaxAutoPrepare, settings.AutoPrepareMinUsages) = (128, 2);
+        return settings;
+    }
+
     /// <summary>How long each of several writes may take, in seconds, after they took too long together.</summary>
     public int AloneSeconds => Seconds(CommandTimeout / 4);
 
@@ -83,7 +102,7 @@ internal sealed record PostgresStoreOptions
     {
         Timeout = Seconds(ConnectTimeout),
         CommandTimeout = Seconds(CommandTimeout),
-        // Nothing of ours lasts in a session, so there is nothing to reset; behind a transaction-pooling proxy a reset would hit somebody else's.
+        // Nothing of ours in a session needs to be reset; behind a transaction-pooling proxy a reset would hit somebody else's.
         NoResetOnClose = true,
         Multiplexing = false,
         Enlist = false,
