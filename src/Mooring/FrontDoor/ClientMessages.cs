@@ -1,5 +1,6 @@
 using Mooring.Protocol;
 using Mooring.Replicas;
+using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Upstreams;
 
@@ -112,7 +113,10 @@ internal sealed partial class ClientMessages
                 // Not waited for: a server that does not take it must hold up neither the others nor the client.
                 foreach (var link in session.Links.Open)
                 {
-                    _ = PassOnAsync(link, frame);
+                    if (Permits.OfNotification(session.Access, link.Upstream, frame))
+                    {
+                        _ = PassOnAsync(link, frame);
+                    }
                 }
 
                 return false;

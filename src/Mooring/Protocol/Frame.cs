@@ -52,6 +52,9 @@ internal struct Envelope
 
     /// <summary><c>_meta</c> names a protocol version: only requests of the stateless era do.</summary>
     public bool IsStateless;
+
+    /// <summary>A param differs from one of the protocol's names only in case.</summary>
+    public bool HasAlmost;
 }
 
 /// <summary>

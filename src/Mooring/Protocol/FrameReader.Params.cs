@@ -13,6 +13,9 @@ internal static partial class FrameReader
             .Select(name => (name, Encoding.ASCII.GetBytes(name))),
     ];
 
+    /// <summary>What a request must not have in another case.</summary>
+    private static readonly string[] ParamKeys = [.. Routed.Select(routed => routed.Name), "arguments", "_meta"];
+
     /// <returns>The name of a key that stands twice, or null.</returns>
     private static string? ReadParams(ref Utf8JsonReader reader, ref Envelope envelope)
     {
@@ -45,6 +48,8 @@ internal static partial class FrameReader
             }
             else
             {
+                // Whether that matters depends on the method, which may stand behind.
+                envelope.HasAlmost |= !JsonText.IsKey(ref reader, "arguments"u8) && AlmostOf(ref reader, ParamKeys) is not null;
                 reader.Read();
                 reader.Skip();
             }

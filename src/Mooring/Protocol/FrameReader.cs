@@ -6,8 +6,8 @@ namespace Mooring.Protocol;
 
 /// <summary>
 /// Reads the envelope of a JSON-RPC message in one pass over its bytes. The whole text is checked to be JSON, UTF-8 and not too deep;
-/// values are only located. Two keys of the same name in the envelope or among the fields the gateway routes by are refused:
-/// gateway and server could otherwise each believe another one.
+/// values are only located. Two keys of the same name in the envelope or among the fields the gateway routes by are refused, and so is one that
+/// differs from such a name only in case, which many libraries read as that name: gateway and server could otherwise each believe another one.
 /// </summary>
 internal static partial class FrameReader
 {
@@ -16,6 +16,11 @@ internal static partial class FrameReader
 
     /// <summary>An id longer than this is refused; it is kept for as long as the call runs.</summary>
     private const int LongestId = 1024;
+
+    /// <summary>A key longer than this is none of the gateway's, each of its letters escaped.</summary>
+    private const int LongestKey = 6 * 16;
+
+    private static readonly string[] EnvelopeKeys = ["jsonrpc", "id", "method", "params", "result", "error"];
 
     private static readonly SearchValues<byte> IntegerCharacters = SearchValues.Create("-0123456789"u8);
 
@@ -193,6 +198,11 @@ internal static partial class FrameReader
             }
             else
             {
+                if (AlmostOf(ref reader, EnvelopeKeys) is { } almost)
+                {
+                    return new FrameFault(InvalidRequest, $"\"{almost}\" is written in another case.", ValidId(json, envelope.Id) ? envelope.Id : default);
+                }
+
                 reader.Read();
                 reader.Skip();
             }
@@ -281,7 +291,15 @@ internal static partial class FrameReader
             ? McpMethods.Parse(text[1..^1])
             : McpMethods.Parse(System.Text.Encoding.UTF8.GetBytes(JsonText.Read(text)));
         envelope.Kind = envelope.Id.IsPresent ? FrameKind.Request : FrameKind.Notification;
-        return null;
+        if (envelope.Kind == FrameKind.Notification && envelope.Method is >= McpMethod.Initialize and <= McpMethod.RootsList)
+        {
+            // A server that looks at the method alone would do it, and nobody would have asked whether it may.
+            return new FrameFault(InvalidRequest, "This method is a request and needs an \"id\".");
+        }
+
+        return envelope.HasAlmost && envelope.Method is >= McpMethod.ToolsList and <= McpMethod.TasksCancel
+            ? new FrameFault(InvalidRequest, "The params have a name of the protocol written in another case.", envelope.Id)
+            : null;
     }
 
     private static bool ValidId(ReadOnlySpan<byte> json, Slice id)
@@ -333,6 +351,28 @@ internal static partial class FrameReader
 
         slot = new Slice(start, (int)reader.BytesConsumed - start);
         return true;
+    }
+
+    /// <summary>Which of some names the key the reader stands on would be, if case did not matter; letters that fold to ASCII ones included.</summary>
+    private static string? AlmostOf(ref Utf8JsonReader reader, string[] names)
+    {
+        if (reader.ValueSpan.Length > LongestKey)
+        {
+            return null;
+        }
+
+        string key;
+        try
+        {
+            key = reader.GetString()!.Replace('\u017F', 's').Replace('\u212A', 'k');
+        }
+        catch (InvalidOperationException)
+        {
+            // Half of a surrogate pair, which is in none of them.
+            return null;
+        }
+
+        return Array.Find(names, name => string.Equals(name, key, StringComparison.OrdinalIgnoreCase));
     }
 
     private static FrameFault Twice(string key, in Envelope envelope, ReadOnlySpan<byte> json) =>

@@ -36,6 +36,12 @@ internal sealed class Permits(UpstreamTable upstreams, Views views, Destinations
         switch (request.Method)
         {
             case McpMethod.ToolsCall:
+                if (!request.Envelope.Name.IsPresent)
+                {
+                    // Which tool the server would find in it nobody here can tell.
+                    return Permit.Refused;
+                }
+
                 var tool = renamed is { } there ? JsonText.Read(there.With.Span) : request.Text(request.Envelope.Name);
                 return access.ToTool(upstream.Name, tool) switch
                 {
@@ -56,6 +62,11 @@ internal sealed class Permits(UpstreamTable upstreams, Views views, Destinations
                 return access.To(upstream.Name) == PolicyEffect.Allow ? Permit.Given : Permit.Refused;
         }
     }
+
+    /// <summary>Whether what a client says without asking may go to a server: what the protocol knows, where the server is shown at all; the rest as a method that nobody knows.</summary>
+    public static bool OfNotification(Access access, Upstream upstream, Frame notification) => notification.Method is McpMethod.RootsListChanged or McpMethod.TasksStatus
+        ? !access.Hides(upstream.Name)
+        : access.To(upstream.Name) == PolicyEffect.Allow;
 
     /// <summary>A tool that says nothing of itself may change things.</summary>
     private static Permit OfReading(ServerList? tools, string tool) => tools is null ? Permit.Unknown

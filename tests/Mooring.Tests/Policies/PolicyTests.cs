@@ -146,6 +146,48 @@ public sealed class PolicyTests
         Assert.Single(gateway.Upstream.Messages("custom/erase"));
     }
 
+    /// <summary>A server may find its tool under a key that the gateway does not know.</summary>
+    [Theory]
+    [InlineData("""{"title":"write"}""", -32000)]
+    [InlineData("""{"Name":"write"}""", -32600)]
+    [InlineData("""{"name":"read","NAME":"write"}""", -32600)]
+    public async Task Call_ThatNamesItsToolInAnotherWay_IsRefused(string parameters, int code)
+    {
+        var (a, b) = Servers();
+        await using var gateway = await StartAsync(Policy(PolicyEffect.Allow, Rule(PolicyEffect.Deny, tools: ["write"])), a, b);
+        var client = await gateway.ClientAsync(path: "/servers/a/mcp");
+
+        Assert.Equal(code, (await client.AskAsync("tools/call", parameters)).ErrorCode());
+        Assert.Empty(a.Params("tools/call"));
+    }
+
+    [Fact]
+    public async Task Notification_GoesOnlyToServersThatItsSenderMayUse_AndOfARequestNoneIsMade()
+    {
+        var (a, b) = Servers();
+        await using var gateway = await StartAsync(new PoliciesConfig(), a, b);
+        var ann = await gateway.ClientAsync(path: "/mcp", user: "ann");
+        await ann.CallTextAsync("a__read");
+        await ann.CallTextAsync("b__read");
+        gateway.Config.Replace(gateway.Config.Current with
+        {
+            Policies = Policy(PolicyEffect.Allow, Rule(PolicyEffect.Deny, users: [Ann], servers: ["b"]), Rule(PolicyEffect.Deny, users: [Ann], servers: ["a"], tools: ["write"])),
+        });
+
+        using (var refused = await ann.PostAsync("""{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a__write"}}"""))
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, refused.Status);
+        }
+
+        await ann.NotifyAsync("notifications/roots/list_changed");
+        await ann.NotifyAsync("custom/erase");
+        await gateway.UntilAsync(() => a.Params("custom/erase").Any() && a.Params("notifications/roots/list_changed").Any(), "the one it may use has heard it");
+
+        Assert.Empty(b.Params("custom/erase"));
+        Assert.Empty(b.Params("notifications/roots/list_changed"));
+        Assert.Single(a.Params("tools/call"));
+    }
+
     [Theory]
     [InlineData("/mcp")]
     [InlineData("/servers/a/mcp")]

@@ -58,6 +58,19 @@ public sealed class FrameReaderTests
     [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"_meta\":{},\"_meta\":{\"a\":[1]}}}", -32600, "\"_meta\" stands twice", "1")]
     [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"_meta\":{\"progressToken\":1,\"progressToken\":2}}}", -32600, "stands twice", "1")]
     [InlineData("{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"params\":{\"requestId\":1,\"requestId\":2}}", -32600, "\"requestId\" stands twice", "")]
+    // names in another case, which many libraries read as the names
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"Method\":\"tools/call\"}", -32600, "\"method\" is written in another case", "1")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"PARAMS\":{}}", -32600, "\"params\" is written in another case", "1")]
+    [InlineData("{\"JsonRpc\":\"2.0\",\"id\":1,\"method\":\"a\"}", -32600, "\"jsonrpc\" is written in another case", "")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"param\u017F\":{}}", -32600, "\"params\" is written in another case", "1")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"Name\":\"x\"}}", -32600, "written in another case", "1")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"params\":{\"name\":\"x\",\"N\\u0061me\":\"y\"},\"method\":\"tools/call\"}", -32600, "written in another case", "1")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"x\",\"Arguments\":{}}}", -32600, "written in another case", "1")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/read\",\"params\":{\"uri\":\"x\",\"URI\":\"y\"}}", -32600, "written in another case", "1")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tasks/cancel\",\"params\":{\"ta\u017F\u212AId\":\"x\"}}", -32600, "written in another case", "1")]
+    // requests that nobody could answer
+    [InlineData("{\"jsonrpc\":\"2.0\",\"method\":\"tools/call\",\"params\":{\"name\":\"x\"}}", -32600, "needs an \"id\"", "")]
+    [InlineData("{\"jsonrpc\":\"2.0\",\"method\":\"sampling/createMessage\",\"params\":{}}", -32600, "needs an \"id\"", "")]
     // responses
     [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1}", -32600, "exactly one of", "1")]
     [InlineData("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{},\"error\":{\"code\":1,\"message\":\"\"}}", -32600, "exactly one of", "1")]

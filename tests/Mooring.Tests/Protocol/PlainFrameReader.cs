@@ -101,7 +101,15 @@ internal sealed class PlainFrameReader
     private int? Judge(JsonElement message)
     {
         var envelope = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
-        if (!Collect(message, EnvelopeKeys, "", envelope))
+        if (!Collect(message, EnvelopeKeys, "", envelope) || HasAlmost(message, EnvelopeKeys))
+        {
+            return FrameReader.InvalidRequest;
+        }
+
+        var method = envelope.TryGetValue("method", out var named) && named.ValueKind == JsonValueKind.String
+            ? McpMethods.Parse(Encoding.UTF8.GetBytes(Unescape(Raw(named)[1..^1])))
+            : McpMethod.None;
+        if (method is >= McpMethod.Initialize and <= McpMethod.RootsList && !envelope.ContainsKey("id"))
         {
             return FrameReader.InvalidRequest;
         }
@@ -109,7 +117,8 @@ internal sealed class PlainFrameReader
         if (envelope.TryGetValue("params", out var parameters) && parameters.ValueKind == JsonValueKind.Object)
         {
             var known = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
-            if (!Collect(parameters, ParamKeys, "params.", known))
+            if (!Collect(parameters, ParamKeys, "params.", known)
+                || (method is >= McpMethod.ToolsList and <= McpMethod.TasksCancel && HasAlmost(parameters, [.. ParamKeys, "arguments"])))
             {
                 return FrameReader.InvalidRequest;
             }
@@ -183,6 +192,10 @@ internal sealed class PlainFrameReader
 
         return once;
     }
+
+    private static bool HasAlmost(JsonElement owner, string[] keys) =>
+        owner.EnumerateObject().Select(Name).Any(name => !keys.Contains(name, StringComparer.Ordinal)
+            && keys.Contains(name.Replace('\u017F', 's').Replace('\u212A', 'k'), StringComparer.OrdinalIgnoreCase));
 
     private Slice PlaceOf(JsonElement value)
     {
