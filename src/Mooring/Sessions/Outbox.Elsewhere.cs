@@ -13,7 +13,7 @@ namespace Mooring.Sessions;
 /// </content>
 internal sealed partial class Outbox
 {
-    /// <summary>Kind of letter: one line for the stream of a session. Its subject is how often it was passed on, and the server's event it was made of.</summary>
+    /// <summary>Kind of letter: one line for the stream of a session. Its subject is how often it was passed on, and the server's event it was made of, or the server whose list changed.</summary>
     public const string SayLetter = "say";
 
     /// <summary>A line that was passed on so often waits a while: the replicas do not agree yet who has the stream.</summary>
@@ -201,15 +201,15 @@ internal sealed partial class Outbox
 
     private static string SubjectOf(Waiting waiting) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{waiting.Hops + 1}{(waiting.Origin is { } o ? $" {Join(o.Server, o.UpstreamSessionId, o.EventId, o.After ?? "", o.Hearer ?? "")}" : "")}");
+        $"{waiting.Hops + 1}{(waiting.Origin is { } o ? $" {Join(o.Server, o.UpstreamSessionId, o.EventId, o.After ?? "", o.Hearer ?? "")}" : waiting.Changed is { } server ? $" {Join(server)}" : "")}");
 
-    private static (int Hops, EventOrigin? Origin) ParseSubject(string subject)
+    private static (int Hops, EventOrigin? Origin, string? Changed) ParseSubject(string subject)
     {
         var parts = subject.Split(' ').Select(Uri.UnescapeDataString).ToArray();
         var hops = int.Parse(parts[0], CultureInfo.InvariantCulture);
         return parts is [_, var server, var session, var id, var after, var hearer]
-            ? (hops, new EventOrigin(server, session, id, after, hearer))
-            : (hops, null);
+            ? (hops, new EventOrigin(server, session, id, after, hearer), server)
+            : (hops, null, parts is [_, var changed] ? changed : null);
     }
 
     private static string Join(params IEnumerable<string> words) => string.Join(' ', words.Select(Uri.EscapeDataString));

@@ -9,15 +9,15 @@ internal sealed partial class Outbox
     /// <summary>How far apart the two ways are at most; later it is another change.</summary>
     private static readonly TimeSpan BothWaysWithin = TimeSpan.FromSeconds(5);
 
-    /// <summary>By method: changes told by letter less those told as news, and when the last one was.</summary>
-    private Dictionary<string, (int Balance, long At)>? _told;
+    /// <summary>By server and list: changes told by letter less those told as news, and when the last one was.</summary>
+    private Dictionary<(string Server, string Method), (int Balance, long At)>? _told;
 
     /// <summary>Takes a line that another replica passed on.</summary>
     /// <param name="line">The message.</param>
     /// <param name="subject">The letter's.</param>
     public void Take(byte[] line, string subject)
     {
-        var (hops, origin) = ParseSubject(subject);
+        var (hops, origin, server) = ParseSubject(subject);
         var changed = ChangedBy(line);
         if (changed is { } list)
         {
@@ -29,7 +29,7 @@ internal sealed partial class Outbox
         {
             if (HolderLocked is not null)
             {
-                _backlog.AddLast(new Waiting(line, hops, origin));
+                _backlog.AddLast(new Waiting(line, hops, origin, server));
                 _backlogBytes += line.Length;
                 if (hops < MostHops)
                 {
@@ -44,7 +44,7 @@ internal sealed partial class Outbox
                 return;
             }
 
-            if (changed is { } told && IsToldLocked(told.Changed(), byLetter: true))
+            if (changed is { } told && server is not null && IsToldLocked(server, told.Changed(), byLetter: true))
             {
                 return;
             }
@@ -59,19 +59,21 @@ internal sealed partial class Outbox
 
     /// <summary>
     /// A change of a list comes to the replica that has the stream by two ways: as news of the catalogue, and by letter from the replica whose
-    /// link of the session heard it. Whichever comes second is not told again.
+    /// link of the session heard it. Whichever comes second is not told again. What can come one way only is not counted: another change would
+    /// be taken for it.
     /// </summary>
-    private bool IsToldLocked(string method, bool byLetter)
+    private bool IsToldLocked(string server, string method, bool byLetter)
     {
         var now = services.Time.GetTimestamp();
-        var (balance, at) = (_told ??= new(StringComparer.Ordinal)).GetValueOrDefault(method);
+        var key = (server, method);
+        var (balance, at) = (_told ??= []).GetValueOrDefault(key);
         if (services.Time.GetElapsedTime(at, now) > BothWaysWithin)
         {
             balance = 0;
         }
 
         var isSecond = byLetter ? balance < 0 : balance > 0;
-        _told[method] = (balance + (byLetter ? 1 : -1), now);
+        _told[key] = (balance + (byLetter ? 1 : -1), now);
         return isSecond;
     }
 }

@@ -63,8 +63,9 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     /// <summary>Sends a message that stands on one line.</summary>
     /// <param name="line">The message.</param>
     /// <param name="origin">The server's event it was made of, where that had an id.</param>
+    /// <param name="changed">The server whose list it says is another one; see <see cref="SendListChanged"/>.</param>
     /// <returns>False: there was no room for it.</returns>
-    public bool Send(byte[] line, EventOrigin? origin = null)
+    public bool Send(byte[] line, EventOrigin? origin = null, string? changed = null)
     {
         if (!session.IsKept)
         {
@@ -74,14 +75,15 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
         lock (_gate)
         {
-            return SendLocked(line, origin);
+            return SendLocked(line, origin, changed);
         }
     }
 
     /// <summary>Sends a notification without params, unless the same one waits already.</summary>
     /// <param name="method">Which list.</param>
+    /// <param name="server">Whose list, where the change may come to the replica that has the stream in two ways; it is told once then.</param>
     /// <param name="isEverybodys">Whether every replica sees the change; the one that has the stream then tells it.</param>
-    public void SendListChanged(string method, bool isEverybodys = false)
+    public void SendListChanged(string method, string? server = null, bool isEverybodys = false)
     {
         var line = JsonRpc.Notification(method);
         if (!session.IsKept)
@@ -92,7 +94,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
         lock (_gate)
         {
-            if (isEverybodys && (HolderLocked is not null || (services.Peers.IsShared && IsToldLocked(method, byLetter: false))))
+            if (isEverybodys && (HolderLocked is not null || (services.Peers.IsShared && server is not null && IsToldLocked(server, method, byLetter: false))))
             {
                 return;
             }
@@ -102,7 +104,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
                 return;
             }
 
-            SendLocked(line);
+            SendLocked(line, changed: server);
         }
     }
 
@@ -302,7 +304,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         from.Finish(StreamState.Finished);
     }
 
-    private bool SendLocked(byte[] line, EventOrigin? origin = null)
+    private bool SendLocked(byte[] line, EventOrigin? origin = null, string? changed = null)
     {
         // Behind what waits already, so that everything comes in order.
         if (HolderLocked is null && _backlog.Count == 0 && NewestLocked() is { } stream)
@@ -311,7 +313,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
             return true;
         }
 
-        if (!KeepLocked(new Waiting(line, Hops: 0, origin)))
+        if (!KeepLocked(new Waiting(line, Hops: 0, origin, changed)))
         {
             return false;
         }
@@ -381,6 +383,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     /// <param name="Line">One message.</param>
     /// <param name="Hops">How many replicas have passed it on.</param>
     /// <param name="Origin">The server's event it was made of.</param>
+    /// <param name="Changed">The server whose list it says is another one, where that may be heard in another way too.</param>
     /// <param name="Name">Of the letter it goes in; null before it was posted.</param>
-    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin, string? Name = null);
+    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin, string? Changed = null, string? Name = null);
 }

@@ -364,7 +364,7 @@ internal sealed partial class Session
     {
         if (MayHear(upstream) && (!upstream.IsPerSession || (!Lists.Hears(upstream, kind) && !Links.IsHeardElsewhere(upstream))))
         {
-            Outbox.SendListChanged(kind.Changed(), isEverybodys: !Links.IsHome(upstream));
+            Outbox.SendListChanged(kind.Changed(), upstream.Name, isEverybodys: !Links.IsHome(upstream));
         }
     }
 

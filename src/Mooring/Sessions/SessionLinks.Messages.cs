@@ -116,11 +116,11 @@ internal sealed partial class SessionLinks
         if (frame.Envelope.Params.IsPresent && frame.Span(frame.Envelope.Params).IndexOf((byte)'"') >= 0)
         {
             // It says more than that.
-            session.Outbox.Send(new Message(frame).ToLine());
+            session.Outbox.Send(new Message(frame).ToLine(), changed: link.Upstream.Name);
         }
         else
         {
-            session.Outbox.SendListChanged(kind.Changed());
+            session.Outbox.SendListChanged(kind.Changed(), link.Upstream.Name);
         }
     }
 

@@ -70,6 +70,8 @@ public sealed class ReplicaListsTests
         await ChangeAsync(pair, listening, client, "second", "e2");
         Answer(old.Exchange, "echo", "third");
         await old.Tools;
+        // Whatever either of them writes is written by then.
+        await pair.PassAsync(TimeSpan.FromSeconds(2));
 
         var kept = Assert.Single(await pair.Store.Store.FindLinksAsync(client.SessionId!, TestContext.Current.CancellationToken));
         Assert.Equal(["echo", "first", "second"], kept.OwnLists.IsEmpty ? ["none"] : JsonNode.Parse(kept.OwnLists.Span)!["tools"]!["tools"]!.AsArray().Select(tool => (string)tool!["name"]!));
@@ -92,6 +94,42 @@ public sealed class ReplicaListsTests
         await pair.UntilAsync(() => pair.A.Session(client).Links.Open[0].Listens, "the other listens");
 
         Assert.Contains("new", await ToolsAsync(pair, client));
+    }
+
+    /// <summary>The same change may come by two ways, and is told once; changes of two servers are two.</summary>
+    [Fact]
+    public async Task Change_OfAnotherServerOrOfAllWithinSeconds_IsToldToo()
+    {
+        const string Method = "notifications/tools/list_changed";
+        await using var pair = await ReplicaPair.StartAsync();
+        var client = await pair.A.ClientAsync();
+        using var stream = await pair.A.ListenAsync(client);
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("echo");
+        var (a, b) = (pair.A.Session(client).Outbox, pair.B.Session(there).Outbox);
+        await pair.UntilAsync(() => !b.HasStream && b.IsConnected, "it is known where the stream is");
+
+        // All of them, as after a reload; then one that only the other replica knows of; then one of each server, the first of which comes twice.
+        a.SendListChanged(Method, isEverybodys: true);
+        b.SendListChanged(Method);
+        await ToldAsync(2);
+        b.SendListChanged(Method, "one");
+        await ToldAsync(1);
+        a.SendListChanged(Method, "two", isEverybodys: true);
+        a.SendListChanged(Method, "one", isEverybodys: true);
+        await ToldAsync(1);
+        pair.A.Tell(client, "after");
+
+        Assert.Equal("notifications/message", (string?)(await stream.Events.EventAsync()).Message["method"]);
+
+        async Task ToldAsync(int times)
+        {
+            for (var i = 0; i < times; i++)
+            {
+                var told = await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(2), "it is told");
+                Assert.Equal(Method, (string?)told.Message["method"]);
+            }
+        }
     }
 
     /// <summary>The session is used through both, and the first listens.</summary>
