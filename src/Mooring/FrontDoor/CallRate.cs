@@ -14,11 +14,20 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
 {
     private const int Swept = 10_000;
 
+    /// <summary>How long this process counts for itself after the store could not be asked.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a call waits for permits: a store that hangs must not hold up calls that need nothing else of it.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Stands for everybody; nobody is called so.</summary>
     private static readonly Principal All = new("\0all", "");
 
     private readonly ConcurrentDictionary<Principal, RateWindow> _windows = new();
     private readonly StoreOutage _outage = new(time);
+    private readonly Lock _gate = new();
+    private bool _isAlone;
+    private long _aloneSince;
 
     /// <param name="principal">Whose requests.</param>
     /// <param name="count">How many; a batch passes as a whole or not at all.</param>
@@ -51,13 +60,19 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
 
     private async ValueTask<int?> TakeAsync(RateWindow window, Principal principal, int count, int limit)
     {
+        if (count > limit)
+        {
+            // A batch that never passes, however often it is sent: it takes nothing from anybody.
+            return (int)TimeSpan.FromMinutes(1).TotalSeconds;
+        }
+
         while (true)
         {
             Task leasing;
             lock (window)
             {
                 var now = time.GetTimestamp();
-                if (permits.Store is null || window.IsAlone(time, now))
+                if (permits.Store is null || IsAlone(now))
                 {
                     return window.TakeAlone(time, now, count, limit);
                 }
@@ -81,7 +96,41 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
                 leasing = window.Leasing ??= LeaseAsync(window, principal, Math.Max(count, RateWindow.BatchOf(limit)), limit);
             }
 
-            await leasing;
+            try
+            {
+                await leasing.WaitAsync(LongestWait, time);
+            }
+            catch (TimeoutException)
+            {
+                // What comes late counts all the same.
+                GoAlone($"there was no answer within {LongestWait.TotalMilliseconds:0} ms.");
+            }
+        }
+    }
+
+    private bool IsAlone(long now)
+    {
+        if (!Volatile.Read(ref _isAlone))
+        {
+            return false;
+        }
+
+        lock (_gate)
+        {
+            return _isAlone = _isAlone && time.GetElapsedTime(_aloneSince, now) < Patience;
+        }
+    }
+
+    private void GoAlone(string why)
+    {
+        if (_outage.IsNews())
+        {
+            Log.Alone(logger, why);
+        }
+
+        lock (_gate)
+        {
+            (_isAlone, _aloneSince) = (true, time.GetTimestamp());
         }
     }
 
@@ -102,14 +151,9 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
         }
         catch (StoreException e)
         {
-            if (_outage.IsNews())
-            {
-                Log.Alone(logger, e.Message);
-            }
-
+            GoAlone(e.Message);
             lock (window)
             {
-                window.GoAlone(time);
                 window.Leasing = null;
             }
         }

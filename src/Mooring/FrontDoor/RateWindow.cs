@@ -5,9 +5,6 @@ namespace Mooring.FrontDoor;
 /// <summary>One limit in this process: a minute counted from its first request, or permits leased of a minute that replicas share. Whoever uses it holds its lock.</summary>
 internal sealed class RateWindow
 {
-    /// <summary>How long this process counts for itself after the store could not be asked.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     private bool _isBegun;
@@ -17,8 +14,7 @@ internal sealed class RateWindow
     private TimeSpan _leasedFor;
     private int _permits;
     private bool _isEmpty;
-    private bool _isAlone;
-    private long _aloneSince;
+    private bool _wasAlone;
 
     /// <summary>Permits that are on their way.</summary>
     public Task? Leasing { get; set; }
@@ -27,18 +23,6 @@ internal sealed class RateWindow
     public static int BatchOf(int limit) => Math.Clamp(limit / 20, 1, 1000);
 
     public bool IsLow(int limit) => !_isEmpty && _permits < (BatchOf(limit) + 1) / 2;
-
-    public bool IsAlone(TimeProvider time, long now)
-    {
-        if (_isAlone && time.GetElapsedTime(_aloneSince, now) >= Patience)
-        {
-            _isAlone = false;
-        }
-
-        return _isAlone;
-    }
-
-    public void GoAlone(TimeProvider time) => (_isAlone, _aloneSince) = (true, time.GetTimestamp());
 
     /// <returns>Null: they may pass; else the seconds until the minute is over.</returns>
     public int? TakeAlone(TimeProvider time, long now, int count, int limit)
@@ -53,7 +37,7 @@ internal sealed class RateWindow
             return Seconds(Minute - time.GetElapsedTime(_began, now));
         }
 
-        _used += count;
+        (_used, _wasAlone) = (_used + count, true);
         return null;
     }
 
@@ -71,7 +55,7 @@ internal sealed class RateWindow
 
         if (_permits >= count)
         {
-            _permits -= count;
+            (_permits, _wasAlone) = (_permits - count, false);
             return true;
         }
 
@@ -96,7 +80,7 @@ internal sealed class RateWindow
     {
         lock (this)
         {
-            if (_isAlone || _leasedFor == TimeSpan.Zero)
+            if (_wasAlone)
             {
                 _used = Math.Max(0, _used - count);
             }

@@ -86,6 +86,36 @@ public sealed class CallRateTests
         Assert.Equal(10, await PassAsync(60, a, b));
     }
 
+    [Fact]
+    public async Task Shared_StoreHangs_CallsGoOnAfterAMoment_AndOthersDoNotWaitAgain()
+    {
+        var store = new Counted(new MemoryStore(_clock)) { Hang = new TaskCompletionSource() };
+        var rate = Of(store, perUser: 10);
+
+        var first = rate.TakeAsync(Ann, 1).AsTask();
+        Assert.False(first.IsCompleted);
+        _clock.Advance(TimeSpan.FromMilliseconds(500));
+        Assert.Null(await first);
+        Assert.Null(await rate.TakeAsync(Ben, 1).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+
+        // What comes late counts.
+        store.Hang.SetResult();
+        _clock.Advance(TimeSpan.FromSeconds(6));
+        Assert.Equal(10, await PassAsync(30, rate));
+    }
+
+    [Fact]
+    public async Task Batch_ThatCanNeverPass_TakesNothingFromAnybody()
+    {
+        var store = new Counted(new MemoryStore(_clock));
+        var (a, b) = (Of(store, perUser: 0, all: 20), Of(store, perUser: 0, all: 20));
+
+        Assert.NotNull(await a.TakeAsync(Ann, 21));
+
+        Assert.Equal(0, store.Asked);
+        Assert.Null(await b.TakeAsync(Ben, 1));
+    }
+
     /// <summary>How many of so many pass, one after the other in turns.</summary>
     private static async Task<int> PassAsync(int tries, params CallRate[] at)
     {
@@ -110,10 +140,13 @@ public sealed class CallRateTests
 
         public bool IsAway { get; set; }
 
-        public Task<PermitLease> LeasePermitsAsync(string key, int wanted, int limit)
+        public TaskCompletionSource? Hang { get; init; }
+
+        public async Task<PermitLease> LeasePermitsAsync(string key, int wanted, int limit)
         {
             Interlocked.Increment(ref _asked);
-            return IsAway ? Task.FromException<PermitLease>(new StoreException("scripted failure")) : inner.LeasePermitsAsync(key, wanted, limit);
+            await (Hang?.Task ?? Task.CompletedTask);
+            return await (IsAway ? Task.FromException<PermitLease>(new StoreException("scripted failure")) : inner.LeasePermitsAsync(key, wanted, limit));
         }
     }
 }

@@ -31,9 +31,5 @@ internal sealed partial class PostgresStore
     public async Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel) =>
         (int)await OneAsync(AuthRows.CountSql, to => to.Number((long)kind), row => row.GetInt64(0), cancel);
 
-    public async Task ExpireAuthAsync(DateTimeOffset now)
-    {
-        await ChangeAsync(AuthRows.ExpireSql, to => to.Time(now));
-        await ChangeAsync(PermitRows.ExpireSql, _ => { });
-    }
+    public Task ExpireAuthAsync(DateTimeOffset now) => ChangeAsync(AuthRows.ExpireSql, to => to.Time(now));
 }

@@ -434,8 +434,7 @@ public sealed class PostgresFaultTests(SharedCluster shared)
                 // Locks of this database only: other tests have theirs on the same server.
                 await using var ask = new Npgsql.NpgsqlCommand(
                     """
-                    select (select count(*) from pg_prepared_statements)
-                        + (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))
+                    select (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))
                         + (select count(*) from pg_settings where source = 'session')
                     """,
                     connection);

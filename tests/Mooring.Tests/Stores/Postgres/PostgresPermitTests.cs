@@ -42,7 +42,7 @@ public sealed class PostgresPermitTests(SharedCluster shared) : IAsyncLifetime
         Assert.Equal(4, (await store.LeasePermitsAsync("b", 4, 10)).Granted);
 
         await _fixture.ExecuteAsync("update mooring.permits set minute = minute - 7 where key = 'a'");
-        await store.ExpireAuthAsync(DateTimeOffset.MinValue);
+        await store.ExpireTasksAsync(DateTimeOffset.MinValue);
         Assert.Equal("b", await _fixture.AskAsync("select string_agg(key, ',') from mooring.permits"));
     }
 
