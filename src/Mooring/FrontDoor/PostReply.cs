@@ -102,6 +102,12 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
             return;
         }
 
+        if (_services.Streams.EndsConnections && !HttpProtocol.IsHttp2(response.HttpContext.Request.Protocol))
+        {
+            // It was asked before the gateway began to stop.
+            response.Headers.Connection = "close";
+        }
+
         response.StatusCode = StatusCodes.Status200OK;
         if (_notRecorded)
         {

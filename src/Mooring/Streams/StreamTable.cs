@@ -5,6 +5,7 @@ namespace Mooring.Streams;
 /// <summary>All open event-stream responses of this process: the list that the heartbeat walks, and the ledger of how each one ended.</summary>
 internal sealed partial class StreamTable : IHeartbeatHandler
 {
+    private bool _endsConnections;
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly ConfigStore _config;
@@ -68,6 +69,10 @@ internal sealed partial class StreamTable : IHeartbeatHandler
         }
 
         _metrics.Opened(connection.Transport, connection.Era);
+        if (EndsConnections)
+        {
+            connection.EndConnection();
+        }
     }
 
     public void Remove(SseConnection connection)
@@ -93,9 +98,13 @@ internal sealed partial class StreamTable : IHeartbeatHandler
         Log.StreamClosed(_logger, connection.Transport, duration.TotalSeconds, connection.Reason.ToTag(), connection.By.ToTag());
     }
 
-    /// <summary>Has the connection under each stream that is open now end with it.</summary>
+    /// <summary>Whether connections end with what they carry: what comes next on them could only be refused.</summary>
+    public bool EndsConnections => Volatile.Read(ref _endsConnections);
+
+    /// <summary>From now on has the connection under each stream end with it.</summary>
     public void EndConnections()
     {
+        Volatile.Write(ref _endsConnections, true);
         SseConnection[] open;
         lock (_gate)
         {

@@ -35,6 +35,32 @@ public sealed class DrainedConnectionTests
         Assert.False(gateway.Process.HasExited, gateway.Process.Describe("it ended"));
     }
 
+    [Fact]
+    public async Task JsonAnswerThatWasAskedForBeforeTheDrain_EndsItsConnection()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        await using var server = await FaultyServer.StartAsync();
+        await using var gateway = await DrainVerbTests.StartAsync(server, delay: "0s", grace: "30s");
+        using var http = new HttpClient();
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"), "2025-06-18");
+        var call = client.ToolCall("hold", "late");
+        using var request = new HttpRequestMessage(HttpMethod.Post, gateway.ServerUrl("up")) { Content = new StringContent(call.ToJsonString(), Encoding.UTF8, "application/json") };
+        request.Headers.TryAddWithoutValidation("Accept", "application/json");
+        request.Headers.Add("Mcp-Session-Id", client.SessionId);
+        request.Headers.Add("MCP-Protocol-Version", "2025-06-18");
+        var answered = http.SendAsync(request, cancel);
+        await Wait.UntilAsync(() => server.Calls("hold") == 1, () => "the call never reached the server");
+
+        using var begun = await http.PostAsync(new Uri(gateway.BaseUrl, "/admin/api/drain"), content: null, cancel);
+        await Wait.UntilAsync(async () => (await http.GetStringAsync(new Uri(gateway.BaseUrl, "/admin/api/drain"), cancel)).Contains("finishing_calls", StringComparison.Ordinal), () => "it does not wait for the call");
+        server.Release();
+
+        using var answer = await answered.WaitAsync(Limit, cancel);
+        Assert.Equal("application/json", answer.Content.Headers.ContentType?.MediaType);
+        Assert.Contains("late", await answer.Content.ReadAsStringAsync(cancel), StringComparison.Ordinal);
+        Assert.True(answer.Headers.ConnectionClose);
+    }
+
     private static async Task ReadAsync(StreamReader reader, StringBuilder said, string? until)
     {
         while (await reader.ReadLineAsync() is { } line)
