@@ -80,6 +80,12 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>Whether what is answered on it came from another replica.</summary>
     public static bool IsPassed(Reply reply) => reply is PassedReply;
 
+    /// <summary>
+    /// Whether a request was passed on for another server than it would go to here: whoever passed it on has looked whether its caller may use that one,
+    /// and only that one.
+    /// </summary>
+    public static bool IsMeantForAnother(Reply reply, Upstream upstream) => reply is PassedReply { MeantFor: { } meant } && meant != upstream.Name;
+
     /// <summary>Has a request run at its home, or here where that is the home.</summary>
     /// <param name="session">Whose request it is.</param>
     /// <param name="upstream">The server it goes to.</param>
@@ -159,7 +165,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         {
             await _peers.WhileDoubtedAsync(passed.Home, passed.Ended.Token);
             passed.IsPosted = true;
-            var letter = new Letter(passed.Session.Id, $"{passed.Asked} {key} {passed.Home}", passed.Request.Body);
+            var letter = new Letter(passed.Session.Id, $"{passed.Asked} {key} {passed.Home} {Uri.EscapeDataString(passed.Upstream.Name)}", passed.Request.Body);
             if (await _peers.PostSurelyAsync(passed.Home, CallLetter, letter, () => passed.IsUnsure = true, passed.Ended.Token) || !TryTake(key, out _))
             {
                 return true;
@@ -203,19 +209,23 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     private async Task TakeCallAsync(Letter letter)
     {
-        if (letter.Subject.Split(' ') is not [var asking, var key, .. var home])
+        if (letter.Subject.Split(' ') is not [var asking, var key, .. var rest])
         {
             return;
         }
 
-        if (_leaves || (home is [var meant] && meant != _peers.Name))
+        if (_leaves || (rest is [var meant, ..] && meant != _peers.Name))
         {
             // Meant for one that this one took over, or come too late to be run to its end.
             await _peers.PostAsync(asking, MovedLetter, new Letter(letter.Session, key, default));
             return;
         }
 
-        var reply = new PassedReply(_peers.NewQueue(asking), letter.Session, key) { Access = Access.Everything };
+        var reply = new PassedReply(_peers.NewQueue(asking), letter.Session, key)
+        {
+            Access = Access.Everything,
+            MeantFor = rest is [_, var server] ? Uri.UnescapeDataString(server) : null,
+        };
         if (await _sessions.ForPeerAsync(letter.Session) is not { } session)
         {
             reply.Abandon(default);
@@ -328,6 +338,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>At the home: what belongs to a call goes back to the replica that asked, one after the other.</summary>
     private sealed class PassedReply(LetterQueue queue, string session, string key) : Reply
     {
+        /// <summary>The server that it was passed on for; null where an older release did not say it.</summary>
+        public string? MeantFor { get; init; }
+
         /// <summary>Its client may be there or not; what it is asked waits where its stream is.</summary>
         public override bool IsConnected => true;
 

@@ -23,10 +23,11 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
 
     private long _version;
 
-    /// <summary>Which of the lists read here the store has, as of which turn; <see cref="NotYet"/>: it does not have it. Clocks of replicas do not agree, turns of one process do.</summary>
-    private readonly ConcurrentDictionary<(string Server, string Key, string Kind), long> _kept = new();
+    /// <summary>Which of the lists read here the store has. Clocks of replicas do not agree, turns of one process do.</summary>
+    private readonly ConcurrentDictionary<(string Server, string Key, string Kind), Kept> _kept = new();
 
-    private const long NotYet = long.MaxValue;
+    /// <summary>What is being written down, and what is to be written after it. Guarded by itself.</summary>
+    private readonly Dictionary<(string Server, string Key, string Kind), CatalogueRecord?> _keeping = [];
 
     /// <summary>0: nobody reads news; 1: somebody does; 2: and has to once more.</summary>
     private int _news;
@@ -141,6 +142,13 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         var known = Find(server, key)[list.Kind];
         if (known is not null && known.Hash == list.Hash)
         {
+            known.Confirm(list.Asked);
+            if (_kept.GetValueOrDefault((server, key, list.Kind.Key())) is { HasFailed: true })
+            {
+                // What the store did not take is what the server shows still.
+                Keep(new CatalogueRecord(server, key, list.Kind.Key(), known.Result, known.Hash, time.GetUtcNow()));
+            }
+
             return known;
         }
 
@@ -245,15 +253,20 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
             return;
         }
 
-        switch (_kept.GetValueOrDefault((record.Server, record.Key, record.Kind)))
+        if (_kept.TryGetValue((record.Server, record.Key, record.Kind), out var kept))
         {
-            case NotYet:
+            if (kept.Turn == 0)
+            {
                 // Which of the two is newer nobody can say, so whoever needs it asks.
                 Doubt(record.Server, record.Key, kind);
                 return;
-            case var turn when turn > asked:
+            }
+
+            if (kept.Turn > asked)
+            {
                 // The store has had the one of this process since.
                 return;
+            }
         }
 
         var list = ServerList.Of(kind, record.Body.ToArray());
@@ -270,24 +283,60 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: isFirst));
     }
 
-    private void Keep(CatalogueRecord record) => _ = KeepAsync(record);
-
-    private async Task KeepAsync(CatalogueRecord record)
+    /// <summary>One after the other for each list, and of several that wait only the latest: an older one never comes last.</summary>
+    private void Keep(CatalogueRecord record)
     {
         var entry = (record.Server, record.Key, record.Kind);
-        _kept[entry] = NotYet;
-        try
+        lock (_keeping)
         {
-            await store.SaveCatalogueAsync(record);
-            _kept[entry] = Turn.Next();
-            peers.SignalAll(NewsSignal, record.Server);
+            _kept[entry] = default;
+            if (!_keeping.TryAdd(entry, null))
+            {
+                _keeping[entry] = record;
+                return;
+            }
         }
-        catch (StoreException e)
+
+        _ = KeepAsync(entry, record);
+    }
+
+    private async Task KeepAsync((string Server, string Key, string Kind) entry, CatalogueRecord? next)
+    {
+        while (next is { } record)
         {
-            // Kept in memory; the next change tries again.
-            Log.NotKept(logger, record.Server, record.Kind, e.Message);
+            var result = default(Kept);
+            try
+            {
+                await store.SaveCatalogueAsync(record);
+                result = new Kept(Turn.Next(), HasFailed: false);
+                peers.SignalAll(NewsSignal, record.Server);
+            }
+            catch (StoreException e)
+            {
+                // Kept in memory; it is tried again when the list is read the next time.
+                result = new Kept(Turn: 0, HasFailed: true);
+                Log.NotKept(logger, record.Server, record.Kind, e.Message);
+            }
+
+            lock (_keeping)
+            {
+                next = _keeping[entry];
+                if (next is null)
+                {
+                    _keeping.Remove(entry);
+                    _kept[entry] = result;
+                }
+                else
+                {
+                    _keeping[entry] = null;
+                }
+            }
         }
     }
+
+    /// <param name="Turn">When the store had it; 0: not yet.</param>
+    /// <param name="HasFailed">Whether the store did not take it.</param>
+    private readonly record struct Kept(long Turn, bool HasFailed);
 
     private static partial class Log
     {

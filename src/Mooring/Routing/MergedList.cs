@@ -38,6 +38,9 @@ internal sealed partial class MergedList
     /// </summary>
     public int Settled { get; }
 
+    /// <summary>The version of the names it was built with.</summary>
+    public required long Named { get; init; }
+
     /// <summary>The items, raw, with their shown names.</summary>
     public IReadOnlyList<byte[]> Items { get; }
 
@@ -51,7 +54,7 @@ internal sealed partial class MergedList
     /// <summary>Of what it was made from; cursors are bound to it.</summary>
     public string Hash { get; }
 
-    public static MergedList Build(ListKind kind, IReadOnlyList<(Upstream Upstream, ServerList List)> sources, int settled, Names names, ILogger logger)
+    public static MergedList Build(ListKind kind, IReadOnlyList<(Upstream Upstream, ServerList List)> sources, int settled, Names names, long named, ILogger logger)
     {
         var passing = new Dictionary<string, string>(StringComparer.Ordinal);
         var items = new List<byte[]>();
@@ -97,7 +100,7 @@ internal sealed partial class MergedList
             }
         }
 
-        return new MergedList(kind, sources, settled, items, origins, places, renamed);
+        return new MergedList(kind, sources, settled, items, origins, places, renamed) { Named = named };
     }
 
     public Place? Find(string shown) => _places.TryGetValue(shown, out var place) ? place : null;

@@ -17,6 +17,13 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
     public const string Separator = "__";
 
     private readonly ConcurrentDictionary<(string Kind, string Name), string> _holders = new();
+    private long _version;
+
+    /// <summary>Another number when a name turned out to be held by another server than was believed; read it before what it stands for.</summary>
+    public long Version => Volatile.Read(ref _version);
+
+    /// <summary>A name turned out to be held by another server than was believed, as another replica claimed it first.</summary>
+    public Action? Corrected { get; set; }
 
     public async Task LoadAsync(CancellationToken cancel)
     {
@@ -90,7 +97,12 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
     {
         try
         {
-            await store.ClaimNameAsync(name);
+            var holder = await store.ClaimNameAsync(name);
+            if (holder != name.Server && _holders.TryUpdate((name.Kind, name.Name), holder, name.Server))
+            {
+                Interlocked.Increment(ref _version);
+                Corrected?.Invoke();
+            }
         }
         catch (StoreException e)
         {

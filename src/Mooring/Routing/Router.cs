@@ -108,6 +108,12 @@ internal sealed partial class Router(
     /// <summary>Whether the policies let a request go to its server; if not, it was answered, or comes back when more is known.</summary>
     private bool MayGo(Session session, Upstream upstream, Frame request, (Slice, ReadOnlyMemory<byte>)? renamed, Reply reply, Func<Frame, Task<string?>>? onResult, bool looked)
     {
+        if (HomeCalls.IsMeantForAnother(reply, upstream))
+        {
+            reply.Refuse(request, JsonRpc.ServerError, "The gateway's processes do not agree yet to which server this belongs. It was not executed; try again.");
+            return false;
+        }
+
         if (reply.Access.IsEverything)
         {
             return true;

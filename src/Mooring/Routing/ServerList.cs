@@ -8,13 +8,14 @@ internal sealed class ServerList
 {
     private Dictionary<string, Item>? _byName;
     private byte[]? _older;
+    private long _asked;
 
     private ServerList(ListKind kind, byte[] result, long asked)
     {
         Kind = kind;
         Result = result;
         Hash = Convert.ToHexStringLower(SHA256.HashData(result));
-        Asked = asked;
+        _asked = asked;
         var items = new List<Item>();
         var name = kind.NameKeyBytes();
         foreach (var slice in JsonFields.Elements(result, kind.KeyBytes()))
@@ -41,7 +42,7 @@ internal sealed class ServerList
     public string Hash { get; }
 
     /// <summary>The turn in which its server was asked for it, or in which it was read from the store. See <see cref="Turn"/>.</summary>
-    public long Asked { get; }
+    public long Asked => Volatile.Read(ref _asked);
 
     /// <summary>Items that have a name; the others cannot be used by anyone.</summary>
     public IReadOnlyList<Item> Items { get; }
@@ -51,6 +52,15 @@ internal sealed class ServerList
 
     /// <summary>Whether any tool is executed as a task alone.</summary>
     public bool HasTasks { get; }
+
+    /// <summary>Its server said the same again, asked in a later turn.</summary>
+    public void Confirm(long asked)
+    {
+        for (var known = Asked; known < asked; known = Asked)
+        {
+            Interlocked.CompareExchange(ref _asked, asked, known);
+        }
+    }
 
     public static ServerList Empty(ListKind kind) => Of(kind, System.Text.Encoding.ASCII.GetBytes($"{{\"{kind.Key()}\":[]}}"));
 

@@ -7,7 +7,8 @@ namespace Mooring.Routing;
 /// <param name="Catalogue">Changes of what everybody is shown.</param>
 /// <param name="Own">Changes of what the session's own links show.</param>
 /// <param name="Record">What the session declared.</param>
-internal readonly record struct ViewBasis(object Upstreams, long Catalogue, long Own, SessionRecord Record);
+/// <param name="Names">Who holds which name.</param>
+internal readonly record struct ViewBasis(object Upstreams, long Catalogue, long Own, SessionRecord Record, long Names);
 
 /// <summary>The lists that one session saw last, so that a call finds its tool without putting the lists of all servers together.</summary>
 internal sealed class SessionViews

@@ -27,7 +27,7 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
     public MergedList Merged(Session session, ListKind kind)
     {
         // Noted before the lists are looked at: what changes meanwhile counts as changed for whoever asks next.
-        var basis = new ViewBasis(upstreams.Version, catalogue.Version, session.Lists.Version, session.Record);
+        var basis = new ViewBasis(upstreams.Version, catalogue.Version, session.Lists.Version, session.Record, names.Version);
         if (session.Views.Find(kind, basis) is { } seen)
         {
             return seen;
@@ -61,19 +61,19 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
         }
 
         var settles = settled ?? sources.Count;
-
+        var named = names.Version;
         lock (_gate)
         {
             for (var node = _cache.First; node is not null; node = node.Next)
             {
-                if (node.Value.Kind == kind && node.Value.Settled == settles && Same(node.Value.Sources, sources))
+                if (node.Value.Kind == kind && node.Value.Settled == settles && node.Value.Named == named && Same(node.Value.Sources, sources))
                 {
                     return (node.Value, sources.Count == upstreams.All.Count);
                 }
             }
         }
 
-        var built = MergedList.Build(kind, sources, settles, names, logger);
+        var built = MergedList.Build(kind, sources, settles, names, named, logger);
         lock (_gate)
         {
             _cache.AddFirst(built);

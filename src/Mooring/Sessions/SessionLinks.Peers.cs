@@ -113,6 +113,11 @@ internal sealed partial class SessionLinks
                 Listen(link, await services.Store.FindLinksAsync(session.Id, CancellationToken.None));
                 await BecomeKeeperAsync(slot, link);
             }
+            else
+            {
+                // It never stopped, and was not known as the one that listens for a while.
+                await BecomeKeeperAsync(slot, link);
+            }
 
             if (_stopsListening || _disposed)
             {

@@ -37,7 +37,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     /// <param name="listens">Whether its client listens now: to all that it used before, not only to what it subscribed to.</param>
     public void Resume(bool listens = false)
     {
-        foreach (var upstream in services.Upstreams.All.Where(u => session.Server is null || session.Server == u.Name))
+        foreach (var upstream in services.Upstreams.All.Where(u => (session.Server is null || session.Server == u.Name) && session.MayHear(u)))
         {
             var subscribes = session.SubscriptionsAt(upstream).Any();
             if (upstream.IsPerSession && (subscribes || (listens && _known.Any(link => link.Server == upstream.Name))))
@@ -199,7 +199,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             session.Outbox.Send(line);
         }
 
-        if (session.Outbox.IsConnected || session.Record.Subscriptions.Count > 0)
+        if ((session.Outbox.IsConnected || session.Record.Subscriptions.Count > 0) && session.MayHear(link.Upstream))
         {
             // Somebody listens: what the server says of its own accord must not wait for the next call.
             _ = OpenAsync(link.Upstream, CancellationToken.None).AsTask();

@@ -10,7 +10,7 @@ namespace Mooring.Sessions;
 
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
-    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
+    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, Names names, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
     IReplicaStore replicas, StoreOpener opener, Accounts accounts, PolicyTable policies, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
@@ -30,6 +30,8 @@ internal sealed class SessionServices(
     public PolicyTable Policies => policies;
 
     public Catalogue Catalogue => catalogue;
+
+    public Names Names => names;
 
     public ListFetcher Fetcher => fetcher;
 

@@ -1,8 +1,9 @@
 using Mooring.Configuration;
+using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
 
-/// <content>Policies that change meanwhile.</content>
+/// <content>Policies, servers and names that change meanwhile.</content>
 internal sealed partial class SessionTable
 {
     /// <summary>Every client looks again: what it sees may be more or less than before. Each replica reads the file for itself, so each tells its own.</summary>
@@ -16,6 +17,30 @@ internal sealed partial class SessionTable
         foreach (var (_, session) in _sessions)
         {
             TellListsChanged(session);
+        }
+    }
+
+    private async Task OnServersChangedAsync(IReadOnlyList<Upstream> gone)
+    {
+        foreach (var (_, session) in _sessions)
+        {
+            await session.Links.DropAsync(gone);
+            if (session.Server is null)
+            {
+                TellListsChanged(session);
+            }
+        }
+    }
+
+    /// <summary>Clients of the merged route were shown a name as another server's.</summary>
+    private void OnNameCorrected()
+    {
+        foreach (var (_, session) in _sessions)
+        {
+            if (session.Server is null)
+            {
+                TellListsChanged(session);
+            }
         }
     }
 

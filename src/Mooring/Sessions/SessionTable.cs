@@ -47,6 +47,7 @@ internal sealed partial class SessionTable
         _metrics = metrics;
         services.Shared.Broadcast = Broadcast;
         services.Catalogue.Changed = OnCatalogueChanged;
+        services.Names.Corrected = OnNameCorrected;
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
         services.Config.OnChange(OnConfigChanged);
         ListenToPeers();
@@ -374,18 +375,6 @@ internal sealed partial class SessionTable
                 session.ServerListChanged(upstream, change.List.Kind);
             }
         });
-    }
-
-    private async Task OnServersChangedAsync(IReadOnlyList<Upstream> gone)
-    {
-        foreach (var (_, session) in _sessions)
-        {
-            await session.Links.DropAsync(gone);
-            if (session.Server is null)
-            {
-                TellListsChanged(session);
-            }
-        }
     }
 
     private static partial class Log

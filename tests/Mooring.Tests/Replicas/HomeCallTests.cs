@@ -120,6 +120,25 @@ public sealed class HomeCallTests
         Assert.Single(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
     }
 
+    /// <summary>Whoever passed it on has looked whether its caller may use that server, and only that one.</summary>
+    [Theory]
+    [InlineData("one", 1)]
+    [InlineData("two", 0)]
+    public async Task Letter_OfACall_IsRunAtTheServerItIsMeantForOrNot(string server, int executions)
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
+        var client = await pair.A.ClientAsync();
+        await pair.Store.Replicas.BeatAsync("asking", "", Long);
+        var name = pair.B.Get<Peers>().Name;
+
+        await pair.Store.Replicas.PostAsync(name, "call", "1", new Letter(client.SessionId!, $"asking key {name} {server}", Echo).ToBytes());
+
+        Task<IReadOnlyList<MailRecord>> MailAsync() => pair.Store.Replicas.ReadMailboxAsync("asking", 0, 10, CancellationToken.None);
+        await pair.UntilAsync(() => MailAsync().Result.Count > 0, "it is answered");
+        Assert.Equal(executions == 0, Encoding.UTF8.GetString((await MailAsync())[0].Body.Span).Contains("do not agree yet", StringComparison.Ordinal));
+        Assert.Equal(executions, pair.Upstream.Executions("echo"));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -168,7 +187,7 @@ public sealed class HomeCallTests
         IReadOnlyList<MailRecord> mails = [];
         await pair.UntilAsync(() => (mails = pair.Store.Replicas.ReadMailboxAsync(home, 0, 10, CancellationToken.None).Result).Count > 0, "the call came");
         Assert.True(Letter.TryParse(Assert.Single(mails).Body, out var letter));
-        Assert.Equal([pair.A.Get<Peers>().Name, home], letter.Subject.Split(' ').Where((_, i) => i != 1));
+        Assert.Equal([pair.A.Get<Peers>().Name, home, "one"], letter.Subject.Split(' ').Where((_, i) => i != 1));
         Assert.Equal("tools/call", (string?)JsonNode.Parse(letter.Body.Span)!["method"]);
         return letter.Subject.Split(' ')[1];
     }

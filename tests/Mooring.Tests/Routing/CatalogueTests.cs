@@ -84,6 +84,57 @@ public sealed class CatalogueTests
     }
 
     [Fact]
+    public void Save_SaidAgainInALaterTurn_OneAskedForBetweenIsOlder()
+    {
+        _catalogue.Save("a", "k", Tools("x"));
+        var between = Tools("between");
+        _catalogue.Save("a", "k", Tools("x"));
+
+        _catalogue.Save("a", "k", between);
+
+        Assert.Equal("x", Only("a", "k"));
+        Assert.Empty(_changed);
+    }
+
+    [Fact]
+    public async Task Save_StoreDidNotTakeIt_IsWrittenWhenItIsReadAgain()
+    {
+        var store = new FaultyStore(_clock) { IsAway = true };
+        var catalogue = New(store);
+        catalogue.Save("a", "k", Tools("x"));
+        store.IsAway = false;
+
+        catalogue.Save("a", "k", Tools("x"));
+
+        Assert.Equal(["x"], await KeptAsync(store));
+    }
+
+    [Fact]
+    public async Task Save_TwoWhileTheFirstIsBeingWritten_TheLatestIsWrittenLast()
+    {
+        var store = new FaultyStore(_clock);
+        var slow = new TaskCompletionSource();
+        List<string> written = [];
+        store.Before = operation =>
+        {
+            written.Add(operation);
+            return written.Count == 1 ? slow.Task : Task.CompletedTask;
+        };
+        var catalogue = New(store);
+
+        catalogue.Save("a", "k", Tools("x"));
+        catalogue.Save("a", "k", Tools("y"));
+        catalogue.Save("a", "k", Tools("z"));
+        Assert.Single(written);
+        slow.SetResult();
+
+        // The one between is nobody's business any more.
+        Assert.Equal(2, written.Count);
+        store.Before = null;
+        Assert.Equal(["z"], await KeptAsync(store));
+    }
+
+    [Fact]
     public void FindAny_PrefersTheBaseKey()
     {
         _catalogue.Save("a", "k", Tools("x"));
@@ -144,5 +195,9 @@ public sealed class CatalogueTests
 
     private string Only(string server, string key) => Assert.Single(_catalogue.Find(server, key)[ListKind.Tools]!.Items).Name;
 
-    private Catalogue New() => new(_store, new Peers(_store, _store, new LocalSignals(), _clock, NullLogger<Peers>.Instance), new Eras(_clock), _clock, NullLogger<Catalogue>.Instance);
+    private static async Task<IEnumerable<string>> KeptAsync(FaultyStore store) => (await store.LoadCatalogueAsync(TestContext.Current.CancellationToken))
+        .Select(record => ServerList.Of(ListKind.Tools, record.Body.ToArray()).Items[0].Name);
+
+    private Catalogue New(IStore? store = null) =>
+        new(store ?? _store, new Peers(_store, _store, new LocalSignals(), _clock, NullLogger<Peers>.Instance), new Eras(_clock), _clock, NullLogger<Catalogue>.Instance);
 }

@@ -129,7 +129,7 @@ public sealed class MergedListTests
     private MergedList Build(ListKind kind, params (Upstream Server, string Names)[] servers) =>
         Build(kind, [.. servers.Select(s => (s.Server, Of(kind, [.. s.Names.Split(',').Select(name => new JsonObject { [kind.NameKey()] = name }.ToJsonString())])))]);
 
-    private MergedList Build(ListKind kind, params (Upstream, ServerList)[] servers) => MergedList.Build(kind, servers, servers.Length, _names, NullLogger.Instance);
+    private MergedList Build(ListKind kind, params (Upstream, ServerList)[] servers) => MergedList.Build(kind, servers, servers.Length, _names, named: 0, NullLogger.Instance);
 
     private static ServerList Of(ListKind kind, params string[] items) =>
         ServerList.Of(kind, Encoding.UTF8.GetBytes($$"""{"{{kind.Key()}}":[{{string.Join(',', items)}}]}"""));
@@ -147,12 +147,12 @@ public sealed class MergedListTests
         var (a, b, c) = (Server("a"), Server("b"), Server("c"));
         var list = ServerList.Of(ListKind.Resources, """{"resources":[{"uri":"u:1","name":"r"}]}"""u8.ToArray());
 
-        Assert.Equal(["u:1", "mooring+c:u:1"], Shown(MergedList.Build(ListKind.Resources, [(b, list), (c, list)], settled: 0, _names, NullLogger.Instance)));
+        Assert.Equal(["u:1", "mooring+c:u:1"], Shown(MergedList.Build(ListKind.Resources, [(b, list), (c, list)], settled: 0, _names, named: 0, NullLogger.Instance)));
         Assert.Null(_names.Holder("resource", "u:1"));
 
         Assert.Equal(["u:1", "mooring+b:u:1", "mooring+c:u:1"], Shown(Build(ListKind.Resources, (a, list), (b, list), (c, list))));
         Assert.Equal("a", _names.Holder("resource", "u:1"));
-        Assert.Equal(["mooring+b:u:1"], Shown(MergedList.Build(ListKind.Resources, [(b, list)], settled: 0, _names, NullLogger.Instance)));
+        Assert.Equal(["mooring+b:u:1"], Shown(MergedList.Build(ListKind.Resources, [(b, list)], settled: 0, _names, named: 0, NullLogger.Instance)));
     }
 
     [Fact]

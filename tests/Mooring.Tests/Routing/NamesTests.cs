@@ -34,6 +34,23 @@ public sealed class NamesTests
         Assert.Equal(3, new[] { "a b", "a/b", "a_b" }.Select(Names.Fit).Distinct(StringComparer.Ordinal).Count());
 
     [Fact]
+    public void Claim_AnotherReplicaWasFirst_IsCorrectedAndTold()
+    {
+        var (here, there) = (new Names(_store, NullLogger<Names>.Instance), new Names(_store, NullLogger<Names>.Instance));
+        var corrected = 0;
+        there.Corrected = () => corrected++;
+        here.Claim("uri", "file:///x", "s2");
+        var before = there.Version;
+
+        there.Claim("uri", "file:///x", "s1");
+
+        Assert.Equal("s2", there.Holder("uri", "file:///x"));
+        Assert.NotEqual(before, there.Version);
+        Assert.Equal(1, corrected);
+        Assert.Equal("s2", there.Claim("uri", "file:///x", "s1"));
+    }
+
+    [Fact]
     public void Fit_LongestName_StaysAndOneMoreIsShortened()
     {
         var longest = new string('x', Names.Longest);
