@@ -13,6 +13,7 @@
 #   eng/chaos.sh --parallel 3      rounds at the same time (1)
 #   eng/chaos.sh --replicas 2      every round with that many gateways instead of its own number (more than one: on PostgreSQL)
 #   eng/chaos.sh --store dynamodb  several gateways share a DynamoDB table (dynalite) instead of a PostgreSQL; not for rounds that strike the store
+#   eng/chaos.sh --older REV       which older build upgrade begins with (the one before the last change of PostgreSQL's schema)
 #   eng/chaos.sh --commit durable  sets commit of every server; the throughput is measured both ways in any case
 #
 # Ends with 1 if a call or a session was lost, anything was done twice, another promise of a round was broken, or its fault did not happen;
@@ -20,12 +21,20 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 arguments=()
+schema=src/Mooring/Stores/Postgres/PostgresSchema.cs
+older=
+upgrades=1
+named=
 
 while [ $# -gt 0 ]; do
   case $1 in
     --sessions | --official | --pace | --seed | --parallel | --replicas | --commit | --store)
       [ $# -gt 1 ] || { echo "$1 needs a value; see --help" >&2; exit 2; }
       arguments+=("$1" "$2")
+      shift
+      ;;
+    --older)
+      older=${2:?--older needs a revision}
       shift
       ;;
     --short)
@@ -41,6 +50,9 @@ while [ $# -gt 0 ]; do
       grep -q "(\"$1\", () => new " "$root/bench/Mooring.Chaos/Rounds/AllRounds.cs" || [ "$1" = throughput ] ||
         { echo "unknown round $1; there are: $(grep -o '("[a-z-]*", () => new ' "$root/bench/Mooring.Chaos/Rounds/AllRounds.cs" | cut -d'"' -f2 | tr '\n' ' ')throughput" >&2; exit 2; }
       arguments+=("$1")
+      [ -n "$named" ] || upgrades=
+      named=1
+      [ "$1" != upgrade ] || upgrades=1
       ;;
   esac
   shift
@@ -67,6 +79,27 @@ for fixtures in "$root/tests/fixtures/conformance" "$root/tests/fixtures/dynamod
 done
 
 dotnet build "$root/bench/Mooring.Chaos" -c Release -v q --nologo >&2
+
+# The older build, kept beside this one.
+if [ -n "$upgrades" ]; then
+  if [ -z "$older" ]; then
+    older=$(git -C "$root" log -1 --format=%H -- "$schema")^
+  fi
+  older=$(git -C "$root" rev-parse --verify --quiet "$older^{commit}") ||
+    { echo "no older revision ${older:-} in this clone; name one with --older, or other rounds" >&2; exit 2; }
+  place=$root/.build/older-${older:0:12}
+  if [ ! -x "$place/app/Mooring.Host" ]; then
+    echo "building $(git -C "$root" log -1 --format='%h %s' "$older")" >&2
+    rm -rf "$place"
+    mkdir -p "$place/source"
+    git -C "$root" archive "$older" | tar -x -C "$place/source"
+    dotnet publish "$place/source/src/Mooring.Host" -c Release -v q --nologo -o "$place/app" >&2
+    rm -rf "$place/source"
+  fi
+  export MOORING_BIN_OLDER=$place/app/Mooring.Host
+  steps() { git -C "$root" show "$1:$schema" | grep -c '^        new('; }
+  [ "$(steps "$older")" = "$(steps HEAD)" ] || export MOORING_OLDER_SCHEMA=1
+fi
 # Hundreds of sessions with a few connections each, on both sides of two balancers.
 ulimit -n "$(ulimit -Hn)"
 exec "$root/bench/Mooring.Chaos/bin/Release/net10.0/Mooring.Chaos" "${arguments[@]}"

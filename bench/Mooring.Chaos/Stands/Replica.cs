@@ -16,6 +16,7 @@ internal sealed partial class Replica(string program, int port, string folder, I
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(20) };
 
     private string _log = "";
+    private string _program = program;
     private ToolProcess? _process;
 
     public int Port => port;
@@ -37,11 +38,14 @@ internal sealed partial class Replica(string program, int port, string folder, I
         File.Move(ConfigFile + ".new", ConfigFile, overwrite: true);
     }
 
+    /// <summary>The next time it starts it is of another build.</summary>
+    public void Becomes(string other) => _program = other;
+
     /// <summary>Starts it and waits until it answers.</summary>
     public async Task StartAsync(CancellationToken cancel)
     {
         await ForgetAsync();
-        _process = ToolProcess.Start(program, ["run", "--config", ConfigFile, "--urls", $"http://127.0.0.1:{port}", "--data", DataFolder], environment, folder);
+        _process = ToolProcess.Start(_program, ["run", "--config", ConfigFile, "--urls", $"http://127.0.0.1:{port}", "--data", DataFolder], environment, folder);
         var start = TimeProvider.System.GetTimestamp();
         while (!await HealthyAsync(cancel))
         {

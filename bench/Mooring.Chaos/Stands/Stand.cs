@@ -37,6 +37,9 @@ internal sealed record StandShape(int Replicas)
     /// <summary>For a run that is to be over soon.</summary>
     public bool IsShort { get; init; }
 
+    /// <summary>Whether the gateways are of the older build at first.</summary>
+    public bool StartsOlder { get; init; }
+
     /// <summary>Whether gateways that share a store share a DynamoDB table.</summary>
     public bool OnDynamoDb { get; init; }
 
@@ -60,6 +63,12 @@ internal sealed class Stand : IAsyncDisposable
     private readonly StandShape _shape;
 
     private Stand(StandShape shape) => _shape = shape;
+
+    /// <summary>The program of an older build; null where none was made. eng/chaos.sh names it.</summary>
+    public static string? OlderProgram => Environment.GetEnvironmentVariable("MOORING_BIN_OLDER") is { Length: > 0 } program ? program : null;
+
+    /// <summary>Whether that one knows less of the schema than this one.</summary>
+    public static bool OlderHasOlderSchema => Environment.GetEnvironmentVariable("MOORING_OLDER_SCHEMA") == "1";
 
     public IReadOnlyList<Replica> Replicas => _replicas;
 
@@ -243,7 +252,7 @@ internal sealed class Stand : IAsyncDisposable
         }
 
         var folder = Path.Combine(_folder.FullName, $"replica-{index}");
-        var replica = Add(new Replica(await GatewayBinary.PathAsync(), LoopbackPorts.Take(), folder, _shape.Environment(index)));
+        var replica = Add(new Replica(_shape.StartsOlder ? OlderProgram! : await GatewayBinary.PathAsync(), LoopbackPorts.Take(), folder, _shape.Environment(index)));
         replica.Configure(Config(index));
         Directory.CreateDirectory(replica.DataFolder);
         await _shape.Prepare(replica.DataFolder);

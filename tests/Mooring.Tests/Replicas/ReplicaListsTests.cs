@@ -109,15 +109,19 @@ public sealed class ReplicaListsTests
         var (a, b) = (pair.A.Session(client).Outbox, pair.B.Session(there).Outbox);
         await pair.UntilAsync(() => !b.HasStream && b.IsConnected, "it is known where the stream is");
 
-        // All of them, as after a reload; then one that only the other replica knows of; then one of each server, the first of which comes twice.
+        // All of them, as after a reload, and one of which only the other replica knows: nothing else belongs to them.
         a.SendListChanged(Method, isEverybodys: true);
         b.SendListChanged(Method);
         await ToldAsync(2);
+        a.SendListChanged(Method, "one", isEverybodys: true);
+        await ToldAsync(1);
+        // The second way of that one, and then the first of the next.
+        b.SendListChanged(Method, "one");
         b.SendListChanged(Method, "one");
         await ToldAsync(1);
         a.SendListChanged(Method, "two", isEverybodys: true);
-        a.SendListChanged(Method, "one", isEverybodys: true);
         await ToldAsync(1);
+        a.SendListChanged(Method, "one", isEverybodys: true);
         pair.A.Tell(client, "after");
 
         Assert.Equal("notifications/message", (string?)(await stream.Events.EventAsync()).Message["method"]);
