@@ -49,6 +49,9 @@ internal sealed class AuditedCall
     public static bool IsNoted(McpMethod method) =>
         method is McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead or McpMethod.ResourcesSubscribe or McpMethod.Complete or McpMethod.Other;
 
+    /// <summary>Its client has had it as a task since another process ran it, which said so.</summary>
+    public bool IsTask { init => _isTask = value; }
+
     /// <summary>Its client has it as a task from now on; its line follows when that ends.</summary>
     public void BecameTask()
     {

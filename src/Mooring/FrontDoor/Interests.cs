@@ -1,3 +1,4 @@
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Routing;
@@ -10,7 +11,7 @@ namespace Mooring.FrontDoor;
 /// Resources that open requests of clients without sessions listen to. The first request that wants one has its server asked for it, in the name
 /// of the session that stands for the client; the last one to go has it unsubscribed.
 /// </summary>
-internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTable sessions, Views views, Discovery discovery, SharedLinks shared)
+internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTable sessions, Views views, Discovery discovery, SharedLinks shared, AuditLog audit)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<(Session Session, string Uri), Interest> _all = [];
@@ -84,8 +85,14 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
 
     private async Task<bool> SubscribeAsync(Session session, string uri)
     {
-        if (views.ServerOf(session, uri) is not { } place || session.Access.To(place.Upstream.Name) == PolicyEffect.Deny || !MaySubscribe(place.Upstream))
+        if (views.ServerOf(session, uri) is not { } place || !MaySubscribe(place.Upstream))
         {
+            return false;
+        }
+
+        if (session.Access.To(place.Upstream.Name) == PolicyEffect.Deny)
+        {
+            Note(session, place, "denied");
             return false;
         }
 
@@ -96,11 +103,24 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
         var attempt = link is null ? default : await link.RequestAsync("resources/subscribe", Uri(place.Uri), limit.Token);
         if (attempt.Answer is { Kind: FrameKind.Result })
         {
+            Note(session, place, "result");
             return true;
         }
 
+        Note(session, place, "error");
+
         await ForgetAsync(session, uri);
         return false;
+    }
+
+    /// <summary>It is noted as what the server is asked.</summary>
+    private void Note(Session session, (Upstream Upstream, string Uri) place, string outcome)
+    {
+        if (audit.IsOn)
+        {
+            var request = Frame.Parse([.. "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/subscribe\",\"params\":"u8, .. Uri(place.Uri), (byte)'}']);
+            new AuditedCall(audit, request, session.Audited(request: null)) { Server = place.Upstream.Name }.End(outcome);
+        }
     }
 
     private async Task UnsubscribeAsync(Session session, string uri)

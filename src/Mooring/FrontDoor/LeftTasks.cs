@@ -1,3 +1,4 @@
+using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Calls;
 using Mooring.Policies;
@@ -14,7 +15,7 @@ namespace Mooring.FrontDoor;
 /// that had them made, until they are done.
 /// </summary>
 internal sealed class LeftTasks(
-    HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time)
+    HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time, AuditLog audit)
 {
     private readonly Lock _gate = new();
     private List<HeldTask>? _early = [];
@@ -64,6 +65,11 @@ internal sealed class LeftTasks(
         }
 
         var reply = new StatelessReply(session, parked, thresholds, time, discovery.ServerInfo(session)) { Access = Access.Everything };
+        if (audit.IsOn)
+        {
+            reply.Audit(new AuditedCall(audit, request, session.Audited(request)) { Server = upstream.Name, IsTask = true });
+        }
+
         reply.Resume(tasks.Resume(task, reply.TaskCall));
         var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true };
         call.OnServerTask(task.ServerTask!, ofItsOwn: true);

@@ -107,6 +107,21 @@ public sealed class AuditTests : IDisposable
     }
 
     [Fact]
+    public async Task Subscription_OfAClientWithoutSessions_IsALineToo()
+    {
+        await using (var gateway = await StartAsync())
+        {
+            var client = new StatelessClient(gateway.Http);
+            await client.ResultAsync("server/discover");
+            var (reply, _) = await client.ListenAsync("""{"resourceSubscriptions":["test://one/a"]}""");
+            reply.Dispose();
+        }
+
+        var line = Assert.Single(Lines("call"));
+        Assert.Equal(("result", "one", "resources/subscribe", "test://one/a"), ((string)line["outcome"]!, (string)line["server"]!, (string)line["method"]!, (string)line["name"]!));
+    }
+
+    [Fact]
     public async Task Request_ToAServerOfWhichNothingIsAllowed_IsALineToo()
     {
         await using (var gateway = await StartAsync(c => c with { Policies = new PoliciesConfig { Default = PolicyEffect.Deny } }))

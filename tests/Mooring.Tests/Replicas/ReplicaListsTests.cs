@@ -117,6 +117,7 @@ public sealed class ReplicaListsTests
         await ToldAsync(1);
         // The second way of that one, and then the first of the next.
         b.SendListChanged(Method, "one");
+        await pair.UntilAsync(() => !b.HasBacklog, "the letter is posted");
         b.SendListChanged(Method, "one");
         await ToldAsync(1);
         a.SendListChanged(Method, "two", isEverybodys: true);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mooring.Configuration;
 using Xunit;
 using static Mooring.Tests.Tasks.TaskClient;
 
@@ -129,6 +130,28 @@ public sealed class ServerTaskTests : IDisposable
         Assert.Equal("after the restart", (string?)(await next.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(10)))["result"]!["content"]![0]!["text"]);
         Assert.Single(server.Asked("tools/call"));
         Assert.Empty(server.Faults);
+    }
+
+    [Fact]
+    public async Task Restart_ServersTask_ItsEndIsALineOfTheAuditLog()
+    {
+        var server = new TaskServer();
+        var audit = new FixtureOptions { Directory = _directory, Config = c => c with { Audit = new AuditConfig { File = Path.Combine(_directory, "audit.jsonl") } } };
+        string id;
+        await using (var gateway = await GatewayFixture.StartAsync(audit, server.Fake))
+        {
+            id = (string)(await gateway.CreatedAsync(New(gateway).CallAsync("slow")))["taskId"]!;
+        }
+
+        await using (var next = await GatewayFixture.StartAsync(audit, server.Fake))
+        {
+            server.State = """{"status":"completed","result":{"content":[]}}""";
+            await next.UntilTaskAsync(New(next), id, "completed", TimeSpan.FromSeconds(10));
+        }
+
+        var lines = File.ReadAllLines(Path.Combine(_directory, "audit.jsonl")).Select(line => JsonNode.Parse(line)!.AsObject()).ToList();
+        Assert.Equal("task", (string?)lines[0]["outcome"]);
+        Assert.Equal(("result", "slow", true), ((string?)lines[^1]["outcome"], (string?)lines[^1]["name"], (bool?)lines[^1]["task"]));
     }
 
     [Fact]
