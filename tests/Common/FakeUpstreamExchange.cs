@@ -182,7 +182,8 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
     }
 
     private static string? Header(HttpRequestMessage request, string name) =>
-        request.Headers.TryGetValues(name, out var values) ? string.Join(',', values) : null;
+        // On the wire those of the body are no others.
+        request.Headers.TryGetValues(name, out var values) || request.Content?.Headers.TryGetValues(name, out values) == true ? string.Join(',', values) : null;
 }
 
 /// <summary>A stream that tells when it is given up.</summary>

@@ -37,8 +37,8 @@ internal sealed class Candidates(SuiteOptions options, string folder)
         GatewayAsync(new { url = upstream.ToString() }, cancellation, environment);
 
     /// <summary>The same with a second server beside it, called bare: the upstream again, as one of 2026-07-28.</summary>
-    public Task<ServerProcess> GatewayOfBothAsync(Uri upstream, CancellationToken cancellation) =>
-        GatewayAsync(new { url = upstream.ToString() }, cancellation, bare: new { url = new Uri(upstream, UpstreamServer.StatelessPath).ToString() });
+    public Task<ServerProcess> GatewayOfBothAsync(Uri upstream, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null) =>
+        GatewayAsync(new { url = upstream.ToString() }, cancellation, environment, bare: new { url = new Uri(upstream, UpstreamServer.StatelessPath).ToString() });
 
     public Task<ServerProcess> GatewayOverStdioAsync(string scope, CancellationToken cancellation) =>
         GatewayAsync(new { command = Self, args = new[] { "stdio-upstream" }, scope }, cancellation);

@@ -24,8 +24,11 @@ internal sealed class Report
         _figures.Add($"| {what} | {ours} | {others} | {ratio} | {target} |");
 
     /// <summary>One line of where a call's processor time or its bytes go.</summary>
-    public void AddPart(string unit, string part, double share, double amount) =>
-        _parts.Add($"| {unit} | {part} | {share:P0} | {amount:F1} |");
+    /// <param name="unit">Of the amounts.</param>
+    /// <param name="part">Whose work it is, or what is made.</param>
+    /// <param name="amounts">Of one call with sessions, and of one of 2026-07-28.</param>
+    public void AddPart(string unit, string part, IEnumerable<double> amounts) =>
+        _parts.Add($"| {unit} | {part} | {string.Join(" | ", amounts.Select(amount => $"{amount:F1}"))} |");
 
     public string ToMarkdown(string conditions)
     {
@@ -53,7 +56,7 @@ internal sealed class Report
         {
             text.AppendLine("Where the gateway's processor time (µs) and its allocated bytes (B) of one JSON call at 8 workers go:");
             text.AppendLine();
-            text.AppendLine("| of | part | share | per call |");
+            text.AppendLine("| of | part | with sessions | 2026-07-28 |");
             text.AppendLine("|---|---|---|---|");
             _parts.ForEach(row => text.AppendLine(row));
             text.AppendLine();

@@ -54,8 +54,7 @@ internal sealed class LeftTasks(
         // The call as it was, without its arguments: those the server has.
         var request = Frame.Parse(
             [.. "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":"u8, .. JsonText.Quote(task.Tool), .. ",\"_meta\":"u8, .. task.Meta.Span, .. "}}"u8]);
-        var meta = RequestMeta.Of(request);
-        var session = sessions.Of(new Person(task.Issuer, task.Subject), task.Route, request.Span(meta.ClientCapabilities), StatelessHttp.InfoOf(request, meta));
+        var session = sessions.Of(new Person(task.Issuer, task.Subject), task.Route, request.Span(request.ClientMeta.ClientCapabilities), StatelessHttp.InfoOf(request));
         if (session is null || upstreams.Find(task.Server) is not { } upstream)
         {
             var why = session is null ? "its user has too many sessions for the gateway to ask for it" : "the server is no longer configured";

@@ -86,7 +86,7 @@ internal sealed partial class PassedRetries
         var passed = new Passed(exchange, holder, _peers.Name, server, runAnew);
         _passed[key] = passed;
         _runner.Passed();
-        exchange.OnLeft = () => Leave(key);
+        exchange.OnLeft = _ => Leave(key);
         if (!_peers.IsShared)
         {
             // Of the process that this one took the place of.
@@ -317,7 +317,7 @@ internal sealed partial class PassedRetries
 
     /// <summary>At the holder: what belongs to the retry goes back to the replica that has its POST.</summary>
     private sealed class PassedExchange(PassedRetries retries, LetterQueue queue, string asking, string key, Frame request, Session session)
-        : StatelessExchange(request, RequestMeta.Of(request), retries._discovery, session)
+        : StatelessExchange(request, retries._discovery, session)
     {
         private volatile bool _hasLeft;
 
@@ -328,7 +328,7 @@ internal sealed partial class PassedRetries
         public void Leave()
         {
             _hasLeft = true;
-            OnLeft?.Invoke();
+            OnLeft?.Invoke(this);
         }
 
         public override void Send(byte[] line)

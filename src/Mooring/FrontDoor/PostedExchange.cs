@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Tasks.Sources;
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
 using Mooring.Sessions;
@@ -10,25 +12,25 @@ namespace Mooring.FrontDoor;
 /// event stream without event ids, for there is no way back to it (2026-07-28, basic/transports/streamable-http, "Receiving Messages").
 /// Whoever made it awaits <see cref="RunAsync"/>; calls write to it from anywhere.
 /// </summary>
-internal sealed class PostedExchange : StatelessExchange, IUndecided
+internal sealed class PostedExchange : StatelessExchange, IUndecided, IValueTaskSource
 {
     private readonly Lock _gate = new();
-    private readonly TaskCompletionSource _decided = new();
     private readonly HttpContext _context;
     private readonly FrontDoorServices _services;
     private SseConnection? _connection;
-    private Message? _answer;
+    private ManualResetValueTaskSourceCore<bool> _decided;
+    private Message _answer;
     private int _status;
+    private bool _hasAnswer;
     private bool _isOver;
 
     /// <param name="context">The POST.</param>
     /// <param name="request">The request in it; its buffer must last as long as the exchange.</param>
-    /// <param name="meta">What it says of its client.</param>
     /// <param name="discovery">Knows who answers.</param>
     /// <param name="session">Stands for the client.</param>
     /// <param name="services">Shared parts.</param>
-    public PostedExchange(HttpContext context, Frame request, RequestMeta meta, Discovery discovery, Session session, FrontDoorServices services)
-        : base(request, meta, discovery, session)
+    public PostedExchange(HttpContext context, Frame request, Discovery discovery, Session session, FrontDoorServices services)
+        : base(request, discovery, session)
     {
         _context = context;
         _services = services;
@@ -50,17 +52,18 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided
     public bool WasWritten { get; private set; }
 
     /// <summary>Stays until the client has its answer, or has left.</summary>
-    public async Task RunAsync()
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask RunAsync()
     {
         await using var left = _context.RequestAborted.UnsafeRegister(static state => ((PostedExchange)state!).Leave(), this);
-        await _decided.Task;
+        await new ValueTask(this, _decided.Version);
         if (_connection is { } connection)
         {
             await connection.RunAsync();
             return;
         }
 
-        if (_answer is not { } answer)
+        if (!_hasAnswer)
         {
             return;
         }
@@ -74,9 +77,9 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided
         var response = _context.Response;
         response.StatusCode = _status;
         response.ContentType = "application/json";
-        response.ContentLength = answer.Length;
-        answer.WriteTo(response.BodyWriter);
-        answer.Frame.Dispose();
+        response.ContentLength = _answer.Length;
+        _answer.WriteTo(response.BodyWriter);
+        _answer.Frame.Dispose();
         WasWritten = true;
     }
 
@@ -98,13 +101,13 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided
             }
 
             _isOver = true;
-            (_answer, _status, connection) = (answer, status, _connection);
+            (_answer, _status, _hasAnswer, connection) = (answer, status, true, _connection);
         }
 
         _services.Grace.Remove(this);
         if (connection is null)
         {
-            _decided.TrySetResult();
+            _decided.SetResult(true);
             return true;
         }
 
@@ -131,13 +134,14 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided
         }
 
         _services.Grace.Remove(this);
-        _decided.TrySetResult();
+        _decided.SetResult(true);
         return connection;
     }
 
     /// <summary>The client closed its stream, or can no longer be reached on it: the request is cancelled (2026-07-28, basic/patterns/cancellation).</summary>
     private void Leave()
     {
+        bool wasDecided;
         lock (_gate)
         {
             if (_isOver)
@@ -146,10 +150,21 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided
             }
 
             _isOver = true;
+            wasDecided = _connection is not null;
         }
 
         _services.Grace.Remove(this);
-        OnLeft?.Invoke();
-        _decided.TrySetResult();
+        OnLeft?.Invoke(this);
+        if (!wasDecided)
+        {
+            _decided.SetResult(true);
+        }
     }
+
+    void IValueTaskSource.GetResult(short token) => _decided.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _decided.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _decided.OnCompleted(continuation, state, token, flags);
 }

@@ -29,16 +29,13 @@ internal static class StatelessChecks
     /// <param name="http">The HTTP request.</param>
     /// <param name="request">The request in it.</param>
     /// <param name="isMerged">Whether it is for all servers together: methods that the protocol does not know lead nowhere then.</param>
-    /// <param name="meta">What it says of its client.</param>
     /// <returns>Null where nothing is wrong.</returns>
-    public static Refusal? Of(HttpRequest http, Frame request, bool isMerged, out RequestMeta meta)
-    {
-        meta = RequestMeta.Of(request);
-        return OfVersion(http, request, meta) ?? OfMeta(request, meta) ?? OfMethod(http, request, isMerged);
-    }
+    public static Refusal? Of(HttpRequest http, Frame request, bool isMerged) =>
+        OfVersion(http, request) ?? OfMeta(request) ?? OfMethod(http, request, isMerged);
 
-    private static Refusal? OfVersion(HttpRequest http, Frame request, in RequestMeta meta)
+    private static Refusal? OfVersion(HttpRequest http, Frame request)
     {
+        var meta = request.ClientMeta;
         var said = http.Headers["MCP-Protocol-Version"];
         if (said.Count == 1 && said[0] == ProtocolVersions.Stateless && meta.ProtocolVersion.IsPresent && request.TextEquals(meta.ProtocolVersion, "2026-07-28"u8))
         {
@@ -67,8 +64,9 @@ internal static class StatelessChecks
                 [.. "{\"supported\":"u8, .. Supported, .. ",\"requested\":"u8, .. JsonText.Quote(version), (byte)'}']);
     }
 
-    private static Refusal? OfMeta(Frame request, in RequestMeta meta)
+    private static Refusal? OfMeta(Frame request)
     {
+        var meta = request.ClientMeta;
         if (!IsObject(request, meta.ClientCapabilities))
         {
             return Refusal.Invalid("params._meta needs an object \"io.modelcontextprotocol/clientCapabilities\"; {} where there are none.");

@@ -13,14 +13,13 @@ internal abstract class StatelessExchange
     private readonly Session _session;
 
     /// <param name="request">The request; its buffer must last as long as the exchange.</param>
-    /// <param name="meta">What it says of its client.</param>
     /// <param name="discovery">Knows who answers; asked with the answer, when a server that was unknown before may have said it.</param>
     /// <param name="session">Stands for the client.</param>
-    protected StatelessExchange(Frame request, RequestMeta meta, Discovery discovery, Session session)
+    protected StatelessExchange(Frame request, Discovery discovery, Session session)
     {
         Request = request;
         (_discovery, _session) = (discovery, session);
-        LogLevel = meta.LogLevel.IsPresent ? request.Text(meta.LogLevel) : null;
+        LogLevel = request.ClientMeta.LogLevel is { IsPresent: true } level ? request.Text(level) : null;
     }
 
     public Frame Request { get; }
@@ -34,7 +33,7 @@ internal abstract class StatelessExchange
     public string? LogLevel { get; }
 
     /// <summary>Told when its client left before it had the answer.</summary>
-    public Action? OnLeft { get; set; }
+    public Action<StatelessExchange>? OnLeft { get; set; }
 
     /// <summary>Something that belongs to the request and comes before its answer, on one line.</summary>
     public abstract void Send(byte[] line);

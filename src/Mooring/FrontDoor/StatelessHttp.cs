@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Mooring.Auth;
 using Mooring.Network;
@@ -28,7 +29,8 @@ internal sealed class StatelessHttp(
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
     /// <param name="message">What it brought.</param>
     /// <param name="accept">What the client can read.</param>
-    public async Task PostAsync(HttpContext context, string? server, Frame message, Accepts accept)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask PostAsync(HttpContext context, string? server, Frame message, Accepts accept)
     {
         if (message.Method != McpMethod.ToolsCall || message.Bytes.Length > WaitingThreads.Turn)
         {
@@ -55,7 +57,7 @@ internal sealed class StatelessHttp(
         }
 
         // :: 2 whether it says what it has to, and its headers the same
-        if (StatelessChecks.Of(context.Request, message, isMerged: server is null, out var meta) is { } refusal)
+        if (StatelessChecks.Of(context.Request, message, isMerged: server is null) is { } refusal)
         {
             await RefuseAsync(context, message, refusal);
             return;
@@ -63,8 +65,8 @@ internal sealed class StatelessHttp(
 
         // :: 3 who stands for its client
         var person = Person.Of(context);
-        var capabilities = message.Raw(meta.ClientCapabilities);
-        if ((sessions.Find(person, server, capabilities.Span) ?? sessions.Of(person, server, capabilities.Span, InfoOf(message, meta))) is not { } session)
+        var capabilities = message.Raw(message.ClientMeta.ClientCapabilities);
+        if ((sessions.Find(person, server, capabilities.Span) ?? sessions.Of(person, server, capabilities.Span, InfoOf(message))) is not { } session)
         {
             await Answers.MissAsync(context, SessionMiss.TooMany, message.Id);
             return;
@@ -75,7 +77,7 @@ internal sealed class StatelessHttp(
         {
             if (await services.Intake.TakesAsync(context, session, 1, message))
             {
-                await HandleAsync(context, session, message, meta);
+                await HandleAsync(context, session, message);
             }
         }
         finally
@@ -84,7 +86,8 @@ internal sealed class StatelessHttp(
         }
     }
 
-    private async Task HandleAsync(HttpContext context, Session session, Frame request, RequestMeta meta)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask HandleAsync(HttpContext context, Session session, Frame request)
     {
         // Of the request at hand, also where it goes on with a call that was begun before; and before anything of a tool is told.
         var access = services.AccessOf(context, session);
@@ -125,12 +128,12 @@ internal sealed class StatelessHttp(
             return;
         }
 
-        if (meta.LogLevel.IsPresent)
+        if (request.ClientMeta.LogLevel is { IsPresent: true } level)
         {
-            await wishes.NeedLevelAsync(session, request.Text(meta.LogLevel));
+            await wishes.NeedLevelAsync(session, request.Text(level));
         }
 
-        var exchange = new PostedExchange(context, request, meta, discovery, session, services);
+        var exchange = new PostedExchange(context, request, discovery, session, services);
         var reply = waiting;
         if (waiting is not null)
         {
@@ -223,9 +226,9 @@ internal sealed class StatelessHttp(
         Answers.WriteAsync(context, refusal.Status, JsonRpc.Error(request.Id, refusal.Code, refusal.Message, refusal.Data));
 
     /// <summary>Older versions want a name and a version of every client; without both, servers of theirs are told the gateway's.</summary>
-    public static ReadOnlySpan<byte> InfoOf(Frame request, in RequestMeta meta)
+    public static ReadOnlySpan<byte> InfoOf(Frame request)
     {
-        var info = request.Span(meta.ClientInfo);
+        var info = request.Span(request.ClientMeta.ClientInfo);
         return JsonFields.String(info, "name"u8) is not null && JsonFields.String(info, "version"u8) is not null ? info : default;
     }
 }

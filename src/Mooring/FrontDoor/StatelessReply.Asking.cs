@@ -60,7 +60,7 @@ internal sealed partial class StatelessReply
     /// <summary>The client is back, with answers or without, on another POST: from here on the call goes on for that one.</summary>
     public void Resume(StatelessExchange exchange, IEnumerable<(string Key, byte[] Answer)> answers)
     {
-        exchange.OnLeft = () => Left(exchange);
+        exchange.OnLeft = Left;
         Frame? outcome;
         List<(Question Question, byte[] Answer)> answered = [];
         lock (_gate)

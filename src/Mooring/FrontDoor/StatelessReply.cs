@@ -30,7 +30,7 @@ internal sealed partial class StatelessReply : Reply
         _time = time;
         _method = exchange.Request.Method;
         _exchange = exchange;
-        exchange.OnLeft = () => Left(exchange);
+        exchange.OnLeft = Left;
         Headers = ParamHeaders.In(exchange.Headers);
     }
 

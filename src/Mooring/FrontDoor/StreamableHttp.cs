@@ -26,6 +26,11 @@ internal sealed partial class StreamableHttp(
         var (frame, session, accept) = await ReceiveAsync(context, server);
         if (session is null)
         {
+            if (frame is not null)
+            {
+                await stateless.PostAsync(context, server, frame, accept);
+            }
+
             return;
         }
 
@@ -69,7 +74,7 @@ internal sealed partial class StreamableHttp(
         }
     }
 
-    /// <summary>Reads and checks a POST. No session: it was answered already.</summary>
+    /// <summary>Reads and checks a POST. A frame alone is one of the version without sessions; nothing at all: it was answered already.</summary>
     private async ValueTask<(Frame? Frame, Session? Session, Accepts Accept)> ReceiveAsync(HttpContext context, string? server)
     {
         // :: 1 what the headers say
@@ -124,8 +129,7 @@ internal sealed partial class StreamableHttp(
         // :: 3 the version
         if (StatelessHttp.IsFor(frame, request.Headers[VersionHeader]))
         {
-            await stateless.PostAsync(context, server, frame, accept);
-            return default;
+            return (frame, null, accept);
         }
 
         if (frame.Kind == FrameKind.Request && frame.Method == McpMethod.Initialize)

@@ -68,6 +68,7 @@ internal sealed class Frame : IDisposable
     private readonly int _length;
     private readonly bool _pooled;
     private byte[] _buffer;
+    private RequestMeta? _clientMeta;
 
     private Frame(byte[] buffer, int offset, int length, bool pooled, in Envelope envelope)
     {
@@ -91,6 +92,9 @@ internal sealed class Frame : IDisposable
     public ReadOnlySpan<byte> Id => Span(_envelope.Id);
 
     public string MethodName => Text(_envelope.MethodText);
+
+    /// <summary>What it says of its client, found the first time that somebody asks: both ends of the way do, of requests of the version without sessions.</summary>
+    public RequestMeta ClientMeta => _clientMeta ??= RequestMeta.Of(this);
 
     /// <summary>Takes over <paramref name="buffer"/>, whose bytes <paramref name="envelope"/> describes.</summary>
     public static Frame Own(byte[] buffer, int offset, int length, bool pooled, in Envelope envelope) =>

@@ -1,15 +1,17 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Globalization;
 
 namespace Mooring.Protocol;
 
 /// <summary>A frame on its way out, with the few values that differ on the other leg. Writing it copies the frame once, around the edits.</summary>
 internal struct Message(Frame frame)
 {
+    // Two lie here: nearly all have no more, and each costs whoever holds the message its size. Those beyond are never changed once they are made,
+    // as copies of the message share them.
     private Edit _first;
     private Edit _second;
-    private Edit _third;
-    private Edit _fourth;
+    private Edit[]? _more;
     private int _count;
 
     public Frame Frame { get; } = frame;
@@ -22,17 +24,52 @@ internal struct Message(Frame frame)
             var length = Frame.Bytes.Length;
             for (var i = 0; i < _count; i++)
             {
-                length += At(i).Length - At(i).Where.Length;
+                var edit = At(i);
+                length += edit.Length - edit.Where.Length;
             }
 
             return length;
         }
     }
 
-    /// <summary>Puts <paramref name="with"/> where <paramref name="where"/> stands; a place without length is a point between two bytes. At most four edits; they must not overlap.</summary>
+    /// <summary>Whether values are exchanged and nothing else: what stands where in the frame, and what is there at all, is true of the message too.</summary>
+    public readonly bool HasShapeOfFrame
+    {
+        get
+        {
+            for (var i = 0; i < _count; i++)
+            {
+                if (At(i).Where.Length == 0)
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Puts <paramref name="with"/> where <paramref name="where"/> stands; a place without length is a point between two bytes. What was to be put in the same
+    /// place before is not; apart from that, edits must not overlap.
+    /// </summary>
     public Message Replace(Slice where, ReadOnlyMemory<byte> with) => Add(new Edit(where, with, 0));
 
     public Message Replace(Slice where, long number) => Add(new Edit(where, default, number));
+
+    /// <summary>The text of a string of the frame as it will be written; as <see cref="Frame.Text"/>.</summary>
+    public readonly string Text(Slice where)
+    {
+        for (var i = 0; i < _count; i++)
+        {
+            if (At(i) is var edit && edit.Where == where)
+            {
+                return edit.Text;
+            }
+        }
+
+        return Frame.Text(where);
+    }
 
     /// <summary>Writes the message to <paramref name="target"/>, which has at least <see cref="Length"/> bytes.</summary>
     public readonly void CopyTo(Span<byte> target)
@@ -86,15 +123,36 @@ internal struct Message(Frame frame)
     private Message Add(Edit edit)
     {
         // Kept in the order of their places, so that writing is one walk.
-        if (_count > 0 && edit.Where.Start < At(_count - 1).Where.Start)
+        var at = _count;
+        while (at > 0 && edit.Where.Start < At(at - 1).Where.Start)
         {
-            var last = At(_count - 1);
-            _count--;
-            Add(edit);
-            edit = last;
+            at--;
         }
 
-        switch (_count++)
+        if (at > 0 && edit.Where.Length > 0 && At(at - 1).Where == edit.Where)
+        {
+            Put(at - 1, edit);
+            return this;
+        }
+
+        if (_count >= 2)
+        {
+            // Of its own, since copies have the other one.
+            _more = _more is null ? new Edit[1] : [.. _more, default];
+        }
+
+        for (var i = _count++; i > at; i--)
+        {
+            Put(i, At(i - 1), isOwn: true);
+        }
+
+        Put(at, edit, isOwn: true);
+        return this;
+    }
+
+    private void Put(int index, Edit edit, bool isOwn = false)
+    {
+        switch (index)
         {
             case 0:
                 _first = edit;
@@ -102,26 +160,22 @@ internal struct Message(Frame frame)
             case 1:
                 _second = edit;
                 break;
-            case 2:
-                _third = edit;
-                break;
-            case 3:
-                _fourth = edit;
-                break;
             default:
-                throw new InvalidOperationException("A message takes at most four edits.");
+                _more = isOwn ? _more! : [.. _more!];
+                _more[index - 2] = edit;
+                break;
         }
-
-        return this;
     }
 
-    private readonly Edit At(int index) => index switch { 0 => _first, 1 => _second, 2 => _third, _ => _fourth };
+    private readonly Edit At(int index) => index switch { 0 => _first, 1 => _second, _ => _more![index - 2] };
 
     private readonly struct Edit(Slice where, ReadOnlyMemory<byte> bytes, long number)
     {
         public Slice Where { get; } = where;
 
-        public int Length { get; } = bytes.IsEmpty ? Digits(number) : bytes.Length;
+        public int Length => bytes.IsEmpty ? Digits(number) : bytes.Length;
+
+        public string Text => bytes.IsEmpty ? number.ToString(CultureInfo.InvariantCulture) : JsonText.Read(bytes.Span);
 
         public int Write(Span<byte> target)
         {
@@ -137,6 +191,7 @@ internal struct Message(Frame frame)
 
         private static int Digits(long number)
         {
+            // Not kept: each message would have to carry it.
             var digits = number < 0 ? 2 : 1;
             while ((number /= 10) != 0)
             {

@@ -4,10 +4,16 @@ namespace Mooring.Protocol;
 
 /// <summary>
 /// What a request of the version without sessions says of its client (2026-07-28, basic/index, "_meta"). Slices lie in the request's frame; a
-/// string includes its quotes. Read only for such requests: all others never pay for it.
+/// string includes its quotes. Read only for such requests, and once for each (<see cref="Frame.ClientMeta"/>): all others never pay for it.
 /// </summary>
-internal readonly struct RequestMeta
+internal sealed class RequestMeta
 {
+    private static readonly RequestMeta Nothing = new();
+
+    private RequestMeta()
+    {
+    }
+
     public Slice ProtocolVersion { get; private init; }
 
     public Slice ClientCapabilities { get; private init; }
@@ -22,7 +28,7 @@ internal readonly struct RequestMeta
         var at = request.Envelope.Meta;
         if (!at.IsPresent || request.Span(at)[0] != '{')
         {
-            return default;
+            return Nothing;
         }
 
         Slice version = default, capabilities = default, info = default, level = default;

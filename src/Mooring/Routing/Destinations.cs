@@ -67,12 +67,17 @@ internal sealed class Destinations(UpstreamTable upstreams, Views views, Catalog
     /// <summary>What the tool that is called says of itself, as far as it is known.</summary>
     public ToolHints ToolOf(Session session, Frame request)
     {
-        var shown = request.Text(request.Envelope.Name);
-        var (upstream, name) = session.Server is { } single ? (upstreams.Find(single), shown)
-            : views.Find(session, ListKind.Tools, shown) is { } place ? (place.Upstream, place.Name)
-            : (null, shown);
-        return upstream is not null && catalogue.ToolsOf(session, upstream) is { HasTasks: true } tools ? tools.Find(name)?.Hints ?? ToolHints.None : ToolHints.None;
+        if (session.Server is { } single)
+        {
+            return upstreams.Find(single) is { } only ? HintsOf(session, only, request, renamed: null) : ToolHints.None;
+        }
+
+        return views.Find(session, ListKind.Tools, request.Text(request.Envelope.Name)) is { } place ? HintsOf(session, place.Upstream, request, place.Name) : ToolHints.None;
     }
+
+    private ToolHints HintsOf(Session session, Upstream upstream, Frame request, string? renamed) =>
+        // Asked before the name is read: of nearly all servers no tool has anything to do with tasks.
+        catalogue.ToolsOf(session, upstream) is { HasTasks: true } tools ? tools.Find(renamed ?? request.Text(request.Envelope.Name))?.Hints ?? ToolHints.None : ToolHints.None;
 
     private (Upstream, (Slice, ReadOnlyMemory<byte>)?)? CompletionOwner(Session session, Frame request, out (int Code, string Message, byte[]? Data) error)
     {

@@ -24,7 +24,7 @@ internal sealed partial class Session
     /// <summary>Whose its requests are, for the audit log. Of those without sessions each says for itself which client it is of.</summary>
     public AuditEntry Audited(Frame? request)
     {
-        var own = IsKept || request is null ? default : RequestMeta.Of(request).ClientInfo;
+        var own = IsKept || request is null ? default : request.ClientMeta.ClientInfo;
         var info = own.IsPresent ? request!.Span(own) : JsonFields.Object(_record.InitializeParams.Span, "clientInfo"u8);
         return new AuditEntry("call", "")
         {

@@ -112,12 +112,22 @@ public sealed class JsonFieldsTests
     }
 
     [Fact]
-    public void Message_FifthEdit_IsRefused()
+    public void Message_SamePlaceTwice_TheLastCounts_AndNoCopyOfItIsChanged()
     {
-        var frame = Frame.Parse("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\"}"u8.ToArray());
-        var message = new Message(frame).Replace(new Slice(0, 1), 1).Replace(new Slice(1, 1), 1).Replace(new Slice(2, 1), 1).Replace(new Slice(3, 1), 1);
+        var frame = Frame.Parse("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{\"name\":\"n\",\"uri\":\"u\",\"cursor\":\"c\"}}"u8.ToArray());
+        ref readonly var envelope = ref frame.Envelope;
+        var first = new Message(frame).Replace(envelope.Cursor, "\"C\""u8.ToArray()).Replace(envelope.Uri, "\"U\""u8.ToArray())
+            .Replace(envelope.Id, 22).Replace(envelope.Name, "\"N\""u8.ToArray());
+        var text = Encoding.UTF8.GetString(first.ToArray());
+        var second = first;
+        second = second.Replace(envelope.Id, 333).Replace(envelope.Cursor, "\"D\""u8.ToArray()).Replace(new Slice(envelope.Params.Start + 1, 0), "\"x\":0,"u8.ToArray());
 
-        Assert.Throws<InvalidOperationException>(() => message.Replace(new Slice(4, 1), 1));
+        Assert.Equal("{\"jsonrpc\":\"2.0\",\"id\":22,\"method\":\"m\",\"params\":{\"name\":\"N\",\"uri\":\"U\",\"cursor\":\"C\"}}", text);
+        Assert.Equal("{\"jsonrpc\":\"2.0\",\"id\":333,\"method\":\"m\",\"params\":{\"x\":0,\"name\":\"N\",\"uri\":\"U\",\"cursor\":\"D\"}}", Encoding.UTF8.GetString(second.ToArray()));
+        Assert.Equal(text, Encoding.UTF8.GetString(first.ToArray()));
+        Assert.Equal(("N", "333", "D"), (second.Text(envelope.Name), second.Text(envelope.Id), second.Text(envelope.Cursor)));
+        Assert.True(first.HasShapeOfFrame);
+        Assert.False(second.HasShapeOfFrame);
     }
 
     [Theory]

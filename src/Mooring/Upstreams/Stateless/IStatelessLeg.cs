@@ -15,7 +15,7 @@ internal interface IStatelessLeg : IAsyncDisposable
     void Attach(StatelessLink link);
 
     /// <summary>Sends a request and waits for how it ends; what comes before is handed to <see cref="PendingRequest.OnRelated"/>. One that is abandoned is cancelled at the server.</summary>
-    ValueTask<Attempt> CallAsync(PendingRequest request);
+    ValueTask<Attempt> CallAsync(StatelessRequest request);
 
     /// <summary>Tells a server that asked, against the version's rules, that it gets no answer; nothing where there is no way to.</summary>
     void Refuse(ReadOnlySpan<byte> id);

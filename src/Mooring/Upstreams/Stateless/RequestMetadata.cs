@@ -25,26 +25,27 @@ internal sealed class RequestMetadata
     }
 
     /// <summary>The request with what it has to say, and with <paramref name="more"/> among its params.</summary>
-    /// <param name="request">The request as it would go to a server with sessions.</param>
-    /// <param name="id">Its id.</param>
+    /// <param name="said">The request as it would go to a server with sessions, in the shape of its frame.</param>
+    /// <param name="id">The id that it gets.</param>
     /// <param name="level">The log level that is asked for, or null.</param>
     /// <param name="more">Further params, raw properties; empty: none.</param>
-    public Message Put(Frame request, long id, string? level, byte[] more)
+    public Message Put(Message said, long id, string? level, byte[] more)
     {
+        var request = said.Frame;
         ref readonly var envelope = ref request.Envelope;
-        var message = new Message(request).Replace(envelope.Id, id);
-        var said = RequestMeta.Of(request);
-        if (more.Length == 0 && said.ProtocolVersion.IsPresent && said.ClientInfo.IsPresent && said.ClientCapabilities.IsPresent && (level is null || said.LogLevel.IsPresent))
+        var message = said.Replace(envelope.Id, id);
+        var client = request.ClientMeta;
+        if (more.Length == 0 && client.ProtocolVersion.IsPresent && client.ClientInfo.IsPresent && client.ClientCapabilities.IsPresent && (level is null || client.LogLevel.IsPresent))
         {
             // The client speaks the version itself.
             return message;
         }
 
         var meta = Join(
-            said.ProtocolVersion.IsPresent ? [] : _version,
-            said.ClientInfo.IsPresent ? [] : _info,
-            said.ClientCapabilities.IsPresent ? [] : _capabilities,
-            level is null || said.LogLevel.IsPresent ? [] : Property("logLevel", JsonText.Quote(level)));
+            client.ProtocolVersion.IsPresent ? [] : _version,
+            client.ClientInfo.IsPresent ? [] : _info,
+            client.ClientCapabilities.IsPresent ? [] : _capabilities,
+            level is null || client.LogLevel.IsPresent ? [] : Property("logLevel", JsonText.Quote(level)));
         if (!envelope.Params.IsPresent)
         {
             return message.Replace(new Slice(envelope.MethodText.End, 0), (byte[])[.. ",\"params\":{"u8, .. Object(more, meta), (byte)'}']);

@@ -26,7 +26,7 @@ internal sealed partial class StatelessChannel(ChannelLink channel, ILogger logg
         // The version knows no answers on this channel, as it knows no questions; a server that asks all the same would wait for ever.
         _ = channel.SendAsync(JsonRpc.Error(id, JsonRpc.MethodNotFound, "Requests of servers go into results in this version of the protocol (2026-07-28)."), CancellationToken.None).AsTask();
 
-    public async ValueTask<Attempt> CallAsync(PendingRequest request)
+    public async ValueTask<Attempt> CallAsync(StatelessRequest request)
     {
         if (request is Subscription)
         {

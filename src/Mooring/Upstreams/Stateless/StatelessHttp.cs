@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Mooring.Protocol;
 using Mooring.Upstreams.Http;
 
@@ -32,18 +33,17 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
         return ValueTask.CompletedTask;
     }
 
-    public async ValueTask<Attempt> CallAsync(PendingRequest request)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<Attempt> CallAsync(StatelessRequest request)
     {
         var cancel = request.Abandoned;
         HttpResponseMessage? response = null;
         try
         {
-            using var post = http.Post(new MessageContent(request.ToMessage()), session: null, ProtocolVersions.Stateless);
-            foreach (var (name, value) in request.Headers)
-            {
-                post.Headers.TryAddWithoutValidation(name, value);
-            }
-
+            // With the body's own headers, whose values they repeat: among those of the request they would be too many for the room that it begins with.
+            var content = new MessageContent(request.ToMessage());
+            request.Repeat(content.Headers);
+            using var post = http.Post(content, session: null, ProtocolVersions.Stateless);
             response = await http.SendAsync(post, cancel);
             if (response.StatusCode != HttpStatusCode.OK)
             {

@@ -23,7 +23,7 @@ internal sealed partial class StatelessLink
 
     private readonly ConcurrentDictionary<long, TaskCompletionSource<Frame>> _questions = new();
 
-    private async ValueTask<Attempt> AskAsync(PendingRequest request, Frame frame, Frame answer)
+    private async ValueTask<Attempt> AskAsync(PendingRequest request, Message said, Frame answer)
     {
         var interactions = new List<string>();
         for (var round = 1; ; round++)
@@ -50,7 +50,7 @@ internal sealed partial class StatelessLink
                 }
             }
 
-            var attempt = await SendAnswersAsync(request, frame, Further(result, responses));
+            var attempt = await SendAnswersAsync(request, said, Further(result, responses));
             if (attempt is not { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } next })
             {
                 return attempt;
@@ -163,11 +163,11 @@ internal sealed partial class StatelessLink
         }
     }
 
-    private async ValueTask<Attempt> SendAnswersAsync(PendingRequest request, Frame frame, byte[] more)
+    private async ValueTask<Attempt> SendAnswersAsync(PendingRequest request, Message said, byte[] more)
     {
         for (var tries = 1; ; tries++)
         {
-            var attempt = await RoundAsync(request, frame, more);
+            var attempt = await RoundAsync(request, said, more);
             if (attempt.Kind != AttemptKind.NotExecuted)
             {
                 return attempt;

@@ -1,3 +1,5 @@
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
 using Mooring.Protocol;
 
 namespace Mooring.Upstreams.Stateless;
@@ -61,14 +63,14 @@ internal sealed partial class StatelessLink : Link
             return FollowAsync(request, task, TimeSpan.Zero);
         }
 
-        var frame = Read(request.ToMessage());
-        return frame.Method switch
+        var said = InShape(request.ToMessage());
+        return said.Frame.Method switch
         {
             McpMethod.Ping => PingAsync(request),
-            McpMethod.SetLevel => new(TakeLevel(frame, request.Id)),
-            McpMethod.ResourcesSubscribe => SubscribeAsync(frame, request),
-            McpMethod.ResourcesUnsubscribe => new(Unsubscribe(frame, request.Id)),
-            _ => CallAsync(request, frame),
+            McpMethod.SetLevel => new(TakeLevel(said, request.Id)),
+            McpMethod.ResourcesSubscribe => SubscribeAsync(said, request),
+            McpMethod.ResourcesUnsubscribe => new(Unsubscribe(said, request.Id)),
+            _ => CallAsync(request, said),
         };
     }
 
@@ -120,23 +122,35 @@ internal sealed partial class StatelessLink : Link
     internal ValueTask<Attempt> RoundAsync(string method, byte[] parameters, CancellationToken cancel)
     {
         var request = new OwnRequest(method, parameters, cancel);
-        return RoundAsync(request, Read(request.ToMessage()), more: []);
+        return RoundAsync(request, request.ToMessage(), more: []);
     }
 
-    internal Message Write(Frame frame, long id) => _metadata.Put(frame, id, level: null, more: []);
+    /// <summary>A request as this link sends it.</summary>
+    /// <param name="said">As it would go to a server with sessions.</param>
+    /// <param name="id">The id that it gets.</param>
+    /// <param name="level">The log level that is asked for, or null.</param>
+    /// <param name="more">Further params, raw properties; empty: none.</param>
+    internal Message Write(Message said, long id, string? level, byte[] more) => _metadata.Put(said, id, level, more);
+
+    /// <summary>
+    /// A message in which everything stands where its frame has it. Nearly each is one; one that has more in it than its frame, such as a key of a call that
+    /// may be repeated, is written and read once.
+    /// </summary>
+    private static Message InShape(Message message) => message.HasShapeOfFrame ? message : new Message(Read(message));
 
     private static Frame Read(Message message) => Read(message.ToArray());
 
     private static Frame Read(byte[] json) =>
         FrameReader.Take(json, json.Length, pooled: false, AnyDepth, out var fault) ?? throw new InvalidOperationException($"Not a frame: {fault!.Value.Message}");
 
-    private async ValueTask<Attempt> CallAsync(PendingRequest request, Frame frame)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<Attempt> CallAsync(PendingRequest request, Message said)
     {
-        var attempt = await RoundAsync(request, frame, more: []);
+        var attempt = await RoundAsync(request, said, more: []);
         if (IsError(attempt, HeaderMismatch))
         {
             // Refused for what its headers said, before anything was done: the tool may have other ones by now.
-            attempt = frame.Method == McpMethod.ToolsCall && await ReadToolsAsync(request.Abandoned) ? await RoundAsync(request, frame, more: []) : attempt;
+            attempt = said.Frame.Method == McpMethod.ToolsCall && await ReadToolsAsync(request.Abandoned) ? await RoundAsync(request, said, more: []) : attempt;
         }
 
         if (IsForeign(attempt))
@@ -150,19 +164,21 @@ internal sealed partial class StatelessLink : Link
             return Attempt.Refused(ErrorText(attempt.Answer!));
         }
 
-        return attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } answer } ? await TakeResultAsync(request, frame, answer) : attempt;
+        return attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } answer } ? await TakeResultAsync(request, said, answer) : attempt;
     }
 
     /// <summary>Sends a request once.</summary>
-    private ValueTask<Attempt> RoundAsync(PendingRequest request, Frame frame, byte[] more)
-    {
-        var level = _level;
-        return _leg.CallAsync(new StatelessRound(this, request, _metadata, frame, level, more, HeadersOf(request, frame)));
-    }
+    private ValueTask<Attempt> RoundAsync(PendingRequest request, Message said, byte[] more) =>
+        _leg.CallAsync(new StatelessRound(this, request, said, _level, more));
 
-    private List<KeyValuePair<string, string>> HeadersOf(PendingRequest request, Frame frame)
+    /// <summary>What the headers of a request repeat of its body.</summary>
+    /// <param name="said">The request.</param>
+    /// <param name="asked">Who asked; headers of the client's own are passed on.</param>
+    /// <param name="headers">Where they go.</param>
+    internal void Repeat(Message said, PendingRequest asked, HttpContentHeaders headers)
     {
-        var headers = new List<KeyValuePair<string, string>>(2) { new("Mcp-Method", frame.Method == McpMethod.ToolsCall ? "tools/call" : HeaderText.Encode(frame.MethodName)) };
+        var frame = said.Frame;
+        headers.TryAddWithoutValidation("Mcp-Method", frame.Method == McpMethod.ToolsCall ? "tools/call" : HeaderText.Encode(frame.MethodName));
         var name = frame.Method switch
         {
             McpMethod.ToolsCall or McpMethod.PromptsGet => frame.Envelope.Name,
@@ -172,43 +188,42 @@ internal sealed partial class StatelessLink : Link
         };
         if (name.IsPresent)
         {
-            headers.Add(new("Mcp-Name", HeaderText.Encode(frame.Text(name))));
-        }
-
-        if (frame.Method == McpMethod.ToolsCall)
-        {
-            _memory.ToolHeaders.Add(frame, headers);
-        }
-
-        var given = request.Headers;
-        for (var i = 0; i < given.Count; i++)
-        {
-            var header = given[i];
-            if (!headers.Exists(h => h.Key.Equals(header.Key, StringComparison.OrdinalIgnoreCase)))
+            var text = said.Text(name);
+            headers.TryAddWithoutValidation("Mcp-Name", HeaderText.Encode(text));
+            if (frame.Method == McpMethod.ToolsCall)
             {
-                headers.Add(header);
+                _memory.ToolHeaders.Add(text, frame, headers);
             }
         }
 
-        return headers;
+        var given = asked.Headers;
+        for (var i = 0; i < given.Count; i++)
+        {
+            var (header, value) = given[i];
+            if (!headers.NonValidated.Contains(header))
+            {
+                headers.TryAddWithoutValidation(header, value);
+            }
+        }
     }
 
     /// <summary>What may be passed on of a result; what has to be noted is.</summary>
-    private ValueTask<Attempt> TakeResultAsync(PendingRequest request, Frame frame, Frame answer)
+    private ValueTask<Attempt> TakeResultAsync(PendingRequest request, Message said, Frame answer)
     {
+        var method = said.Frame.Method;
         var result = answer.Span(answer.Envelope.Result);
         var kind = JsonFields.Find(result, "resultType"u8);
         switch (kind.IsPresent && !result.Slice(kind.Start, kind.Length).SequenceEqual("\"complete\""u8) ? JsonFields.String(result, "resultType"u8) : null)
         {
             // Older servers say none (2026-07-28, schema, "Result").
             case null or "complete":
-                return new(Attempt.Answered(Noted(frame, answer)));
-            case "task" when frame.Method == McpMethod.ToolsCall:
+                return new(Attempt.Answered(Noted(said.Frame, answer)));
+            case "task" when method == McpMethod.ToolsCall:
                 return FollowAsync(request, answer);
             case var _ when request.PassesUnfinished():
                 return new(Attempt.Answered(answer));
-            case "input_required" when frame.Method is McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead:
-                return AskAsync(request, frame, answer);
+            case "input_required" when method is McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead:
+                return AskAsync(request, said, answer);
             case var other:
                 return new(WrongKind(request, other));
         }
@@ -283,15 +298,16 @@ internal sealed partial class StatelessLink : Link
         return attempt.Kind == AttemptKind.Answered ? Done(request.Id) : attempt;
     }
 
-    private Attempt TakeLevel(Frame frame, long id)
+    private Attempt TakeLevel(Message said, long id)
     {
-        _level = frame.Envelope.Level.IsPresent ? frame.Text(frame.Envelope.Level) : null;
+        var level = said.Frame.Envelope.Level;
+        _level = level.IsPresent ? said.Text(level) : null;
         return Done(id);
     }
 
-    private async ValueTask<Attempt> SubscribeAsync(Frame frame, PendingRequest request)
+    private async ValueTask<Attempt> SubscribeAsync(Message said, PendingRequest request)
     {
-        var uri = frame.Text(frame.Envelope.Uri);
+        var uri = said.Text(said.Frame.Envelope.Uri);
         try
         {
             return await _listener.SubscribeAsync(uri, request.Abandoned)
@@ -304,9 +320,9 @@ internal sealed partial class StatelessLink : Link
         }
     }
 
-    private Attempt Unsubscribe(Frame frame, long id)
+    private Attempt Unsubscribe(Message said, long id)
     {
-        _listener.Unsubscribe(frame.Text(frame.Envelope.Uri));
+        _listener.Unsubscribe(said.Text(said.Frame.Envelope.Uri));
         return Done(id);
     }
 

@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using Mooring.Protocol;
 
 namespace Mooring.Upstreams.Stateless;
@@ -8,21 +9,18 @@ namespace Mooring.Upstreams.Stateless;
 /// </summary>
 /// <param name="link">Whose it is.</param>
 /// <param name="asked">Who asked.</param>
-/// <param name="metadata">What each request of the link says.</param>
-/// <param name="frame">The request as it would go to a server with sessions.</param>
+/// <param name="said">The request as it would go to a server with sessions.</param>
 /// <param name="level">The log level that is asked for, or null.</param>
 /// <param name="more">Further params, raw properties; empty: none.</param>
-/// <param name="headers">What its headers repeat.</param>
-internal sealed class StatelessRound(
-    StatelessLink link, PendingRequest asked, RequestMetadata metadata, Frame frame, string? level, byte[] more, IReadOnlyList<KeyValuePair<string, string>> headers) : PendingRequest
+internal sealed class StatelessRound(StatelessLink link, PendingRequest asked, Message said, string? level, byte[] more) : StatelessRequest
 {
     public override CancellationToken Abandoned => asked.Abandoned;
 
     public override bool TimedOut => asked.TimedOut;
 
-    public override Message ToMessage() => metadata.Put(frame, Id, level, more);
+    public override Message ToMessage() => link.Write(said, Id, level, more);
 
-    public override IReadOnlyList<KeyValuePair<string, string>> Headers => headers;
+    public override void Repeat(HttpContentHeaders headers) => link.Repeat(said, asked, headers);
 
     public override ReadOnlySpan<byte> ProgressToken => asked.ProgressToken;
 

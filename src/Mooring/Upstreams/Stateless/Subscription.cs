@@ -1,9 +1,10 @@
+using System.Net.Http.Headers;
 using Mooring.Protocol;
 
 namespace Mooring.Upstreams.Stateless;
 
 /// <summary>One <c>subscriptions/listen</c>, from its begin to its end (2026-07-28, basic/patterns/subscriptions).</summary>
-internal sealed class Subscription : PendingRequest, IDisposable
+internal sealed class Subscription : StatelessRequest, IDisposable
 {
     private readonly StatelessLink _link;
     private readonly Frame _request;
@@ -51,9 +52,9 @@ internal sealed class Subscription : PendingRequest, IDisposable
 
     public override CancellationToken Abandoned { get; }
 
-    public override IReadOnlyList<KeyValuePair<string, string>> Headers => [new("Mcp-Method", "subscriptions/listen")];
+    public override Message ToMessage() => _link.Write(new Message(_request), Id, level: null, more: []);
 
-    public override Message ToMessage() => _link.Write(_request, Id);
+    public override void Repeat(HttpContentHeaders headers) => headers.TryAddWithoutValidation("Mcp-Method", "subscriptions/listen");
 
     public void Begin(IStatelessLeg leg) => Ended = RunAsync(leg);
 

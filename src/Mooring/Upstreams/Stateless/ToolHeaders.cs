@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Http.Headers;
 using System.Text.Json;
 using Mooring.Protocol;
 
@@ -66,9 +67,12 @@ internal sealed partial class ToolHeaders(ILogger logger)
     }
 
     /// <summary>The headers of one call.</summary>
-    public void Add(Frame call, List<KeyValuePair<string, string>> headers)
+    /// <param name="tool">The server's own name of the tool.</param>
+    /// <param name="call">The call.</param>
+    /// <param name="headers">Where they go.</param>
+    public void Add(string tool, Frame call, HttpContentHeaders headers)
     {
-        if (_tools.IsEmpty || !_tools.TryGetValue(call.Text(call.Envelope.Name), out var mirrored))
+        if (_tools.IsEmpty || !_tools.TryGetValue(tool, out var mirrored))
         {
             return;
         }
@@ -85,7 +89,7 @@ internal sealed partial class ToolHeaders(ILogger logger)
         {
             if (Value(arguments.RootElement, path) is { } value)
             {
-                headers.Add(new(header, HeaderText.Encode(value)));
+                headers.TryAddWithoutValidation(header, HeaderText.Encode(value));
             }
         }
     }
