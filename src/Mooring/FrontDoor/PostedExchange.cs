@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
@@ -10,7 +9,7 @@ namespace Mooring.FrontDoor;
 /// <summary>
 /// One POST of a client without sessions, and its answer: a JSON body where that comes within the grace and nothing is to be said before, else an
 /// event stream without event ids, for there is no way back to it (2026-07-28, basic/transports/streamable-http, "Receiving Messages").
-/// Whoever made it awaits <see cref="RunAsync"/>; calls write to it from anywhere.
+/// Whoever made it awaits <see cref="WaitAsync"/> and shows what came of it; calls write to it from anywhere.
 /// </summary>
 internal sealed class PostedExchange : StatelessExchange, IUndecided, IValueTaskSource
 {
@@ -48,21 +47,21 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided, IValueTask
 
     public bool IsQueued { get; set; }
 
-    /// <summary>Whether the answer was written as one body: nobody needs the request for it any more.</summary>
-    public bool WasWritten { get; private set; }
+    /// <summary>The call's own side of it, where there is one in this process.</summary>
+    public StatelessReply? Reply { get; set; }
 
-    /// <summary>Stays until the client has its answer, or has left.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask RunAsync()
+    /// <summary>What shows the answer, where it became an event stream; known once <see cref="WaitAsync"/> completed.</summary>
+    public SseConnection? Stream => _connection;
+
+    /// <summary>Has it hear of its client's leaving, until that is disposed.</summary>
+    public CancellationTokenRegistration WatchClient() => _context.RequestAborted.UnsafeRegister(static state => ((PostedExchange)state!).Leave(), this);
+
+    /// <summary>Completes when it is known what the answer is, or that nobody waits for one.</summary>
+    public ValueTask WaitAsync() => new(this, _decided.Version);
+
+    /// <summary>Writes the answer that is complete, where the client has not left.</summary>
+    public void WriteWhole()
     {
-        await using var left = _context.RequestAborted.UnsafeRegister(static state => ((PostedExchange)state!).Leave(), this);
-        await new ValueTask(this, _decided.Version);
-        if (_connection is { } connection)
-        {
-            await connection.RunAsync();
-            return;
-        }
-
         if (!_hasAnswer)
         {
             return;
@@ -80,7 +79,11 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided, IValueTask
         response.ContentLength = _answer.Length;
         _answer.WriteTo(response.BodyWriter);
         _answer.Frame.Dispose();
-        WasWritten = true;
+        if (Reply is { IsAnswered: true })
+        {
+            // Nobody needs the request for it any more.
+            Request.Dispose();
+        }
     }
 
     public override void Send(byte[] line) => Open()?.WriteMessage(id: null, line);

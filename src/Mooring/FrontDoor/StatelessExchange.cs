@@ -10,7 +10,6 @@ namespace Mooring.FrontDoor;
 internal abstract class StatelessExchange
 {
     private readonly Discovery _discovery;
-    private readonly Session _session;
 
     /// <param name="request">The request; its buffer must last as long as the exchange.</param>
     /// <param name="discovery">Knows who answers; asked with the answer, when a server that was unknown before may have said it.</param>
@@ -18,16 +17,19 @@ internal abstract class StatelessExchange
     protected StatelessExchange(Frame request, Discovery discovery, Session session)
     {
         Request = request;
-        (_discovery, _session) = (discovery, session);
+        (_discovery, Session) = (discovery, session);
         LogLevel = request.ClientMeta.LogLevel is { IsPresent: true } level ? request.Text(level) : null;
     }
 
     public Frame Request { get; }
 
+    /// <summary>Stands for its client.</summary>
+    public Session Session { get; }
+
     public ReadOnlyMemory<byte> Id => Request.Raw(Request.Envelope.Id);
 
     /// <summary>Who answers, raw JSON.</summary>
-    public byte[] ServerInfo => _discovery.ServerInfo(_session);
+    public byte[] ServerInfo => _discovery.ServerInfo(Session);
 
     /// <summary>The least severe log message it wants; null: none at all (server/utilities/logging).</summary>
     public string? LogLevel { get; }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Mooring.Auth;
 using Mooring.Network;
@@ -29,8 +28,35 @@ internal sealed class StatelessHttp(
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
     /// <param name="message">What it brought.</param>
     /// <param name="accept">What the client can read.</param>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask PostAsync(HttpContext context, string? server, Frame message, Accepts accept)
+    public async Task PostAsync(HttpContext context, string? server, Frame message, Accepts accept)
+    {
+        // A call is begun in place, so that this is all of its way that waits.
+        if (await BeginAsync(context, server, message, accept) is not { } exchange)
+        {
+            return;
+        }
+
+        try
+        {
+            await using var left = exchange.WatchClient();
+            await exchange.WaitAsync();
+            if (exchange.Stream is { } stream)
+            {
+                await stream.RunAsync();
+            }
+            else
+            {
+                exchange.WriteWhole();
+            }
+        }
+        finally
+        {
+            exchange.Session.Disconnected();
+        }
+    }
+
+    /// <summary>Checks what came, and begins what it asks for. Null: it was answered already.</summary>
+    private async ValueTask<PostedExchange?> BeginAsync(HttpContext context, string? server, Frame message, Accepts accept)
     {
         if (message.Method != McpMethod.ToolsCall || message.Bytes.Length > WaitingThreads.Turn)
         {
@@ -42,7 +68,7 @@ internal sealed class StatelessHttp(
         if (accept != (Accepts.Json | Accepts.EventStream))
         {
             await Answers.RefuseAsync(context, StatusCodes.Status406NotAcceptable, FrameReader.InvalidRequest, "Accept must name application/json and text/event-stream.", message.Id);
-            return;
+            return null;
         }
 
         switch (message.Kind)
@@ -50,17 +76,17 @@ internal sealed class StatelessHttp(
             case FrameKind.Notification:
                 // Over HTTP the version has none that a client would send; a request is cancelled by closing it.
                 context.Response.StatusCode = StatusCodes.Status202Accepted;
-                return;
+                return null;
             case FrameKind.Result or FrameKind.Error:
                 await Answers.RefuseAsync(context, StatusCodes.Status400BadRequest, FrameReader.InvalidRequest, "Clients of this version send no responses; what a server asked is answered with inputResponses.");
-                return;
+                return null;
         }
 
         // :: 2 whether it says what it has to, and its headers the same
         if (StatelessChecks.Of(context.Request, message, isMerged: server is null) is { } refusal)
         {
             await RefuseAsync(context, message, refusal);
-            return;
+            return null;
         }
 
         // :: 3 who stands for its client
@@ -69,25 +95,30 @@ internal sealed class StatelessHttp(
         if ((sessions.Find(person, server, capabilities.Span) ?? sessions.Of(person, server, capabilities.Span, InfoOf(message))) is not { } session)
         {
             await Answers.MissAsync(context, SessionMiss.TooMany, message.Id);
-            return;
+            return null;
+        }
+
+        if (!await services.Intake.TakesAsync(context, session, 1, message))
+        {
+            return null;
         }
 
         session.Connected();
+        PostedExchange? exchange = null;
         try
         {
-            if (await services.Intake.TakesAsync(context, session, 1, message))
-            {
-                await HandleAsync(context, session, message);
-            }
+            return exchange = await BeginAsync(context, session, message);
         }
         finally
         {
-            session.Disconnected();
+            if (exchange is null)
+            {
+                session.Disconnected();
+            }
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask HandleAsync(HttpContext context, Session session, Frame request)
+    private async ValueTask<PostedExchange?> BeginAsync(HttpContext context, Session session, Frame request)
     {
         // Of the request at hand, also where it goes on with a call that was begun before; and before anything of a tool is told.
         var access = services.AccessOf(context, session);
@@ -95,26 +126,26 @@ internal sealed class StatelessHttp(
         {
             services.NoteRefused(session, request, server: ServerOf(session, request), "denied");
             await RefuseAsync(context, request, new Refusal(StatusCodes.Status200OK, JsonRpc.ServerError, Permits.Why(request), Permits.Data));
-            return;
+            return null;
         }
 
         if (parameters.Differs(session, request, context.Request.Headers) is { } why)
         {
             await RefuseAsync(context, request, Refusal.Mismatch(why));
-            return;
+            return null;
         }
 
         if (request.Method == McpMethod.Listen)
         {
             await listening.ListenAsync(context, session, request);
-            return;
+            return null;
         }
 
         var isOfTasks = TaskMethods.Has(request.Method);
         if ((isOfTasks || NeedsTasks(session, request)) && TaskMethods.Lacks(session) is { } lack)
         {
             await RefuseAsync(context, request, lack);
-            return;
+            return null;
         }
 
         string? wrong = null;
@@ -125,7 +156,7 @@ internal sealed class StatelessHttp(
         if (wrong is not null || (retry is not null && !TryFind(session, request, retry, out waiting, out holder, out wrong)))
         {
             await RefuseAsync(context, request, Refusal.Invalid(wrong!));
-            return;
+            return null;
         }
 
         if (request.ClientMeta.LogLevel is { IsPresent: true } level)
@@ -160,11 +191,8 @@ internal sealed class StatelessHttp(
             reply = Run(session, request, retry, exchange, access);
         }
 
-        await exchange.RunAsync();
-        if (exchange.WasWritten && reply is { IsAnswered: true })
-        {
-            request.Dispose();
-        }
+        exchange.Reply = reply;
+        return exchange;
     }
 
     /// <summary>Whether the call is of a tool that its server, one of 2025-11-25, executes as a task alone.</summary>

@@ -21,20 +21,26 @@ internal sealed partial class StreamableHttp(
     /// <summary>One POST: a request, a notification, a response, or (2025-03-26) a batch of them.</summary>
     /// <param name="context">The request; its Host and Origin are checked.</param>
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
-    public async Task PostAsync(HttpContext context, string? server)
+    public Task PostAsync(HttpContext context, string? server)
     {
-        var (frame, session, accept) = await ReceiveAsync(context, server);
-        if (session is null)
-        {
-            if (frame is not null)
-            {
-                await stateless.PostAsync(context, server, frame, accept);
-            }
+        // Nearly each body is there with its head: what follows is then the only thing that waits.
+        var receiving = ReceiveAsync(context, server);
+        return receiving.IsCompletedSuccessfully ? HandleAsync(context, server, receiving.Result) : HandleAsync(context, server, receiving);
+    }
 
-            return;
-        }
+    private async Task HandleAsync(HttpContext context, string? server, ValueTask<Received> receiving) =>
+        await HandleAsync(context, server, await receiving);
 
-        if (frame!.Method != McpMethod.ToolsCall || frame.Bytes.Length > WaitingThreads.Turn)
+    private Task HandleAsync(HttpContext context, string? server, in Received received) => received switch
+    {
+        { Frame: { } frame, Session: { } session } => HandleAsync(context, session, frame, received.Accept),
+        { Frame: { } frame } => stateless.PostAsync(context, server, frame, received.Accept),
+        _ => Task.CompletedTask,
+    };
+
+    private async Task HandleAsync(HttpContext context, Session session, Frame frame, Accepts accept)
+    {
+        if (frame.Method != McpMethod.ToolsCall || frame.Bytes.Length > WaitingThreads.Turn)
         {
             // Short calls are handed on at once; anything else may take its time. Here, since the receiving may have left and be back already.
             await WaitingThreads.Leave();
@@ -75,7 +81,7 @@ internal sealed partial class StreamableHttp(
     }
 
     /// <summary>Reads and checks a POST. A frame alone is one of the version without sessions; nothing at all: it was answered already.</summary>
-    private async ValueTask<(Frame? Frame, Session? Session, Accepts Accept)> ReceiveAsync(HttpContext context, string? server)
+    private async ValueTask<Received> ReceiveAsync(HttpContext context, string? server)
     {
         // :: 1 what the headers say
         var request = context.Request;
@@ -129,7 +135,7 @@ internal sealed partial class StreamableHttp(
         // :: 3 the version
         if (StatelessHttp.IsFor(frame, request.Headers[VersionHeader]))
         {
-            return (frame, null, accept);
+            return new(frame, Session: null, accept);
         }
 
         if (frame.Kind == FrameKind.Request && frame.Method == McpMethod.Initialize)
@@ -143,8 +149,13 @@ internal sealed partial class StreamableHttp(
         var session = await SessionOfAsync(context, server, frame);
         return session is null || (frame.Kind == FrameKind.Request && !await services.Intake.TakesAsync(context, session, 1, frame))
             ? default
-            : (frame, session, accept);
+            : new(frame, session, accept);
     }
+
+    /// <param name="Frame">What came; null: nothing that is to be handled.</param>
+    /// <param name="Session">Whose it is; null: it is of the version without.</param>
+    /// <param name="Accept">What the client can read.</param>
+    private readonly record struct Received(Frame? Frame, Session? Session, Accepts Accept);
 
     public async Task DeleteAsync(HttpContext context, string? server)
     {

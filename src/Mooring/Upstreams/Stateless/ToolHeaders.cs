@@ -72,7 +72,8 @@ internal sealed partial class ToolHeaders(ILogger logger)
     /// <param name="headers">Where they go.</param>
     public void Add(string tool, Frame call, HttpContentHeaders headers)
     {
-        if (_tools.IsEmpty || !_tools.TryGetValue(tool, out var mirrored))
+        // Not asked whether there are any: for that the dictionary takes all of its locks.
+        if (!_tools.TryGetValue(tool, out var mirrored))
         {
             return;
         }
