@@ -1,5 +1,6 @@
 using Mooring.Chaos.Clients;
 using Mooring.Chaos.Rounds;
+using Mooring.Chaos.Servers;
 using Mooring.Chaos.Stands;
 
 namespace Mooring.Chaos;
@@ -39,9 +40,13 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
         TaskEnd.Lost => false,
         TaskEnd.Completed => executed.GetValueOrDefault(task.Key) != 1,
         TaskEnd.NotExecuted => executed.ContainsKey(task.Key),
+        TaskEnd.Forgotten => round.ServersKeepTasks || executed.GetValueOrDefault(task.Key) > 1,
         TaskEnd.Unknown or TaskEnd.Failed => executed.GetValueOrDefault(task.Key) > 1,
         _ => true,
     });
+
+    /// <summary>For whom from whom calls that servers made tasks of came to their end.</summary>
+    private HashSet<Pair> ServersTasks => [.. tally.Errands.Where(errand => Errands.WasTask(executed, errand.Key)).Select(errand => errand.Value)];
 
     private string Tasks => $"{tally.Tasks.Count} / {tally.Tasks.Count - TasksUntrue - TasksLost} / {TasksUntrue} / {TasksLost}";
 
@@ -64,6 +69,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
             // A short round shares the machine with others: how long something took there says nothing.
             Check(!shape.IsShort && round.ToolsAlways && tally.WithoutTools > ToolsLimit ? 1 : 0, "without tools");
             broken.AddRange(Pairs.Where(pair => !tally.Pairs.ContainsKey(pair)).Select(pair => $"nothing answered to {pair}"));
+            broken.AddRange(Pairs.Where(pair => !ServersTasks.Contains(pair)).Select(pair => $"no task of a server's own came to its end for {pair}"));
             Check(tally.Results == 0 ? 1 : 0, "nothing answered");
             Check(round.ResumeLimit is not null && tally.Resumptions.IsEmpty ? 1 : 0, "not back");
             Check(!shape.IsShort && round.ResumeLimit is { } limit && ResumedIn(0.99) > limit.TotalMilliseconds ? 1 : 0, "not back in time");
@@ -89,7 +95,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
     public string Line =>
         $"{sessions} sessions, {tally.Calls.Count} calls: {tally.Count(Outcome.Answered)} answered, {tally.Count(Outcome.Resumed)} after resume, {tally.Count(Outcome.ByTask)} by task, {tally.Count(Outcome.Refused)} not executed, " +
         $"{tally.Count(Outcome.Failed)} error, {tally.Count(Outcome.Unknown)} unknown, {tally.Count(Outcome.Cut)} cut, {tally.Count(Outcome.CutOlder)} cut in 2025-06-18, {tally.Count(Outcome.CutStateless)} cut in 2026-07-28; {Lost} lost, {Twice} twice, {NeverDone} not done, {DoneThough} done though refused, " +
-        $"tasks {Tasks}, {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.EventsLost} of {tally.EventsExpected} events lost, {tally.EventsRepeated} repeated; {evidence}";
+        $"tasks {Tasks} ({executed.Count(entry => Errands.IsTask(entry.Key))} of servers' own), {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.EventsLost} of {tally.EventsExpected} events lost, {tally.EventsRepeated} repeated; {evidence}";
 
     public override string ToString() =>
         $"| {round.Title} (`{round.Name}`) | {Gateways}, {shape.StoreName} | {sessions} | {tally.Calls.Count} | " +

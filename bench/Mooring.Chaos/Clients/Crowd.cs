@@ -12,6 +12,9 @@ internal sealed class Crowd : IAsyncDisposable
     /// <summary>Processes for an eighth of the sessions, and everything else, on a machine that does other things too.</summary>
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(3);
 
+    /// <summary>The path to the server with sessions.</summary>
+    public const string Web = "/servers/web/mcp";
+
     private const string Bare = "/servers/bare/mcp";
 
     private readonly CancellationTokenSource _stop = new();
@@ -49,7 +52,7 @@ internal sealed class Crowd : IAsyncDisposable
         [
             .. Enumerable.Range(0, stateless).Select(index => new StatelessClient(
                 index,
-                new Uri(balancers[index / 2 % balancers.Count], index % 2 == 0 ? "/servers/web/mcp" : Bare),
+                new Uri(balancers[index / 2 % balancers.Count], index % 2 == 0 ? Web : Bare),
                 hasTasks: index / 2 % 3 != 1,
                 _http,
                 Tally,
@@ -62,7 +65,7 @@ internal sealed class Crowd : IAsyncDisposable
             .. Enumerable.Range(0, count - official - stateless).Select(index => new StrictSession(
                 index,
                 // The first of each pair of eights goes through the one balancer, the second through the other, so that both see every kind.
-                new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : index % 8 is 2 or 6 ? Bare : "/servers/web/mcp"),
+                new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : index % 8 is 2 or 6 ? Bare : Web),
                 index % 8 == 3 ? "2025-06-18" : "2025-11-25",
                 _http,
                 Tally,

@@ -84,17 +84,21 @@ internal sealed partial class StatelessClient(
         await AskForToolsAsync(end);
         _ready.TrySetResult();
         await conduct.MayCallAsync(stop);
-        switch (random.Next(20))
+        // The first is an errand, so that each round has some of each kind.
+        switch (_calls == 0 ? 17 : random.Next(20))
         {
-            case < 10:
+            case < 9:
                 await CallAsync("fast", new JsonObject(), seconds: 0, end);
                 break;
-            case < 14:
+            case < 12:
                 await CallAsync("ask", new JsonObject(), seconds: 0, end);
                 break;
-            case < 18:
+            case < 15:
                 var seconds = random.Next(Math.Min(3, conduct.Slowest), conduct.Slowest + 1);
                 await CallAsync("slow", seconds, end);
+                break;
+            case < 18:
+                await CallAsync(Errands.Tool, random.Next(1, conduct.Slowest + 1), end);
                 break;
             default:
                 await ChangeAsync(end);

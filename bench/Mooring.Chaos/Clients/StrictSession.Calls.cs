@@ -19,6 +19,7 @@ internal sealed partial class StrictSession
         {
             var call = new CallState(key, tool, arguments, () => TimeProvider.System.GetElapsedTime(start) < limit);
             outcome = await SendCallAsync(call, end);
+            outcome = call.Task is { } task ? await FollowTaskAsync(call, task, end) : outcome;
             outcome = outcome == Outcome.Cut && !IsPrimed ? Outcome.CutOlder : outcome;
             // Whatever came after the time is over came too late.
             outcome = call.HasTime() || outcome == Outcome.Refused ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
@@ -51,12 +52,18 @@ internal sealed partial class StrictSession
             }
 
             var id = NextId();
-            var message = Request(id, "tools/call", new JsonObject
+            var parameters = new JsonObject
             {
                 ["name"] = call.Tool,
                 ["arguments"] = call.Arguments.DeepClone(),
                 ["_meta"] = new JsonObject { ["progressToken"] = call.Key },
-            });
+            };
+            if (MakesTaskOf(call.Tool))
+            {
+                parameters["task"] = new JsonObject { ["ttl"] = 600_000 };
+            }
+
+            var message = Request(id, "tools/call", parameters);
             try
             {
                 using var response = await http.AskAsync(Post(message, session), end);
@@ -197,6 +204,13 @@ internal sealed partial class StrictSession
     {
         if (answer["result"] is { } result)
         {
+            if (MakesTaskOf(call.Tool) && (string?)result["task"]?["taskId"] is { } task)
+            {
+                // How it ends is said by what became of that.
+                call.Task = task;
+                return Outcome.Lost;
+            }
+
             return (string?)result["content"]?[0]?["text"] == call.Key ? Outcome.Answered : Wrong(call, $"another call's answer: {result.ToJsonString()}");
         }
 
@@ -212,7 +226,7 @@ internal sealed partial class StrictSession
         }
     }
 
-    private static bool IsResult(Outcome outcome) => outcome is Outcome.Answered or Outcome.Resumed;
+    private static bool IsResult(Outcome outcome) => outcome is Outcome.Answered or Outcome.Resumed or Outcome.ByTask;
 
     private Outcome Wrong(CallState call, string why)
     {
@@ -220,5 +234,9 @@ internal sealed partial class StrictSession
         return Outcome.Lost;
     }
 
-    private sealed record CallState(string Key, string Tool, JsonObject Arguments, Func<bool> HasTime);
+    private sealed record CallState(string Key, string Tool, JsonObject Arguments, Func<bool> HasTime)
+    {
+        /// <summary>The server's task that it became.</summary>
+        public string? Task { get; set; }
+    }
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
+using Mooring.Chaos.Servers;
 using static Mooring.Chaos.Clients.Talk;
 
 namespace Mooring.Chaos.Clients;
@@ -83,12 +84,16 @@ internal sealed partial class StrictSession(
         await AskForToolsAsync(end);
         _ready.TrySetResult();
         await conduct.MayCallAsync(stop);
-        switch (random.Next(20))
+        // The first is an errand, so that each round has some of each kind.
+        switch (_calls == 0 ? 14 : random.Next(20))
         {
-            case < 14:
+            case < 12:
                 await CallAsync("fast", new JsonObject(), seconds: 0, end);
                 break;
-            case < 17:
+            case < 15:
+                await CallAsync(Errands.Tool, random.Next(1, conduct.Slowest + 1), end);
+                break;
+            case < 18:
                 var seconds = random.Next(Math.Min(3, conduct.Slowest), conduct.Slowest + 1);
                 await CallAsync("slow", new JsonObject { ["seconds"] = seconds }, seconds, end);
                 break;

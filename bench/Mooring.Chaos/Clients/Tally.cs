@@ -60,6 +60,9 @@ internal enum TaskEnd
     /// <summary>Failed with an error that does not say more.</summary>
     Failed,
 
+    /// <summary>Its server knows it no more, which is true only of one that was killed.</summary>
+    Forgotten,
+
     /// <summary>As nothing that was done to it can end: cancelled, or with another call's result.</summary>
     Untrue,
 }
@@ -80,6 +83,9 @@ internal sealed class Tally
 
     /// <summary>Results by who got them from whom.</summary>
     public ConcurrentDictionary<Pair, int> Pairs { get; } = [];
+
+    /// <summary>Each errand whose result came, by its key, and who got it from whom.</summary>
+    public ConcurrentDictionary<string, Pair> Errands { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Each call that became a task, by its key.</summary>
     public ConcurrentDictionary<string, TaskEnd> Tasks { get; } = new(StringComparer.Ordinal);
@@ -141,6 +147,10 @@ internal sealed class Tally
         if (outcome is Outcome.Answered or Outcome.Resumed or Outcome.ByTask)
         {
             Pairs.AddOrUpdate(pair, 1, (_, count) => count + 1);
+            if (key.EndsWith(Servers.Errands.Tool, StringComparison.Ordinal))
+            {
+                Errands[key] = pair;
+            }
         }
 
         Interlocked.Decrement(ref _underWay);

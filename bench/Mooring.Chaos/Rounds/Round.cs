@@ -22,6 +22,9 @@ internal abstract class Round
     /// <summary>Why events may be missing; null where none may.</summary>
     public virtual string? EventsMayBeLost => null;
 
+    /// <summary>Whether servers know the tasks that they made to the end. Not where they are killed.</summary>
+    public virtual bool ServersKeepTasks => true;
+
     /// <summary>Whether nobody may be without tools. Not where the only gateway is down.</summary>
     public virtual bool ToolsAlways => true;
 

@@ -11,6 +11,8 @@ internal sealed class ServerKilledRound : Round
 
     public override string EventsMayBeLost => "what the server had not yet sent dies with it";
 
+    public override bool ServersKeepTasks => false;
+
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         for (var time = 0; time < (field.IsShort ? 1 : 2); time++)

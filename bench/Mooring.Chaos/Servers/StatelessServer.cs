@@ -17,12 +17,14 @@ internal sealed class StatelessServer : IDisposable
 {
     private const string Version = "2026-07-28";
     private const string State = "asked";
+    private const string TasksExtension = "io.modelcontextprotocol/tasks";
 
     private readonly ConcurrentDictionary<Channel<bool>, bool> _listeners = [];
     private readonly Halt _halt = new();
     private readonly Ledger _ledger;
+    private readonly Errands _errands;
 
-    private StatelessServer(string ledgers) => _ledger = new Ledger(ledgers);
+    private StatelessServer(string ledgers) => _errands = new Errands(_ledger = new Ledger(ledgers));
 
     public static async Task<int> RunAsync(int port, string ledgers)
     {
@@ -74,7 +76,7 @@ internal sealed class StatelessServer : IDisposable
             return;
         }
 
-        if (method is not ("server/discover" or "tools/list" or "tools/call" or "subscriptions/listen"))
+        if (method is not ("server/discover" or "tools/list" or "tools/call" or "subscriptions/listen" or "tasks/get" or "tasks/update" or "tasks/cancel"))
         {
             await RefuseAsync(context, message, StatusCodes.Status404NotFound, -32601, "Method not found");
             return;
@@ -82,23 +84,43 @@ internal sealed class StatelessServer : IDisposable
 
         // Nothing is done for a request that does not say twice, and both times the same, what it is.
         var parameters = message["params"];
+        var named = method == "tools/call" ? (string?)parameters?["name"] : method.StartsWith("tasks/", StringComparison.Ordinal) ? (string?)parameters?["taskId"] : null;
         if ((string?)parameters?["_meta"]?["io.modelcontextprotocol/protocolVersion"] != Version || context.Request.Headers["MCP-Protocol-Version"] != Version
-            || context.Request.Headers["Mcp-Method"] != method || (method == "tools/call" && context.Request.Headers["Mcp-Name"] != (string?)parameters["name"]))
+            || context.Request.Headers["Mcp-Method"] != method || (named is not null && context.Request.Headers["Mcp-Name"] != named))
         {
             await RefuseAsync(context, message, StatusCodes.Status400BadRequest, -32020, "Headers and body do not match");
             return;
         }
 
-        await (method == "subscriptions/listen" ? ListenAsync(context, message) : AnswerAsync(context, message, method));
+        await (method == "subscriptions/listen" ? ListenAsync(context, message) : AnswerAsync(context, message, method, named));
     }
 
-    private async Task AnswerAsync(HttpContext context, JsonObject message, string method)
+    private async Task AnswerAsync(HttpContext context, JsonObject message, string method, string? named)
     {
-        var tool = method == "tools/call" ? (string?)message["params"]!["name"] : null;
+        var tool = method == "tools/call" ? named : null;
         var streams = tool == "slow";
         context.Response.ContentType = streams ? "text/event-stream" : "application/json";
         var result = Tools.Result(method, message);
-        if (tool == "ask" && Unasked(message["params"]!) is { } other)
+        if (named is not null && tool is null)
+        {
+            if (_errands.Find(message) is not { } errand)
+            {
+                await context.Response.WriteAsync(Tools.Refusal(message, -32602, Errands.Forgotten));
+                return;
+            }
+
+            result = StateOf(errand, method);
+        }
+        else if (method == "server/discover")
+        {
+            result["capabilities"]!["extensions"] = new JsonObject { [TasksExtension] = new JsonObject() };
+        }
+        else if (tool == Errands.Tool && message["params"]!["_meta"]!["io.modelcontextprotocol/clientCapabilities"]?["extensions"]?[TasksExtension] is not null)
+        {
+            result = _errands.Begin(message).State("Ms");
+            result["resultType"] = "task";
+        }
+        else if (tool == "ask" && Unasked(message["params"]!) is { } other)
         {
             result = other;
         }
@@ -119,6 +141,30 @@ internal sealed class StatelessServer : IDisposable
         result["resultType"] ??= "complete";
         var answer = Tools.Answer(message, result);
         await (streams ? SendAsync(context, answer) : context.Response.WriteAsync(answer));
+    }
+
+    /// <summary>The answer to a request about a task: how it is doing, with its result once it has one; nothing but that it was heard for the rest.</summary>
+    private static JsonObject StateOf(Errand errand, string method)
+    {
+        if (method == "tasks/cancel")
+        {
+            errand.Cancel();
+        }
+
+        if (method != "tasks/get")
+        {
+            return [];
+        }
+
+        var state = errand.State("Ms");
+        if ((string?)state["status"] == "completed")
+        {
+            var result = errand.Result;
+            result["resultType"] = "complete";
+            state["result"] = result;
+        }
+
+        return state;
     }
 
     /// <summary>The answer to an <c>ask</c> that is not to be executed: what is asked first, or that the client did not agree.</summary>
@@ -160,12 +206,7 @@ internal sealed class StatelessServer : IDisposable
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = "application/json";
-        return context.Response.WriteAsync(new JsonObject
-        {
-            ["jsonrpc"] = "2.0",
-            ["id"] = message["id"]!.DeepClone(),
-            ["error"] = new JsonObject { ["code"] = code, ["message"] = why },
-        }.ToJsonString());
+        return context.Response.WriteAsync(Tools.Refusal(message, code, why));
     }
 
     private static async Task SendAsync(HttpContext context, string text)

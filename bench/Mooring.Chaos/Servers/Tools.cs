@@ -5,11 +5,12 @@ namespace Mooring.Chaos.Servers;
 /// <summary>
 /// What all servers can do. <c>fast</c> answers at once, <c>slow</c> after some seconds with progress each second, <c>quiet</c> after some
 /// seconds without a word, <c>announce</c> sends numbered notifications outside of the call and then answers,
-/// <c>ask</c> puts a question to its client first, <c>change</c> makes the list of tools another one. None is declared safe to repeat.
+/// <c>ask</c> puts a question to its client first, <c>change</c> makes the list of tools another one, <c>errand</c> takes some seconds, as a task of the
+/// server's own where the server has tasks and its client takes them. None is declared safe to repeat.
 /// </summary>
 internal static class Tools
 {
-    public static readonly string[] Names = ["fast", "slow", "quiet", "announce", "ask", "change"];
+    public static readonly string[] Names = ["fast", "slow", "quiet", "announce", "ask", "change", Errands.Tool];
 
     private const string Generation = "generation";
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
@@ -114,7 +115,7 @@ internal static class Tools
             case "change":
                 Interlocked.Increment(ref s_generation);
                 break;
-            case "quiet":
+            case "quiet" or Errands.Tool:
                 await Task.Delay(seconds * Beat, cancel);
                 break;
             case "announce":
@@ -134,6 +135,13 @@ internal static class Tools
 
     public static string Answer(JsonObject message, JsonObject result) =>
         new JsonObject { ["jsonrpc"] = "2.0", ["id"] = message["id"]!.DeepClone(), ["result"] = result }.ToJsonString();
+
+    public static string Refusal(JsonObject message, int code, string why) => new JsonObject
+    {
+        ["jsonrpc"] = "2.0",
+        ["id"] = message["id"]!.DeepClone(),
+        ["error"] = new JsonObject { ["code"] = code, ["message"] = why },
+    }.ToJsonString();
 
     private static JsonObject Capabilities() => new() { ["tools"] = new JsonObject { ["listChanged"] = true }, ["logging"] = new JsonObject() };
 

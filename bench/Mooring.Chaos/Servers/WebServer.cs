@@ -16,11 +16,12 @@ internal sealed class WebServer : IDisposable
 {
     private readonly ConcurrentDictionary<string, WebSession> _sessions = new(StringComparer.Ordinal);
     private readonly Ledger _ledger;
+    private readonly Errands _errands;
     private readonly ConcurrentDictionary<string, TaskCompletionSource<JsonNode?>> _asked = new(StringComparer.Ordinal);
     private readonly Halt _halt = new();
     private long _strangers, _unsent, _untaken;
 
-    private WebServer(string ledgers) => _ledger = new Ledger(ledgers);
+    private WebServer(string ledgers) => _errands = new Errands(_ledger = new Ledger(ledgers));
 
     public static async Task<int> RunAsync(int port, string ledgers)
     {
@@ -130,6 +131,12 @@ internal sealed class WebServer : IDisposable
             return;
         }
 
+        if (method.StartsWith("tasks/", StringComparison.Ordinal) || (tool == Errands.Tool && message["params"]!["task"] is not null))
+        {
+            await context.Response.WriteAsync(await AnswerTaskAsync(message, method));
+            return;
+        }
+
         if (tool is not null)
         {
             await Tools.ExecuteAsync(message, _ledger, related => SendAsync(context, related.ToJsonString()), Unrelated, context.RequestAborted);
@@ -143,7 +150,7 @@ internal sealed class WebServer : IDisposable
             }
         }
 
-        var answer = Tools.Answer(message, Tools.Result(method, message));
+        var answer = Tools.Answer(message, Declaring(method, Tools.Result(method, message)));
         await (streams ? SendAsync(context, answer) : context.Response.WriteAsync(answer));
 
         Task Unrelated(JsonObject notification)
@@ -154,6 +161,52 @@ internal sealed class WebServer : IDisposable
             }
 
             return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>That it has tasks of 2025-11-25, for one of its tools.</summary>
+    private static JsonObject Declaring(string method, JsonObject result)
+    {
+        switch (method)
+        {
+            case "initialize":
+                result["capabilities"]!["tasks"] = new JsonObject { ["cancel"] = new JsonObject(), ["requests"] = new JsonObject { ["tools"] = new JsonObject { ["call"] = new JsonObject() } } };
+                break;
+            case "tools/list":
+                result["tools"]!.AsArray().First(tool => (string?)tool!["name"] == Errands.Tool)!["execution"] = new JsonObject { ["taskSupport"] = "optional" };
+                break;
+        }
+
+        return result;
+    }
+
+    private async Task<string> AnswerTaskAsync(JsonObject message, string method)
+    {
+        if (method == "tools/call")
+        {
+            return Tools.Answer(message, new JsonObject { ["task"] = _errands.Begin(message).State("") });
+        }
+
+        if (_errands.Find(message) is not { } errand)
+        {
+            return Tools.Refusal(message, -32602, Errands.Forgotten);
+        }
+
+        switch (method)
+        {
+            case "tasks/get":
+                return Tools.Answer(message, errand.State(""));
+            case "tasks/cancel":
+                errand.Cancel();
+                await errand.Over;
+                return Tools.Answer(message, errand.State(""));
+            case "tasks/result":
+                await errand.Over;
+                var result = errand.Result;
+                result["_meta"] = new JsonObject { ["io.modelcontextprotocol/related-task"] = new JsonObject { ["taskId"] = errand.Id } };
+                return errand.Status == "completed" ? Tools.Answer(message, result) : Tools.Refusal(message, -32602, "it was cancelled");
+            default:
+                return Tools.Refusal(message, -32601, "Method not found");
         }
     }
 
