@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using BenchmarkDotNet.Attributes;
 using Mooring.Protocol;
+using Mooring.Upstreams.Stateless;
 
 namespace Mooring.Benchmarks.Micro;
 
@@ -22,7 +23,9 @@ public class ForwardedCallBenchmark
     private static readonly byte[] s_clientId = "\"a-1\""u8.ToArray();
 
     private readonly ArrayBufferWriter<byte> _output = new(64 << 10);
+    private readonly RequestMetadata _metadata = new("""{"clientInfo":{"name":"bench","version":"1.0.0"},"capabilities":{}}"""u8);
     private byte[] _call = [];
+    private byte[] _statelessCall = [];
     private byte[] _result = [];
 
     /// <summary>Bytes of padding in the arguments.</summary>
@@ -34,6 +37,8 @@ public class ForwardedCallBenchmark
     {
         _call = Encoding.UTF8.GetBytes(
         $$$$"""{"jsonrpc":"2.0","id":"a-1","method":"tools/call","params":{"name":"bench__echo","arguments":{"text":"hello","padding":"{{{{new string('p', Padding)}}}}"},"_meta":{"progressToken":7}}}""");
+        _statelessCall = Encoding.UTF8.GetBytes(
+        $$$$"""{"jsonrpc":"2.0","id":"a-1","method":"tools/call","params":{"name":"bench__echo","arguments":{"text":"hello","padding":"{{{{new string('p', Padding)}}}}"},{{{{Load.Requests.Meta}}}}}}""");
         _result = Encoding.UTF8.GetBytes(
             $$$$"""{"jsonrpc":"2.0","id":{{{{UpstreamId}}}},"result":{"content":[{"type":"text","text":"{{{{new string('p', Padding)}}}}"}]}}""");
     }
@@ -45,6 +50,26 @@ public class ForwardedCallBenchmark
         _output.ResetWrittenCount();
         using var frame = Receive(_call);
         new Message(frame).Replace(frame.Envelope.Id, UpstreamId).Replace(frame.Envelope.Name, s_name).WriteTo(_output);
+        return _output.WrittenCount;
+    }
+
+    /// <summary>A call of 2026-07-28 to a server of the same: what its client says of itself is found, and passes.</summary>
+    [Benchmark]
+    public int MooringStatelessCall()
+    {
+        _output.ResetWrittenCount();
+        using var frame = Receive(_statelessCall);
+        _metadata.Put(new Message(frame).Replace(frame.Envelope.Name, s_name), UpstreamId, level: null, more: []).WriteTo(_output);
+        return _output.WrittenCount;
+    }
+
+    /// <summary>A call of a client with sessions to a server without: what the version wants is put in.</summary>
+    [Benchmark]
+    public int MooringBridgedCall()
+    {
+        _output.ResetWrittenCount();
+        using var frame = Receive(_call);
+        _metadata.Put(new Message(frame).Replace(frame.Envelope.Name, s_name), UpstreamId, level: null, more: []).WriteTo(_output);
         return _output.WrittenCount;
     }
 

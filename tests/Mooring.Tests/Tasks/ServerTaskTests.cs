@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mooring.Calls;
 using Mooring.Configuration;
 using Xunit;
 using static Mooring.Tests.Tasks.TaskClient;
@@ -192,6 +193,24 @@ public sealed class ServerTaskTests : IDisposable
         Assert.Equal(("""{"where":{"roots":[]}}""", "theirs"), (again.Message!["params"]!["inputResponses"]!.ToJsonString(), (string)again.Message["params"]!["requestState"]!));
         again.Text("there");
         Assert.Equal("there", (string?)(await gateway.UntilTaskAsync(client, id, "completed"))["result"]!["content"]![0]!["text"]);
+    }
+
+    [Fact]
+    public async Task OlderServersTask_OfACallWithAKey_UnderAnotherNameAndToken_IsAskedForWithAllOfThem()
+    {
+        var server = new OlderTaskServer("required");
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Server = s => s with { Scope = LinkScope.Shared, IdempotencyKey = KeyRule.Always } }, server.Fake);
+        var client = New(gateway, path: "/mcp");
+        await client.ResultAsync("tools/list");
+
+        await gateway.CreatedAsync(client.CallAsync("one__job", meta: """{"progressToken":"mine"}"""));
+
+        var call = server.Asked("tools/call")[0];
+        var sent = call.Message!["params"]!;
+        Assert.Equal(("job", call.Id), ((string)sent["name"]!, sent["_meta"]!["progressToken"]!.ToJsonString()));
+        Assert.NotNull(sent["task"]);
+        Assert.NotNull(sent["_meta"]![IdempotencyKey.Name]);
     }
 
     [Theory]

@@ -33,20 +33,21 @@ internal sealed partial class StatelessChannel(ChannelLink channel, ILogger logg
             _listening[request.Id] = request;
         }
 
+        Attempt attempt;
         try
         {
-            var attempt = await channel.CallAsync(request);
+            attempt = await channel.CallAsync(request);
             if (attempt.Kind == AttemptKind.Abandoned && request is not Subscription { WasEndedByServer: true } && channel.IsUsable)
             {
                 _ = CancelAsync(request.Id);
             }
-
-            return attempt;
         }
         finally
         {
             _listening.TryRemove(request.Id, out _);
         }
+
+        return await request.EndAsync(attempt);
     }
 
     public void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null)

@@ -38,6 +38,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
     {
         var cancel = request.Abandoned;
         HttpResponseMessage? response = null;
+        Attempt attempt;
         try
         {
             // With the body's own headers, whose values they repeat: among those of the request they would be too many for the room that it begins with.
@@ -45,41 +46,54 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
             request.Repeat(content.Headers);
             using var post = http.Post(content, session: null, ProtocolVersions.Stateless);
             response = await http.SendAsync(post, cancel);
-            if (response.StatusCode != HttpStatusCode.OK)
-            {
-                return await RefusedAsync(request, response, cancel) with { Status = (int)response.StatusCode };
-            }
-
-            if (HttpExchange.Encoding(response) is { } encoding)
-            {
-                return Attempt.Unknown($"it answered with content encoding \"{encoding}\", which the gateway did not ask for");
-            }
-
-            switch (HttpExchange.MediaType(response))
-            {
-                case "application/json" when request is Subscription:
-                    // Some servers answer with one message a line, for as long as it lasts, and call that JSON.
-                    return await ReadLinesAsync(request, response, cancel);
-                case "application/json":
-                    var (frame, fault) = await http.ReadFrameAsync(response.Content, cancel);
-                    return frame is null ? Attempt.Unknown($"it answered with something that is not a message: {fault}") : Check(frame, request);
-                case "text/event-stream":
-                    var reading = ReadStreamAsync(request, response, cancel);
-                    request.OnStreamed(isWhole: reading.IsCompleted);
-                    return await reading;
-                case var other:
-                    return Attempt.Unknown($"it answered 200 with content type \"{other}\" instead of JSON or an event stream");
-            }
+            attempt = await ReadAsync(request, response, cancel);
         }
         catch (Exception e) when (HttpExchange.IsFailure(e))
         {
-            return HttpExchange.Failed(e, cancel);
+            attempt = HttpExchange.Failed(e, cancel);
         }
         finally
         {
             // Closing its stream is how a request is cancelled.
             response?.Dispose();
         }
+
+        return await request.EndAsync(attempt);
+    }
+
+    /// <summary>Reads what came: one JSON answer, or a stream that has the answer in it.</summary>
+    private ValueTask<Attempt> ReadAsync(StatelessRequest request, HttpResponseMessage response, CancellationToken cancel)
+    {
+        if (response.StatusCode != HttpStatusCode.OK)
+        {
+            return RefusedAsync(request, response, cancel);
+        }
+
+        if (HttpExchange.Encoding(response) is { } encoding)
+        {
+            return new(Attempt.Unknown($"it answered with content encoding \"{encoding}\", which the gateway did not ask for"));
+        }
+
+        switch (HttpExchange.MediaType(response))
+        {
+            case "application/json" when request is Subscription:
+                // Some servers answer with one message a line, for as long as it lasts, and call that JSON.
+                return ReadLinesAsync(request, response, cancel);
+            case "application/json":
+                return ReadJsonAsync(request, response, cancel);
+            case "text/event-stream":
+                var reading = ReadStreamAsync(request, response, cancel);
+                request.OnStreamed(isWhole: reading.IsCompleted);
+                return reading;
+            case var other:
+                return new(Attempt.Unknown($"it answered 200 with content type \"{other}\" instead of JSON or an event stream"));
+        }
+    }
+
+    private async ValueTask<Attempt> ReadJsonAsync(StatelessRequest request, HttpResponseMessage response, CancellationToken cancel)
+    {
+        var (frame, fault) = await http.ReadFrameAsync(response.Content, cancel);
+        return frame is null ? Attempt.Unknown($"it answered with something that is not a message: {fault}") : Check(frame, request);
     }
 
     private async ValueTask<Attempt> ReadStreamAsync(PendingRequest request, HttpResponseMessage response, CancellationToken cancel)
@@ -181,7 +195,10 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
         return Attempt.Unknown("it answered with the id of another request");
     }
 
-    private async ValueTask<Attempt> RefusedAsync(PendingRequest request, HttpResponseMessage response, CancellationToken cancel)
+    private async ValueTask<Attempt> RefusedAsync(PendingRequest request, HttpResponseMessage response, CancellationToken cancel) =>
+        await RefusalAsync(request, response, cancel) with { Status = (int)response.StatusCode };
+
+    private async ValueTask<Attempt> RefusalAsync(PendingRequest request, HttpResponseMessage response, CancellationToken cancel)
     {
         if (LinkAuthorizer.NeededFor(response) is { } needed)
         {

@@ -1,5 +1,4 @@
 using System.Net.Http.Headers;
-using System.Runtime.CompilerServices;
 using Mooring.Protocol;
 
 namespace Mooring.Upstreams.Stateless;
@@ -70,7 +69,7 @@ internal sealed partial class StatelessLink : Link
             McpMethod.SetLevel => new(TakeLevel(said, request.Id)),
             McpMethod.ResourcesSubscribe => SubscribeAsync(said, request),
             McpMethod.ResourcesUnsubscribe => new(Unsubscribe(said, request.Id)),
-            _ => CallAsync(request, said),
+            _ => _leg.CallAsync(new FirstRound(this, request, said, _level)),
         };
     }
 
@@ -143,10 +142,13 @@ internal sealed partial class StatelessLink : Link
     private static Frame Read(byte[] json) =>
         FrameReader.Take(json, json.Length, pooled: false, AnyDepth, out var fault) ?? throw new InvalidOperationException($"Not a frame: {fault!.Value.Message}");
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Attempt> CallAsync(PendingRequest request, Message said)
+    /// <summary>What comes of how a request ended that was sent for the first time. Nearly each is answered, and that is its end.</summary>
+    internal ValueTask<Attempt> JudgeAsync(PendingRequest request, Message said, Attempt attempt) =>
+        attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } answer } ? TakeResultAsync(request, said, answer) : RepairAsync(request, said, attempt);
+
+    /// <summary>Does what can be done about a refusal.</summary>
+    private async ValueTask<Attempt> RepairAsync(PendingRequest request, Message said, Attempt attempt)
     {
-        var attempt = await RoundAsync(request, said, more: []);
         if (IsError(attempt, HeaderMismatch))
         {
             // Refused for what its headers said, before anything was done: the tool may have other ones by now.

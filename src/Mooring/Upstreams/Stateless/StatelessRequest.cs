@@ -7,4 +7,7 @@ internal abstract class StatelessRequest : PendingRequest
 {
     /// <summary>Adds those headers (2026-07-28, basic/transports/streamable-http, "Standard Request Headers").</summary>
     public abstract void Repeat(HttpContentHeaders headers);
+
+    /// <summary>What comes of how it ended, once its response is let go of. Whoever sent it gives that as the end.</summary>
+    public virtual ValueTask<Attempt> EndAsync(Attempt attempt) => new(attempt);
 }

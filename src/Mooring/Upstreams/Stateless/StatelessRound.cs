@@ -12,8 +12,14 @@ namespace Mooring.Upstreams.Stateless;
 /// <param name="said">The request as it would go to a server with sessions.</param>
 /// <param name="level">The log level that is asked for, or null.</param>
 /// <param name="more">Further params, raw properties; empty: none.</param>
-internal sealed class StatelessRound(StatelessLink link, PendingRequest asked, Message said, string? level, byte[] more) : StatelessRequest
+internal class StatelessRound(StatelessLink link, PendingRequest asked, Message said, string? level, byte[] more) : StatelessRequest
 {
+    protected StatelessLink Link => link;
+
+    protected PendingRequest Asked => asked;
+
+    protected Message Said => said;
+
     public override CancellationToken Abandoned => asked.Abandoned;
 
     public override bool TimedOut => asked.TimedOut;
@@ -24,7 +30,7 @@ internal sealed class StatelessRound(StatelessLink link, PendingRequest asked, M
 
     public override ReadOnlySpan<byte> ProgressToken => asked.ProgressToken;
 
-    public override void OnRelated(Link _, Frame related)
+    public override void OnRelated(Upstreams.Link _, Frame related)
     {
         if (related.Kind == FrameKind.Request)
         {
@@ -38,4 +44,10 @@ internal sealed class StatelessRound(StatelessLink link, PendingRequest asked, M
     public override Task ReadyAsync() => asked.ReadyAsync();
 
     public override void OnStreamed(bool isWhole) => asked.OnStreamed(isWhole);
+}
+
+/// <summary>The first time that a request is sent: its answer says whether there are more. As part of the sending, so that nothing more has to wait for that.</summary>
+internal sealed class FirstRound(StatelessLink link, PendingRequest asked, Message said, string? level) : StatelessRound(link, asked, said, level, more: [])
+{
+    public override ValueTask<Attempt> EndAsync(Attempt attempt) => Link.JudgeAsync(Asked, Said, attempt);
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Mooring.Calls;
 using Mooring.Configuration;
 using Xunit;
 
@@ -50,6 +51,27 @@ public sealed class StatelessCallTests
 
         Assert.Empty(Server(gateway).Faults);
         Assert.All(gateway.Upstream.Requests, r => Assert.NotNull(r.Message));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(""","_meta":{}""")]
+    [InlineData(""","_meta":{"progressToken":"mine"}""")]
+    public async Task Call_WithAnIdempotencyKey_SaysItAndWhoseItIsInOneMeta(string meta)
+    {
+        await using var gateway = await StartAsync(s => s with { IdempotencyKey = KeyRule.Always });
+        var client = await gateway.ClientAsync();
+
+        var posting = client.PostAsync($$$"""{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"slow"{{{meta}}}}}""");
+        var call = await Server(gateway).CallAsync();
+        call.Text("done");
+        using var reply = await Limit.Of(posting, "the answer");
+        await reply.MessageAsync();
+
+        Assert.Single(call.Body.Split("\"_meta\"").Skip(1));
+        Assert.NotNull(call.Message!["params"]!["_meta"]![IdempotencyKey.Name]);
+        Assert.Equal("""{"name":"test","version":"1"}""", call.Meta("clientInfo")!.ToJsonString());
+        Assert.Empty(Server(gateway).Faults);
     }
 
     [Fact]
