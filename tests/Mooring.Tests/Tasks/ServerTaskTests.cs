@@ -198,14 +198,15 @@ public sealed class ServerTaskTests : IDisposable
     [Fact]
     public async Task OlderServersTask_OfACallWithAKey_UnderAnotherNameAndToken_IsAskedForWithAllOfThem()
     {
-        var server = new OlderTaskServer("required");
+        var server = new OlderTaskServer("required") { Status = "completed" };
         await using var gateway = await GatewayFixture.StartAsync(
             new FixtureOptions { Server = s => s with { Scope = LinkScope.Shared, IdempotencyKey = KeyRule.Always } }, server.Fake);
         var client = New(gateway, path: "/mcp");
         await client.ResultAsync("tools/list");
 
-        await gateway.CreatedAsync(client.CallAsync("one__job", meta: """{"progressToken":"mine"}"""));
+        using var reply = await Limit.Of(client.CallAsync("one__job", meta: """{"progressToken":"mine"}"""), "the answer");
 
+        Assert.Equal("the job", (string?)(await reply.MessageAsync())["result"]!["content"]![0]!["text"]);
         var call = server.Asked("tools/call")[0];
         var sent = call.Message!["params"]!;
         Assert.Equal(("job", call.Id), ((string)sent["name"]!, sent["_meta"]!["progressToken"]!.ToJsonString()));
