@@ -15,8 +15,6 @@ namespace Mooring.EndToEndTests.Browser;
 /// <summary>What a real browser lets a page do: all that a client needs on an allowed origin, nothing on another.</summary>
 public sealed class CrossOriginTests
 {
-    private static readonly string[] Programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
     /// <summary>Initialises, calls a tool, and reads the first message of a stream, all with fetch.</summary>
     private const string Client = """
         async ({ url, other }) => {
@@ -135,8 +133,7 @@ public sealed class CrossOriginTests
     {
         private readonly List<WebApplication> _sites = [];
         private GatewayProcess? _gateway;
-        private IPlaywright? _playwright;
-        private IBrowser? _browser;
+        private Chromium? _chromium;
 
         public FaultyServer Server { get; private set; } = null!;
 
@@ -147,8 +144,6 @@ public sealed class CrossOriginTests
 
         public static async Task<World> StartAsync()
         {
-            var program = Programs.FirstOrDefault(File.Exists);
-            Assert.True(program is not null, "No Chromium; ./test.sh installs it.");
             var world = new World { Server = await FaultyServer.StartAsync() };
             try
             {
@@ -157,13 +152,7 @@ public sealed class CrossOriginTests
                 var config = GatewayProcess.Config(("up", GatewayProcess.Remote(world.Server.Url)));
                 config["origins"] = new JsonArray(world._sites[0].Urls.Single());
                 world._gateway = await GatewayProcess.StartAsync(config);
-                world._playwright = await Playwright.CreateAsync();
-                world._browser = await world._playwright.Chromium.LaunchAsync(new()
-                {
-                    ExecutablePath = program,
-                    Headless = true,
-                    Args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-                });
+                world._chromium = await Chromium.StartAsync();
                 return world;
             }
             catch
@@ -175,19 +164,18 @@ public sealed class CrossOriginTests
 
         public async Task<IPage> OpenPageAsync(bool allowed)
         {
-            var page = await _browser!.NewPageAsync();
+            var page = await _chromium!.NewPageAsync();
             await page.GotoAsync(_sites[allowed ? 0 : 1].Urls.Single());
             return page;
         }
 
         public async ValueTask DisposeAsync()
         {
-            if (_browser is not null)
+            if (_chromium is not null)
             {
-                await _browser.DisposeAsync();
+                await _chromium.DisposeAsync();
             }
 
-            _playwright?.Dispose();
             if (_gateway is not null)
             {
                 await _gateway.DisposeAsync();

@@ -52,7 +52,10 @@ internal sealed class Proxy : IAsyncDisposable
     public static Task<Proxy> HaproxyAsync(GatewayProcess gateway, int idleSeconds) => HaproxyAsync([gateway], idleSeconds);
 
     /// <summary>HAProxy before several gateways: each request goes to the next of them, whatever session it belongs to.</summary>
-    public static Task<Proxy> HaproxyAsync(IReadOnlyList<GatewayProcess> gateways, int idleSeconds) => StartAsync("haproxy", (proxy, _) => (
+    /// <param name="gateways">All of them.</param>
+    /// <param name="idleSeconds">Silence after which a response is cut.</param>
+    /// <param name="port">Where it listens, if the gateways were told beforehand.</param>
+    public static Task<Proxy> HaproxyAsync(IReadOnlyList<GatewayProcess> gateways, int idleSeconds, int? port = null) => StartAsync("haproxy", (proxy, _) => (
         $$"""
         global
             maxconn 512
@@ -68,7 +71,7 @@ internal sealed class Proxy : IAsyncDisposable
             balance roundrobin
         {{string.Concat(gateways.Select((gateway, index) => $"    server gateway{index} 127.0.0.1:{gateway.Port}\n"))}}
         """,
-        file => ["-db", "-f", file]));
+        file => ["-db", "-f", file]), port);
 
     public async ValueTask DisposeAsync()
     {
@@ -80,9 +83,9 @@ internal sealed class Proxy : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private static async Task<Proxy> StartAsync(string program, Func<Proxy, string, (string Config, Func<string, string[]> Arguments)> describe)
+    private static async Task<Proxy> StartAsync(string program, Func<Proxy, string, (string Config, Func<string, string[]> Arguments)> describe, int? port = null)
     {
-        var proxy = new Proxy(LoopbackPorts.Take());
+        var proxy = new Proxy(port ?? LoopbackPorts.Take());
         var (config, arguments) = describe(proxy, proxy._folder.Path);
         var file = proxy._folder.File("proxy.conf");
         await File.WriteAllTextAsync(file, config, TestContext.Current.CancellationToken);
