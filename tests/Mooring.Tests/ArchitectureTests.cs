@@ -32,7 +32,7 @@ public sealed partial class ArchitectureTests
         ["Calls"] = ["Audit", "Configuration", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Streams", "Stores", "Telemetry", "Upstreams"],
         ["Routing"] = ["Audit", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
         ["Sessions"] = ["Audit", "Auth", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams"],
-        ["Tasks"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Streams", "Telemetry"],
+        ["Tasks"] = ["Audit", "Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Streams", "Telemetry"],
         ["FrontDoor"] = ["Audit", "Auth", "Calls", "Configuration", "Drain", "Network", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Upstreams", "Vault"],
         ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams", "Tasks"],
         ["Admin"] = ["Auth", "Drain", "Sessions", "Stores", "Streams", "Telemetry", "Upstreams"],

@@ -23,6 +23,7 @@ internal static class AdminAnswers
         }
         else if (LocalCaller.Refusal(context) is { } why)
         {
+            doorkeeper.NoteAdmin(context, "refused", why);
             await RefuseAsync(context, StatusCodes.Status403Forbidden, why);
             return false;
         }
@@ -34,6 +35,7 @@ internal static class AdminAnswers
             return false;
         }
 
+        doorkeeper.NoteAdmin(context, "ok");
         return true;
     }
 

@@ -21,7 +21,10 @@ internal sealed record AuditEntry(string Event, string Outcome)
 
     public string? User { get; init; }
 
-    /// <summary>What the client calls itself.</summary>
+    /// <summary>Which of the lines of one call belong together; null where there is one.</summary>
+    public string? Call { get; init; }
+
+    /// <summary>What the client calls itself; where it asks for access, the id that it registered under.</summary>
     public string? Client { get; init; }
 
     /// <summary>The id of its session; only a part of its hash is written.</summary>
@@ -67,6 +70,7 @@ internal sealed record AuditEntry(string Event, string Outcome)
             json.WriteString("time", (At ?? now).UtcDateTime);
             json.WriteString("event", Event);
             json.WriteString("outcome", Outcome);
+            Text(json, "call", Call);
             Text(json, "issuer", Issuer);
             Text(json, "user", User);
             Text(json, "client", Client);

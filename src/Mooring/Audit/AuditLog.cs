@@ -39,6 +39,9 @@ internal sealed partial class AuditLog : IAsyncDisposable
     /// <summary>Whether anything is noted; asked before anything is made for it.</summary>
     public bool IsOn => _config.Current.Audit.IsOn;
 
+    /// <summary>Whether a call has a line at its beginning too.</summary>
+    public bool NotesBeginnings => _config.Current.Audit.Begun;
+
     public AuditArguments Arguments => _config.Current.Audit.Arguments;
 
     /// <summary>This process, in its lines.</summary>

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Mooring.Configuration;
 using Mooring.Protocol;
 
@@ -7,7 +8,7 @@ namespace Mooring.Audit;
 internal sealed class AuditedCall
 {
     private readonly AuditLog _log;
-    private readonly AuditEntry _begun;
+    private AuditEntry _begun;
     private readonly McpMethod _method;
     private readonly long _started;
     private bool _isTask;
@@ -51,6 +52,18 @@ internal sealed class AuditedCall
 
     /// <summary>Its client has had it as a task since another process ran it, which said so.</summary>
     public bool IsTask { init => _isTask = value; }
+
+    /// <summary>It is under way from here on. Where that is noted, a process that is killed leaves a line of what it was at.</summary>
+    public AuditedCall Begin()
+    {
+        if (_log.NotesBeginnings)
+        {
+            _begun = _begun with { Call = RandomNumberGenerator.GetHexString(16, lowercase: true) };
+            _log.Write(_begun with { Outcome = "begun", Server = Server ?? _begun.Server });
+        }
+
+        return this;
+    }
 
     /// <summary>Its client has it as a task from now on; its line follows when that ends.</summary>
     public void BecameTask()

@@ -63,6 +63,24 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         return May(context, caller, scope, resource) || await RefuseAsync(context, caller, found, scope, resource);
     }
 
+    /// <summary>An endpoint for administrators is used, or was not to be. Looking changes nothing, and is not noted.</summary>
+    public void NoteAdmin(HttpContext context, string outcome, string? reason = null)
+    {
+        if (audit.IsOn && !HttpMethods.IsGet(context.Request.Method))
+        {
+            var person = (context.User as Caller)?.Person;
+            audit.Write(new AuditEntry("admin", outcome)
+            {
+                Issuer = person?.Issuer,
+                User = person?.Subject,
+                Method = context.Request.Method,
+                Name = context.Request.Path,
+                Address = context.Connection.RemoteIpAddress?.ToString(),
+                Reason = reason,
+            });
+        }
+    }
+
     private bool May(HttpContext context, Caller? caller, string scope, string? resource)
     {
         if (caller is null || (resource is not null && !caller.IsFor(resource)) || !Scopes.Covers(caller.Scopes, scope))
@@ -90,7 +108,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway))
         {
             // Without a token clients ask each time they look where to sign in: that is no try.
-            audit.Write(new AuditEntry("token_refused", reason) { Issuer = caller?.Person.Issuer, User = caller?.Person.Subject, Address = context.Connection.RemoteIpAddress?.ToString(), Name = resource });
+            audit.Write(new AuditEntry("token_refused", reason) { Issuer = caller?.Person.Issuer, User = caller?.Person.Subject, Address = context.Connection.RemoteIpAddress?.ToString(), Name = resource ?? context.Request.Path });
         }
 
         if (found == TokenFound.StoreAway)

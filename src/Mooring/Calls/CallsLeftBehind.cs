@@ -1,10 +1,12 @@
 using System.Text;
+using Mooring.Audit;
+using Mooring.Protocol;
 using Mooring.Stores;
 
 namespace Mooring.Calls;
 
 /// <summary>Calls that ran in a process that is dead: their clients come back for an answer, and get an honest one.</summary>
-internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, CallsMetrics metrics, ILogger<CallsLeftBehind> logger)
+internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, CallsMetrics metrics, AuditLog audit, ILogger<CallsLeftBehind> logger)
 {
     /// <summary>Ends calls, each with an answer that says that the outcome is unknown.</summary>
     /// <param name="streams">The calls' streams.</param>
@@ -44,9 +46,30 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, C
             await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
             metrics.UnknownOutcome(stream.Server ?? "mooring", "replica_gone");
             Log.LeftBehind(logger, stream.Server ?? "mooring");
+            if (audit.IsOn)
+            {
+                await NoteAsync(stream, why, cancel);
+            }
         }
 
         await store.SetStreamStateAsync(stream.SessionId, stream.StreamId, StreamState.Finished);
+    }
+
+    /// <summary>The process that had the rest of the line is gone: what the store knows of the call is said.</summary>
+    private async Task NoteAsync(StreamRecord stream, string why, CancellationToken cancel)
+    {
+        var session = await store.FindSessionAsync(stream.SessionId, cancel);
+        audit.Write(new AuditEntry("call", CallFailure.OutcomeUnknown.ToTag())
+        {
+            At = stream.Changed,
+            Issuer = session?.Issuer,
+            User = session?.Subject,
+            Client = session is null ? null : JsonFields.String(JsonFields.Object(session.InitializeParams.Span, "clientInfo"u8), "name"u8),
+            Session = stream.SessionId,
+            Server = stream.Server,
+            ClientLeft = true,
+            Reason = $"{why}: {stream.Replica}",
+        });
     }
 
     private static partial class Log

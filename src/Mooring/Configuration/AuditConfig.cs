@@ -23,6 +23,9 @@ public sealed record AuditConfig
 
     public AuditArguments Arguments { get; init; } = AuditArguments.Hash;
 
+    /// <summary>Whether a call has a line at its beginning too, so that those of a process that is killed are there.</summary>
+    public bool Begun { get; init; }
+
     /// <summary>At this size the file is set aside under another name, and a new one begun.</summary>
     /// <value>Default 64 MB.</value>
     public long MaxSize { get; init; } = 64 * 1024 * 1024;

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Mooring.Audit;
 using Mooring.Auth.Server;
 using Mooring.Sessions;
 using Mooring.Stores;
@@ -14,7 +15,7 @@ namespace Mooring.FrontDoor;
 /// The pages on which a person links an account: what is about to happen and for whom, then the provider, then how it went. A link is of use for
 /// a few minutes and for one person; a browser that is known to be somebody else's is refused, and the way back is bound to the browser that went.
 /// </summary>
-internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Providers providers, Browsers browsers, SessionTable sessions, ILogger<ConnectEndpoints> logger)
+internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Providers providers, Browsers browsers, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
 
@@ -63,6 +64,7 @@ internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Pr
             }
             else if (caller != Principal.Anonymous && caller != new Principal(ticket.Issuer, ticket.Subject))
             {
+                Note(context, "refused", caller.Issuer, caller.Subject, provider, $"a link of {(ticket.Subject.Length == 0 ? "everybody" : ticket.Subject)}");
                 await PageAsync(context, StatusCodes.Status403Forbidden, "This link is somebody else's", "Do not go on. Whoever sent it to you would get the use of your account.");
             }
             else if (HttpMethods.IsPost(context.Request.Method) && IsOwnPage(context.Request))
@@ -117,23 +119,37 @@ internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Pr
         var query = context.Request.Query;
         try
         {
-            var (linked, why) = await links.CompleteAsync(
+            var (whose, why) = await links.CompleteAsync(
                 provider, query["state"], query["code"], query.ContainsKey("error") ? query["error"].ToString() : null, query["iss"], context.Request.Cookies[Cookie], context.RequestAborted);
             context.Response.Cookies.Delete(Cookie, new CookieOptions { Path = "/connect" });
-            if (linked is not { } key)
+            if (whose is { } key)
+            {
+                // Not where nobody's link was brought back: anybody can make one up.
+                Note(context, why is null ? "ok" : "failed", key.Issuer, key.Subject, provider, why);
+            }
+
+            if (why is not null)
             {
                 await PageAsync(context, StatusCodes.Status400BadRequest, "The account was not connected", why);
                 return;
             }
 
             Log.Linked(logger, provider);
-            sessions.AccountLinked(new Principal(key.Issuer, key.Subject));
+            sessions.AccountLinked(new Principal(whose!.Value.Issuer, whose.Value.Subject));
             await PageAsync(context, StatusCodes.Status200OK, "The account is connected", "You can close this page and go on in your client.");
         }
         catch (StoreException)
         {
             context.Response.Headers.RetryAfter = "5";
             await PageAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
+        }
+    }
+
+    private void Note(HttpContext context, string outcome, string issuer, string user, string provider, string? reason)
+    {
+        if (audit.IsOn)
+        {
+            audit.Write(new AuditEntry("account_linked", outcome) { Issuer = issuer, User = user, Name = provider, Address = context.Connection.RemoteIpAddress?.ToString(), Reason = reason });
         }
     }
 

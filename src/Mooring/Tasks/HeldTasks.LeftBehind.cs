@@ -1,3 +1,4 @@
+using Mooring.Audit;
 using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Stores;
@@ -84,7 +85,7 @@ internal sealed partial class HeldTasks : IHeartbeatHandler
             var next = goesOn ? left with { Replica = _peers.Name, Updated = Now } : Unknown(left, why);
             if (await _store.UpdateHeldTaskAsync(next))
             {
-                Over(next with { Revision = left.Revision + 1 });
+                Over(next with { Revision = left.Revision + 1 }, why);
                 return;
             }
 
@@ -93,7 +94,7 @@ internal sealed partial class HeldTasks : IHeartbeatHandler
         }
     }
 
-    private void Over(HeldTask task)
+    private void Over(HeldTask task, string why)
     {
         _news.Tell(task);
         if (!task.IsFinal)
@@ -106,6 +107,20 @@ internal sealed partial class HeldTasks : IHeartbeatHandler
         Log.LeftBehind(_logger, task.Server);
         _calls.UnknownOutcome(task.Server, "replica_gone");
         _metrics.Ended(task.Server, task.Status);
+        if (_audit.IsOn)
+        {
+            _audit.Write(new AuditEntry("call", CallFailure.OutcomeUnknown.ToTag())
+            {
+                At = task.Created,
+                Issuer = task.Issuer,
+                User = task.Subject,
+                Server = task.Server,
+                Method = "tools/call",
+                Name = task.Tool,
+                IsTask = true,
+                Reason = $"{why}: {task.Replica}",
+            });
+        }
     }
 
     private HeldTask Unknown(HeldTask task, string why)

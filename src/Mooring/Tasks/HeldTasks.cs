@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using Mooring.Audit;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Protocol;
@@ -43,12 +44,13 @@ internal sealed partial class HeldTasks
     private readonly TaskNews _news;
     private readonly TasksMetrics _metrics;
     private readonly CallsMetrics _calls;
+    private readonly AuditLog _audit;
     private readonly ILogger<HeldTasks> _logger;
     private readonly StoreOutage _outage;
 
-    public HeldTasks(IStore store, Peers peers, ConfigStore config, TimeProvider time, TaskNews news, TasksMetrics metrics, CallsMetrics calls, ILogger<HeldTasks> logger)
+    public HeldTasks(IStore store, Peers peers, ConfigStore config, TimeProvider time, TaskNews news, TasksMetrics metrics, CallsMetrics calls, AuditLog audit, ILogger<HeldTasks> logger)
     {
-        (_store, _peers, _config, _time, _news, _metrics, _calls, _logger) = (store, peers, config, time, news, metrics, calls, logger);
+        (_store, _peers, _config, _time, _news, _metrics, _calls, _audit, _logger) = (store, peers, config, time, news, metrics, calls, audit, logger);
         _outage = new StoreOutage(time);
         peers.OnLetter(CancelLetter, letter => Told(letter, task => task.Call.Cancel()));
         peers.OnLetter(AnswersLetter, letter => Told(letter, task => task.Call.Answer(TaskAnswers.Read(letter.Body.Span) ?? [])));

@@ -76,8 +76,8 @@ internal sealed class AccountLinks(
     }
 
     /// <summary>The browser is back.</summary>
-    /// <returns>Whose account is linked, or what went wrong, for a page.</returns>
-    public async Task<(CredentialKey? Linked, string Why)> CompleteAsync(
+    /// <returns>Whose account it is, where that is known, and what went wrong, for a page; null: it is linked.</returns>
+    public async Task<(CredentialKey? Whose, string? Why)> CompleteAsync(
         string provider, string? state, string? code, string? error, string? from, string? nonce, CancellationToken cancel)
     {
         if (await AccountTicket.ReadAsync(keys, Back, provider, state, cancel) is not { Nonce: { } expected, Verifier: { } verifier } ticket || ticket.Expires <= time.GetUtcNow())
@@ -87,32 +87,32 @@ internal sealed class AccountLinks(
 
         if (nonce is null || !CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(nonce), Encoding.UTF8.GetBytes(expected)))
         {
-            return (null, "This was begun in another browser. Open the link again, and finish it there.");
+            return (ticket.Key, "This was begun in another browser. Open the link again, and finish it there.");
         }
 
         if (ticket.From is { } issuer && (from ?? (ticket.NamesItself ? "" : issuer)) != issuer)
         {
-            return (null, "The answer is not from the authorization server that was asked.");
+            return (ticket.Key, "The answer is not from the authorization server that was asked.");
         }
 
         if (error is not null || string.IsNullOrEmpty(code))
         {
-            return (null, $"The account was not linked ({(error is null ? "no code" : OAuthText.Word(error))}).");
+            return (ticket.Key, $"The account was not linked ({(error is null ? "no code" : OAuthText.Word(error))}).");
         }
 
         if ((ticket.Client ?? providers.ClientOf(provider)) is not { } client)
         {
-            return (null, "This provider is not in the configuration any more.");
+            return (ticket.Key, "This provider is not in the configuration any more.");
         }
 
         var answer = await endpoint.RedeemAsync(client, code, RedirectUri(provider), verifier, cancel);
         if (answer.Credential is not { } credential)
         {
-            return (null, $"The provider gave no token: {answer.Why}.");
+            return (ticket.Key, $"The provider gave no token: {answer.Why}.");
         }
 
         await credentials.ReplaceAsync(ticket.Key, credential with { Client = ticket.Client }, cancel);
-        return (ticket.Key, "");
+        return (ticket.Key, null);
     }
 
     private static string Random() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));

@@ -147,6 +147,28 @@ public sealed class AuditTests : IDisposable
     }
 
     [Fact]
+    public async Task Call_WhereBeginningsAreNoted_HasTwoLines_ThatBelongTogether()
+    {
+        await using (var gateway = await StartAsync(c => c with { Audit = c.Audit with { Begun = true } }))
+        {
+            var client = await gateway.ClientAsync(user: "ann");
+            var calling = client.CallAsync("slow", """{"text":"x"}""");
+            var call = await gateway.Upstream.CallAsync();
+            await client.ResultAsync("echo");
+            call.Text("done");
+            (await Limit.Of(calling, "the answer")).Dispose();
+        }
+
+        var lines = Lines("call");
+        Assert.Equal(["slow begun", "echo begun", "echo result", "slow result"], lines.Select(line => $"{line["name"]} {line["outcome"]}"));
+        Assert.Equal(lines[0]["call"]!.ToJsonString(), lines[3]["call"]!.ToJsonString());
+        Assert.Equal(lines[1]["call"]!.ToJsonString(), lines[2]["call"]!.ToJsonString());
+        Assert.NotEqual(lines[0]["call"]!.ToJsonString(), lines[1]["call"]!.ToJsonString());
+        Assert.Equal((Hash("""{"text":"x"}"""), "ann"), ((string?)lines[0]["argumentsSha256"], (string?)lines[0]["user"]));
+        Assert.Null(lines[0]["durationMs"]);
+    }
+
+    [Fact]
     public async Task Batch_EachOfItsCalls_IsALine()
     {
         await using (var gateway = await StartAsync())
@@ -216,9 +238,9 @@ public sealed class AuditTests : IDisposable
         var text = await File.ReadAllTextAsync(Path, TestContext.Current.CancellationToken);
         Assert.DoesNotContain(secrets, secret => text.Contains(secret, StringComparison.Ordinal));
         Assert.DoesNotContain("\"secret\"", text, StringComparison.Ordinal);
-        Assert.Equal(["sign_in ok ", "token_issued ok code", "token_issued ok refresh token", "token_revoked ok refresh token"],
+        Assert.Equal(["client_registered ok http://127.0.0.1:7777/callback", "sign_in ok ", "consent allowed mcp for http://127.0.0.1:7777/callback", "token_issued ok code", "token_issued ok refresh token", "token_revoked ok refresh token"],
             Lines().Select(line => $"{line["event"]} {line["outcome"]} {line["reason"]}"));
-        Assert.All(Lines(), line => Assert.Equal("ann", (string)line["user"]!));
+        Assert.All(Lines().Skip(1), line => Assert.Equal("ann", (string)line["user"]!));
     }
 
     [Fact]

@@ -457,7 +457,7 @@ public sealed partial class AccountTests : IAsyncDisposable
         _gateway = await GatewayFixture.StartAsync(
             new FixtureOptions
             {
-                Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers, Auth = new AuthConfig { Mode = [AuthMode.ApiKey] } },
+                Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers, Auth = new AuthConfig { Mode = [AuthMode.ApiKey] }, Audit = new AuditConfig { File = _auditFile } },
                 Server = server => server with { Auth = auth ?? new ServerAuthConfig { Provider = "acme" } },
                 Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), () => _authorization)),
             },

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http;
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Stores;
 
@@ -7,7 +8,7 @@ namespace Mooring.Auth.Server;
 
 /// <summary>Where a person allows what a client asks for. Asked each time: any program on a person's machine can pretend to be another that was allowed before.</summary>
 internal sealed class ConsentEndpoint(
-    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, SignInEndpoint signIn, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time)
+    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, SignInEndpoint signIn, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time, AuditLog audit)
 {
     private static readonly TimeSpan CodeLifetime = TimeSpan.FromMinutes(1);
 
@@ -43,7 +44,21 @@ internal sealed class ConsentEndpoint(
             return;
         }
 
-        if (form.GetValueOrDefault("decision") != "allow")
+        var allows = form.GetValueOrDefault("decision") == "allow";
+        if (audit.IsOn)
+        {
+            audit.Write(new AuditEntry("consent", allows ? "allowed" : "denied")
+            {
+                Issuer = person.Issuer,
+                User = person.Subject,
+                Client = data.Client.Id,
+                Name = data.Client.Name,
+                Address = context.Connection.RemoteIpAddress?.ToString(),
+                Reason = $"{string.Join(' ', GrantedTo(person, data.Scopes))} for {RedirectUris.Plainly(data.RedirectUri)}",
+            });
+        }
+
+        if (!allows)
         {
             await authorize.AnswerClientAsync(context, data.RedirectUri, data.State, ("error", "access_denied"), ("error_description", "The person did not allow it."));
             return;

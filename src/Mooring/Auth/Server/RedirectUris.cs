@@ -46,6 +46,9 @@ internal static class RedirectUris
         return uri.Scheme is "http" or "https" ? (IsLoopback(uri) ? "a program on this computer" : uri.IdnHost) : $"the program that opens {uri.Scheme}: links";
     }
 
+    /// <summary>An address as it may be written down: what follows a question mark is the client's own business.</summary>
+    public static string Plainly(string redirectUri) => redirectUri.Split('?')[0];
+
     /// <summary>Where a form may lead, in the words of a content security policy: browsers hold it against the redirect that answers the form as well.</summary>
     public static string PolicySource(string redirectUri)
     {

@@ -2,13 +2,14 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
+using Mooring.Audit;
 using Mooring.Configuration;
 using Mooring.Stores;
 
 namespace Mooring.Auth.Server;
 
 /// <summary>Clients register themselves (RFC 7591). Anybody may, so it gives no right but to ask a person; it is bounded, and ends when nobody uses it.</summary>
-internal sealed class Registration(ConfigStore config, IAuthStore store, Attempts attempts, TimeProvider time)
+internal sealed class Registration(ConfigStore config, IAuthStore store, Attempts attempts, TimeProvider time, AuditLog audit)
 {
     private const int MostAddresses = 50;
     private const int LongestName = 120;
@@ -36,6 +37,7 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
 
         if (await ReadAsync(context) is not { } metadata)
         {
+            Note(context, "refused", null, "invalid_client_metadata");
             await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_client_metadata", "The body must be a JSON object.");
             return;
         }
@@ -43,12 +45,16 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
         var (data, problem) = Read("mrc-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)), metadata, oauth);
         if (data is null)
         {
-            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, problem!.StartsWith("redirect_uris", StringComparison.Ordinal) ? "invalid_redirect_uri" : "invalid_client_metadata", problem + ".");
+            // What is wrong with an address may be a password in it: only the client is told in full.
+            var error = problem!.StartsWith("redirect_uris", StringComparison.Ordinal) ? "invalid_redirect_uri" : "invalid_client_metadata";
+            Note(context, "refused", null, error);
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, error, problem + ".");
             return;
         }
 
         if (await store.CountAuthAsync(AuthKind.Client, context.RequestAborted) >= oauth.Registrations)
         {
+            Note(context, "refused", data, "too many clients");
             context.Response.Headers.RetryAfter = "3600";
             await OpenAnswers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, "temporarily_unavailable", "Too many clients are registered (auth.oauth.registrations).");
             return;
@@ -56,6 +62,7 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
 
         var now = time.GetUtcNow();
         await store.AddAuthAsync(new AuthRecord { Kind = AuthKind.Client, Key = data.Id, Data = AuthJson.Write(data), Created = now, Expires = now + oauth.RegistrationLifetime });
+        Note(context, "ok", data, string.Join(' ', data.RedirectUris.Select(RedirectUris.Plainly)));
         context.Response.Headers.CacheControl = "no-store";
         await OpenAnswers.WriteAsync(context, StatusCodes.Status201Created, new JsonObject
         {
@@ -98,6 +105,21 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
         }
 
         return (new ClientData(id, NameOf(metadata["client_name"]), addresses, grants.Contains("refresh_token")), null);
+    }
+
+    /// <summary>Only past the limit of tries: without it, anybody could fill the log.</summary>
+    private void Note(HttpContext context, string outcome, ClientData? data, string? reason)
+    {
+        if (audit.IsOn)
+        {
+            audit.Write(new AuditEntry("client_registered", outcome)
+            {
+                Client = outcome == "ok" ? data?.Id : null,
+                Name = data?.Name,
+                Address = context.Connection.RemoteIpAddress?.ToString(),
+                Reason = reason,
+            });
+        }
     }
 
     /// <summary>What a client calls itself, without what could make a page say something else.</summary>
