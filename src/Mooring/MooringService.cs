@@ -128,7 +128,7 @@ internal sealed partial class MooringService(
         await OpenStoreAsync(cancel);
         await seal.OpenAsync(cancel);
         leftTasks.Listen();
-        await catalogue.LoadAsync(cancel);
+        await catalogue.LoadAsync(server => upstreams.Find(server) is { NeedsAccount: true }, cancel);
         await names.LoadAsync(cancel);
         names.Release(server => upstreams.Find(server) is not null);
         if (!store.IsRemote)

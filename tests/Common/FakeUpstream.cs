@@ -33,6 +33,9 @@ internal sealed class FakeUpstream(string name = "one")
     /// <summary>Whether it gives session ids.</summary>
     public bool HasSessions { get; set; } = true;
 
+    /// <summary>The <c>instructions</c> of its answer to an <c>initialize</c>; null: none.</summary>
+    public Func<UpstreamExchange, string?> Instructions { get; set; } = _ => null;
+
     /// <summary>Its capabilities, JSON.</summary>
     public string Capabilities { get; set; } =
         """{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{}}""";
@@ -146,7 +149,8 @@ internal sealed class FakeUpstream(string name = "one")
                     _sessions[session] = true;
                 }
 
-                exchange.Result($$$"""{"protocolVersion":"{{{Version}}}","capabilities":{{{Capabilities}}},"serverInfo":{"name":"{{{name}}}","version":"1"}}""", session);
+                var instructions = Instructions(exchange) is { } text ? $",\"instructions\":{JsonValue.Create(text)!.ToJsonString()}" : "";
+                exchange.Result($$$"""{"protocolVersion":"{{{Version}}}","capabilities":{{{Capabilities}}},"serverInfo":{"name":"{{{name}}}","version":"1"}{{{instructions}}}}""", session);
                 return;
             case "tools/list":
                 lock (_tools)

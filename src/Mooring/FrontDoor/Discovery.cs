@@ -42,7 +42,7 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
             return Gateway;
         }
 
-        var said = catalogue.FindAny(server).InitializeResult;
+        var said = upstreams.Find(server) is { NeedsAccount: true } personal ? catalogue.SaidTo(session, personal) : catalogue.FindAny(server).InitializeResult;
         if (_infos.TryGetValue(server, out var known) && known.Of.Equals(said))
         {
             return known.Info;
@@ -57,6 +57,9 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
     public bool SpeaksStateless(string server) => upstreams.Find(server) is { IsStateless: true };
 
     /// <summary>The capabilities of one server, raw JSON; null while nothing is known of it.</summary>
-    public byte[]? CapabilitiesOf(string server) =>
-        JsonFields.Object(catalogue.FindAny(server).InitializeResult.Span, "capabilities"u8) is { IsEmpty: false } found ? found.ToArray() : null;
+    public byte[]? CapabilitiesOf(Session session, string server)
+    {
+        var said = upstreams.Find(server) is { NeedsAccount: true } personal ? catalogue.SaidTo(session, personal) : catalogue.FindAny(server).InitializeResult;
+        return JsonFields.Object(said.Span, "capabilities"u8) is { IsEmpty: false } found ? found.ToArray() : null;
+    }
 }

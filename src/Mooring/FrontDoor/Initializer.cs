@@ -11,7 +11,8 @@ using Mooring.Upstreams;
 namespace Mooring.FrontDoor;
 
 /// <summary>
-/// Answers <c>initialize</c> from what is known of the servers, at once; only a server that nobody ever saw is waited for, shortly. Never
+/// Answers <c>initialize</c> from what is known of the servers, at once; only the one server of a route is waited for, shortly, where nobody ever
+/// saw it, or where what it says is each person's own. Never
 /// refuses for a passing reason: clients would take a 4xx as a sign of an older transport (invariant 4).
 /// </summary>
 internal sealed class Initializer(ConfigStore config, TimeProvider time, SessionTable sessions, UpstreamTable upstreams, Catalogue catalogue, FrontDoorServices services)
@@ -111,16 +112,11 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
             return Generic(session, upstream: null);
         }
 
-        var known = catalogue.Find(upstream.Name, session.Lists.Key(upstream)).InitializeResult;
+        var known = catalogue.SaidTo(session, upstream);
         if (known.IsEmpty)
         {
             await LookAsync(session, upstream);
-            known = catalogue.Find(upstream.Name, session.Lists.Key(upstream)).InitializeResult;
-        }
-
-        if (known.IsEmpty)
-        {
-            known = catalogue.FindAny(upstream.Name).InitializeResult;
+            known = catalogue.LikelySaidTo(session, upstream);
         }
 
         var at = known.IsEmpty ? default : JsonFields.Find(known.Span, "protocolVersion"u8);
@@ -152,10 +148,9 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
                 continue;
             }
 
-            var known = catalogue.Find(upstream.Name, session.Lists.Key(upstream));
-            known = known.InitializeResult.IsEmpty ? catalogue.FindAny(upstream.Name) : known;
-            hasTasks |= known.Declares("tasks");
-            if (!known.InitializeResult.IsEmpty && JsonFields.String(known.InitializeResult.Span, "instructions"u8) is { Length: > 0 } text)
+            var known = catalogue.LikelySaidTo(session, upstream);
+            hasTasks |= !known.IsEmpty && JsonFields.Find(known.Span, "capabilities"u8, "tasks"u8).IsPresent;
+            if (!known.IsEmpty && JsonFields.String(known.Span, "instructions"u8) is { Length: > 0 } text)
             {
                 instructions.Append("## ").Append(upstream.Name).Append("\n\n").Append(text.Trim()).Append("\n\n");
             }

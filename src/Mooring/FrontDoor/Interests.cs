@@ -85,7 +85,7 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
 
     private async Task<bool> SubscribeAsync(Session session, string uri)
     {
-        if (views.ServerOf(session, uri) is not { } place || !MaySubscribe(place.Upstream))
+        if (views.ServerOf(session, uri) is not { } place || !MaySubscribe(session, place.Upstream))
         {
             return false;
         }
@@ -152,8 +152,8 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
     private Task ForgetAsync(Session session, string uri) =>
         sessions.ChangeAsync(session, r => r with { Subscriptions = [.. r.Subscriptions.Where(s => s != uri)] });
 
-    private bool MaySubscribe(Upstream upstream) =>
-        discovery.CapabilitiesOf(upstream.Name) is not { } capabilities || JsonFields.IsTrue(JsonFields.Object(capabilities, "resources"u8), "subscribe"u8);
+    private bool MaySubscribe(Session session, Upstream upstream) =>
+        discovery.CapabilitiesOf(session, upstream.Name) is not { } capabilities || JsonFields.IsTrue(JsonFields.Object(capabilities, "resources"u8), "subscribe"u8);
 
     private static byte[] Uri(string uri) => [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'];
 

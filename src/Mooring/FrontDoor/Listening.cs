@@ -97,7 +97,7 @@ internal sealed class Listening(FrontDoorServices services, SessionTable session
     /// <summary>On the merged route the gateway itself tells of changes; one server tells of those that it declares.</summary>
     private bool IsTold(Session session, ListKind kind)
     {
-        if (session.Server is not { } server || discovery.CapabilitiesOf(server) is not { } capabilities)
+        if (session.Server is not { } server || discovery.CapabilitiesOf(session, server) is not { } capabilities)
         {
             return true;
         }

@@ -46,14 +46,31 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     }
 
     /// <summary>Reads what the process before knew.</summary>
-    public async Task LoadAsync(CancellationToken cancel)
+    /// <param name="needsAccount">Which servers are used with people's accounts. What a release before kept of what those said is taken out of the store.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async Task LoadAsync(Func<string, bool> needsAccount, CancellationToken cancel)
     {
         eras.Learnt = KeepEra;
-        foreach (var record in await store.LoadCatalogueAsync(cancel))
+        var all = await store.LoadCatalogueAsync(cancel);
+        foreach (var server in all.Where(record => record.Kind != EraKind && needsAccount(record.Server)).Select(record => record.Server).Distinct().ToList())
+        {
+            await store.DeleteCatalogueAsync(server);
+            foreach (var era in all.Where(record => record.Kind == EraKind && record.Server == server))
+            {
+                await store.SaveCatalogueAsync(era);
+            }
+        }
+
+        foreach (var record in all)
         {
             if (record.Kind == EraKind)
             {
                 TakeEra(record);
+                continue;
+            }
+
+            if (needsAccount(record.Server))
+            {
                 continue;
             }
 
@@ -80,6 +97,20 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     /// <summary>Lists known of the server under any key, the base key first: the best there is while the server cannot be asked.</summary>
     public ServerLists FindAny(string server) =>
         _entries.TryGetValue((server, CatalogueKey.Base), out var lists) ? lists : Any(server);
+
+    /// <summary>
+    /// What a server says of itself to a session, raw JSON; empty while that is not known. One that is used with people's accounts says it to each of
+    /// them alone, so there it is what the session's own link was told.
+    /// </summary>
+    public ReadOnlyMemory<byte> SaidTo(Session session, Upstream upstream) =>
+        upstream.NeedsAccount ? session.Links.Said(upstream) : Find(upstream.Name, session.Lists.Key(upstream)).InitializeResult;
+
+    /// <summary>As <see cref="SaidTo"/>, or else what the server says under other conditions.</summary>
+    public ReadOnlyMemory<byte> LikelySaidTo(Session session, Upstream upstream)
+    {
+        var said = SaidTo(session, upstream);
+        return said.IsEmpty && !upstream.NeedsAccount ? FindAny(upstream.Name).InitializeResult : said;
+    }
 
     private ServerLists Any(string server) => _entries.FirstOrDefault(e => e.Key.Server == server).Value ?? ServerLists.Nothing;
 

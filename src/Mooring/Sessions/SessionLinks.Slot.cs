@@ -15,6 +15,15 @@ internal sealed partial class SessionLinks
         }
     }
 
+    /// <summary>What a server said of itself on the last link of the session's own, raw JSON; empty: none was opened here.</summary>
+    public ReadOnlyMemory<byte> Said(Upstream upstream)
+    {
+        lock (_gate)
+        {
+            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream))?.Said ?? default;
+        }
+    }
+
     private sealed class Slot(Upstream upstream, LinkAuthorizer? authorizer)
     {
         /// <summary>Whose token goes with requests to the server.</summary>
@@ -23,6 +32,8 @@ internal sealed partial class SessionLinks
         public Upstream Upstream => upstream;
 
         public Link? Link { get; set; }
+
+        public ReadOnlyMemory<byte> Said { get; set; }
 
         public Task<(Link?, string)>? Opening { get; set; }
 

@@ -158,11 +158,17 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     public async Task OnOpenedAsync(Link link, bool again)
     {
         _ = ListenAsync(link);
-        services.Catalogue.Save(link.Upstream.Name, session.Lists.Key(link.Upstream), link.InitializeResult);
+        if (!link.Upstream.NeedsAccount)
+        {
+            // With an account a server may say what is that person's alone.
+            services.Catalogue.Save(link.Upstream.Name, session.Lists.Key(link.Upstream), link.InitializeResult);
+        }
+
         bool isNew;
         lock (_gate)
         {
             var slot = SlotLocked(link.Upstream);
+            slot.Said = link.InitializeResult;
             isNew = again || !slot.IsResuming;
             slot.IsResuming = false;
         }

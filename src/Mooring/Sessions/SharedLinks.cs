@@ -68,7 +68,11 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
     public async Task OnOpenedAsync(Link link, bool again)
     {
         link.Listen(after: null);
-        catalogue.Save(link.Upstream.Name, CatalogueKey.Base, link.InitializeResult);
+        if (!link.Upstream.NeedsAccount)
+        {
+            catalogue.Save(link.Upstream.Name, CatalogueKey.Base, link.InitializeResult);
+        }
+
         if (!link.Upstream.IsPerSession)
         {
             await ApplyAsync(link);

@@ -156,7 +156,7 @@ public sealed class CatalogueTests
         _clock.Advance(TimeSpan.FromHours(1));
 
         var next = New();
-        await next.LoadAsync(TestContext.Current.CancellationToken);
+        await next.LoadAsync(_ => false, TestContext.Current.CancellationToken);
 
         var lists = next.Find("a", "k");
         Assert.True(lists.Declares("tools"));

@@ -421,7 +421,7 @@ public sealed partial class AccountTests : IAsyncDisposable
         Assert.Equal("read more", QueryHelpers.ParseQuery(to.Query)["scope"].ToString());
     }
 
-    private async Task StartAsync(ServerAuthConfig? auth = null)
+    private async Task StartAsync(ServerAuthConfig? auth = null, Func<TimeProvider, Mooring.Stores.IStore>? store = null)
     {
         _good.UnionWith(["Bearer token-1"]);
         _server.Intercept = exchange =>
@@ -457,6 +457,7 @@ public sealed partial class AccountTests : IAsyncDisposable
         _gateway = await GatewayFixture.StartAsync(
             new FixtureOptions
             {
+                Store = store,
                 Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers, Auth = new AuthConfig { Mode = [AuthMode.ApiKey] }, Audit = new AuditConfig { File = _auditFile } },
                 Server = server => server with { Auth = auth ?? new ServerAuthConfig { Provider = "acme" } },
                 Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), () => _authorization)),
