@@ -53,6 +53,38 @@ public sealed class ClientTests
         Assert.Equal(HttpStatusCode.BadRequest, (await new TestOAuthClient(gateway).TryRegisterAsync(JsonNode.Parse(json)!)).Status);
     }
 
+    [Theory]
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"redirect_uris":["https://y.example/"]}""", "invalid_client_metadata")]
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"x":{"a":1,"a":2}}""", "invalid_client_metadata")]
+    [InlineData("/oauth/token", """{"grant_type":"refresh_token","client_id":"a","client_id":"b"}""", "invalid_request")]
+    public async Task Json_WithANameTwice_Is400(string path, string json, string error)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+
+        using var response = await Limit.Of(gateway.Http.PostAsync(path, new StringContent(json, System.Text.Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken), path);
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal(error, (string?)JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["error"]);
+    }
+
+    [Fact]
+    public async Task Document_WithANameTwice_IsNotValid_AndNotAskedForAgainAtOnce()
+    {
+        _internet.Serve(DocumentUrl, (_, _) => new HttpResponseMessage(HttpStatusCode.OK)
+        {
+            Content = new StringContent(Document().ToJsonString().Replace("{", "{\"client_name\":\"Another\",", StringComparison.Ordinal), System.Text.Encoding.UTF8, "application/json"),
+        });
+        await using var gateway = await StartAsync();
+        var (client, browser) = (new TestOAuthClient(gateway) { Id = DocumentUrl }, new TestBrowser(gateway.Http));
+
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        }
+
+        Assert.Equal(1, _internet.Times(DocumentUrl));
+    }
+
     [Fact]
     public async Task Register_ManyFromOneAddress_IsRefusedForAWhile_AndOthersAreNot()
     {

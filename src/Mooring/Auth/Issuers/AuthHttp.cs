@@ -139,7 +139,7 @@ internal sealed class AuthHttp(TimeProvider time) : IDisposable
     {
         try
         {
-            var node = JsonNode.Parse(bytes);
+            var node = OneNameJson.Parse(bytes);
             return isList && node is JsonArray ? new JsonObject { ["list"] = node } : node as JsonObject;
         }
         catch (JsonException)

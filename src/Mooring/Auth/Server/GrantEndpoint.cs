@@ -280,7 +280,7 @@ internal sealed partial class GrantEndpoint(
         try
         {
             var all = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (var (key, value) in JsonNode.Parse(await Forms.BodyAsync(context) ?? [])?.AsObject() ?? [])
+            foreach (var (key, value) in OneNameJson.Parse(await Forms.BodyAsync(context))?.AsObject() ?? [])
             {
                 all[key] = value is JsonValue text && text.TryGetValue<string>(out var plain) ? plain : "";
             }

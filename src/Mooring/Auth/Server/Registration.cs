@@ -159,7 +159,7 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
     {
         try
         {
-            return JsonNode.Parse(await Forms.BodyAsync(context) ?? []) as JsonObject;
+            return OneNameJson.Parse(await Forms.BodyAsync(context)) as JsonObject;
         }
         catch (JsonException)
         {
