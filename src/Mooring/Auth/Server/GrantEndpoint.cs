@@ -13,7 +13,8 @@ namespace Mooring.Auth.Server;
 
 /// <summary>
 /// Codes and refresh tokens become tokens (OAuth 2.1, 4.1.3 and 4.3). Each works once. One that comes a second time was stolen, from the client or by
-/// it: everything that came of the same consent ends then.
+/// it: everything that came of the same consent ends then. What is given is written first and the use last, so that where the store fails on the way
+/// nothing was used and the client may try again.
 /// </summary>
 internal sealed partial class GrantEndpoint(
     ConfigStore config, IAuthStore store, Authenticator authenticator, IdentityProviders providers, Attempts attempts, PublicAddress address, TimeProvider time, AuditLog audit, ILogger<GrantEndpoint> logger)
@@ -75,22 +76,20 @@ internal sealed partial class GrantEndpoint(
     private async Task CodeAsync(HttpContext context, Dictionary<string, string> form)
     {
         var code = form.GetValueOrDefault("code") ?? "";
-        if (await store.UseAuthAsync(AuthKind.Code, Secret.KeyOf(code), time.GetUtcNow()) is not { } record)
+        var now = time.GetUtcNow();
+        if (await store.FindAuthAsync(AuthKind.Code, Secret.KeyOf(code), now, context.RequestAborted) is not { } record)
         {
             await RefuseAsync(context, "invalid_grant", "The code is not known, or is older than a minute.");
             return;
         }
 
-        if (record.Used is not null)
+        var data = AuthJson.Read<CodeData>(record);
+        if (IsUsedUp(record, now))
         {
-            Log.UsedTwice(logger, "code");
-            Note(context, "token_revoked", "used_twice", AuthJson.Read<CodeData>(record).Token, "code");
-            await EndAsync(record.Grant!);
-            await RefuseAsync(context, "invalid_grant", "The code was used already.");
+            await UsedTwiceAsync(context, record, data.Token);
             return;
         }
 
-        var data = AuthJson.Read<CodeData>(record);
         var problem = form.GetValueOrDefault("client_id") != data.Token.Client ? "It was issued to another client."
             : form.GetValueOrDefault("redirect_uri") != data.RedirectUri ? "redirect_uri is not the one it was sent to."
             : form.GetValueOrDefault("code_verifier") is not { Length: >= 43 and <= 128 } verifier || !Secret.Same(ChallengeOf(verifier), data.Challenge) ? "code_verifier does not belong to it."
@@ -108,7 +107,7 @@ internal sealed partial class GrantEndpoint(
             return;
         }
 
-        await GiveAsync(context, record.Grant!, data.Token, data.Token.Scopes, data.Refreshes, "code");
+        await GiveAsync(context, record, data.Token, data.Token.Scopes, data.Refreshes, now);
     }
 
     private async Task RefreshAsync(HttpContext context, Dictionary<string, string> form)
@@ -123,7 +122,6 @@ internal sealed partial class GrantEndpoint(
             return;
         }
 
-        var oauth = config.Current.Auth.OAuth;
         if (!IsSameResource(context, form, data.Path))
         {
             await RefuseAsync(context, "invalid_target", "resource is another one than was allowed.");
@@ -137,39 +135,34 @@ internal sealed partial class GrantEndpoint(
             return;
         }
 
-        if (await store.UseAuthAsync(AuthKind.RefreshToken, known.Key, now) is not { } record)
+        if (IsUsedUp(known, now))
         {
-            await RefuseAsync(context, "invalid_grant", "The refresh token was revoked.");
+            await UsedTwiceAsync(context, known, data);
             return;
         }
 
-        if (record.Used is { } used && (oauth.RefreshLeeway == TimeSpan.Zero || now - used > oauth.RefreshLeeway))
-        {
-            Log.UsedTwice(logger, "refresh token");
-            Note(context, "token_revoked", "used_twice", data, "refresh token");
-            await EndAsync(record.Grant!);
-            await RefuseAsync(context, "invalid_grant", "The refresh token was used already; everything that came of the same consent is revoked. Sign in again.");
-            return;
-        }
-
-        await store.ExtendAuthAsync(AuthKind.Grant, record.Grant!, now + oauth.RefreshToken);
-        await GiveAsync(context, record.Grant!, data, asked, refreshes: true, "refresh token");
+        await GiveAsync(context, known, data, asked, refreshes: true, now);
     }
 
-    private async Task GiveAsync(HttpContext context, string grant, TokenData data, IReadOnlyList<string> scopes, bool refreshes, string given)
+    /// <param name="context">The request.</param>
+    /// <param name="given">The code or the refresh token, as it was found.</param>
+    /// <param name="data">What it says.</param>
+    /// <param name="scopes">What is given for it.</param>
+    /// <param name="refreshes">Whether a refresh token is.</param>
+    /// <param name="now">When it is used.</param>
+    private async Task GiveAsync(HttpContext context, AuthRecord given, TokenData data, IReadOnlyList<string> scopes, bool refreshes, DateTimeOffset now)
     {
+        var grant = given.Grant!;
         if (!providers.StillVouches(data.Person))
         {
-            Note(context, "token_revoked", "unknown_person", data, given);
+            Note(context, "token_revoked", "unknown_person", data, WordOf(given));
             await EndAsync(grant);
             await RefuseAsync(context, "invalid_grant", "The person it was issued to is not known here any more.");
             return;
         }
 
-        Note(context, "token_issued", "ok", data, given);
-
+        // :: 1 what is given: nobody knows the secrets yet
         var oauth = config.Current.Auth.OAuth;
-        var now = time.GetUtcNow();
         // Who is an administrator may have changed since.
         scopes = [.. scopes.Where(scope => scope != Scopes.Admin || Scopes.IsAdmin(config.Current.Auth, data.Person))];
         var access = Secret.New(StoredTokens.AccessPrefix);
@@ -186,6 +179,7 @@ internal sealed partial class GrantEndpoint(
         if (refreshes)
         {
             var refresh = Secret.New(RefreshPrefix);
+            await store.ExtendAuthAsync(AuthKind.Grant, grant, now + oauth.RefreshToken);
             await store.AddAuthAsync(new AuthRecord
             {
                 Kind = AuthKind.RefreshToken,
@@ -199,9 +193,41 @@ internal sealed partial class GrantEndpoint(
             answer["refresh_token"] = refresh;
         }
 
+        // :: 2 the use, which decides
+        if (await store.UseAuthAsync(given.Kind, given.Key, now) is not { } before)
+        {
+            // Its grant is gone, and what was given with it.
+            await RefuseAsync(context, "invalid_grant", $"The {WordOf(given)} was revoked.");
+            return;
+        }
+
+        if (IsUsedUp(before, now))
+        {
+            await UsedTwiceAsync(context, before, data);
+            return;
+        }
+
+        Note(context, "token_issued", "ok", data, WordOf(given));
         context.Response.Headers.CacheControl = "no-store";
         await OpenAnswers.WriteAsync(context, StatusCodes.Status200OK, answer);
     }
+
+    /// <summary>Whether what works once was used before, and not so shortly before that it may be the same client again.</summary>
+    private bool IsUsedUp(AuthRecord given, DateTimeOffset now)
+    {
+        var leeway = given.Kind == AuthKind.RefreshToken ? config.Current.Auth.OAuth.RefreshLeeway : TimeSpan.Zero;
+        return given.Used is { } used && (leeway == TimeSpan.Zero || now - used > leeway);
+    }
+
+    private async Task UsedTwiceAsync(HttpContext context, AuthRecord given, TokenData data)
+    {
+        Log.UsedTwice(logger, WordOf(given));
+        Note(context, "token_revoked", "used_twice", data, WordOf(given));
+        await EndAsync(given.Grant!);
+        await RefuseAsync(context, "invalid_grant", $"The {WordOf(given)} was used already; everything that came of the same consent is revoked. Sign in again.");
+    }
+
+    private static string WordOf(AuthRecord given) => given.Kind == AuthKind.Code ? "code" : "refresh token";
 
     private void Note(HttpContext context, string what, string outcome, TokenData data, string reason)
     {
