@@ -16,7 +16,7 @@ internal static class AdminAnswers
         context.Response.Headers.CacheControl = "no-store";
         if (!doorkeeper.IsOpen)
         {
-            if (!await doorkeeper.EnterAsync(context, Scopes.Admin, resource: null))
+            if (!await doorkeeper.EnterAsync(context, Scopes.Admin, context.Request.Path.Value!))
             {
                 return false;
             }

@@ -21,15 +21,15 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
     /// <summary>Whether the request may go on; false after answering why not. Whoever is known is the user of the request then.</summary>
     /// <param name="context">The request.</param>
     /// <param name="scope">What the caller must be allowed to do.</param>
-    /// <param name="resource">The path of the resource that a token must be issued for; null: any of this gateway's.</param>
-    public Task<bool> EnterAsync(HttpContext context, string scope, string? resource) => TryEnter(context, scope, resource, out var otherwise) ? Entered : otherwise;
+    /// <param name="path">What is asked for; a token must be issued for that.</param>
+    public Task<bool> EnterAsync(HttpContext context, string scope, string path) => TryEnter(context, scope, path, out var otherwise) ? Entered : otherwise;
 
     /// <summary>As <see cref="EnterAsync"/>, for those with many to let in: true where there is nothing to wait for.</summary>
     /// <param name="context">The request.</param>
     /// <param name="scope">What the caller must be allowed to do.</param>
-    /// <param name="resource">The path of the resource that a token must be issued for; null: any of this gateway's.</param>
+    /// <param name="path">What is asked for; a token must be issued for that.</param>
     /// <param name="otherwise">What <see cref="EnterAsync"/> would give.</param>
-    public bool TryEnter(HttpContext context, string scope, string? resource, out Task<bool> otherwise)
+    public bool TryEnter(HttpContext context, string scope, string path, out Task<bool> otherwise)
     {
         otherwise = Entered;
         if (IsOpen || (scope == Scopes.Use && IsKnownToTheHost(context)))
@@ -40,27 +40,27 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         var finding = authenticator.FindAsync(context);
         if (!finding.IsCompletedSuccessfully)
         {
-            otherwise = AwaitAsync(context, finding, scope, resource);
+            otherwise = AwaitAsync(context, finding, scope, path);
             return false;
         }
 
         var (caller, found) = finding.Result;
-        if (May(context, caller, scope, resource))
+        if (May(context, caller, scope, path))
         {
             return true;
         }
 
-        otherwise = RefuseAsync(context, caller, found, scope, resource);
+        otherwise = RefuseAsync(context, caller, found, scope, path);
         return false;
     }
 
     /// <summary>Whether an application around the gateway knows who it is; who is an administrator of the gateway it does not say.</summary>
     private static bool IsKnownToTheHost(HttpContext context) => context.Features.Get<IHttpAuthenticationFeature>()?.User is { Identity.IsAuthenticated: true };
 
-    private async Task<bool> AwaitAsync(HttpContext context, ValueTask<(Caller? Caller, TokenFound Found)> finding, string scope, string? resource)
+    private async Task<bool> AwaitAsync(HttpContext context, ValueTask<(Caller? Caller, TokenFound Found)> finding, string scope, string path)
     {
         var (caller, found) = await finding;
-        return May(context, caller, scope, resource) || await RefuseAsync(context, caller, found, scope, resource);
+        return May(context, caller, scope, path) || await RefuseAsync(context, caller, found, scope, path);
     }
 
     /// <summary>An endpoint for administrators is used, or was not to be. Looking changes nothing, and is not noted.</summary>
@@ -81,9 +81,9 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         }
     }
 
-    private bool May(HttpContext context, Caller? caller, string scope, string? resource)
+    private bool May(HttpContext context, Caller? caller, string scope, string path)
     {
-        if (caller is null || (resource is not null && !caller.IsFor(resource)) || !Scopes.Covers(caller.Scopes, scope))
+        if (caller is null || !caller.IsFor(PublicAddress.TokenPathOf(path)) || !Scopes.Covers(caller.Scopes, scope))
         {
             return false;
         }
@@ -92,10 +92,10 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         return true;
     }
 
-    private async Task<bool> RefuseAsync(HttpContext context, Caller? caller, TokenFound found, string scope, string? resource)
+    private async Task<bool> RefuseAsync(HttpContext context, Caller? caller, TokenFound found, string scope, string path)
     {
         var response = context.Response;
-        var isFor = caller is null || resource is null || caller.IsFor(resource);
+        var isFor = caller is null || caller.IsFor(PublicAddress.TokenPathOf(path));
         var reason = found switch
         {
             TokenFound.Missing => "missing",
@@ -108,7 +108,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway))
         {
             // Without a token clients ask each time they look where to sign in: that is no try.
-            audit.Write(new AuditEntry("token_refused", reason) { Issuer = caller?.Person.Issuer, User = caller?.Person.Subject, Address = context.Connection.RemoteIpAddress?.ToString(), Name = resource ?? context.Request.Path });
+            audit.Write(new AuditEntry("token_refused", reason) { Issuer = caller?.Person.Issuer, User = caller?.Person.Subject, Address = context.Connection.RemoteIpAddress?.ToString(), Name = PublicAddress.ResourceOf(path) });
         }
 
         if (found == TokenFound.StoreAway)
@@ -126,13 +126,13 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
             TokenFound.Good => (StatusCodes.Status403Forbidden, "insufficient_scope", $"This needs the scope {scope}."),
             _ => (StatusCodes.Status401Unauthorized, "invalid_token", "The token is not known, or was revoked."),
         };
-        response.Headers.WWWAuthenticate = Challenge(context, error, why, scope, resource);
+        response.Headers.WWWAuthenticate = Challenge(context, error, why, scope, path);
         response.Headers.CacheControl = "no-store";
         await WriteAsync(context, status, why);
         return false;
     }
 
-    private string Challenge(HttpContext context, string? error, string why, string scope, string? resource)
+    private string Challenge(HttpContext context, string? error, string why, string scope, string path)
     {
         var challenge = new StringBuilder("Bearer");
         var first = true;
@@ -158,13 +158,13 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
 
             // The admin paths are served under any name, which must not come back as the gateway's own.
             var root = address.Of(context);
-            if (config.Current.PublicUrl is null && resource is null && !(Uri.TryCreate(root, UriKind.Absolute, out var own) && own.IsLoopback))
+            if (config.Current.PublicUrl is null && scope == Scopes.Admin && !(Uri.TryCreate(root, UriKind.Absolute, out var own) && own.IsLoopback))
             {
                 return challenge.ToString();
             }
 
             // Paths come decoded, and may hold what no header may.
-            Add("resource_metadata", $"{root}{ResourceMetadata.Path}{new PathString(resource).ToUriComponent()}");
+            Add("resource_metadata", $"{root}{ResourceMetadata.Path}{new PathString(PublicAddress.ResourceOf(path)).ToUriComponent()}");
         }
 
         return challenge.ToString();

@@ -6,6 +6,8 @@ namespace Mooring.Auth;
 /// <summary>What clients know the gateway by: the issuer of its tokens, and the resources that tokens are for (RFC 8707).</summary>
 internal sealed class PublicAddress(ConfigStore config)
 {
+    private const string Admin = "/admin/api";
+
     /// <summary>
     /// Without a slash at its end. Without <c>publicUrl</c> it is the name the request came by, which was checked; what proxies claim was believed
     /// before, if they are trusted, and is not looked at here.
@@ -38,13 +40,24 @@ internal sealed class PublicAddress(ConfigStore config)
             : null;
     }
 
-    /// <summary>The path that a client was given for what it asks: messages of the older transport go to another one than it connected to.</summary>
+    /// <summary>
+    /// The path that a client was given for what it asks: messages of the older transport go to another one than it connected to, and all that
+    /// administers the gateway is one resource.
+    /// </summary>
     public static string ResourceOf(string path) => path switch
     {
         "/mcp" or "/mcp/sse" or "/sse" => path,
         "/mcp/messages" or "/mcp/message" or "/mcp/status" => "/mcp",
         "/messages" => "/sse",
+        "/reindex" => Admin,
+        _ when path.StartsWith(Admin + "/", StringComparison.Ordinal) => Admin,
         _ when path.StartsWith("/servers/", StringComparison.Ordinal) && path.EndsWith("/messages", StringComparison.Ordinal) => path[..^"/messages".Length] + "/sse",
         _ => path,
     };
+
+    /// <summary>
+    /// The path that a token must be for, itself or as one below what it is for. Messages to <c>/mcp/messages</c> are of clients that connected to
+    /// <c>/mcp</c> or to <c>/mcp/sse</c>, and their tokens are for that.
+    /// </summary>
+    public static string TokenPathOf(string path) => path is "/mcp/messages" or "/mcp/message" ? "/mcp/sse" : ResourceOf(path);
 }

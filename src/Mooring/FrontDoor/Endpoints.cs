@@ -47,7 +47,7 @@ internal sealed class Endpoints(
             return Task.CompletedTask;
         }
 
-        return doorkeeper.TryEnter(context, Scopes.Use, PublicAddress.ResourceOf(context.Request.Path.Value!), out var otherwise)
+        return doorkeeper.TryEnter(context, Scopes.Use, context.Request.Path.Value!, out var otherwise)
             ? ServeAsync(context, door, server, endpoint)
             : AwaitAsync(otherwise, context, door, server, endpoint);
     }

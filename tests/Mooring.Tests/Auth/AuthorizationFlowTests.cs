@@ -187,14 +187,73 @@ public sealed class AuthorizationFlowTests
     {
         await using var gateway = await SignInFixture.StartAsync();
         var client = await TestOAuthClient.RegisterAsync(gateway);
-        var (plain, _) = await client.TokensAsync();
+        var (plain, _) = await client.TokensAsync(changes: ("resource", null));
         Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", plain)).Status);
 
-        var (admin, _) = await client.TokensAsync(changes: ("scope", "mcp admin"));
-        var (ben, _) = await client.TokensAsync(user: "ben", changes: ("scope", "mcp admin"), browser: null);
+        var (admin, _) = await client.TokensAsync(changes: [("scope", "mcp admin"), ("resource", null)]);
+        var (ben, _) = await client.TokensAsync(user: "ben", changes: [("scope", "mcp admin"), ("resource", null)], browser: null);
 
         Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", admin)).Status);
         Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", ben)).Status);
+    }
+
+    [Theory]
+    [InlineData("/servers/one/mcp", false)]
+    [InlineData("/mcp", false)]
+    [InlineData("/admin", true)]
+    [InlineData("/admin/api", true)]
+    [InlineData("", true)]
+    public async Task Admin_TokenOfAnAdministrator_CountsOnlyWhereItIsForTheGatewayItself(string resource, bool isTaken)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (token, _) = await client.TokensAsync(changes: [("scope", "mcp admin"), ("resource", "http://localhost" + resource)]);
+
+        var (drain, _, headers) = await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token);
+        var (reindex, _, _) = await gateway.SendAsync(HttpMethod.Post, "/reindex", token);
+
+        // 404: nothing here is read beforehand, which only somebody who was let in is told.
+        Assert.Equal(isTaken ? (HttpStatusCode.OK, HttpStatusCode.NotFound) : (HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized), (drain, reindex));
+        if (!isTaken)
+        {
+            Assert.Contains("issued for another resource", headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+            Assert.Contains("resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/admin/api\"", headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("/mcp/sse", "/mcp/sse")]
+    [InlineData("/mcp/sse", "/mcp")]
+    [InlineData("/mcp", "/mcp")]
+    [InlineData("/sse", "/sse")]
+    [InlineData("/servers/one/sse", "/servers/one/sse")]
+    public async Task OlderTransport_TokenForWhereItConnects_IsTakenForItsMessagesToo(string path, string resource)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var (token, _) = await (await TestOAuthClient.RegisterAsync(gateway)).TokensAsync(changes: ("resource", "http://localhost" + resource));
+
+        using var stream = await gateway.NewClient("2024-11-05", path).With(token).GetAsync();
+        await stream.Events.NextAsync();
+        var messages = new Uri(new Uri("http://localhost" + path), (await stream.Events.NextAsync())!.Data!);
+        using var posted = await gateway.NewClient("2024-11-05", messages.PathAndQuery).With(token).PostAsync("""{"jsonrpc":"2.0","id":1,"method":"ping"}""");
+
+        Assert.Equal(HttpStatusCode.Accepted, posted.Status);
+        Assert.Equal("1", (await stream.MessageAsync()).RawId());
+    }
+
+    [Theory]
+    [InlineData("/sse")]
+    [InlineData("/servers/one/sse")]
+    public async Task OlderTransport_TokenForAnotherPlace_IsNotTakenForMessages(string resource)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var (token, _) = await (await TestOAuthClient.RegisterAsync(gateway)).TokensAsync(changes: ("resource", "http://localhost" + resource));
+
+        var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, "/mcp/messages?sessionId=x", token);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, status);
+        // One for this would do at either of the places that such clients connect to.
+        Assert.Contains("resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/mcp\"", headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -130,7 +130,7 @@ public sealed class DoorTests
         Assert.Equal(HttpStatusCode.Forbidden, status);
         Assert.Contains("needs the scope admin", body, StringComparison.Ordinal);
         Assert.Equal(
-            "Bearer error=\"insufficient_scope\", error_description=\"This needs the scope admin.\", scope=\"admin\", resource_metadata=\"http://localhost/.well-known/oauth-protected-resource\"",
+            "Bearer error=\"insufficient_scope\", error_description=\"This needs the scope admin.\", scope=\"admin\", resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/admin/api\"",
             headers.WwwAuthenticate.ToString());
         Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", plain)).Status);
         // 404: nothing here is read beforehand, which only somebody who was let in is told.

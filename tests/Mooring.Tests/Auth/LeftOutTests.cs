@@ -139,7 +139,7 @@ public sealed class LeftOutTests
     {
         await using var gateway = await SignInFixture.StartAsync();
         var client = await TestOAuthClient.RegisterAsync(gateway);
-        var (admin, refresh) = await client.TokensAsync(changes: ("scope", "mcp admin"));
+        var (admin, refresh) = await client.TokensAsync(changes: [("scope", "mcp admin"), ("resource", null)]);
         Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", admin)).Status);
 
         var config = gateway.Config.Current;

@@ -140,7 +140,7 @@ public sealed class SignedTokenTests
             new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [new JwtIssuerConfig { Issuer = _issuer.Name }], AdminUsers = ["ann", "https://login.example.com#root", "Boss@Example.com"] },
             new FixtureOptions { Others = _internet, Clock = _clock },
             config => config with { PublicUrl = new Uri("https://mcp.example.com") });
-        async Task<HttpStatusCode> AdminAsync(params (string, object?)[] claims) => (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", Sign(claims))).Status;
+        async Task<HttpStatusCode> AdminAsync(params (string, object?)[] claims) => (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", Sign([("aud", "https://mcp.example.com"), .. claims]))).Status;
 
         Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(("sub", "ann")));
         Assert.Equal(HttpStatusCode.OK, await AdminAsync(("sub", "root")));
@@ -200,6 +200,7 @@ public sealed class SignedTokenTests
     {
         await using var gateway = await StartAsync(issuer => issuer with { RequiredScope = "tools", AdminScope = "mooring.admin" });
         async Task<HttpStatusCode> AdminAsync(string token) => (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status;
+        var whole = ("aud", (object?)"https://mcp.example.com");
 
         // Told in the issuer's words, for that is whom the client asks.
         var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", Sign(("scope", "mcp admin")));
@@ -209,10 +210,12 @@ public sealed class SignedTokenTests
         Assert.Contains(await gateway.MetricsAsync("mooring_auth_refused"), line => line.Contains("reason=\"scope\"", StringComparison.Ordinal));
         Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("scope", "read tools"))));
         Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign(("scp", new[] { "tools" }))));
-        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(Sign(("scope", "tools admin"))));
-        Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(("scope", "tools mooring.admin"))));
-        Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(("scope", "tools"), ("groups", new[] { "ops" }))));
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(Sign(whole, ("scope", "tools admin"))));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(whole, ("scope", "tools mooring.admin"))));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(Sign(whole, ("scope", "tools"), ("groups", new[] { "ops" }))));
         Assert.Equal(HttpStatusCode.Unauthorized, await AdminAsync(Sign(("aud", "https://another.example"), ("groups", new[] { "ops" }))));
+        // An administrator's, but for one server: whoever holds it administers nothing.
+        Assert.Equal(HttpStatusCode.Unauthorized, await AdminAsync(Sign(("scope", "tools mooring.admin"), ("groups", new[] { "ops" }))));
     }
 
     private string Sign(params (string Name, object? Value)[] claims) => _issuer.Sign(_clock.GetUtcNow(), claims: claims);
