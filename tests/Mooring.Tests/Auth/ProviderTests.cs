@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using System.Web;
+using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Stores;
 using Xunit;
@@ -40,6 +41,26 @@ public sealed class ProviderTests
         var mcp = await gateway.ClientWithAsync((string)(await client.ExchangeAsync(code)).Json["access_token"]!);
         Assert.Equal((Corp, "u-1"), (gateway.Session(mcp).Principal.Issuer, gateway.Session(mcp).Principal.Subject));
         Assert.DoesNotContain(gateway.LogLines.Lines, line => line.Contains("s3cret", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Visit_WhatGoesWithTheCode_CannotBeMadeFromTheAddressesButFromTheBrowsersCookie()
+    {
+        _ = new TestProvider(_internet, _clock, Corp);
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        var browser = new TestBrowser(gateway.Http);
+
+        var query = HttpUtility.ParseQueryString(new Uri(await VisitAsync(await TestOAuthClient.RegisterAsync(gateway), browser, "corp")).Query);
+
+        string ChallengeOf(string secret) => System.Buffers.Text.Base64Url.EncodeToString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.ASCII.GetBytes(Secret.Derived(secret, "verifier"))));
+        foreach (var seen in query["state"]!.Split('.').Append(query["state"]!).Append(query["nonce"]!))
+        {
+            Assert.NotEqual(query["code_challenge"], ChallengeOf(seen));
+            Assert.NotEqual(query["nonce"], Secret.Derived(seen, "nonce"));
+        }
+
+        var held = Secret.Derived(browser.Cookies["mooring-browser"], query["state"]!);
+        Assert.Equal((ChallengeOf(held), Secret.Derived(held, "nonce")), (query["code_challenge"], query["nonce"]));
     }
 
     [Fact]

@@ -23,6 +23,9 @@ internal sealed class Browsers(ConfigStore config, IAuthStore store, PublicAddre
     /// <summary>Whether this is the browser that something was begun in.</summary>
     public bool Is(HttpContext context, string browser) => KeyOf(context) is { } own && Secret.Same(own, browser);
 
+    /// <summary>A secret for one purpose that this browser's requests bring along and no address does; null where it holds nothing.</summary>
+    public string? SecretFor(HttpContext context, string purpose) => Read(context, Browser) is { } text ? Secret.Derived(text, purpose) : null;
+
     /// <summary>Who is signed in, and may still come in.</summary>
     public async Task<Person?> PersonAsync(HttpContext context) =>
         Read(context, SignedIn) is { } text && await store.FindAuthAsync(AuthKind.Browser, Secret.KeyOf(text), time.GetUtcNow(), context.RequestAborted) is { } record

@@ -75,10 +75,10 @@ internal sealed partial class SignInEndpoint(
             return;
         }
 
-        // What the answer has to fit comes from the state, which only the browser and the provider have; the store has its hash.
+        // What the answer has to fit comes from the state and the browser's cookie: the store has their hashes, and addresses only the state.
         var state = $"{Secret.New("")}.{secret}";
         var back = provider.RedirectUri?.OriginalString ?? address.Of(context) + "/oauth/callback";
-        if (await provider.AddressAsync(SignInVisit.Of(state, back)) is not { } there)
+        if (await provider.AddressAsync(SignInVisit.Of(state, browsers.SecretFor(context, state)!, back)) is not { } there)
         {
             await PageAsync(context, StatusCodes.Status503ServiceUnavailable, secret, data, $"{provider.Title} cannot be reached just now. Try again in a moment.");
             return;
@@ -123,7 +123,7 @@ internal sealed partial class SignInEndpoint(
         var found = query["error"] is [{ Length: > 0 } error]
             ? new PersonFound(null, error == "access_denied" ? $"{provider.Title} says that you did not want to." : $"{provider.Title} did not let you in ({OAuthText.Word(error)}).")
             : query["code"] is [{ Length: > 0 } code] && (query["iss"] is not [{ } issuer] || provider.IsIssuer(issuer))
-                ? await provider.PersonAsync(code, SignInVisit.Of(state, visit.RedirectUri), context.RequestAborted)
+                ? await provider.PersonAsync(code, SignInVisit.Of(state, browsers.SecretFor(context, state)!, visit.RedirectUri), context.RequestAborted)
                 : new PersonFound(null, "The answer is not of the provider that was asked.");
         if (found.Person is not { } person)
         {

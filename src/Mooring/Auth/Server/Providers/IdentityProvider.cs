@@ -12,7 +12,10 @@ namespace Mooring.Auth.Server.Providers;
 /// <param name="RedirectUri">Where the provider sends back to.</param>
 internal sealed record SignInVisit(string State, string Verifier, string Nonce, string RedirectUri)
 {
-    public static SignInVisit Of(string state, string redirectUri) => new(state, Secret.Derived(state, "verifier"), Secret.Derived(state, "nonce"), redirectUri);
+    /// <param name="state">Stands in addresses, and with the code in the one that comes back.</param>
+    /// <param name="secret">Stands in none: whoever reads an address must not be able to make the rest from it.</param>
+    /// <param name="redirectUri">As above.</param>
+    public static SignInVisit Of(string state, string secret, string redirectUri) => new(state, Secret.Derived(secret, "verifier"), Secret.Derived(secret, "nonce"), redirectUri);
 }
 
 /// <summary>Who somebody is, or why it is not known: words for that very person, and nothing secret in them.</summary>
