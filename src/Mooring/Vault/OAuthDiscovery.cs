@@ -5,7 +5,8 @@ namespace Mooring.Vault;
 
 /// <summary>
 /// Finds out where tokens for an MCP server come from: its own metadata (RFC 9728), and that of the authorization server which it names (RFC 8414, or
-/// OpenID Connect). A server of 2025-03-26 has none of its own; its authorization server is at its root.
+/// OpenID Connect). A server of 2025-03-26 has none of its own; its authorization server is at its root. It is taken for one only where it says that
+/// there is no metadata: whoever cannot be asked just now is not asked by rules with fewer checks.
 /// </summary>
 internal sealed class OAuthDiscovery(VaultHttp http)
 {
@@ -20,14 +21,26 @@ internal sealed class OAuthDiscovery(VaultHttp http)
         var root = new Uri(server.GetLeftPart(UriPartial.Authority));
         var path = server.AbsolutePath.TrimEnd('/');
         // Elsewhere it could have the gateway ask any address.
-        Uri[] places = challenge.Metadata is { } named && named.GetLeftPart(UriPartial.Authority) == server.GetLeftPart(UriPartial.Authority)
+        var named = challenge.Metadata is { } at && at.GetLeftPart(UriPartial.Authority) == server.GetLeftPart(UriPartial.Authority) ? at : null;
+        Uri[] places = named is not null
             ? [named]
             : [.. path.Length > 0 ? [new Uri(root, "/.well-known/oauth-protected-resource" + path)] : Array.Empty<Uri>(), new Uri(root, "/.well-known/oauth-protected-resource")];
         foreach (var place in places)
         {
-            if (await ReadAsync(place, cancel) is not { } document || AuthorizationServer.Texts(document, "authorization_servers") is not [var issuer, ..])
+            var (read, whyNot) = await ReadAsync(place, cancel);
+            if (whyNot is not null)
+            {
+                return (null, $"its metadata cannot be read ({whyNot})");
+            }
+
+            if (read is not { } document)
             {
                 continue;
+            }
+
+            if (AuthorizationServer.Texts(document, "authorization_servers") is not [var issuer, ..])
+            {
+                return (null, "its metadata names no authorization server");
             }
 
             var resource = AuthorizationServer.Text(document, "resource");
@@ -36,7 +49,7 @@ internal sealed class OAuthDiscovery(VaultHttp http)
                 : (null, "its metadata is for another resource");
         }
 
-        return await OfOldServerAsync(root, cancel);
+        return named is null ? await OfOldServerAsync(root, cancel) : (null, "the metadata that it names is not there");
     }
 
     /// <summary>The resource is the server's address or one above it (RFC 9728, 3.3): a token for something else must not be asked for.</summary>
@@ -60,7 +73,13 @@ internal sealed class OAuthDiscovery(VaultHttp http)
             : ["/.well-known/oauth-authorization-server" + path, "/.well-known/openid-configuration" + path, path + "/.well-known/openid-configuration"];
         foreach (var place in places)
         {
-            if (await ReadAsync(new Uri(root, place), cancel) is not { } document)
+            var (read, whyNot) = await ReadAsync(new Uri(root, place), cancel);
+            if (whyNot is not null)
+            {
+                return (null, $"the metadata of its authorization server cannot be read ({whyNot})");
+            }
+
+            if (read is not { } document)
             {
                 continue;
             }
@@ -84,8 +103,26 @@ internal sealed class OAuthDiscovery(VaultHttp http)
     /// <summary>2025-03-26, basic/authorization, "Server Metadata Discovery" and "Fallbacks for Servers without Metadata Discovery".</summary>
     private async Task<(AuthorizationServer? Found, string Why)> OfOldServerAsync(Uri root, CancellationToken cancel)
     {
-        if (await ReadAsync(new Uri(root, "/.well-known/oauth-authorization-server"), cancel) is { } document)
+        var (read, whyNot) = await ReadAsync(new Uri(root, "/.well-known/oauth-authorization-server"), cancel);
+        if (whyNot is not null)
         {
+            return (null, $"the metadata of its authorization server cannot be read ({whyNot})");
+        }
+
+        if (read is { } document)
+        {
+            // A host may be shared, and its root somebody else's (RFC 8414, 3.3).
+            if (AuthorizationServer.Text(document, "issuer")?.TrimEnd('/') != root.AbsoluteUri.TrimEnd('/'))
+            {
+                return (null, "the metadata of its authorization server is of another one");
+            }
+
+            // That version wants PKCE of clients, but not that a server says that it does it.
+            if (document.TryGetProperty("code_challenge_methods_supported", out _) && !AuthorizationServer.Texts(document, "code_challenge_methods_supported").Contains("S256"))
+            {
+                return (null, "its authorization server does not do PKCE with S256");
+            }
+
             return AuthorizationServer.Parse(document, resource: null, []) is { } found ? (found, "") : (null, "the metadata of its authorization server lacks an endpoint");
         }
 
@@ -94,25 +131,30 @@ internal sealed class OAuthDiscovery(VaultHttp http)
             : (null, "it has no metadata, and is not reached over https");
     }
 
-    private async Task<JsonElement?> ReadAsync(Uri address, CancellationToken cancel)
+    /// <returns>A document; or neither, where the server says that there is none; or why that is not known.</returns>
+    private async Task<(JsonElement? Document, string? WhyNot)> ReadAsync(Uri address, CancellationToken cancel)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, address);
         request.Headers.TryAddWithoutValidation("Accept", "application/json");
         request.Headers.TryAddWithoutValidation("MCP-Protocol-Version", "2025-11-25");
-        var (status, body, _) = await http.AskAsync(request, Patience, cancel);
-        if (status != HttpStatusCode.OK)
+        var (status, body, fault) = await http.AskAsync(request, Patience, cancel);
+        if (fault is not null || status != HttpStatusCode.OK)
         {
-            return null;
+            return (null, fault ?? (IsNone(status) ? null : $"HTTP {(int)status}"));
         }
 
         try
         {
             using var document = JsonDocument.Parse(body);
-            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : null;
+            return document.RootElement.ValueKind == JsonValueKind.Object ? (document.RootElement.Clone(), null) : (null, "it is no JSON object");
         }
         catch (JsonException)
         {
-            return null;
+            return (null, "it is not JSON");
         }
     }
+
+    /// <summary>Servers that have a guard before all paths answer 401 or 403 where others have nothing, and those that know no GET 405.</summary>
+    private static bool IsNone(HttpStatusCode status) =>
+        status is HttpStatusCode.NotFound or HttpStatusCode.Gone or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.MethodNotAllowed;
 }

@@ -13,6 +13,8 @@ namespace Mooring.Tests.Upstreams;
 /// <summary>Servers that are used with the account of each user: asked for, linked in a browser, and used for that user alone.</summary>
 public sealed partial class AccountTests : IAsyncDisposable
 {
+    private const string Named = "Bearer resource_metadata=\"http://one.test/.well-known/oauth-protected-resource/mcp\", scope=\"from-challenge\"";
+
     private const string Url = """{"elicitation":{"url":{}}}""";
 
     private readonly FakeAuthorizationServer _authorization = new();
@@ -20,6 +22,7 @@ public sealed partial class AccountTests : IAsyncDisposable
     private readonly ConcurrentQueue<string?> _tokens = new();
     private readonly ConcurrentQueue<string?> _callTokens = new();
     private readonly HashSet<string> _good = [];
+    private string _challenge = Named;
     private GatewayFixture _gateway = null!;
 
     public async ValueTask DisposeAsync()
@@ -438,7 +441,7 @@ public sealed partial class AccountTests : IAsyncDisposable
                 return false;
             }
 
-            exchange.Refuse(HttpStatusCode.Unauthorized, "Bearer resource_metadata=\"http://one.test/.well-known/oauth-protected-resource/mcp\", scope=\"from-challenge\"");
+            exchange.Refuse(HttpStatusCode.Unauthorized, _challenge);
             return true;
         };
         var providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)

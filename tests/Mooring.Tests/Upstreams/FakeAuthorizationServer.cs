@@ -47,6 +47,12 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
 
     public bool IsAway { get; set; }
 
+    /// <summary>Answers of its own to some addresses.</summary>
+    public ConcurrentDictionary<string, Func<HttpResponseMessage>> Answers { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What is answered where there is nothing.</summary>
+    public HttpStatusCode Otherwise { get; set; } = HttpStatusCode.NotFound;
+
     /// <summary>A person who allows it: where the browser goes from the authorization request.</summary>
     public Uri Allow(Uri request, string? issuer = null)
     {
@@ -65,6 +71,11 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
         }
 
         var body = request.Content is null ? "" : await request.Content.ReadAsStringAsync(cancellationToken);
+        if (Answers.TryGetValue(request.RequestUri!.AbsoluteUri, out var answer))
+        {
+            return answer();
+        }
+
         switch (request.RequestUri!.AbsoluteUri)
         {
             case "http://one.test/.well-known/oauth-protected-resource/mcp" when Resource is not null:
@@ -79,7 +90,7 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
                 Authorization = request.Headers.Authorization?.ToString();
                 return Token();
             default:
-                return new HttpResponseMessage(HttpStatusCode.NotFound);
+                return new HttpResponseMessage(Otherwise);
         }
     }
 
@@ -95,6 +106,6 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
         return Json(HttpStatusCode.OK, new JsonObject { ["access_token"] = $"token-{++_tokens}", ["refresh_token"] = "again", ["expires_in"] = 3600, ["token_type"] = "Bearer" });
     }
 
-    private static HttpResponseMessage Json(HttpStatusCode status, JsonObject body) =>
+    public static HttpResponseMessage Json(HttpStatusCode status, JsonObject body) =>
         new(status) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
 }
