@@ -103,7 +103,7 @@ internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Pr
             HttpOnly = true,
             SameSite = SameSiteMode.Lax,
             Secure = links.Gateway.Scheme == "https",
-            Path = "/connect",
+            Path = links.CookiePath,
             MaxAge = AccountLinks.Patience,
             IsEssential = true,
         });
@@ -121,7 +121,7 @@ internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Pr
         {
             var (whose, why) = await links.CompleteAsync(
                 provider, query["state"], query["code"], query.ContainsKey("error") ? query["error"].ToString() : null, query["iss"], context.Request.Cookies[Cookie], context.RequestAborted);
-            context.Response.Cookies.Delete(Cookie, new CookieOptions { Path = "/connect" });
+            context.Response.Cookies.Delete(Cookie, new CookieOptions { Path = links.CookiePath });
             if (whose is { } key)
             {
                 // Not where nobody's link was brought back: anybody can make one up.

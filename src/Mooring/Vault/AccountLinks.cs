@@ -24,13 +24,19 @@ internal sealed class AccountLinks(
     public Uri Gateway => config.Current.PublicUrl
         ?? new Uri(config.Current.Listen[0].Replace("//0.0.0.0", "//127.0.0.1", StringComparison.Ordinal).Replace("//[::]", "//127.0.0.1", StringComparison.Ordinal));
 
-    public string RedirectUri(string provider) => new Uri(Gateway, $"/connect/{provider}/callback").AbsoluteUri;
+    /// <summary>The path of its pages, as browsers see it.</summary>
+    public string CookiePath => new Uri(PageOf(Gateway, "")).AbsolutePath.TrimEnd('/');
+
+    /// <summary>One of a gateway's pages. The gateway may live below a path, which is a proxy's business.</summary>
+    public static string PageOf(Uri gateway, string page) => new Uri($"{gateway.GetLeftPart(UriPartial.Path).TrimEnd('/')}/connect/{page}").AbsoluteUri;
+
+    public string RedirectUri(string provider) => PageOf(Gateway, $"{provider}/callback");
 
     /// <summary>Where this person links this account. It is his alone, and of no use after a few minutes.</summary>
     public string AddressFor(CredentialKey key, Challenge challenge)
     {
         var ticket = NewTicket(key) with { Scope = challenge.Scope, Metadata = challenge.Metadata };
-        return new Uri(Gateway, $"/connect/{key.Provider}?ticket={ticket.Write(keys, There)}").AbsoluteUri;
+        return PageOf(Gateway, $"{key.Provider}?ticket={ticket.Write(keys, There)}");
     }
 
     public AccountTicket NewTicket(CredentialKey key) =>

@@ -25,7 +25,7 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
 
         if (server.TakesClientDocuments && gateway.Scheme == "https")
         {
-            return (new TokenClient(tokens, new Uri(gateway, "/connect/client.json").AbsoluteUri, Resource: server.Resource), "");
+            return (new TokenClient(tokens, AccountLinks.PageOf(gateway, "client.json"), Resource: server.Resource), "");
         }
 
         // A registration belongs to the address that it was made for.
@@ -52,7 +52,7 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
     /// <summary>What a client is that says where its description is (client id metadata documents).</summary>
     public static byte[] Document(Uri gateway, IEnumerable<string> redirectUris) => Encoding.UTF8.GetBytes(Describe(redirectUris, "none", new JsonObject
     {
-        ["client_id"] = new Uri(gateway, "/connect/client.json").AbsoluteUri,
+        ["client_id"] = AccountLinks.PageOf(gateway, "client.json"),
         ["client_uri"] = gateway.AbsoluteUri,
     }).ToJsonString());
 
