@@ -15,21 +15,36 @@ namespace Mooring.FrontDoor;
 /// The pages on which a person links an account: what is about to happen and for whom, then the provider, then how it went. A link is of use for
 /// a few minutes and for one person; a browser that is known to be somebody else's is refused, and the way back is bound to the browser that went.
 /// </summary>
-internal sealed partial class ConnectEndpoints(Gate gate, AccountLinks links, Providers providers, Browsers browsers, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
+internal sealed partial class ConnectEndpoints(
+    Gate gate, AccountLinks links, Providers providers, Browsers browsers, Attempts attempts, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
+
+    /// <summary>Of one address. People link few accounts, and to look at what a stranger shows costs.</summary>
+    private const int PerMinute = 60;
 
     public void Map(IEndpointRouteBuilder routes)
     {
         void Add(string path, string[] methods, Func<HttpContext, Task> answer) => routes.MapMethods(path, methods, context => AnswerAsync(context, answer));
         Add("/connect/client.json", ["GET"], DescribeAsync);
-        Add("/connect/{provider}", ["GET", "POST"], BeginAsync);
-        Add("/connect/{provider}/callback", ["GET"], CompleteAsync);
+        Add("/connect/{provider}", ["GET", "POST"], context => BoundedAsync(context, BeginAsync));
+        Add("/connect/{provider}/callback", ["GET"], context => BoundedAsync(context, CompleteAsync));
     }
 
     /// <summary>Under the gateway's own names alone, whichever page it is.</summary>
     private Task AnswerAsync(HttpContext context, Func<HttpContext, Task> answer) =>
         gate.CheckHost(context) is { } wrong ? PageAsync(context, StatusCodes.Status403Forbidden, "Not served here", wrong) : answer(context);
+
+    private Task BoundedAsync(HttpContext context, Func<HttpContext, Task> answer)
+    {
+        if (attempts.TryTake("connect", Attempts.Who(context.Connection.RemoteIpAddress), PerMinute, TimeSpan.FromMinutes(1)) is not { } seconds)
+        {
+            return answer(context);
+        }
+
+        context.Response.Headers.RetryAfter = seconds.ToString();
+        return PageAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
+    }
 
     /// <summary>What the gateway is as a client, for authorization servers that take an address for a registration.</summary>
     private Task DescribeAsync(HttpContext context)

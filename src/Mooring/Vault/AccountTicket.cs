@@ -57,7 +57,7 @@ internal sealed record AccountTicket
         }
 
         var body = Base64Url.DecodeFromChars(text);
-        return SealedBody.IsSealed(body) && await keys.TryOpenAsync(NameOf(purpose, provider), body, cancel) is { } opened
+        return SealedBody.IsSealed(body) && await keys.TryOpenOfStrangerAsync(NameOf(purpose, provider), body, cancel) is { } opened
             ? JsonSerializer.Deserialize(opened.Span, AccountTicketJson.Default.AccountTicket)
             : null;
     }

@@ -35,17 +35,25 @@ internal sealed class DataKey
 
     public byte[] Seal(in RowName row, ReadOnlySpan<byte> body) => _own.Seal(row, body);
 
-    public byte[]? Open(in RowName row, in SealedBody body) => Of(body.Salt).Open(row, body);
+    /// <summary>How many of them are kept.</summary>
+    public int Kept => _others.Count;
 
-    private WorkingKey Of(ReadOnlySpan<byte> salt)
+    public byte[]? Open(in RowName row, in SealedBody body)
     {
         Span<byte> wide = stackalloc byte[16];
         wide.Clear();
-        salt.CopyTo(wide);
+        body.Salt.CopyTo(wide);
         var name = BinaryPrimitives.ReadUInt128BigEndian(wide);
         if (_others.TryGetValue(name, out var known))
         {
-            return known;
+            return known.Open(row, body);
+        }
+
+        var made = new WorkingKey(Number, _key, body.Salt);
+        if (made.Open(row, body) is not { } opened)
+        {
+            // Anybody can make up a salt: it must not push out those in use.
+            return null;
         }
 
         if (_others.Count >= MostKept)
@@ -53,6 +61,7 @@ internal sealed class DataKey
             _others.Clear();
         }
 
-        return _others.GetOrAdd(name, new WorkingKey(Number, _key, salt));
+        _others.TryAdd(name, made);
+        return opened;
     }
 }

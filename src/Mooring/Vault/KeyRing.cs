@@ -10,7 +10,11 @@ namespace Mooring.Vault;
 /// </summary>
 internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, ConfigStore config, TimeProvider time, ILogger<KeyRing> logger) : IDisposable
 {
+    /// <summary>What strangers show may name keys that nobody has: they are looked for no more often.</summary>
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
+
     private readonly SemaphoreSlim _loading = new(1, 1);
+    private long _lookedFor = long.MinValue / 2;
     private volatile State? _state;
 
     /// <summary>Whether opening it depends on another machine.</summary>
@@ -66,6 +70,36 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
         : TryOpen(row, body.Span, out var opened) ? new(opened)
         : OpenWithNewKeyAsync(row, body, cancel);
 
+    /// <summary>
+    /// As <see cref="TryOpenAsync"/>, for what anybody may have made up: that it does not open is not worth a line in the log, and a key that is not
+    /// known here is not looked for each time.
+    /// </summary>
+    public async ValueTask<ReadOnlyMemory<byte>?> TryOpenOfStrangerAsync(RowName row, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        if (TryOpen(row, body.Span, out var opened, out _))
+        {
+            return opened;
+        }
+
+        var before = Volatile.Read(ref _lookedFor);
+        if (time.GetElapsedTime(before) < LookEvery || Interlocked.CompareExchange(ref _lookedFor, time.GetTimestamp(), before) != before)
+        {
+            return null;
+        }
+
+        try
+        {
+            await LoadAsync(cancel);
+        }
+        catch (VaultKeyException)
+        {
+            return null;
+        }
+
+        TryOpen(row, body.Span, out opened, out _);
+        return opened;
+    }
+
     /// <summary>Makes the next data key when the last one is old. Rows sealed with older ones stay as they are, and open with those.</summary>
     public async Task RotateAsync(CancellationToken cancel)
     {
@@ -85,10 +119,21 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
     /// <summary>False: the key is not known here yet.</summary>
     private bool TryOpen(in RowName row, ReadOnlySpan<byte> body, out ReadOnlyMemory<byte>? opened)
     {
-        opened = null;
+        var isKnown = TryOpen(row, body, out opened, out var why);
+        if (why is not null)
+        {
+            Log.DoesNotOpen(logger, row.Table, why);
+        }
+
+        return isKnown;
+    }
+
+    private bool TryOpen(in RowName row, ReadOnlySpan<byte> body, out ReadOnlyMemory<byte>? opened, out string? why)
+    {
+        (opened, why) = (null, null);
         if (!SealedBody.TryRead(body, out var read))
         {
-            Log.DoesNotOpen(logger, row.Table, "it is cut short, or sealed in a way that this release does not know");
+            why = "it is cut short, or sealed in a way that this release does not know";
             return true;
         }
 
@@ -103,7 +148,7 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
         }
         else
         {
-            Log.DoesNotOpen(logger, row.Table, "it was sealed for another row, or changed since");
+            why = "it was sealed for another row, or changed since";
         }
 
         return true;

@@ -1,4 +1,6 @@
+using System.Buffers.Text;
 using System.Net;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.WebUtilities;
 using Mooring.Configuration;
@@ -6,9 +8,54 @@ using Xunit;
 
 namespace Mooring.Tests.Upstreams;
 
-/// <content>The pages below a path.</content>
+/// <content>The pages, opened by anybody, and below a path.</content>
 public sealed partial class AccountTests
 {
+    [Theory]
+    [InlineData("/connect/acme?ticket=x")]
+    [InlineData("/connect/acme/callback?state=x&code=y")]
+    public async Task Pages_OpenedAgainAndAgainFromOneAddress_Are429ForAWhile_AndForOthersNot(string path)
+    {
+        await StartAsync();
+        async Task<HttpResponseMessage> OpenAsync(string address)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("https://gateway.test" + path));
+            request.Headers.Add("X-Test-Address", address);
+            return await Limit.Of(_gateway.Http.SendAsync(request, TestContext.Current.CancellationToken), path);
+        }
+
+        for (var i = 0; i < 60; i++)
+        {
+            using var refused = await OpenAsync($"2001:db8::{i:x}");
+            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        }
+
+        using var oneTooMany = await OpenAsync("2001:db8::ffff");
+        using var another = await OpenAsync("2001:db8:0:1::1");
+        Assert.Equal((HttpStatusCode.TooManyRequests, HttpStatusCode.BadRequest), (oneTooMany.StatusCode, another.StatusCode));
+        Assert.Equal(TimeSpan.FromMinutes(1), oneTooMany.Headers.RetryAfter!.Delta);
+        _gateway.Advance(TimeSpan.FromMinutes(1));
+        using var later = await OpenAsync("2001:db8::1");
+        Assert.Equal(HttpStatusCode.BadRequest, later.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(99)]
+    [InlineData(1)]
+    public async Task Ticket_MadeUp_IsOfNoUse_AndIsNotWorthALineInTheLog(byte key)
+    {
+        await StartAsync();
+        var ticket = Base64Url.EncodeToString([0xF5, 1, 0, 0, 0, key, .. RandomNumberGenerator.GetBytes(60)]);
+
+        foreach (var path in new[] { $"/connect/acme?ticket={ticket}", $"/connect/acme/callback?code=x&state={ticket}" })
+        {
+            using var refused = await SendAsync(HttpMethod.Get, new Uri("https://gateway.test" + path));
+            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+        }
+
+        Assert.DoesNotContain(_gateway.LogLines.Lines, line => line.Contains("SealedRowUnreadable", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Gateway_BelowAPath_ItsPagesAreThereForBrowsersAndProviders()
     {

@@ -43,6 +43,29 @@ public sealed class KeyRingTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task OpenOfStranger_KeyThatNobodyKnows_IsLookedForOnceAMinute_AndNotLogged()
+    {
+        var row = new RowName("ticket", "there", "acme", 1);
+        var store = await _fixture.OpenStoreAsync();
+        var here = (await _fixture.OpenAsync(store)).Keys;
+        var madeUp = here.SealAlways(row, "x"u8).ToArray();
+        madeUp[5] = 99;
+        Assert.Null(await here.TryOpenOfStrangerAsync(row, madeUp, Cancel));
+
+        // Another replica begins with the next key.
+        var next = (await _fixture.OpenAsync(store, vault => vault with { RotateAfter = TimeSpan.Zero })).Keys.SealAlways(row, "good"u8);
+        Assert.Null(await here.TryOpenOfStrangerAsync(row, next, Cancel));
+        _fixture.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal("good"u8.ToArray(), (await here.TryOpenOfStrangerAsync(row, next, Cancel))!.Value.ToArray());
+
+        madeUp[5] = 1;
+        Assert.Null(await here.TryOpenOfStrangerAsync(row, madeUp.Reverse().ToArray(), Cancel));
+        madeUp[^1] ^= 1;
+        Assert.Null(await here.TryOpenOfStrangerAsync(row, madeUp, Cancel));
+        Assert.DoesNotContain(_fixture.Log.Lines, line => line.Contains("SealedRowUnreadable", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Open_KeyFileIsGone_RefusesAndMakesNone()
     {
         var store = await _fixture.OpenStoreAsync();

@@ -74,6 +74,23 @@ public sealed class WorkingKeyTests
     }
 
     [Fact]
+    public void Salts_MadeUp_OpenNothing_AndAreNotKept()
+    {
+        var bytes = RandomNumberGenerator.GetBytes(DataKey.Size);
+        var key = new DataKey(1, bytes, FakeClock.Start);
+        var box = new DataKey(1, bytes, FakeClock.Start).Seal(Row, "secret"u8);
+        Assert.NotNull(Open(key, Row, box));
+
+        for (var i = 0; i < 300; i++)
+        {
+            RandomNumberGenerator.Fill(box.AsSpan(6, SealedBody.SaltSize));
+            Assert.Null(Open(key, Row, box));
+        }
+
+        Assert.Equal(1, key.Kept);
+    }
+
+    [Fact]
     public void Sealed_CutShort_IsNotRead()
     {
         var box = Make().Seal(Row, "secret"u8);
