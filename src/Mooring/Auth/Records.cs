@@ -25,7 +25,7 @@ internal sealed record ClientData(string Id, string? Name, IReadOnlyList<string>
 
 /// <summary>An authorization request that waits for its user.</summary>
 /// <param name="Browser">The hash of what the browser it came with holds.</param>
-/// <param name="Client">Who asks.</param>
+/// <param name="Client">Who asks, without its addresses: the one that counts stands beside it.</param>
 /// <param name="ClientSource">Where its metadata is from: a host that vouches for it, or null where it registered itself.</param>
 /// <param name="RedirectUri">Where the answer goes.</param>
 /// <param name="State">Given back as it came.</param>

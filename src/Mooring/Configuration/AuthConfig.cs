@@ -96,7 +96,7 @@ public sealed record OAuthConfig
     /// <summary>Whether clients may register themselves.</summary>
     public bool Registration { get; init; } = true;
 
-    /// <summary>How long a registration that nobody uses is kept.</summary>
+    /// <summary>How long a registration is kept after a person last allowed its client something; one of which nobody has, an hour.</summary>
     /// <value>Default 90 d.</value>
     public TimeSpan RegistrationLifetime { get; init; } = TimeSpan.FromDays(90);
 

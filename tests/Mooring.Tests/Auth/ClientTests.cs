@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Mooring.Auth.Issuers;
 using Mooring.Auth.Server;
 using Mooring.Configuration;
+using Mooring.Stores;
 using Xunit;
 
 namespace Mooring.Tests.Auth;
@@ -120,16 +121,58 @@ public sealed class ClientTests
     public async Task Registration_ThatNobodyUses_IsForgotten_AndOneInUseIsNot()
     {
         await using var gateway = await SignInFixture.StartAsync(oauth => oauth with { RegistrationLifetime = TimeSpan.FromHours(10) });
-        var (used, unused) = (await TestOAuthClient.RegisterAsync(gateway), await TestOAuthClient.RegisterAsync(gateway));
+        var (used, seen, unused) = (await TestOAuthClient.RegisterAsync(gateway), await TestOAuthClient.RegisterAsync(gateway), await TestOAuthClient.RegisterAsync(gateway));
         var browser = new TestBrowser(gateway.Http);
-        gateway.Advance(TimeSpan.FromHours(6));
-        await browser.OpenAsync(used.AuthorizeUrl());
-        gateway.Advance(TimeSpan.FromHours(6));
+        async Task AssertKnownAsync(TestOAuthClient client, bool isKnown)
+        {
+            var page = await browser.OpenAsync(client.AuthorizeUrl());
+            Assert.Equal(isKnown ? HttpStatusCode.SeeOther : HttpStatusCode.BadRequest, page.Status);
+            Assert.Equal(!isKnown, page.Html.Contains("registration has expired", StringComparison.Ordinal));
+        }
 
-        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(used.AuthorizeUrl())).Status);
-        var gone = await browser.OpenAsync(unused.AuthorizeUrl());
-        Assert.Equal(HttpStatusCode.BadRequest, gone.Status);
-        Assert.Contains("registration has expired", gone.Html, StringComparison.Ordinal);
+        await used.TokensAsync();
+        gateway.Advance(TimeSpan.FromMinutes(55));
+        await AssertKnownAsync(seen, isKnown: true);
+        gateway.Advance(TimeSpan.FromMinutes(8));
+        await AssertKnownAsync(unused, isKnown: false);
+        // Opened shortly before its end: whoever was asked has the time to decide, and no more.
+        await AssertKnownAsync(seen, isKnown: true);
+        gateway.Advance(TimeSpan.FromMinutes(10));
+        await AssertKnownAsync(seen, isKnown: false);
+
+        gateway.Advance(TimeSpan.FromHours(8));
+        await used.TokensAsync();
+        gateway.Advance(TimeSpan.FromHours(9));
+        await AssertKnownAsync(used, isKnown: true);
+    }
+
+    [Fact]
+    public async Task Request_InTheStore_HoldsNoneOfItsClientsAddressesButTheOneThatCounts()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway, "Test program", [TestOAuthClient.Callback, .. Enumerable.Range(0, 20).Select(i => $"https://long.example/{new string('x', 1000)}{i}")]);
+
+        await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl());
+
+        var row = Assert.Single(await gateway.Get<IAuthStore>().ListAuthAsync(AuthKind.Request, TestContext.Current.CancellationToken));
+        Assert.InRange(row.Data.Length, 1, 2000);
+    }
+
+    [Fact]
+    public async Task Requests_OfAllTogether_AreBounded()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        for (var i = 0; i < AuthorizeEndpoint.PerMinuteInAll; i++)
+        {
+            Assert.Null(gateway.Get<Attempts>().TryTake(AuthorizeEndpoint.InAll, "", AuthorizeEndpoint.PerMinuteInAll, TimeSpan.FromMinutes(1)));
+        }
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        Assert.Empty(await gateway.Get<IAuthStore>().ListAuthAsync(AuthKind.Request, TestContext.Current.CancellationToken));
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
     }
 
     [Fact]

@@ -9,6 +9,10 @@ namespace Mooring.Auth.Server;
 /// </summary>
 internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Browsers browsers, Attempts attempts, PublicAddress address, Configuration.ConfigStore config)
 {
+    /// <summary>Requests of all together that are put into the store, by each process: many addresses cost a stranger little.</summary>
+    internal const int PerMinuteInAll = 3000;
+    internal const string InAll = "authorization request";
+
     private const int PerMinute = 120;
 
     /// <summary>Documents of clients that one address may have the gateway ask for.</summary>
@@ -31,8 +35,7 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
         var wait = attempts.TryTake("authorize", who, PerMinute, minute) ?? (id is not null && clients.HasToAsk(id) ? attempts.TryTake("document", who, DocumentsPerMinute, minute) : null);
         if (wait is { } seconds)
         {
-            context.Response.Headers.RetryAfter = seconds.ToString();
-            await Pages.ProblemAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
+            await WaitAsync(context, seconds);
             return;
         }
 
@@ -88,10 +91,22 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
         }
 
         // :: 3 on to whoever is to decide
+        if (attempts.TryTake(InAll, "", PerMinuteInAll, minute) is { } pause)
+        {
+            await WaitAsync(context, pause);
+            return;
+        }
+
         var asked = Scopes.Parse(One("scope")).Where(scope => Scopes.All.Contains(scope)).ToList();
         var secret = await requests.AddAsync(new RequestData(
-            browsers.Know(context), client, found.Source, redirectUri, state, challenge, asked.Count == 0 ? [Scopes.Use] : asked, path is "" ? null : path, prompts.Contains("login")));
+            browsers.Know(context), client with { RedirectUris = [] }, found.Source, redirectUri, state, challenge, asked.Count == 0 ? [Scopes.Use] : asked, path is "" ? null : path, prompts.Contains("login")));
         Redirect(context, $"{address.Of(context)}/oauth/consent?request={Uri.EscapeDataString(secret)}");
+    }
+
+    private static Task WaitAsync(HttpContext context, int seconds)
+    {
+        context.Response.Headers.RetryAfter = seconds.ToString();
+        return Pages.ProblemAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
     }
 
     /// <summary>Sends the browser back to the client, with the issuer that answers (RFC 9207).</summary>

@@ -55,10 +55,15 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
             return new ClientFound(null, Problem: "This client is not known here. If it was registered long ago, its registration has expired: have it connect anew.");
         }
 
-        // In use: it is kept for as long again.
-        await store.ExtendAuthAsync(AuthKind.Client, id, time.GetUtcNow() + oauth.RegistrationLifetime);
+        // Anybody may look, so that keeps it for as long as a person has to decide; what a person allows keeps it for long (UsedAsync).
+        await store.ExtendAuthAsync(AuthKind.Client, id, time.GetUtcNow() + Requests.Lifetime);
         return new ClientFound(AuthJson.Read<ClientData>(record));
     }
+
+    /// <summary>A person allowed it something.</summary>
+    public Task UsedAsync(RequestData request) => request.ClientSource is null
+        ? store.ExtendAuthAsync(AuthKind.Client, request.Client.Id, time.GetUtcNow() + config.Current.Auth.OAuth.RegistrationLifetime)
+        : Task.CompletedTask;
 
     private async Task<ClientFound> ReadAsync(string id, CancellationToken cancel)
     {

@@ -8,7 +8,8 @@ namespace Mooring.Auth.Server;
 
 /// <summary>Where a person allows what a client asks for. Asked each time: any program on a person's machine can pretend to be another that was allowed before.</summary>
 internal sealed class ConsentEndpoint(
-    ConfigStore config, IAuthStore store, Requests requests, Browsers browsers, SignInEndpoint signIn, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time, AuditLog audit)
+    ConfigStore config, IAuthStore store, Requests requests, Clients clients, Browsers browsers, SignInEndpoint signIn, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time,
+    AuditLog audit)
 {
     private static readonly TimeSpan CodeLifetime = TimeSpan.FromMinutes(1);
 
@@ -76,6 +77,7 @@ internal sealed class ConsentEndpoint(
 
     private async Task<string> GiveAsync(RequestData data, Person person)
     {
+        await clients.UsedAsync(data);
         var oauth = config.Current.Auth.OAuth;
         var now = time.GetUtcNow();
         var grant = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));

@@ -11,6 +11,9 @@ namespace Mooring.Auth.Server;
 /// <summary>Clients register themselves (RFC 7591). Anybody may, so it gives no right but to ask a person; it is bounded, and ends when nobody uses it.</summary>
 internal sealed class Registration(ConfigStore config, IAuthStore store, Attempts attempts, TimeProvider time, AuditLog audit)
 {
+    /// <summary>How long a registration is kept of which nobody has allowed anything yet. Anybody may make them, so those that are of no use must not fill the place of others.</summary>
+    public static readonly TimeSpan Unproven = TimeSpan.FromHours(1);
+
     private const int MostAddresses = 50;
     private const int LongestName = 120;
 
@@ -61,7 +64,7 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
         }
 
         var now = time.GetUtcNow();
-        await store.AddAuthAsync(new AuthRecord { Kind = AuthKind.Client, Key = data.Id, Data = AuthJson.Write(data), Created = now, Expires = now + oauth.RegistrationLifetime });
+        await store.AddAuthAsync(new AuthRecord { Kind = AuthKind.Client, Key = data.Id, Data = AuthJson.Write(data), Created = now, Expires = now + TimeSpan.FromTicks(Math.Min(Unproven.Ticks, oauth.RegistrationLifetime.Ticks)) });
         Note(context, "ok", data, string.Join(' ', data.RedirectUris.Select(RedirectUris.Plainly)));
         context.Response.Headers.CacheControl = "no-store";
         await OpenAnswers.WriteAsync(context, StatusCodes.Status201Created, new JsonObject

@@ -9,7 +9,8 @@ namespace Mooring.Auth.Server;
 /// </summary>
 internal sealed class Requests(IAuthStore store, Browsers browsers, PublicAddress address, TimeProvider time)
 {
-    private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(10);
+    /// <summary>How long a person may take.</summary>
+    public static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(10);
 
     /// <returns>What its pages name it by.</returns>
     public async Task<string> AddAsync(RequestData data)
