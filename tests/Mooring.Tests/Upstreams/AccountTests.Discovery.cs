@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.WebUtilities;
 using Mooring.Configuration;
+using Mooring.Vault;
 using Xunit;
 
 namespace Mooring.Tests.Upstreams;
@@ -37,7 +38,6 @@ public sealed partial class AccountTests
         ["its metadata are no JSON"] = test => test._authorization.Answers[Its] = () => new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent("<html>") },
         ["its metadata name nobody"] = test => test._authorization.Answers[Its] = () => FakeAuthorizationServer.Json(HttpStatusCode.OK, new JsonObject { ["resource"] = "http://one.test/mcp" }),
         ["its challenge names metadata that are not there"] = test => test._challenge = Named,
-        ["the root cannot be asked just now"] = test => test._authorization.Answers[AtTheRoot] = () => new HttpResponseMessage(HttpStatusCode.BadGateway),
         ["the root is somebody else's"] = test => test.Root("issuer", "http://others.test"),
         ["the root does plain PKCE"] = test => test.Root("code_challenge_methods_supported", new JsonArray("plain")),
     };
@@ -54,6 +54,20 @@ public sealed partial class AccountTests
 
         Assert.Equal(HttpStatusCode.BadGateway, refused.StatusCode);
         Assert.Null(_authorization.Registered);
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.NotFound, "https://one.test/authorize")]
+    [InlineData(HttpStatusCode.BadGateway, null)]
+    public async Task OAuthServer_OfAnOldVersion_ItsPathsAreTheUsualOnes_WhereItsRootSaysThatItHasNoMetadata(HttpStatusCode root, string? expected)
+    {
+        await StartAsync();
+        _authorization.Answers["https://one.test/.well-known/oauth-authorization-server"] = () => new HttpResponseMessage(root);
+
+        var (found, why) = await _gateway.Get<OAuthDiscovery>().FindAsync(new Uri("https://one.test/mcp"), Challenge.None, TestContext.Current.CancellationToken);
+
+        Assert.Equal(expected, found?.AuthorizeUrl.AbsoluteUri);
+        Assert.Equal(expected is null, why.Length > 0);
     }
 
     [Fact]
