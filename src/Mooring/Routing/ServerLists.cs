@@ -1,5 +1,3 @@
-using Mooring.Protocol;
-
 namespace Mooring.Routing;
 
 /// <summary>What is known of one server under one key: its <c>InitializeResult</c> and lists. Immutable; a change makes another.</summary>
@@ -26,8 +24,4 @@ internal sealed record ServerLists
         InitializeResult = other.InitializeResult;
         _lists = (ServerList?[])other._lists.Clone();
     }
-
-    /// <summary>Whether the server declared a capability (false when nothing is known).</summary>
-    public bool Declares(string capability) =>
-        !InitializeResult.IsEmpty && JsonFields.Find(InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(capability)).IsPresent;
 }

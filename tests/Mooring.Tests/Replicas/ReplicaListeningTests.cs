@@ -201,7 +201,7 @@ public sealed class ReplicaListeningTests
         else
         {
             here.Save("one", "k", """{"capabilities":{"tools":{}}}"""u8.ToArray());
-            await pair.UntilAsync(() => there.Find("one", "k").Declares("tools"), "what the server said first is there");
+            await pair.UntilAsync(() => !there.Find("one", "k").InitializeResult.IsEmpty, "what the server said first is there");
         }
 
         await pair.UntilAsync(() => there.Version != before, "it counts as a change");
