@@ -42,7 +42,7 @@ internal sealed partial class Newcomer(Uri address) : IDisposable
     /// <returns>The path that the provider sends the browser back to.</returns>
     public async Task<string> VisitAsync(string page, GatewayProcess pageAt, GatewayProcess linkAt)
     {
-        var link = WebUtility.HtmlDecode(Link().Match(await PageAsync(pageAt, page)).Groups[1].Value);
+        var link = WebUtility.HtmlDecode(Link().Match(await PageAsync(pageAt, page)).Groups["to"].Value);
         using var away = await SendAsync(linkAt, HttpMethod.Get, new Uri(link).PathAndQuery);
         using var back = await _http.GetAsync(away.Headers.Location, TestContext.Current.CancellationToken);
         var there = back.Headers.Location!;
@@ -129,7 +129,7 @@ internal sealed partial class Newcomer(Uri address) : IDisposable
     private async Task<HttpResponseMessage> SubmitAsync(GatewayProcess at, string path, string html, params (string Name, string Value)[] fields)
     {
         var response = await SendAsync(
-            at, HttpMethod.Post, path, Form([("request", WebUtility.HtmlDecode(RequestField().Match(html).Groups[1].Value)), .. fields]), null,
+            at, HttpMethod.Post, path, Form([("request", WebUtility.HtmlDecode(RequestField().Match(html).Groups["value"].Value)), .. fields]), null,
             ("Origin", address.GetLeftPart(UriPartial.Authority)), ("Sec-Fetch-Site", "same-origin"));
         Assert.True(response.StatusCode == HttpStatusCode.SeeOther, at.Process.Describe($"{path}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)}"));
         return response;
@@ -159,9 +159,9 @@ internal sealed partial class Newcomer(Uri address) : IDisposable
 
     private static async Task<JsonObject> JsonAsync(HttpResponseMessage response) => JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!.AsObject();
 
-    [GeneratedRegex("name=\"request\" value=\"([^\"]+)\"")]
+    [GeneratedRegex("name=\"request\" value=\"(?<value>[^\"]+)\"", RegexOptions.ExplicitCapture, 5000)]
     private static partial Regex RequestField();
 
-    [GeneratedRegex("href=\"([^\"]+/oauth/signin/corp[^\"]*)\"")]
+    [GeneratedRegex("href=\"(?<to>[^\"]+/oauth/signin/corp[^\"]*)\"", RegexOptions.ExplicitCapture, 5000)]
     private static partial Regex Link();
 }
