@@ -29,6 +29,7 @@ internal sealed class QuietCollection : IHeartbeatHandler
     private long _before;
     private long _collected;
     private int _quiet;
+    private bool _wasBusy;
 
     public QuietCollection(TimeProvider time)
         : this(
@@ -53,11 +54,14 @@ internal sealed class QuietCollection : IHeartbeatHandler
 
         _next = now + _time.TimestampFrequency;
         var made = _made();
-        _quiet = made - _before <= Quiet ? _quiet + 1 : 0;
+        var isBusy = made - _before > Quiet;
+        _quiet = isBusy ? 0 : _quiet + 1;
         _before = made;
-        if (_quiet >= QuietSeconds && made - _collected >= Worth && _inUse() <= Most)
+        // Only after a rush: a few calls in each second are quiet too, and go on, and would be stopped for as little again and again.
+        _wasBusy |= isBusy;
+        if (_wasBusy && _quiet >= QuietSeconds && made - _collected >= Worth && _inUse() <= Most)
         {
-            _collected = made;
+            (_collected, _wasBusy) = (made, false);
             _collect();
         }
     }

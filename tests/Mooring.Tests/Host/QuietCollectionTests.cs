@@ -46,6 +46,15 @@ public sealed class QuietCollectionTests
     }
 
     [Fact]
+    public void WithAFewCallsInEachSecond_IsNeverStoppedForThem()
+    {
+        Pass(seconds: 1, made: Much);
+        Pass(seconds: 1000, made: QuietCollection.Quiet);
+
+        Assert.Equal(1, _collections);
+    }
+
+    [Fact]
     public void WithLittleGarbage_IsNotWorthAPause()
     {
         Pass(seconds: 1, made: Much - 1);
