@@ -72,6 +72,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<PrometheusExporter>();
         services.TryAddSingleton<AuditMetrics>();
         services.TryAddSingleton<AuditLog>();
+        services.TryAddSingleton<AuditPace>();
         return services;
     }
 

@@ -5,9 +5,16 @@ namespace Mooring.Audit;
 /// <summary>The file of the audit log. Lines are added at its end and never changed; used by one task.</summary>
 internal sealed class AuditFile(string path) : IDisposable
 {
+    /// <summary>How long a file that could not be set aside grows before that is tried again.</summary>
+    private static readonly TimeSpan AsideAgain = TimeSpan.FromMinutes(1);
+
     private FileStream? _stream;
+    private DateTimeOffset _asideAgain = DateTimeOffset.MinValue;
 
     public string Path => path;
+
+    /// <summary>Why the file grows beyond its size, as where its directory is another user's; null: it does not.</summary>
+    public string? NotSetAside { get; private set; }
 
     /// <summary>Adds lines, and gives them to the system before it returns.</summary>
     /// <param name="lines">Each with its end.</param>
@@ -20,9 +27,9 @@ internal sealed class AuditFile(string path) : IDisposable
         try
         {
             var stream = Open();
-            if (stream.Length > 0 && stream.Length + lines.Sum(line => (long)line.Length) > maxSize)
+            if (CanSetAside(stream) && now >= _asideAgain && stream.Length > 0 && stream.Length + lines.Sum(line => (long)line.Length) > maxSize)
             {
-                SetAside(keep, now);
+                TrySetAside(keep, now);
                 stream = Open();
             }
 
@@ -60,6 +67,11 @@ internal sealed class AuditFile(string path) : IDisposable
         if (_stream is { } open)
         {
             var there = new FileInfo(path);
+            if (there.Exists && !open.CanSeek)
+            {
+                return open;
+            }
+
             if (there.Exists && there.Length >= open.Position)
             {
                 open.Seek(0, SeekOrigin.End);
@@ -82,7 +94,7 @@ internal sealed class AuditFile(string path) : IDisposable
         }
 
         _stream = new FileStream(path, options);
-        if (_stream.Length > 0)
+        if (_stream.CanSeek && _stream.Length > 0)
         {
             // A line that was torn, as by a full disk, must not spoil the next one.
             _stream.Seek(-1, SeekOrigin.End);
@@ -95,9 +107,26 @@ internal sealed class AuditFile(string path) : IDisposable
         return _stream;
     }
 
-    private void SetAside(int keep, DateTimeOffset now)
+    /// <summary>Pipes and devices, as the standard output is one, have no size; what is below /dev is nobody's to move, whatever it leads to.</summary>
+    private bool CanSetAside(FileStream stream) => stream.CanSeek && !path.StartsWith("/dev/", StringComparison.Ordinal);
+
+    private void TrySetAside(int keep, DateTimeOffset now)
     {
         Dispose();
+        try
+        {
+            SetAside(keep, now);
+            NotSetAside = null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The file takes lines all the same.
+            (NotSetAside, _asideAgain) = (e.Message, now + AsideAgain);
+        }
+    }
+
+    private void SetAside(int keep, DateTimeOffset now)
+    {
         var directory = System.IO.Path.GetDirectoryName(path)!;
         var (name, end) = (System.IO.Path.GetFileNameWithoutExtension(path), System.IO.Path.GetExtension(path));
         var stamp = now.UtcDateTime.ToString("yyyyMMdd'T'HHmmssfff", CultureInfo.InvariantCulture);

@@ -13,6 +13,9 @@ internal sealed partial class AuditLog : IAsyncDisposable
     /// <summary>Lines that may wait: some seconds of a busy gateway whose disk hangs, some megabytes.</summary>
     public const int Room = 20_000;
 
+    /// <summary>Bytes of them, where lines are long: with their arguments in full they may have megabytes each.</summary>
+    public const int RoomBytes = 32 * 1024 * 1024;
+
     /// <summary>How long a stop waits for a disk that takes nothing.</summary>
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
 
@@ -28,7 +31,10 @@ internal sealed partial class AuditLog : IAsyncDisposable
     private AuditFile? _file;
     private Task? _writing;
     private long _lost;
+    private long _bytes;
     private bool _isFailing;
+    private bool _isLogFailing;
+    private bool _grows;
 
     public AuditLog(ConfigStore config, TimeProvider time, ILoggerFactory loggers, AuditMetrics? metrics = null)
     {
@@ -61,8 +67,10 @@ internal sealed partial class AuditLog : IAsyncDisposable
         }
 
         var line = entry.ToLine(_time.GetUtcNow(), Replica());
-        if (!_queue.Writer.TryWrite(line))
+        // One line alone always finds room.
+        if ((Interlocked.Add(ref _bytes, line.Length) is var waiting && waiting > RoomBytes && waiting != line.Length) || !_queue.Writer.TryWrite(line))
         {
+            Interlocked.Add(ref _bytes, -line.Length);
             Lose();
         }
 
@@ -98,7 +106,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
         _metrics?.Lost(1);
         if (Interlocked.Increment(ref _lost) == 1)
         {
-            Log.Losing(_logger, Room);
+            Log.Losing(_logger, Room, RoomBytes / 1024 / 1024);
         }
     }
 
@@ -114,6 +122,8 @@ internal sealed partial class AuditLog : IAsyncDisposable
                     batch.Add(line);
                 }
 
+                // Until they are written they take room.
+                var bytes = batch.Sum(line => (long)line.Length);
                 if (Interlocked.Exchange(ref _lost, 0) is > 0 and var lost)
                 {
                     batch.Add(new AuditEntry("lost", "lost") { Reason = $"{lost} lines found no room" }.ToLine(_time.GetUtcNow(), Replica()));
@@ -124,6 +134,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
                     await Task.Delay(Pause, _time, _stopping.Token);
                 }
 
+                Interlocked.Add(ref _bytes, -bytes);
                 _metrics?.Written(batch.Count);
                 batch.Clear();
             }
@@ -155,12 +166,13 @@ internal sealed partial class AuditLog : IAsyncDisposable
                 _file.Append(lines, audit.MaxSize, audit.Keep, _time.GetUtcNow());
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
+            // Whatever it is: nobody else writes, so this must not end.
             if (!_isFailing)
             {
                 _isFailing = true;
-                Log.Failed(_logger, e.Message);
+                Say(() => Log.Failed(_logger, e.Message));
             }
 
             return false;
@@ -169,18 +181,56 @@ internal sealed partial class AuditLog : IAsyncDisposable
         if (_isFailing)
         {
             _isFailing = false;
-            Log.Works(_logger);
+            Say(() => Log.Works(_logger));
+        }
+
+        if (_file?.NotSetAside is var reason && _grows != reason is not null)
+        {
+            _grows = reason is not null;
+            if (reason is not null)
+            {
+                Say(() => Log.NotSetAside(_logger, reason));
+            }
         }
 
         if (audit.Log)
         {
-            foreach (var line in lines)
-            {
-                Log.Line(_logger, Encoding.UTF8.GetString(line.AsSpan(0, line.Length - 1)));
-            }
+            ToLog(lines);
         }
 
         return true;
+    }
+
+    /// <summary>Lines that a logger threw over are not written again: others of the log, and the file, have them.</summary>
+    private void ToLog(List<byte[]> lines)
+    {
+        var failed = 0;
+        foreach (var line in lines)
+        {
+            failed += Say(() => Log.Line(_logger, Encoding.UTF8.GetString(line.AsSpan(0, line.Length - 1)))) ? 0 : 1;
+        }
+
+        if (failed > 0 && !_isLogFailing)
+        {
+            Say(() => Log.LoggerThrew(_logger));
+        }
+
+        _isLogFailing = failed > 0;
+        _metrics?.Lost(failed);
+    }
+
+    /// <summary>A logger that throws must not end the one task that writes.</summary>
+    private static bool Say(Action say)
+    {
+        try
+        {
+            say();
+            return true;
+        }
+        catch (Exception)
+        {
+            return false;
+        }
     }
 
     private static partial class Log
@@ -188,8 +238,8 @@ internal sealed partial class AuditLog : IAsyncDisposable
         [LoggerMessage(1000, LogLevel.Information, "{Line}", EventName = "Audit")]
         public static partial void Line(ILogger logger, string line);
 
-        [LoggerMessage(1001, LogLevel.Error, "The audit log has no room for more than {Room} lines that wait to be written: lines are lost from here on, and counted.", EventName = "AuditLost")]
-        public static partial void Losing(ILogger logger, int room);
+        [LoggerMessage(1001, LogLevel.Error, "The audit log has no room for more than {Room} lines or {Megabytes} MB that wait to be written: lines are lost from here on, and counted.", EventName = "AuditLost")]
+        public static partial void Losing(ILogger logger, int room, int megabytes);
 
         [LoggerMessage(1002, LogLevel.Error, "The audit log cannot be written, which is tried again each second: {Reason}", EventName = "AuditFailed")]
         public static partial void Failed(ILogger logger, string reason);
@@ -199,5 +249,11 @@ internal sealed partial class AuditLog : IAsyncDisposable
 
         [LoggerMessage(1004, LogLevel.Error, "The gateway stops, and {Count} lines of the audit log or a little more were not written.", EventName = "AuditNotWritten")]
         public static partial void NotWritten(ILogger logger, int count);
+
+        [LoggerMessage(1005, LogLevel.Error, "The file of the audit log cannot be set aside, so it grows beyond audit.maxSize; that is tried again each minute: {Reason}", EventName = "AuditNotSetAside")]
+        public static partial void NotSetAside(ILogger logger, string reason);
+
+        [LoggerMessage(1006, LogLevel.Error, "A logger threw over lines of the audit log: they are missing where it writes, and counted as lost.", EventName = "AuditLoggerThrew")]
+        public static partial void LoggerThrew(ILogger logger);
     }
 }

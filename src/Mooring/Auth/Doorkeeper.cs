@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
 using Mooring.Audit;
+using Mooring.Auth.Server;
 using Mooring.Configuration;
 using Mooring.Protocol;
 
@@ -11,7 +12,7 @@ namespace Mooring.Auth;
 /// Lets a request in, or says what it would need (RFC 6750; 2025-11-25, basic/authorization, "Error Handling"): 401 where nobody is known, with the way to the metadata from which a
 /// client finds where to sign in; 403 where somebody is known who may not do this, with the scope that would be needed.
 /// </summary>
-internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address, AuthMetrics metrics, AuditLog audit)
+internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator, PublicAddress address, AuthMetrics metrics, AuditLog audit, AuditPace pace)
 {
     private static readonly Task<bool> Entered = Task.FromResult(true);
 
@@ -68,6 +69,11 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
     {
         if (audit.IsOn && !HttpMethods.IsGet(context.Request.Method))
         {
+            if (outcome == "refused" && !pace.TryTake("admin", WhoOf(context, context.User as Caller), out _))
+            {
+                return;
+            }
+
             var person = (context.User as Caller)?.Person;
             audit.Write(new AuditEntry("admin", outcome)
             {
@@ -105,10 +111,17 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
             _ => "unknown",
         };
         metrics.Refused(reason);
-        if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway))
+        // Without a token clients ask each time they look where to sign in: that is no try.
+        if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway) && pace.TryTake(reason, WhoOf(context, caller), out var leftOut))
         {
-            // Without a token clients ask each time they look where to sign in: that is no try.
-            audit.Write(new AuditEntry("token_refused", reason) { Issuer = caller?.Person.Issuer, User = caller?.Person.Subject, Address = context.Connection.RemoteIpAddress?.ToString(), Name = PublicAddress.ResourceOf(path) });
+            audit.Write(new AuditEntry("token_refused", reason)
+            {
+                Issuer = caller?.Person.Issuer,
+                User = caller?.Person.Subject,
+                Address = context.Connection.RemoteIpAddress?.ToString(),
+                Name = PublicAddress.ResourceOf(path),
+                Reason = AuditPace.Say(leftOut),
+            });
         }
 
         if (found == TokenFound.StoreAway)
@@ -131,6 +144,9 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         await WriteAsync(context, status, why);
         return false;
     }
+
+    private static string WhoOf(HttpContext context, Caller? caller) =>
+        caller is null ? Attempts.Who(context.Connection.RemoteIpAddress) : $"{caller.Person.Issuer} {caller.Person.Subject}";
 
     private string Challenge(HttpContext context, string? error, string why, string scope, string path)
     {

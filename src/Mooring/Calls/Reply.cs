@@ -128,6 +128,23 @@ internal abstract class Reply
     /// <summary>What is to be noted of a request; null where nothing is.</summary>
     public AuditedCall? AuditOf(ReadOnlySpan<byte> requestId) => _audited is null ? null : FindAudited(requestId, take: false);
 
+    /// <summary>What is to be noted of the one request of a reply that has one, under whichever id that is known just now; null where nothing is.</summary>
+    protected AuditedCall? OnlyAudit
+    {
+        get
+        {
+            if (_audited is null)
+            {
+                return null;
+            }
+
+            lock (_audited)
+            {
+                return _audited.FirstOrDefault();
+            }
+        }
+    }
+
     private AuditedCall? TakeAudited(ReadOnlySpan<byte> requestId) => FindAudited(requestId, take: true);
 
     private AuditedCall? FindAudited(ReadOnlySpan<byte> requestId, bool take)

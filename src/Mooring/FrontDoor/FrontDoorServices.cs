@@ -14,7 +14,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>What the endpoints share.</summary>
 internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, Intake intake,
-    Peers peers, PolicyTable policies, AuditLog audit)
+    Peers peers, PolicyTable policies, AuditLog audit, AuditPace pace)
 {
     public ConfigStore Config => config;
 
@@ -82,10 +82,16 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
     /// <summary>A request to a server of which its caller may use nothing: it is not read, so what it wanted is not known.</summary>
     public void NoteDenied(HttpContext context, string server)
     {
-        if (audit.IsOn)
+        if (audit.IsOn && Person.Of(context) is var person && pace.TryTake($"denied {server}", $"{person.Issuer} {person.Subject}", out var leftOut))
         {
-            var person = Person.Of(context);
-            audit.Write(new AuditEntry("call", "denied") { Issuer = person.Issuer, User = person.Subject, Server = server, Address = context.Connection.RemoteIpAddress?.ToString() });
+            audit.Write(new AuditEntry("call", "denied")
+            {
+                Issuer = person.Issuer,
+                User = person.Subject,
+                Server = server,
+                Address = context.Connection.RemoteIpAddress?.ToString(),
+                Reason = AuditPace.Say(leftOut),
+            });
         }
     }
 

@@ -44,20 +44,23 @@ internal sealed class Intake(ConfigStore config, CallRate rate, AuditLog audit)
             frames.Add(frame);
         }
 
-        return await TakesAsync(context, session, frames.Count(f => f.Kind == FrameKind.Request)) ? frames : null;
+        return await TakesAsync(context, session, frames.Count(f => f.Kind == FrameKind.Request), batch: frames) ? frames : null;
     }
 
     /// <summary>Whether a session's user may start so many more requests just now; false after answering that it may not.</summary>
-    public async ValueTask<bool> TakesAsync(HttpContext context, Session session, int requests, Frame? only = null)
+    public async ValueTask<bool> TakesAsync(HttpContext context, Session session, int requests, Frame? only = null, IReadOnlyList<Frame>? batch = null)
     {
         if (await rate.TakeAsync(session.Principal, requests) is not { } reached)
         {
             return true;
         }
 
-        if (audit.IsOn && only is not null && AuditedCall.IsNoted(only.Method))
+        foreach (var request in audit.IsOn ? batch ?? (only is null ? [] : [only]) : [])
         {
-            new AuditedCall(audit, only, session.Audited(only)) { Server = session.Server }.End("rate_limited");
+            if (request.Kind == FrameKind.Request && AuditedCall.IsNoted(request.Method))
+            {
+                new AuditedCall(audit, request, session.Audited(request)) { Server = session.Server }.End("rate_limited");
+            }
         }
 
         context.Response.Headers.RetryAfter = reached.Seconds.ToString();

@@ -125,7 +125,8 @@ internal sealed partial class StatelessReply
         }
         else
         {
-            AuditOf(exchange.Id.Span)?.BecameTask();
+            // Noted under the id of its first request; the exchange at hand may be a retry's.
+            OnlyAudit?.BecameTask();
             if (!HandOut(exchange, task, info))
             {
                 // It left just now, and never saw the task.

@@ -104,6 +104,102 @@ public sealed class AuditLogTests : IDisposable
     }
 
     [Fact]
+    public async Task File_ThatCannotSeek_TakesLines()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Pipes with names are of Unix, and opened both ways by Linux.");
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
+        using (var making = System.Diagnostics.Process.Start("mkfifo", Path))
+        {
+            await making.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        await using var pipe = new FileStream(Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        using var reader = new StreamReader(pipe);
+        await using var audit = New();
+        foreach (var what in new[] { "a", "b" })
+        {
+            audit.Write(new AuditEntry(what, "ok"));
+            Assert.Equal(what, (string)JsonNode.Parse((await Limit.Of(reader.ReadLineAsync(), "the line"))!)!["event"]!);
+        }
+    }
+
+    [Fact]
+    public async Task Logger_Throws_LinesAreWrittenToTheFileOnceAndOn()
+    {
+        await using (var audit = new AuditLog(
+            new ConfigStore(new MooringConfig { Audit = new AuditConfig { File = Path, Log = true } }, ""), _clock, LoggerFactory.Create(logging => logging.AddProvider(new ThrowingProvider()))))
+        {
+            audit.Write(new AuditEntry("a", "ok"));
+            await UntilAsync(() => Count(Path) == 1);
+            audit.Write(new AuditEntry("b", "ok"));
+            await UntilAsync(() => Count(Path) == 2);
+        }
+
+        Assert.Equal(2, Count(Path));
+    }
+
+    [Fact]
+    public async Task Lines_ThatAreLong_WaitUpToSoManyBytes()
+    {
+        Directory.CreateDirectory(Path);
+        var arguments = System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', 1024 * 1024)}\"");
+        await using (var audit = New())
+        {
+            for (var i = 0; i < 40; i++)
+            {
+                audit.Write(new AuditEntry("a", "ok") { Arguments = arguments });
+            }
+
+            Assert.Single(_log.Lines, line => line.StartsWith("Error AuditLost:", StringComparison.Ordinal));
+            Directory.Delete(Path);
+            await UntilAsync(
+                () =>
+                {
+                    _clock.Advance(TimeSpan.FromSeconds(1));
+                    return File.Exists(Path) && audit.Waiting == 0;
+                });
+        }
+
+        var lines = await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken);
+        Assert.Equal(AuditLog.RoomBytes / 1024 / 1024 - 1, lines.Count(line => line.Length > 1024 * 1024));
+        Assert.Single(lines, line => line.Contains("9 lines found no room", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Line_LongerThanAllThatMayWait_IsWrittenWhereNothingElseWaits()
+    {
+        await using (var audit = New(c => c with { MaxSize = 1024L * 1024 * 1024 }))
+        {
+            audit.Write(new AuditEntry("a", "ok") { Arguments = System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', AuditLog.RoomBytes)}\"") });
+        }
+
+        Assert.Equal(1, Count(Path));
+    }
+
+    [Fact]
+    public async Task File_ThatCannotBeSetAside_GrowsAndIsSaidOnce_AndIsTriedAgain()
+    {
+        // With the time in it the name is too long.
+        var path = System.IO.Path.Combine(_folder, new string('n', 245) + ".jsonl");
+        await using (var audit = New(c => c with { File = path, MaxSize = 64 * 1024 }))
+        {
+            for (var i = 0; i < 3000; i++)
+            {
+                audit.Write(new AuditEntry("a", "ok") { Reason = new string('x', 200) });
+                if (i % 500 == 499)
+                {
+                    await UntilAsync(() => Written(audit));
+                    _clock.Advance(TimeSpan.FromSeconds(50));
+                }
+            }
+        }
+
+        Assert.Equal(3000, Count(path));
+        Assert.Single(_log.Lines, line => line.StartsWith("Error AuditNotSetAside:", StringComparison.Ordinal));
+        Assert.DoesNotContain(_log.Lines, line => line.StartsWith("Error AuditFailed:", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Text_ThatIsNoText_OrVeryLong_IsWrittenAllTheSame()
     {
         await using (var audit = New())
@@ -126,6 +222,23 @@ public sealed class AuditLogTests : IDisposable
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd().Count(c => c == '\n');
+    }
+
+    private sealed class ThrowingProvider : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void Dispose()
+        {
+        }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            throw new InvalidOperationException("full");
     }
 
     private static bool Written(AuditLog audit) => audit.Waiting == 0;

@@ -169,6 +169,83 @@ public sealed class AuditTests : IDisposable
     }
 
     [Fact]
+    public async Task Batch_BeyondTheLimit_EachOfItsCallsIsALine()
+    {
+        await using (var gateway = await StartAsync(c => c with { Limits = c.Limits with { CallsPerUserPerMinute = 1 } }))
+        {
+            var client = await gateway.ClientAsync("2025-03-26", user: "ann");
+            using var reply = await client.PostAsync("""
+                [{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}},{"jsonrpc":"2.0","id":2,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"slow"}}]
+                """);
+            Assert.Equal(HttpStatusCode.TooManyRequests, reply.Status);
+        }
+
+        Assert.Equal(["echo rate_limited", "slow rate_limited"], Lines("call").Select(line => $"{line["name"]} {line["outcome"]}"));
+    }
+
+    [Fact]
+    public async Task Call_ThatBecameATaskAfterItsClientAnswered_IsSaid()
+    {
+        await using (var gateway = await StartAsync(c => c with { Calls = c.Calls with { TaskAfter = TimeSpan.FromSeconds(30) } }))
+        {
+            var client = TaskClient.New(gateway);
+            var posting = client.CallAsync("slow", id: "1");
+            var call = await gateway.Upstream.CallAsync();
+            await call.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}""");
+            using var first = await gateway.PassTimeAsync(posting, TimeSpan.FromSeconds(1), "the question");
+            var asked = (await gateway.PassTimeAsync(first.MessageAsync(), TimeSpan.FromSeconds(1), "the question"))["result"]!;
+            var key = asked["inputRequests"]!.AsObject().First().Key;
+            const string decline = """{"action":"decline"}""";
+            var created = await gateway.CreatedAsync(client.CallAsync("slow", id: "2", rest: $$""","requestState":"{{(string)asked["requestState"]!}}","inputResponses":{"{{key}}":{{decline}}}"""));
+            await call.SendTextAsync("at last");
+            await gateway.UntilTaskAsync(client, (string)created["taskId"]!, "completed");
+        }
+
+        Assert.Equal(["task ", "result true"], Lines("call").Select(line => $"{line["outcome"]} {line["task"]}"));
+    }
+
+    [Fact]
+    public async Task Refused_AgainAndAgain_IsOneLine_AndTheNextOneSaysHowManyMore()
+    {
+        await using (var gateway = await StartAsync(c => c with
+        {
+            Auth = AuthFixture.Keys,
+            Policies = new PoliciesConfig { Default = PolicyEffect.Deny },
+        }))
+        {
+            var key = await gateway.KeyAsync();
+            for (var i = 0; i < 5; i++)
+            {
+                await gateway.SendAsync(HttpMethod.Post, "/mcp", $"made up {i}");
+                await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", key);
+            }
+
+            gateway.Clock.Advance(Mooring.Audit.AuditPace.Span);
+            await gateway.SendAsync(HttpMethod.Post, "/mcp", "made up");
+            await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", key);
+        }
+
+        foreach (var lines in new[] { Lines("token_refused"), Lines("call") })
+        {
+            Assert.Equal([null, "and 4 before it that are not noted"], lines.Select(line => (string?)line["reason"]));
+        }
+    }
+
+    [Fact]
+    public void Refused_ByMoreThanAreToldFromEachOther_IsCountedAsOne()
+    {
+        var clock = new FakeClock();
+        var pace = new Mooring.Audit.AuditPace(clock);
+        var noted = Enumerable.Range(0, Mooring.Audit.AuditPace.Most * 2).Count(i => pace.TryTake("unknown", $"{i}", out _));
+        Assert.Equal(Mooring.Audit.AuditPace.Most + 1, noted);
+
+        clock.Advance(Mooring.Audit.AuditPace.Span);
+
+        Assert.True(pace.TryTake("unknown", "another", out var leftOut));
+        Assert.Equal(Mooring.Audit.AuditPace.Most - 1, leftOut);
+    }
+
+    [Fact]
     public async Task Batch_EachOfItsCalls_IsALine()
     {
         await using (var gateway = await StartAsync())
@@ -216,7 +293,7 @@ public sealed class AuditTests : IDisposable
         Assert.Equal("https://files.test/a", (string)Lines("call")[1]["name"]!);
         Assert.Equal(["ok"], Lines("token_accepted").Select(line => (string)line["outcome"]!));
         Assert.Equal("ann", (string)Lines("token_accepted")[0]["user"]!);
-        Assert.Equal(["unknown", "unknown"], Lines("token_refused").Select(line => (string)line["outcome"]!));
+        Assert.Equal(["unknown"], Lines("token_refused").Select(line => (string)line["outcome"]!));
         Assert.Equal("127.0.0.1", (string)Lines("token_refused")[0]["address"]!);
     }
 
