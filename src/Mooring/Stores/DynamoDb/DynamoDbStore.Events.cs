@@ -16,19 +16,16 @@ internal sealed partial class DynamoDbStore
         var item = await EventItems.MakeAsync(_bodies, incarnation, record, state, _stamps.Next(), _table.Now + _options.EventsKept);
         if (record.Origin is { } origin)
         {
-            item[EventItems.Waits] = Text(origin.Server);
+            EventItems.Wait(item, origin);
         }
 
-        // One that still waits is of a try that nobody was told of.
-        var write = DynamoWrite.Put(item).Marked();
-        write.When($"attribute_not_exists({write.N(DynamoKeys.Partition)}) OR attribute_exists({write.N(EventItems.Waits)})");
-        if (!await _table.WriteAsync(write))
+        if (await PutEventAsync(item, record.SessionId, incarnation) is not { } token)
         {
             await _bodies.DropAsync([item], EventItems.Body);
             throw new InvalidOperationException($"Event {record.Sequence} of stream {record.StreamId} was appended before.");
         }
 
-        if (record.Origin is not null && !await HearAsync(record, record.Origin, incarnation, write))
+        if (record.Origin is not null && !await HearAsync(record.SessionId, incarnation, item, token))
         {
             return false;
         }
@@ -92,36 +89,65 @@ internal sealed partial class DynamoDbStore
     }
 
     /// <summary>
+    /// Puts an event in its place, never over another one. One that waits there is of a try whose outcome nobody was told, its own or another replica's:
+    /// that one is seen through first, since it may count already or yet, and only one that can count no more leaves the place.
+    /// </summary>
+    /// <returns>The token that it was put with; null: there is an event already.</returns>
+    private async Task<string?> PutEventAsync(Dictionary<string, AttributeValue> item, string sessionId, string incarnation)
+    {
+        while (true)
+        {
+            var write = DynamoWrite.Put(item).Marked().WhenNotThere();
+            if (await _table.WriteAsync(write))
+            {
+                return write.Token;
+            }
+
+            if (await _table.GetAsync(write.Key, CancellationToken.None) is { } there)
+            {
+                if (!there.ContainsKey(EventItems.Waits))
+                {
+                    return null;
+                }
+
+                await HearAsync(sessionId, incarnation, there, there.Text(DynamoKeys.Token));
+            }
+        }
+    }
+
+    /// <summary>
     /// Makes an event count that a server said of its own accord. It is there already, and waits; the one write of the session's item that moves
     /// what the link has heard also names it, which is what counts. Then it waits no more. A process that dies in between leaves it named, and the
     /// next one that hears something of that server sees it through first.
     /// </summary>
     /// <returns>False: it is not the successor of what was heard, and gone again.</returns>
-    private async Task<bool> HearAsync(EventRecord record, EventOrigin origin, string incarnation, DynamoWrite put)
+    private async Task<bool> HearAsync(string sessionId, string incarnation, Dictionary<string, AttributeValue> item, string token)
     {
-        var settled = _known.SettledOf(record.SessionId, origin.Server);
+        var origin = EventItems.OriginOf(item);
+        var key = DynamoKeys.Of(item);
+        var settled = _known.SettledOf(sessionId, origin.Server);
         while (true)
         {
-            if (await NameAsync(record, origin, incarnation, put.Token!, settled))
+            if (await NameAsync(sessionId, incarnation, item, origin, token, settled))
             {
-                await SettleAsync(record.SessionId, origin.Server, put.Key, put.Token!);
+                await SettleAsync(sessionId, origin.Server, key, token);
                 return true;
             }
 
-            var head = await HeadAsync(record.SessionId);
+            var head = await HeadAsync(sessionId);
             if (head?.Text("inc") != incarnation)
             {
                 // The session is gone, and its rows with it.
-                _known.Forget(record.SessionId);
-                await DropOwnAsync(put);
+                _known.Forget(sessionId);
+                await DropAsync(item, token);
                 return true;
             }
 
             var pending = head.Map("pend").Map(origin.Server);
-            if (pending.TextOrNull(DynamoKeys.Token) == put.Token)
+            if (pending.TextOrNull(DynamoKeys.Token) == token)
             {
                 // Done before, and the answer was lost.
-                await SettleAsync(record.SessionId, origin.Server, put.Key, put.Token!);
+                await SettleAsync(sessionId, origin.Server, key, token);
                 return true;
             }
 
@@ -129,32 +155,32 @@ internal sealed partial class DynamoDbStore
             if (known.TextOrNull("u") != origin.UpstreamSessionId)
             {
                 // Of another session of the server than the link's: nothing to follow on.
-                await ShowAsync(put.Key, put.Token!);
+                await ShowAsync(key, token);
                 return true;
             }
 
             if (pending.Count > 0 && pending.Text(DynamoKeys.Token) != settled)
             {
                 settled = pending.Text(DynamoKeys.Token);
-                await SettleAsync(record.SessionId, origin.Server, DynamoKeys.Event(incarnation, pending.Text("stream"), pending.Number("sequence")), settled);
+                await SettleAsync(sessionId, origin.Server, DynamoKeys.Event(incarnation, pending.Text("stream"), pending.Number("sequence")), settled);
             }
             else if (!origin.Follows(known.TextOrNull("e")))
             {
-                await DropOwnAsync(put);
+                await DropAsync(item, token);
                 return false;
             }
         }
     }
 
     /// <summary>The write that decides.</summary>
-    private Task<bool> NameAsync(EventRecord record, EventOrigin origin, string incarnation, string token, string? settled)
+    private Task<bool> NameAsync(string sessionId, string incarnation, Dictionary<string, AttributeValue> item, EventOrigin origin, string token, string? settled)
     {
-        var write = new DynamoWrite(DynamoKeys.Session(record.SessionId));
+        var write = new DynamoWrite(DynamoKeys.Session(sessionId));
         var (heard, pending) = (write.N("heard", origin.Server, "e"), write.N("pend", origin.Server));
         var named = new Dictionary<string, AttributeValue>(StringComparer.Ordinal)
         {
-            ["stream"] = Text(record.StreamId),
-            ["sequence"] = Number(record.Sequence),
+            ["stream"] = Text(item.Text("stream")),
+            ["sequence"] = Number(item.Number("sequence")),
             [DynamoKeys.Token] = Text(token),
         };
         write.SetRaw($"{heard} = {write.V(Text(origin.EventId))}").SetRaw($"{pending} = {write.V(Map(named))}");
@@ -178,7 +204,7 @@ internal sealed partial class DynamoDbStore
     /// <summary>It waits no more. Nothing to do where it is gone, or was seen through by another.</summary>
     private Task<bool> ShowAsync(Dictionary<string, AttributeValue> key, string token)
     {
-        var write = new DynamoWrite(key).Set(EventItems.Waits, null);
+        var write = new DynamoWrite(key).Set(EventItems.Waits, null).Set(EventItems.Origin, null);
         return _table.WriteAsync(write.When($"{write.N(DynamoKeys.Token)} = {write.V(Text(token))}"));
     }
 }

@@ -38,7 +38,7 @@ internal sealed partial class DynamoDbStore
         {
             if (wrote)
             {
-                await DropOwnAsync(first!);
+                await DropAsync(first!.Whole!, first.Token!);
             }
 
             // What this one said of a running call is left: it is the other's too, or whoever reads it finds that it is not.
@@ -150,11 +150,11 @@ internal sealed partial class DynamoDbStore
         }
     }
 
-    /// <summary>Takes back what this very write put there.</summary>
-    private async Task DropOwnAsync(DynamoWrite put)
+    /// <summary>Takes back what was put there with this very token.</summary>
+    private async Task DropAsync(Dictionary<string, AttributeValue> item, string token)
     {
-        var delete = new DynamoWrite(put.Key);
-        await _table.DeleteAsync(delete.When($"{delete.N(DynamoKeys.Token)} = {delete.V(Text(put.Token!))}"));
-        await _bodies.DropAsync([put.Whole!], EventItems.Body);
+        var delete = new DynamoWrite(DynamoKeys.Of(item));
+        await _table.DeleteAsync(delete.When($"{delete.N(DynamoKeys.Token)} = {delete.V(Text(token))}"));
+        await _bodies.DropAsync([item], EventItems.Body);
     }
 }

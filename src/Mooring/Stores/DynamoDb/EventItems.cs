@@ -11,6 +11,9 @@ internal static class EventItems
     /// <summary>On an event that a server said of its own accord, until the session's item says that it counts.</summary>
     public const string Waits = "waits";
 
+    /// <summary>Where one that waits is from, so that whoever comes upon it can see it through.</summary>
+    public const string Origin = "origin";
+
     public static async Task<Dictionary<string, AttributeValue>> MakeAsync(
         DynamoBodies bodies, string incarnation, EventRecord record, StreamState? state, long stamp, DateTimeOffset expires)
     {
@@ -26,6 +29,18 @@ internal static class EventItems
         await bodies.ReadAsync(item, Body, cancel) is { } body
             ? new EventRecord(sessionId, item.Text("stream"), item.Number("sequence"), body, item.Time("written"), item.TextOrNull("requestId"))
             : null;
+
+    public static void Wait(Dictionary<string, AttributeValue> item, EventOrigin origin)
+    {
+        item[Waits] = Text(origin.Server);
+        item[Origin] = Map(new Dictionary<string, AttributeValue>(StringComparer.Ordinal) { ["u"] = Text(origin.UpstreamSessionId), ["e"] = Text(origin.EventId) }.With("a", TextOrNull(origin.After)));
+    }
+
+    public static EventOrigin OriginOf(Dictionary<string, AttributeValue> item)
+    {
+        var origin = item.Map(Origin);
+        return new EventOrigin(item.Text(Waits), origin.Text("u"), origin.Text("e"), origin.TextOrNull("a"));
+    }
 
     /// <summary>Whether an event counts, by what the session's item says.</summary>
     public static bool Counts(Dictionary<string, AttributeValue> item, Dictionary<string, AttributeValue>? head) =>

@@ -94,6 +94,55 @@ public sealed class DynamoFaultTests
         await Assert.ThrowsAsync<InvalidOperationException>(() => store.AppendEventAsync(Event(1)));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Append_LastWriteOfAServersEventFailed_TheEventIsThereAndCalledAppended(bool isOwn)
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        await HeardAsync(await fixture.OpenAsync());
+        var store = await fixture.OpenAsync();
+        await WaitAsync(store);
+
+        // The same once more, or the answer of a replica that knows nothing of it.
+        await Assert.ThrowsAsync<InvalidOperationException>(() => store.AppendEventAsync(isOwn ? ServersEvent(1, "e1", "") : Event(1, body: "\"answer\"")));
+
+        Assert.Equal("{}", await OnlyAsync(store));
+        Assert.True(await store.AppendEventAsync(ServersEvent(2, "e2", "e1")));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Append_OverOneOfWhichNobodyKnowsWhetherItCounts_SeesItThroughFirst(bool isOwn)
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        await HeardAsync(await fixture.OpenAsync());
+        var store = await fixture.OpenAsync();
+        await WaitAsync(store);
+        // The write that decides may be under way yet.
+        await HeadAsync(store, heard: null);
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => store.AppendEventAsync(isOwn ? ServersEvent(1, "e1", "") : Event(1, body: "\"answer\"")));
+
+        Assert.Equal("{}", await OnlyAsync(store));
+        Assert.Equal("e1", Assert.Single(await store.FindLinksAsync("session", Cancel)).Heard);
+    }
+
+    [Fact]
+    public async Task Append_OverOneThatCanCountNoMore_TakesItsPlace()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        await HeardAsync(await fixture.OpenAsync());
+        var store = await fixture.OpenAsync();
+        await WaitAsync(store);
+        await HeadAsync(store, heard: "e7");
+
+        Assert.True(await store.AppendEventAsync(Event(1, body: "\"answer\"")));
+
+        Assert.Equal("\"answer\"", await OnlyAsync(store));
+    }
+
     [Fact]
     public async Task UseAuth_AnswerLost_IsStillTheFirst()
     {
@@ -168,6 +217,38 @@ public sealed class DynamoFaultTests
 
         Assert.Equal("caught up", await fixture.UntilDoneAsync(heard.NextAsync(), "it heard again"));
     }
+
+    private static EventRecord ServersEvent(long sequence, string id, string after) =>
+        Event(sequence) with { Origin = new("files", Link().UpstreamSessionId!, id, after, "me") };
+
+    private static async Task HeardAsync(DynamoDbStore store)
+    {
+        await store.SaveSessionAsync(Session());
+        await store.SaveLinkAsync(Link());
+        await store.OpenStreamAsync(Call(), null);
+        Assert.True(await store.AppendEventAsync(ServersEvent(1, "e1", "")));
+    }
+
+    /// <summary>As it is before the last write of an append.</summary>
+    private static async Task WaitAsync(DynamoDbStore store)
+    {
+        var head = (await store.Table.GetAsync(DynamoKeys.Session("session"), Cancel))!;
+        var item = (await store.Table.GetAsync(DynamoKeys.Event(head.Text("inc"), "stream", 1), Cancel))!;
+        EventItems.Wait(item, ServersEvent(1, "e1", "").Origin!);
+        await store.Table.WriteAsync(DynamoWrite.Put(item));
+    }
+
+    /// <summary>As it is without the write that decides.</summary>
+    private static async Task HeadAsync(DynamoDbStore store, string? heard)
+    {
+        var write = new DynamoWrite(DynamoKeys.Session("session"));
+        write.Remove(write.N("pend", "files"));
+        var path = write.N("heard", "files", "e");
+        await store.Table.WriteAsync(heard is null ? write.Remove(path) : write.SetRaw($"{path} = {write.V(DynamoValues.Text(heard))}"));
+    }
+
+    private static async Task<string> OnlyAsync(DynamoDbStore store) =>
+        System.Text.Encoding.UTF8.GetString(Assert.Single(await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Body.Span);
 
     private static async Task<bool> SaveAsync(IStore store)
     {
