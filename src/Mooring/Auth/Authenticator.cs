@@ -214,6 +214,13 @@ internal sealed partial class Authenticator(
             return (null, TokenFound.Unknown);
         }
 
+        if (known is not null && !known.Caller.IsAs(caller))
+        {
+            // Another configuration, another caller: who has it now counts, and nothing goes on with what it was before.
+            Replace(known, hash);
+            known = null;
+        }
+
         if (known is null)
         {
             if (_known.Count >= Most)
@@ -223,7 +230,12 @@ internal sealed partial class Authenticator(
 
             // Requests that come at once have one caller, so that its streams are all found when it ends.
             var first = new Known(caller, verifier, token) { Used = asked };
-            known = _known.GetOrAdd(hash, first);
+            while (!(known = _known.GetOrAdd(hash, first)).Caller.IsAs(caller))
+            {
+                // Somebody was faster, with the configuration before. Where it was the newer one, the next request finds out: the generation is the one noted above.
+                Replace(known, hash);
+            }
+
             if (audit.IsOn && ReferenceEquals(known, first))
             {
                 audit.Write(new AuditEntry("token_accepted", "ok") { Issuer = caller.Person.Issuer, User = caller.Person.Subject, Reason = string.Join(' ', caller.Scopes) });
@@ -251,9 +263,14 @@ internal sealed partial class Authenticator(
             return true;
         }
 
+        Replace(known, hash);
+        return false;
+    }
+
+    private void Replace(Known known, TokenHash hash)
+    {
         _known.TryRemove(KeyValuePair.Create(hash, known));
         known.Caller.End(isRevoked: true);
-        return false;
     }
 
     private async Task SweepAsync(DateTimeOffset today)

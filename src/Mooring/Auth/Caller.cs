@@ -52,6 +52,14 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
         return false;
     }
 
+    /// <summary>Whether both say the same of the same token: who it is, and what it lets them do.</summary>
+    public bool IsAs(Caller other) =>
+        Person.IsAs(other.Person)
+        && Expires == other.Expires
+        && Scopes.Order(StringComparer.Ordinal).SequenceEqual(other.Scopes.Order(StringComparer.Ordinal), StringComparer.Ordinal)
+        && (Paths is null) == (other.Paths is null)
+        && (Paths ?? []).Order(StringComparer.Ordinal).SequenceEqual((other.Paths ?? []).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+
     public CancellationToken Open()
     {
         lock (_gate)

@@ -32,6 +32,9 @@ internal sealed record Person(
         ? ""
         : string.Join('\n', (Groups ?? []).Order(StringComparer.Ordinal)) + "\n\n" + string.Join('\n', (Roles ?? []).Order(StringComparer.Ordinal));
 
+    /// <summary>Whether it is the same one, described alike.</summary>
+    public bool IsAs(Person other) => Standing == other.Standing && this with { Groups = null, Roles = null } == other with { Groups = null, Roles = null };
+
     /// <summary>The identity that authentication, the host's or the gateway's own, put on the request.</summary>
     public static Person Of(HttpContext context)
     {

@@ -14,6 +14,7 @@ public sealed class LeftOutTests
 
     private readonly TestInternet _internet = new();
     private readonly FakeClock _clock = new();
+    private TestIssuer? _issuer;
 
     [Fact]
     public async Task User_TakenOut_TokensAreWorthNothing_AndItsStreamEndsAsAuthExpired()
@@ -150,6 +151,71 @@ public sealed class LeftOutTests
         var token = (string)next["access_token"]!;
         Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
         Assert.Equal(HttpStatusCode.OK, await (await gateway.ClientWithAsync(token)).TryAsync());
+    }
+
+    [Fact]
+    public async Task Administrator_OfAnotherIssuer_WhoIsNoneAnyMore_HasNoUseOfTheTokenThatWasKnown()
+    {
+        await using var gateway = await StartJwtAsync(auth => auth with { AdminUsers = ["https://login.example.com#root"] });
+        var token = Sign("root");
+        Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
+        var client = await gateway.ClientWithAsync(token);
+        using var stream = await gateway.ListenAsync(client);
+
+        ReloadAuth(gateway, auth => auth with { AdminUsers = [] });
+
+        Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
+        await AssertEndsAsync(gateway, stream);
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+    }
+
+    [Fact]
+    public async Task Token_OfAnotherIssuer_IsHeldAgainstWhatTheConfigurationSaysOfItsScopesAndClaims()
+    {
+        await using var gateway = await StartJwtAsync(auth => auth with { Jwt = [auth.Jwt[0] with { AdminScope = "steer" }] });
+        var token = Sign("ann", ("scope", "steer"), ("teams", new[] { "blue" }));
+        var client = await gateway.ClientWithAsync(token);
+        Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
+
+        ReloadAuth(gateway, auth => auth with { Jwt = [auth.Jwt[0] with { AdminScope = null }] });
+        Assert.Equal(HttpStatusCode.Forbidden, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
+
+        ReloadAuth(gateway, auth => auth with { Jwt = [auth.Jwt[0] with { RequiredScope = "use" }] });
+        Assert.Equal(HttpStatusCode.Forbidden, await client.TryAsync());
+
+        ReloadAuth(gateway, auth => auth with { Jwt = [auth.Jwt[0] with { RequiredScope = null, GroupsClaim = "teams" }] });
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+        Assert.Equal(["blue"], Assert.Single(gateway.Sessions.All).Person!.Groups!);
+    }
+
+    [Fact]
+    public async Task Token_OfAnotherIssuer_ReloadThatChangesNothingOfIt_ItsStreamGoesOn()
+    {
+        await using var gateway = await StartJwtAsync(auth => auth);
+        var client = await gateway.ClientWithAsync(Sign("ann", ("scope", "b a"), ("groups", new[] { "y", "x" })));
+        using var stream = await gateway.ListenAsync(client);
+
+        ReloadAuth(gateway, auth => auth with { AdminUsers = ["https://login.example.com#root"] });
+
+        Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+        Assert.Equal(1, gateway.Streams.Count);
+    }
+
+    private Task<GatewayFixture> StartJwtAsync(Func<AuthConfig, AuthConfig> change)
+    {
+        _issuer = new TestIssuer(_internet);
+        return AuthFixture.StartAsync(
+            change(new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [new JwtIssuerConfig { Issuer = _issuer.Name }] }),
+            new FixtureOptions { Others = _internet, Clock = _clock },
+            config => config with { PublicUrl = new Uri("https://mcp.example.com") });
+    }
+
+    private string Sign(string subject, params (string, object?)[] claims) => _issuer!.Sign(_clock.GetUtcNow(), claims: [("sub", subject), .. claims]);
+
+    private static void ReloadAuth(GatewayFixture gateway, Func<AuthConfig, AuthConfig> change)
+    {
+        var config = gateway.Config.Current;
+        gateway.Config.Replace(config with { Auth = change(config.Auth) });
     }
 
     private static void Reload(GatewayFixture gateway, Func<OAuthConfig, OAuthConfig> change)
