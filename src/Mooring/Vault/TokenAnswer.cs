@@ -10,6 +10,9 @@ internal enum TokenOutcome
 
     /// <summary>Another refusal, no answer, or one that cannot be read: it may be asked again.</summary>
     Failed,
+
+    /// <summary>Nobody was asked: it is not known any more whom.</summary>
+    NotAsked,
 }
 
 /// <summary>The answer of a token endpoint.</summary>

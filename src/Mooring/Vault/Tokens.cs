@@ -20,11 +20,16 @@ internal sealed partial class Tokens(
     /// <summary>How long a call waits for another's refresh: until that one's lease is over, and one of its own could be done.</summary>
     private static readonly TimeSpan LongestWait = Lease + TokenRequests.Patience;
 
+    /// <summary>How often it is tried to write what a provider gave while the store does not take it. Short: others may take the lease over meanwhile.</summary>
+    private static readonly TimeSpan WriteAgain = TimeSpan.FromSeconds(1);
+
     /// <summary>After a failure a token is not tried again for a second, then two, to this.</summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
     /// <summary>Refreshes under way at once in this process: a slow provider must not be met by all of its users' at a time.</summary>
     private readonly SemaphoreSlim _places = new(64);
+
+    private readonly CancellationTokenSource _stopping = new();
 
     private readonly string _holder = RandomNumberGenerator.GetHexString(32, lowercase: true);
     private readonly ConcurrentDictionary<CredentialKey, Task<Token>> _refreshing = new();
@@ -86,7 +91,12 @@ internal sealed partial class Tokens(
         await Task.WhenAll(due.Select(key => RefreshIfDueAsync(key, cancel)));
     }
 
-    public void Dispose() => _places.Dispose();
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        _stopping.Dispose();
+        _places.Dispose();
+    }
 
     private async Task RefreshIfDueAsync(CredentialKey key, CancellationToken cancel)
     {
@@ -120,7 +130,11 @@ internal sealed partial class Tokens(
         Token token;
         try
         {
-            token = await RefreshAsync(key, credential, version);
+            token = await RefreshAsync(key, credential, version, done);
+        }
+        catch (OperationCanceledException)
+        {
+            token = StillUsable(credential, "the gateway stops");
         }
         catch (StoreException e)
         {
@@ -140,10 +154,10 @@ internal sealed partial class Tokens(
             _refreshing.TryRemove(key, out _);
         }
 
-        done.SetResult(token);
+        done.TrySetResult(token);
     }
 
-    private async Task<Token> RefreshAsync(CredentialKey key, Credential credential, long version)
+    private async Task<Token> RefreshAsync(CredentialKey key, Credential credential, long version, TaskCompletionSource<Token> done)
     {
         var began = time.GetTimestamp();
         while (true)
@@ -154,17 +168,23 @@ internal sealed partial class Tokens(
             }
 
             // The place first: a lease must not run out while one is waited for.
+            TokenAnswer? answer = null;
             await _places.WaitAsync();
             try
             {
                 if (await store.TryLeaseCredentialAsync(key, version, _holder, Lease))
                 {
-                    return await AskAsync(key, credential, version);
+                    answer = await AskAsync(key, credential, version);
                 }
             }
             finally
             {
                 _places.Release();
+            }
+
+            if (answer is { } had)
+            {
+                return await TakeAsync(key, credential, version, had, done);
             }
 
             // Somebody else is at it, or has done it already.
@@ -187,26 +207,33 @@ internal sealed partial class Tokens(
     }
 
     /// <summary>With the lease in hand: nobody else asks the provider for this one.</summary>
-    private async Task<Token> AskAsync(CredentialKey key, Credential credential, long version)
+    private async Task<TokenAnswer> AskAsync(CredentialKey key, Credential credential, long version)
     {
         if ((credential.Client ?? providers.ClientOf(key.Provider)) is not { } client)
         {
             // Held, so that it is not among what is due again and again.
             await store.TryLeaseCredentialAsync(key, version, _holder, LongestPause * 60);
-            return StillUsable(credential, "the provider is not in the configuration any more");
+            return new TokenAnswer(TokenOutcome.NotAsked, null, "the provider is not in the configuration any more");
         }
 
         var answer = await endpoint.RefreshAsync(client, credential, CancellationToken.None);
         metrics.Refreshed(key.Provider, answer.Outcome);
+        return answer;
+    }
+
+    private async Task<Token> TakeAsync(CredentialKey key, Credential credential, long version, TokenAnswer answer, TaskCompletionSource<Token> done)
+    {
         switch (answer.Outcome)
         {
             case TokenOutcome.Granted:
                 _pauses.TryRemove(key, out _);
-                return await KeepAsync(key, answer.Credential!, version);
+                return await KeepAsync(key, credential, answer.Credential!, version, done);
             case TokenOutcome.Refused:
                 _pauses.TryRemove(key, out _);
                 Log.Refused(logger, key.Provider);
-                return await KeepAsync(key, credential with { Broken = answer.Why }, version);
+                return await SaveAsync(key, credential, credential with { Broken = answer.Why }, version);
+            case TokenOutcome.NotAsked:
+                return StillUsable(credential, answer.Why);
             default:
                 var failures = (_pauses.TryGetValue(key, out var before) ? before.Failures : 0) + 1;
                 var pause = Math.Min(Math.Pow(2, failures - 1), LongestPause.TotalSeconds);
@@ -217,14 +244,47 @@ internal sealed partial class Tokens(
         }
     }
 
-    private async Task<Token> KeepAsync(CredentialKey key, Credential credential, long version)
+    /// <summary>
+    /// What the provider gave is the only copy there is: the token that it was given for is spent. So it is not let go before it is written,
+    /// however long the store is away; whoever waits for the token gets it meanwhile.
+    /// </summary>
+    private async Task<Token> KeepAsync(CredentialKey key, Credential spent, Credential credential, long version, TaskCompletionSource<Token> done)
     {
-        if (!await credentials.SaveAsync(key, credential, version))
+        while (true)
         {
-            // Its person linked again, or unlinked, meanwhile: that counts.
-            return await credentials.FindAsync(key, CancellationToken.None) is var (newer, _)
-                ? newer.Broken is null ? new Token(TokenState.Usable, newer.AccessToken) : new Token(TokenState.Broken)
-                : new Token(TokenState.NotLinked);
+            try
+            {
+                return await SaveAsync(key, spent, credential, version);
+            }
+            catch (StoreException e)
+            {
+                if (done.TrySetResult(new Token(TokenState.Usable, credential.AccessToken)))
+                {
+                    Log.NotWritten(logger, key.Provider, e.Message);
+                }
+
+                await Task.Delay(WriteAgain, time, _stopping.Token);
+            }
+        }
+    }
+
+    private async Task<Token> SaveAsync(CredentialKey key, Credential spent, Credential credential, long version)
+    {
+        while (!await credentials.SaveAsync(key, credential, version))
+        {
+            if (await credentials.FindAsync(key, CancellationToken.None) is not var (newer, newest))
+            {
+                return new Token(TokenState.NotLinked);
+            }
+
+            // Another replica took the lease over while this one could not write, and was refused with what is spent: that says nothing of what was given for it.
+            // All else counts: its person linked again meanwhile, or it is this very write, which was done though it seemed to fail.
+            if (credential.Broken is not null || newer.Broken is null || newer.RefreshToken != spent.RefreshToken)
+            {
+                return newer.Broken is null ? new Token(TokenState.Usable, newer.AccessToken) : new Token(TokenState.Broken);
+            }
+
+            version = newest;
         }
 
         return credential.Broken is null ? new Token(TokenState.Usable, credential.AccessToken) : new Token(TokenState.Broken);
@@ -242,6 +302,9 @@ internal sealed partial class Tokens(
 
         [LoggerMessage(2, LogLevel.Warning, "{Provider} takes a token back; its user has to link the account again.", EventName = "TokenRefused")]
         public static partial void Refused(ILogger logger, string provider);
+
+        [LoggerMessage(4, LogLevel.Warning, "A new token of {Provider} cannot be written: {Why}. It is kept and tried again until it can.", EventName = "TokenNotWritten")]
+        public static partial void NotWritten(ILogger logger, string provider, string why);
 
         [LoggerMessage(3, LogLevel.Error, "Refreshing a token of {Provider} failed.", EventName = "TokenRefreshFailed")]
         public static partial void Failed(ILogger logger, Exception exception, string provider);

@@ -127,6 +127,9 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     /// <summary>Whether the process is dead: nothing it does reaches the store any more, and nothing comes back.</summary>
     public bool IsDead { get; set; }
 
+    /// <summary>Whether it takes no credential for now, though it answers all else.</summary>
+    public bool TakesNothing { get; set; }
+
     public Task<IReadOnlyList<KeyRecord>> LoadKeysAsync(CancellationToken cancel) => Do(() => inner.LoadKeysAsync(cancel));
 
     public Task<bool> AddKeyAsync(KeyRecord key) => Do(() => inner.AddKeyAsync(key));
@@ -146,7 +149,8 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
         Do(() => inner.FindDueCredentialsAsync(before, limit, cancel));
 
-    public Task<bool> SaveCredentialAsync(CredentialRecord credential) => Do(() => inner.SaveCredentialAsync(credential));
+    public Task<bool> SaveCredentialAsync(CredentialRecord credential) => 
+        Do(() => TakesNothing ? throw new StoreException("it takes nothing", null) : inner.SaveCredentialAsync(credential));
 
     public Task DeleteCredentialAsync(CredentialKey key) => inner.DeleteCredentialAsync(key);
 

@@ -124,6 +124,60 @@ public sealed class TokensTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Refresh_StoreDoesNotTakeTheNewToken_IsGivenMeanwhileAndWrittenWhenItDoes()
+    {
+        await _replicas.LinkAsync("ada");
+        _replicas.Clock.Advance(TimeSpan.FromHours(2));
+        _replicas.A.Store.TakesNothing = true;
+
+        Assert.Equal("access after first-ada", (await _replicas.PassAsync(_replicas.A.Tokens.GetAsync(Of("ada"), Cancel), "the token")).Value);
+        _replicas.Clock.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal("access after first-ada", (await _replicas.PassAsync(_replicas.A.Tokens.GetAsync(Of("ada"), Cancel), "the token again")).Value);
+        _replicas.A.Store.TakesNothing = false;
+
+        Assert.Equal("access after first-ada", (await _replicas.PassAsync(_replicas.B.Tokens.GetAsync(Of("ada"), Cancel), "the token at another one")).Value);
+        Assert.Equal(1, _replicas.Provider.Asked);
+        Assert.Equal("first-ada+", (await _replicas.B.Credentials.FindAsync(Of("ada"), Cancel))!.Value.Credential.RefreshToken);
+        Assert.Contains("A new token of acme cannot be written", _replicas.Log.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Refresh_AnotherWasRefusedWhileTheNewTokenCouldNotBeWritten_TheNewTokenStays()
+    {
+        await _replicas.LinkAsync("ada");
+        _replicas.Clock.Advance(TimeSpan.FromHours(2));
+        _replicas.A.Store.TakesNothing = true;
+        await _replicas.PassAsync(_replicas.A.Tokens.GetAsync(Of("ada"), Cancel), "the token");
+
+        // Its lease runs out, and what the other one has is spent.
+        Assert.Equal(TokenState.Broken, (await _replicas.PassAsync(_replicas.B.Tokens.GetAsync(Of("ada"), Cancel), "the refusal")).State);
+        _replicas.A.Store.TakesNothing = false;
+
+        await _replicas.PassAsync(
+            UntilAsync(async () => (await _replicas.B.Tokens.GetAsync(Of("ada"), Cancel)).Value == "access after first-ada", "the new token is there").ContinueWith(done => done.IsCompletedSuccessfully, TaskScheduler.Default),
+            "the write");
+        Assert.Equal(TokenState.Usable, (await _replicas.B.Tokens.GetAsync(Of("ada"), Cancel)).State);
+        Assert.Equal(2, _replicas.Provider.Asked);
+    }
+
+    [Fact]
+    public async Task Refresh_UserLinksAgainWhileTheNewTokenCannotBeWritten_TheNewLinkStays()
+    {
+        await _replicas.LinkAsync("ada");
+        _replicas.Clock.Advance(TimeSpan.FromHours(2));
+        _replicas.A.Store.TakesNothing = true;
+        await _replicas.PassAsync(_replicas.A.Tokens.GetAsync(Of("ada"), Cancel), "the token");
+        var second = new Credential { AccessToken = "second", RefreshToken = "second-ada", Expires = _replicas.Clock.GetUtcNow().AddHours(1), Received = _replicas.Clock.GetUtcNow() };
+        await _replicas.B.Credentials.ReplaceAsync(Of("ada"), second, Cancel);
+
+        _replicas.A.Store.TakesNothing = false;
+        await _replicas.PassAsync(Task.Run(async () => { await Task.Delay(TimeSpan.FromSeconds(3), _replicas.Clock, Cancel); return 0; }, Cancel), "its next tries");
+
+        Assert.Equal("second", (await _replicas.B.Tokens.GetAsync(Of("ada"), Cancel)).Value);
+        Assert.Equal("second", (await _replicas.A.Tokens.GetAsync(Of("ada"), Cancel)).Value);
+    }
+
+    [Fact]
     public async Task Refresh_InvalidGrant_IsBrokenForGoodUntilLinkedAgain()
     {
         await _replicas.LinkAsync("ada");
