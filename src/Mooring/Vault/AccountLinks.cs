@@ -106,7 +106,7 @@ internal sealed class AccountLinks(
             return (ticket.Key, $"The account was not linked ({(error is null ? "no code" : OAuthText.Word(error))}).");
         }
 
-        if ((ticket.Client ?? providers.ClientOf(provider)) is not { } client)
+        if (providers.ClientFor(provider, ticket.Client) is not { } client)
         {
             return (ticket.Key, "This provider is not in the configuration any more.");
         }
@@ -152,7 +152,7 @@ internal sealed class AccountLinks(
             return (null, null, null, whyNone);
         }
 
-        var (client, whyNot) = await registrations.FindAsync(server, auth, Gateway, RedirectUri(ticket.Provider), cancel);
+        var (client, whyNot) = await registrations.FindAsync(server, url, auth, Gateway, RedirectUri(ticket.Provider), cancel);
         var scope = auth.Scopes.Count > 0 ? string.Join(' ', auth.Scopes) : challenge.Scope ?? string.Join(' ', server.Scopes);
         if (scope.Length > 0 && server.KnownScopes.Contains("offline_access") && !scope.Split(' ').Contains("offline_access"))
         {

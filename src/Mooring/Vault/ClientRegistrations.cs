@@ -15,7 +15,7 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    public async Task<(TokenClient? Client, string Why)> FindAsync(AuthorizationServer server, ServerAuthConfig config, Uri gateway, string redirectUri, CancellationToken cancel)
+    public async Task<(TokenClient? Client, string Why)> FindAsync(AuthorizationServer server, Uri namedBy, ServerAuthConfig config, Uri gateway, string redirectUri, CancellationToken cancel)
     {
         var tokens = server.TokenUrl.AbsoluteUri;
         if (config.ClientId is { } known)
@@ -40,7 +40,7 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
             return (null, "the gateway is not registered at its authorization server, which lets nobody register; set auth.clientId");
         }
 
-        var (client, why) = await RegisterAsync(server, redirectUri, cancel);
+        var (client, why) = await RegisterAsync(server, namedBy, redirectUri, cancel);
         if (client is not null)
         {
             await credentials.ReplaceAsync(key, new Credential { AccessToken = "", Received = time.GetUtcNow(), Client = client }, cancel);
@@ -72,14 +72,14 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
         return document;
     }
 
-    private async Task<(TokenClient? Client, string Why)> RegisterAsync(AuthorizationServer server, string redirectUri, CancellationToken cancel)
+    private async Task<(TokenClient? Client, string Why)> RegisterAsync(AuthorizationServer server, Uri namedBy, string redirectUri, CancellationToken cancel)
     {
         var method = new[] { "client_secret_basic", "client_secret_post", "none" }.FirstOrDefault(m => Takes(server, m)) ?? "none";
         using var request = new HttpRequestMessage(HttpMethod.Post, server.RegisterUrl)
         {
             Content = new StringContent(Describe([redirectUri], method, []).ToJsonString(), Encoding.UTF8, "application/json"),
         };
-        var (status, body, fault) = await http.AskAsync(request, Patience, cancel);
+        var (status, body, fault) = await http.AskAsync(request, Patience, namedBy, cancel);
         if (fault is not null || status is not (HttpStatusCode.OK or HttpStatusCode.Created))
         {
             return (null, $"its authorization server did not register the gateway ({fault ?? $"HTTP {(int)status}"}); set auth.clientId");

@@ -55,6 +55,10 @@ internal sealed record Credential
 /// <param name="UsesBasic">Whether id and secret go into the Authorization header; else into the body.</param>
 internal sealed record TokenClient(string TokenUrl, string ClientId, string? ClientSecret = null, string? Resource = null, bool UsesBasic = false)
 {
+    /// <summary>The configured server whose documents named the endpoint; null: it stands in the configuration. Not kept: the configuration in force says it.</summary>
+    [JsonIgnore]
+    public Uri? NamedBy { get; init; }
+
     public override string ToString() => $"client {ClientId} at {TokenUrl}";
 }
 

@@ -27,7 +27,7 @@ internal sealed class OAuthDiscovery(VaultHttp http)
             : [.. path.Length > 0 ? [new Uri(root, "/.well-known/oauth-protected-resource" + path)] : Array.Empty<Uri>(), new Uri(root, "/.well-known/oauth-protected-resource")];
         foreach (var place in places)
         {
-            var (read, whyNot) = await ReadAsync(place, cancel);
+            var (read, whyNot) = await ReadAsync(place, namedBy: null, cancel);
             if (whyNot is not null)
             {
                 return (null, $"its metadata cannot be read ({whyNot})");
@@ -45,7 +45,7 @@ internal sealed class OAuthDiscovery(VaultHttp http)
 
             var resource = AuthorizationServer.Text(document, "resource");
             return IsFor(resource, server)
-                ? await AuthorizationServerAsync(issuer, resource, AuthorizationServer.Texts(document, "scopes_supported"), cancel)
+                ? await AuthorizationServerAsync(server, issuer, resource, AuthorizationServer.Texts(document, "scopes_supported"), cancel)
                 : (null, "its metadata is for another resource");
         }
 
@@ -59,7 +59,7 @@ internal sealed class OAuthDiscovery(VaultHttp http)
         && (server.AbsolutePath.TrimEnd('/') + "/").StartsWith(known.AbsolutePath.TrimEnd('/') + "/", StringComparison.Ordinal);
 
     private async Task<(AuthorizationServer? Found, string Why)> AuthorizationServerAsync(
-        string issuer, string? resource, IReadOnlyList<string> scopes, CancellationToken cancel)
+        Uri server, string issuer, string? resource, IReadOnlyList<string> scopes, CancellationToken cancel)
     {
         if (!Uri.TryCreate(issuer, UriKind.Absolute, out var url) || !(url.Scheme == "https" || (url.Scheme == "http" && url.IsLoopback)))
         {
@@ -73,7 +73,7 @@ internal sealed class OAuthDiscovery(VaultHttp http)
             : ["/.well-known/oauth-authorization-server" + path, "/.well-known/openid-configuration" + path, path + "/.well-known/openid-configuration"];
         foreach (var place in places)
         {
-            var (read, whyNot) = await ReadAsync(new Uri(root, place), cancel);
+            var (read, whyNot) = await ReadAsync(new Uri(root, place), namedBy: server, cancel);
             if (whyNot is not null)
             {
                 return (null, $"the metadata of its authorization server cannot be read ({whyNot})");
@@ -103,7 +103,7 @@ internal sealed class OAuthDiscovery(VaultHttp http)
     /// <summary>2025-03-26, basic/authorization, "Server Metadata Discovery" and "Fallbacks for Servers without Metadata Discovery".</summary>
     private async Task<(AuthorizationServer? Found, string Why)> OfOldServerAsync(Uri root, CancellationToken cancel)
     {
-        var (read, whyNot) = await ReadAsync(new Uri(root, "/.well-known/oauth-authorization-server"), cancel);
+        var (read, whyNot) = await ReadAsync(new Uri(root, "/.well-known/oauth-authorization-server"), namedBy: null, cancel);
         if (whyNot is not null)
         {
             return (null, $"the metadata of its authorization server cannot be read ({whyNot})");
@@ -132,12 +132,12 @@ internal sealed class OAuthDiscovery(VaultHttp http)
     }
 
     /// <returns>A document; or neither, where the server says that there is none; or why that is not known.</returns>
-    private async Task<(JsonElement? Document, string? WhyNot)> ReadAsync(Uri address, CancellationToken cancel)
+    private async Task<(JsonElement? Document, string? WhyNot)> ReadAsync(Uri address, Uri? namedBy, CancellationToken cancel)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, address);
         request.Headers.TryAddWithoutValidation("Accept", "application/json");
         request.Headers.TryAddWithoutValidation("MCP-Protocol-Version", "2025-11-25");
-        var (status, body, fault) = await http.AskAsync(request, Patience, cancel);
+        var (status, body, fault) = await http.AskAsync(request, Patience, namedBy, cancel);
         if (fault is not null || status != HttpStatusCode.OK)
         {
             return (null, fault ?? (IsNone(status) ? null : $"HTTP {(int)status}"));

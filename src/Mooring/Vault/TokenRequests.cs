@@ -30,7 +30,7 @@ internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
         Identify(request, client, fields);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         request.Content = new FormUrlEncodedContent(fields);
-        var (status, body, fault) = await http.AskAsync(request, Patience, cancel);
+        var (status, body, fault) = await http.AskAsync(request, Patience, client.NamedBy, cancel);
         if (fault is not null)
         {
             return Failed($"it could not be asked: {fault}");

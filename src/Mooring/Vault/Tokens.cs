@@ -209,7 +209,7 @@ internal sealed partial class Tokens(
     /// <summary>With the lease in hand: nobody else asks the provider for this one.</summary>
     private async Task<TokenAnswer> AskAsync(CredentialKey key, Credential credential, long version)
     {
-        if ((credential.Client ?? providers.ClientOf(key.Provider)) is not { } client)
+        if (providers.ClientFor(key.Provider, credential.Client) is not { } client)
         {
             // Held, so that it is not among what is due again and again.
             await store.TryLeaseCredentialAsync(key, version, _holder, LongestPause * 60);

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Mooring.Auth.Issuers;
 using Mooring.Auth.Server;
 using Mooring.Configuration;
+using Mooring.Network;
 using Mooring.Stores;
 using Xunit;
 

@@ -5,6 +5,7 @@ using System.Web;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Mooring.Configuration;
+using Mooring.Network;
 using Mooring.Vault;
 using Xunit;
 
@@ -23,6 +24,7 @@ public sealed partial class AccountTests : IAsyncDisposable
     private readonly ConcurrentQueue<string?> _callTokens = new();
     private readonly HashSet<string> _good = [];
     private string _challenge = Named;
+    private readonly ConcurrentQueue<(Reach Reach, string Address)> _asked = new();
     private GatewayFixture _gateway = null!;
 
     public async ValueTask DisposeAsync()
@@ -424,6 +426,26 @@ public sealed partial class AccountTests : IAsyncDisposable
         Assert.Equal("read more", QueryHelpers.ParseQuery(to.Query)["scope"].ToString());
     }
 
+    /// <summary>A server could name any address: what it names is asked no further away than it is itself.</summary>
+    [Fact]
+    public async Task OAuthServer_WhatItNames_IsAskedThroughTheGuard()
+    {
+        await StartAsync(new ServerAuthConfig { Kind = ServerAuthKind.OAuth });
+        var client = await _gateway.ClientAsync(user: "ann", capabilities: Url);
+
+        await LinkAsync(await AddressAsync(client));
+        _gateway.Advance(TimeSpan.FromMinutes(56));
+        await client.ResultAsync("echo");
+        await _gateway.UntilAsync(() => _asked.Count(one => one.Address == "https://as.test/token") == 2, "the token is refreshed");
+
+        Assert.Equal(
+            [
+                (Reach.Anywhere, "http://one.test/.well-known/oauth-protected-resource/mcp"), (Reach.Internet, "https://as.test/.well-known/oauth-authorization-server"),
+                (Reach.Internet, "https://as.test/register"), (Reach.Internet, "https://as.test/token"), (Reach.Internet, "https://as.test/token"),
+            ],
+            _asked);
+    }
+
     private async Task StartAsync(ServerAuthConfig? auth = null, Func<TimeProvider, Mooring.Stores.IStore>? store = null)
     {
         _good.UnionWith(["Bearer token-1"]);
@@ -463,7 +485,7 @@ public sealed partial class AccountTests : IAsyncDisposable
                 Store = store,
                 Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers, Auth = new AuthConfig { Mode = [AuthMode.ApiKey] }, Audit = new AuditConfig { File = _auditFile } },
                 Server = server => server with { Auth = auth ?? new ServerAuthConfig { Provider = "acme" } },
-                Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), () => _authorization)),
+                Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), reach => new Seen(reach, _asked, _authorization))),
             },
             _server);
     }
@@ -511,5 +533,15 @@ public sealed partial class AccountTests : IAsyncDisposable
         }
 
         return await Limit.Of(_gateway.Http.SendAsync(request, TestContext.Current.CancellationToken), $"{method} {address.AbsolutePath}");
+    }
+
+    /// <summary>Notes which way a request went.</summary>
+    private sealed class Seen(Reach reach, ConcurrentQueue<(Reach, string)> asked, HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            asked.Enqueue((reach, request.RequestUri!.GetLeftPart(UriPartial.Path)));
+            return base.SendAsync(request, cancellationToken);
+        }
     }
 }

@@ -25,6 +25,9 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
         ["scopes_supported"] = new JsonArray("read"),
     };
 
+    /// <summary>Where the MCP server is.</summary>
+    public string Root { get; set; } = "http://one.test";
+
     public JsonObject Metadata { get; } = new()
     {
         ["issuer"] = "https://as.test",
@@ -78,7 +81,7 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
 
         switch (request.RequestUri!.AbsoluteUri)
         {
-            case "http://one.test/.well-known/oauth-protected-resource/mcp" when Resource is not null:
+            case var address when address == Root + "/.well-known/oauth-protected-resource/mcp" && Resource is not null:
                 return Json(HttpStatusCode.OK, Resource);
             case "https://as.test/.well-known/oauth-authorization-server":
                 return Json(HttpStatusCode.OK, Metadata);

@@ -110,7 +110,7 @@ internal sealed class TokenReplicas : IAsyncDisposable
         var store = new CuttableVault(Memory);
         var ring = new KeyRing(store, new KeyWrappers(config), config, Clock, _fixture.Loggers.CreateLogger<KeyRing>());
         var credentials = new Credentials(ring, store);
-        var http = new VaultHttp(Clock, () => Provider);
+        var http = new VaultHttp(Clock, _ => Provider);
         _clients.Add(http);
         var tokens = new Tokens(
             credentials, store, new Providers(config), new TokenRequests(http, Clock), new VaultMetrics(_services.GetRequiredService<MooringMeter>()), Clock,

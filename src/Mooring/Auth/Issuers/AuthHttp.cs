@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mooring.Network;
 
 namespace Mooring.Auth.Issuers;
 
@@ -56,7 +57,7 @@ internal sealed class AuthHttp(TimeProvider time) : IDisposable
 
     private HttpClient Trusted => Lazily(ref _trusted, () => new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) });
 
-    private HttpClient Guarded => Lazily(ref _guarded, GuardedAddress.NewHandler);
+    private HttpClient Guarded => Lazily(ref _guarded, () => GuardedAddress.NewHandler());
 
     private HttpClient Lazily(ref HttpClient? client, Func<HttpMessageHandler> handler)
     {
