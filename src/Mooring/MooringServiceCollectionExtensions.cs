@@ -114,7 +114,6 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TokenRequests>();
         services.TryAddSingleton<VaultMetrics>();
         services.TryAddSingleton<Tokens>();
-        services.TryAddSingleton<SubjectTokens>();
         services.TryAddSingleton<TokenExchange>();
         services.TryAddSingleton<VaultUpkeep>();
         services.TryAddSingleton<OAuthDiscovery>();

@@ -1,5 +1,8 @@
 using System.Security.Claims;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features.Authentication;
 using Mooring.Streams;
+using Mooring.Vault;
 
 namespace Mooring.Auth;
 
@@ -29,9 +32,15 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
     /// <summary>The paths it was issued for, with all below each; null: the gateway as a whole.</summary>
     public IReadOnlyList<string>? Paths { get; }
 
+    /// <summary>The token itself, where another issuer signed it and it can be exchanged; null: it is the gateway's own.</summary>
+    public SubjectToken? Shown { get; init; }
+
     public bool IsRevoked { get; private set; }
 
     public bool HasStreams => Volatile.Read(ref _streams) > 0;
+
+    /// <summary>What the caller of a request showed that can be exchanged.</summary>
+    public static SubjectToken? ShownBy(HttpContext context) => (context.Features.Get<IHttpAuthenticationFeature>()?.User as Caller)?.Shown;
 
     /// <summary>Whether it was issued for what lives at a path (RFC 8707).</summary>
     public bool IsFor(string path)

@@ -7,7 +7,7 @@ using Mooring.Vault;
 namespace Mooring.Auth;
 
 /// <summary>Tokens that other issuers signed (RFC 7519, RFC 9068), verified here with the issuer's keys and without asking it.</summary>
-internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, SubjectTokens subjects, TimeProvider time) : ITokenVerifier
+internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, TimeProvider time) : ITokenVerifier
 {
     /// <summary>What a header may say the token is. An identity token says the same as an access token often does, and is told by its audience.</summary>
     private static readonly string[] Types = ["JWT", "at+jwt", "application/at+jwt"];
@@ -62,7 +62,6 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Su
             return null;
         }
 
-        subjects.Seen(issuer.Issuer, subject, token, new DateTimeOffset(good.ValidTo, TimeSpan.Zero));
         return CallerOf(good, subject, issuer, auth);
     }
 
@@ -112,7 +111,8 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Su
             scopes.Add(Scopes.Admin);
         }
 
-        return new Caller(person, scopes, new DateTimeOffset(token.ValidTo, TimeSpan.Zero) + issuer.ClockSkew, PathsOf(issuer, token.Audiences));
+        var expires = new DateTimeOffset(token.ValidTo, TimeSpan.Zero);
+        return new Caller(person, scopes, expires + issuer.ClockSkew, PathsOf(issuer, token.Audiences)) { Shown = new SubjectToken(token.EncodedToken, expires) };
     }
 
     /// <summary>The paths an audience stands for; null: all, empty: none.</summary>

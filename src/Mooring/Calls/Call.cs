@@ -1,6 +1,7 @@
 using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Upstreams;
+using Mooring.Vault;
 
 namespace Mooring.Calls;
 
@@ -149,6 +150,8 @@ internal sealed class Call : PendingRequest, IDisposable
     }
 
     public override IReadOnlyList<KeyValuePair<string, string>> Headers => Reply.Headers;
+
+    public override SubjectToken? Shown => Reply.ShownToken;
 
     public override void OnRelated(Link link, Frame frame)
     {

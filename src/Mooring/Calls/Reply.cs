@@ -1,6 +1,7 @@
 using Mooring.Audit;
 using Mooring.Policies;
 using Mooring.Protocol;
+using Mooring.Vault;
 
 namespace Mooring.Calls;
 
@@ -22,6 +23,9 @@ internal abstract class Reply
 {
     /// <summary>What whoever asks may do. Of the identity of the request at hand: a session's people may come with several.</summary>
     public required Access Access { get; init; }
+
+    /// <summary>What whoever asks showed that can be exchanged for a token of a server; of the request at hand as well.</summary>
+    public SubjectToken? ShownToken { get; init; }
 
     private List<AuditedCall>? _audited;
 

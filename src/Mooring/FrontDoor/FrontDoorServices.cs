@@ -67,6 +67,7 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
     {
         var person = Person.Of(context);
         session.Person = person;
+        session.Shown = Caller.ShownBy(context);
         return policies.Of(person);
     }
 

@@ -10,6 +10,7 @@ using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Vault;
 
 namespace Mooring.FrontDoor;
 
@@ -129,7 +130,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         var access = services.AccessOf(context, session);
         foreach (var frame in frames.Where(frame => frame.Kind == FrameKind.Request))
         {
-            Handle(session, frame, access);
+            Handle(session, frame, access, Caller.ShownBy(context));
         }
 
         context.Response.StatusCode = StatusCodes.Status202Accepted;
@@ -156,7 +157,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             : [frame];
     }
 
-    private void Handle(Session session, Frame frame, Access access)
+    private void Handle(Session session, Frame frame, Access access, SubjectToken? shown)
     {
         if (frame.Method == McpMethod.Initialize)
         {
@@ -164,7 +165,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
         else
         {
-            router.Handle(session, frame, new LegacyReply(session) { Access = access });
+            router.Handle(session, frame, new LegacyReply(session) { Access = access, ShownToken = shown });
         }
     }
 

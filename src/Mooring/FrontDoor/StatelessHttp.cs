@@ -5,6 +5,7 @@ using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
+using Mooring.Vault;
 
 namespace Mooring.FrontDoor;
 
@@ -174,21 +175,21 @@ internal sealed class StatelessHttp(
         else if (holder is not null)
         {
             await WaitingThreads.Leave();
-            Pass(session, request, retry!, holder, exchange, access);
+            Pass(session, request, retry!, holder, exchange, access, Caller.ShownBy(context));
         }
         else if (request.Method == McpMethod.Discover)
         {
-            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access };
+            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
             reply.Answer(request, await discovery.ResultAsync(session, access));
         }
         else if (isOfTasks)
         {
-            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access };
+            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
             _ = tasks.AnswerAsync(session, request, reply);
         }
         else
         {
-            reply = Run(session, request, retry, exchange, access);
+            reply = Run(session, request, retry, exchange, access, Caller.ShownBy(context));
         }
 
         exchange.Reply = reply;
@@ -200,13 +201,13 @@ internal sealed class StatelessHttp(
         request.Method == McpMethod.ToolsCall && destinations.ToolOf(session, request).HasFlag(ToolHints.TaskRequired);
 
     // Of its own: what a lambda takes with it is made for every request of the method that it stands in.
-    private void Pass(Session session, Frame request, Retry retry, string holder, PostedExchange exchange, Access access) =>
-        passed.Pass(session, retry.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange, access));
+    private void Pass(Session session, Frame request, Retry retry, string holder, PostedExchange exchange, Access access, SubjectToken? shown) =>
+        passed.Pass(session, retry.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange, access, shown));
 
-    private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange, Access access)
+    private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange, Access access, SubjectToken? shown)
     {
         var isOurs = retry?.State is { } state && ParkedCalls.IsOurs(state);
-        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, WasDeclined = isOurs && retry!.IsDeclined };
+        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = shown, WasDeclined = isOurs && retry!.IsDeclined };
         router.Handle(session, isOurs ? Retry.Stripped(request) : WithoutTask(session, request), reply);
         return reply;
     }

@@ -3,6 +3,7 @@ using Mooring.Auth;
 using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Upstreams;
+using Mooring.Vault;
 
 namespace Mooring.Sessions;
 
@@ -10,12 +11,20 @@ namespace Mooring.Sessions;
 internal sealed partial class Session
 {
     private Person? _person;
+    private SubjectToken? _shown;
 
     /// <summary>Who used it last, with the groups and roles that were said then; null while nobody did here.</summary>
     public Person? Person
     {
         get => Volatile.Read(ref _person);
         set => Volatile.Write(ref _person, value);
+    }
+
+    /// <summary>The token it was last used with, where that can be exchanged: for what its links ask of their own accord.</summary>
+    public SubjectToken? Shown
+    {
+        get => Volatile.Read(ref _shown);
+        set => Volatile.Write(ref _shown, value);
     }
 
     /// <summary>What whoever used it last may do now.</summary>

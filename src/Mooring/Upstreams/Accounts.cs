@@ -10,8 +10,9 @@ internal sealed class Accounts(Tokens tokens, TokenExchange exchange, AccountLin
     /// <param name="upstream">The server.</param>
     /// <param name="issuer">Who issued the person's identity.</param>
     /// <param name="subject">The person; null: nobody, to see whether the server is there.</param>
+    /// <param name="shown">What the person's client last showed.</param>
     /// <returns>Null: the server needs none.</returns>
-    public LinkAuthorizer? For(Upstream upstream, string issuer, string? subject)
+    public LinkAuthorizer? For(Upstream upstream, string issuer, string? subject, Func<SubjectToken?> shown)
     {
         if (upstream.Config.Auth is not { } auth)
         {
@@ -20,11 +21,11 @@ internal sealed class Accounts(Tokens tokens, TokenExchange exchange, AccountLin
 
         if (subject is null)
         {
-            return new LinkAuthorizer(upstream.Name, auth, person: null, tokens: null, links);
+            return new LinkAuthorizer(upstream.Name, auth, person: null, tokens: null, shown, links);
         }
 
         var person = new CredentialKey(issuer, subject, auth.Provider ?? upstream.Name);
         IPersonTokens source = auth.Kind == ServerAuthKind.Exchange ? exchange.For(upstream.Name, auth, person) : new LinkedTokens(tokens, person);
-        return new LinkAuthorizer(upstream.Name, auth, person, source, links);
+        return new LinkAuthorizer(upstream.Name, auth, person, source, shown, links);
     }
 }

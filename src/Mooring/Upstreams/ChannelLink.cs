@@ -139,7 +139,7 @@ internal sealed partial class ChannelLink : Link
                 waiter.IsLeaving = true;
             }
 
-            return await _channel.SendAsync(line, cancel);
+            return await _channel.SendAsync(line, cancel, waiter?.Request);
         }
         finally
         {

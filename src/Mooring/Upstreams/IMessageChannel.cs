@@ -6,8 +6,11 @@ namespace Mooring.Upstreams;
 internal interface IMessageChannel : IAsyncDisposable
 {
     /// <summary>Hands over one message, one at a time, in order.</summary>
+    /// <param name="json">The message.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <param name="of">The request that it is; null: it is none.</param>
     /// <returns>False when it provably did not leave.</returns>
-    ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel);
+    ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null);
 
     /// <summary>The next message; null at the end. What is not a message comes as a fault and is not the end.</summary>
     ValueTask<ChannelRead> ReadAsync(CancellationToken cancel);

@@ -40,7 +40,7 @@ internal sealed class LineChannel : IMessageChannel
     /// <summary>Whether the far end was over before anyone here closed it.</summary>
     public bool HasEnded { get; private set; }
 
-    public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
+    public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null)
     {
         try
         {

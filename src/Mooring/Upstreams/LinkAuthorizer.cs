@@ -14,8 +14,9 @@ namespace Mooring.Upstreams;
 /// <param name="config">What the configuration says of it.</param>
 /// <param name="person">Whose token; null: nobody's.</param>
 /// <param name="tokens">Where they come from; null without a person.</param>
+/// <param name="shown">What was last shown in the session, for what its links ask of their own accord.</param>
 /// <param name="links">Makes the address at which the person links an account.</param>
-internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, IPersonTokens? tokens, AccountLinks links)
+internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, IPersonTokens? tokens, Func<SubjectToken?> shown, AccountLinks links)
 {
     private static readonly HttpRequestOptionsKey<AccountNeeded> Mark = new("mooring-account-needed");
 
@@ -25,9 +26,15 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     public AccountNeeded? Needed { get; private set; }
 
     /// <summary>Sends a request with the person's token; where there is none that can be used, the answer is a 401 of the gateway's own.</summary>
-    public async Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, CancellationToken cancel)
+    /// <param name="invoker">The way to the server.</param>
+    /// <param name="request">What is sent.</param>
+    /// <param name="of">The client's request that it is sent for; null: of the gateway's own accord.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, PendingRequest? of, CancellationToken cancel)
     {
-        var token = tokens is null ? new Token(TokenState.NotLinked) : await tokens.GetAsync(cancel);
+        // Of the request at hand: another one of the same person may allow more, or less.
+        var theirs = of?.Shown ?? shown();
+        var token = tokens is null ? new Token(TokenState.NotLinked) : await tokens.GetAsync(theirs, cancel);
         // A server that says itself where tokens come from is asked without one: its refusal says what it wants.
         if (token.State != TokenState.Usable && tokens is not null && (config.Provider is not null || token.State != TokenState.NotLinked))
         {
@@ -38,7 +45,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         if (response.StatusCode is HttpStatusCode.Unauthorized && token.Value is { } refused && tokens is not null)
         {
             // It did not look at the request: with another token it may be sent again (invariant 9).
-            var next = await tokens.RenewAsync(refused, cancel);
+            var next = await tokens.RenewAsync(theirs, refused, cancel);
             if (next.State == TokenState.Usable)
             {
                 response.Dispose();

@@ -1,4 +1,5 @@
 using Mooring.Protocol;
+using Mooring.Vault;
 
 namespace Mooring.Upstreams;
 
@@ -94,6 +95,9 @@ internal abstract class PendingRequest
 
     /// <summary>Headers of the client's own request that a server of the same version is to get as they came.</summary>
     public virtual IReadOnlyList<KeyValuePair<string, string>> Headers => [];
+
+    /// <summary>What the client's own request shows that can be exchanged; null: nothing, or the gateway asks of its own accord.</summary>
+    public virtual SubjectToken? Shown => null;
 
     /// <summary>A notification or a request of the server that came on this request's own stream, or names its progress token.</summary>
     public abstract void OnRelated(Link link, Frame frame);

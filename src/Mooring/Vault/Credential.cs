@@ -22,6 +22,9 @@ internal sealed record Credential
     /// <summary>Where it was registered for this token alone: how to refresh it. Null: as the configuration says of the provider.</summary>
     public TokenClient? Client { get; init; }
 
+    /// <summary>Which linking it comes from; the same through all refreshes. Null: it was linked before that was noted.</summary>
+    public string? Link { get; init; }
+
     /// <summary>Why it is of no use any more, in the provider's word; its person has to link again. Null: it is.</summary>
     public string? Broken { get; init; }
 

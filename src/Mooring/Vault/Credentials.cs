@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Mooring.Stores;
 
 namespace Mooring.Vault;
@@ -24,6 +25,7 @@ internal sealed class Credentials(KeyRing keys, IVaultStore store)
     /// <summary>Puts a credential in the place of whatever there is: its person has just linked.</summary>
     public async Task ReplaceAsync(CredentialKey key, Credential credential, CancellationToken cancel)
     {
+        credential = credential with { Link = RandomNumberGenerator.GetHexString(32, lowercase: true) };
         while (true)
         {
             var known = await store.FindCredentialAsync(key, cancel);

@@ -4,8 +4,13 @@ namespace Mooring.Vault;
 internal interface IPersonTokens
 {
     /// <summary>A token that can be sent now, or why there is none.</summary>
-    Task<Token> GetAsync(CancellationToken cancel);
+    /// <param name="shown">What the request shows for which it is; null: nothing that could be exchanged.</param>
+    /// <param name="cancel">Gives up.</param>
+    Task<Token> GetAsync(SubjectToken? shown, CancellationToken cancel);
 
     /// <summary>The server did not take this one: another, or why there is none.</summary>
-    Task<Token> RenewAsync(string refused, CancellationToken cancel);
+    /// <param name="shown">As in <see cref="GetAsync"/>.</param>
+    /// <param name="refused">The token.</param>
+    /// <param name="cancel">Gives up.</param>
+    Task<Token> RenewAsync(SubjectToken? shown, string refused, CancellationToken cancel);
 }

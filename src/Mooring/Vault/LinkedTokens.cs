@@ -7,7 +7,7 @@ internal sealed class LinkedTokens(Tokens tokens, CredentialKey key) : IPersonTo
 {
     private static readonly Token StoreAway = new(TokenState.Unavailable, Why: "the gateway's store is not reachable");
 
-    public async Task<Token> GetAsync(CancellationToken cancel)
+    public async Task<Token> GetAsync(SubjectToken? shown, CancellationToken cancel)
     {
         try
         {
@@ -19,7 +19,7 @@ internal sealed class LinkedTokens(Tokens tokens, CredentialKey key) : IPersonTo
         }
     }
 
-    public async Task<Token> RenewAsync(string refused, CancellationToken cancel)
+    public async Task<Token> RenewAsync(SubjectToken? shown, string refused, CancellationToken cancel)
     {
         try
         {

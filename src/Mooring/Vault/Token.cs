@@ -21,5 +21,8 @@ internal enum TokenState
 /// <param name="Why">For a person, without anything secret.</param>
 internal readonly record struct Token(TokenState State, string? Value = null, string Why = "")
 {
+    /// <summary>Which linking of an account it comes from; null where that is not known, or it comes from none.</summary>
+    public string? Link { get; init; }
+
     public override string ToString() => State.ToString();
 }

@@ -5,10 +5,10 @@ using Mooring.Stores;
 namespace Mooring.Vault;
 
 /// <summary>
-/// Tokens for servers, had from an authorization server in exchange for another token of the same person (RFC 8693). Kept in memory until they end:
+/// Tokens for servers, had from an authorization server in exchange for the token of the request at hand, or for that of an account (RFC 8693). Kept in memory until they end:
 /// each process exchanges for itself, once for all requests that want the same one. One per process.
 /// </summary>
-internal sealed partial class TokenExchange(Tokens tokens, SubjectTokens subjects, TokenRequests endpoint, VaultMetrics metrics, TimeProvider time, ILogger<TokenExchange> logger)
+internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoint, VaultMetrics metrics, TimeProvider time, ILogger<TokenExchange> logger)
 {
     private const string Grant = "urn:ietf:params:oauth:grant-type:token-exchange";
     private const string AccessTokenType = "urn:ietf:params:oauth:token-type:access_token";
@@ -25,14 +25,23 @@ internal sealed partial class TokenExchange(Tokens tokens, SubjectTokens subject
     /// <summary>Entries kept before the ended ones are looked for.</summary>
     private const int Many = 10_000;
 
-    private readonly ConcurrentDictionary<(string Server, string Issuer, string Subject), Entry> _entries = new();
+    private readonly ConcurrentDictionary<Key, Entry> _entries = new();
     private int _sweepAt = Many;
 
     public IPersonTokens For(string server, ServerAuthConfig config, CredentialKey person) => new Source(this, server, config, person);
 
-    private async Task<Token> GetAsync(string server, ServerAuthConfig config, CredentialKey person, string? refused, CancellationToken cancel)
+    private async Task<Token> GetAsync(string server, ServerAuthConfig config, CredentialKey person, SubjectToken? shown, string? refused, CancellationToken cancel)
     {
-        var entry = _entries.GetOrAdd((server, person.Issuer, person.Subject), _ => new Entry());
+        var subject = config.Provider is { } provider
+            ? await new LinkedTokens(tokens, person with { Provider = provider }).GetAsync(shown: null, cancel)
+            : Of(shown);
+        if (subject.Value is not { } value)
+        {
+            return subject;
+        }
+
+        // What is given for one token, or for the account of one linking, is for no other.
+        var entry = _entries.GetOrAdd(new Key(server, person.Issuer, person.Subject, config.Provider is null ? value : subject.Link), _ => new Entry());
         if (_entries.Count >= Volatile.Read(ref _sweepAt))
         {
             Sweep();
@@ -63,22 +72,21 @@ internal sealed partial class TokenExchange(Tokens tokens, SubjectTokens subject
                 return new Token(TokenState.Unavailable, Why: entry.Why);
             }
 
-            exchanging = entry.Exchanging ??= ExchangeAsync(entry, server, config, person);
+            exchanging = entry.Exchanging ??= ExchangeAsync(entry, server, config, value);
         }
 
         return await exchanging.WaitAsync(cancel);
     }
 
-    /// <summary>One at a time for each person and server. It goes on when those who asked for it leave.</summary>
-    private async Task<Token> ExchangeAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person)
+    /// <summary>One at a time for each token and server. It goes on when those who asked for it leave.</summary>
+    private async Task<Token> ExchangeAsync(Entry entry, string server, ServerAuthConfig config, string subject)
     {
         // Never under the caller's lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         Token result;
         try
         {
-            var subject = await SubjectAsync(config, person);
-            result = subject.Value is { } value ? await AskAsync(entry, server, config, value) : subject;
+            result = await AskAsync(entry, server, config, subject);
         }
         catch (Exception e)
         {
@@ -94,18 +102,11 @@ internal sealed partial class TokenExchange(Tokens tokens, SubjectTokens subject
         return result;
     }
 
-    /// <summary>What is given for the server's token: what the person's client showed the gateway, or the token of an account of his.</summary>
-    private async Task<Token> SubjectAsync(ServerAuthConfig config, CredentialKey person)
-    {
-        if (config.Provider is { } provider)
-        {
-            return await new LinkedTokens(tokens, person with { Provider = provider }).GetAsync(CancellationToken.None);
-        }
-
-        return subjects.Find(person.Issuer, person.Subject) is { } token
-            ? new Token(TokenState.Usable, token)
-            : new Token(TokenState.Unavailable, Why: "your client has shown no token of another issuer that could be exchanged for it");
-    }
+    /// <summary>What the client shows with the request at hand.</summary>
+    private Token Of(SubjectToken? shown) => shown is null
+        ? new Token(TokenState.Unavailable, Why: "your client has shown no token of another issuer that could be exchanged for it")
+        : shown.Expires <= time.GetUtcNow() ? new Token(TokenState.Unavailable, Why: "the token that your client has shown is over")
+        : new Token(TokenState.Usable, shown.Value);
 
     private async Task<Token> AskAsync(Entry entry, string server, ServerAuthConfig config, string subject)
     {
@@ -161,12 +162,15 @@ internal sealed partial class TokenExchange(Tokens tokens, SubjectTokens subject
 
     private sealed class Source(TokenExchange exchange, string server, ServerAuthConfig config, CredentialKey person) : IPersonTokens
     {
-        public Task<Token> GetAsync(CancellationToken cancel) => exchange.GetAsync(server, config, person, refused: null, cancel);
+        public Task<Token> GetAsync(SubjectToken? shown, CancellationToken cancel) => exchange.GetAsync(server, config, person, shown, refused: null, cancel);
 
-        public Task<Token> RenewAsync(string refused, CancellationToken cancel) => exchange.GetAsync(server, config, person, refused, cancel);
+        public Task<Token> RenewAsync(SubjectToken? shown, string refused, CancellationToken cancel) => exchange.GetAsync(server, config, person, shown, refused, cancel);
     }
 
-    /// <summary>One person's token for one server; guarded by a lock on itself.</summary>
+    /// <param name="For">The token that the client showed, or the linking of the account; null: one that nothing is known of.</param>
+    private readonly record struct Key(string Server, string Issuer, string Subject, string? For);
+
+    /// <summary>What was given for one token; guarded by a lock on itself.</summary>
     private sealed class Entry
     {
         public ServerAuthConfig? Config { get; set; }

@@ -105,6 +105,7 @@ internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
                 Scope = Text(answer, "scope") ?? before?.Scope,
                 Received = now,
                 Client = before?.Client,
+                Link = before?.Link,
             },
             "");
     }

@@ -55,7 +55,7 @@ internal sealed partial class Tokens(
             var refreshing = Share(key, credential, version);
             if (credential.Expires <= now)
             {
-                return await refreshing.WaitAsync(cancel);
+                return await refreshing.WaitAsync(cancel) with { Link = credential.Link };
             }
         }
         else if (credential.Expires <= now)
@@ -63,7 +63,7 @@ internal sealed partial class Tokens(
             return new Token(TokenState.Broken, Why: "it ended, and cannot be refreshed");
         }
 
-        return new Token(TokenState.Usable, credential.AccessToken);
+        return new Token(TokenState.Usable, credential.AccessToken) { Link = credential.Link };
     }
 
     /// <summary>The server did not take the token, whatever its end was said to be: gets another, unless somebody has one already.</summary>

@@ -20,6 +20,8 @@ public sealed class TokenExchangeTests : IAsyncDisposable
     private readonly ConcurrentQueue<IReadOnlyDictionary<string, string>> _forms = new();
     private readonly ConcurrentQueue<string?> _sent = new();
     private string? _refused;
+    private string? _refusedSubject;
+    private bool _givesEach;
     private Func<HttpResponseMessage>? _says;
     private TaskCompletionSource _answers = new();
     private GatewayFixture _gateway = null!;
@@ -79,6 +81,80 @@ public sealed class TokenExchangeTests : IAsyncDisposable
 
         Assert.All(_sent, sent => Assert.Equal("Bearer for bob", sent));
         Assert.Equal(2, _forms.Count);
+    }
+
+    [Fact]
+    public async Task EachToken_OfOnePerson_IsExchangedForItself_WhicheverLastsLonger()
+    {
+        await StartAsync();
+        _givesEach = true;
+        var (wide, narrow) = (Sign("ann", ("exp", _clock.GetUtcNow().AddHours(8).ToUnixTimeSeconds())), Sign("ann"));
+        var client = await _gateway.ClientWithAsync(wide);
+        await client.ResultAsync("echo");
+        Assert.Equal(wide, Assert.Single(_forms)["subject_token"]);
+        _sent.Clear();
+
+        // In the very session whose link was opened with the other one.
+        client.Token = narrow;
+        await client.ResultAsync("echo");
+        await client.ResultAsync("echo");
+
+        Assert.Equal([wide, narrow], _forms.Select(form => form["subject_token"]));
+        Assert.All(_sent, sent => Assert.Equal($"Bearer for {Id(narrow)}", sent));
+    }
+
+    [Fact]
+    public async Task TwoTokens_OfOnePerson_InOneSessionAtOnce_EachCallGoesWithItsOwn()
+    {
+        await StartAsync();
+        _givesEach = true;
+        var (first, second) = (Sign("ann"), Sign("ann"));
+        var client = await _gateway.ClientWithAsync(first);
+        await client.ResultAsync("echo");
+        _answers = new TaskCompletionSource();
+
+        // The second has to wait for its exchange, and meanwhile the session is used with the first.
+        client.Token = second;
+        var slow = client.ResultAsync("echo");
+        await _gateway.UntilAsync(() => _forms.Count == 2, "the second is asked for");
+        client.Token = first;
+        await client.ResultAsync("echo");
+        _sent.Clear();
+        _answers.SetResult();
+        Assert.Equal("nothing", (await slow).Text());
+
+        Assert.Equal($"Bearer for {Id(second)}", Assert.Single(_sent));
+    }
+
+    [Fact]
+    public async Task Token_NotTakenAnyMore_DoesNotStandInTheWayOfAnotherOne()
+    {
+        await StartAsync();
+        var (old, next) = (Sign("ann", ("exp", _clock.GetUtcNow().AddHours(8).ToUnixTimeSeconds())), Sign("ann"));
+        _refusedSubject = old;
+        var client = await _gateway.ClientWithAsync(old);
+        Assert.NotNull((await client.ResultAsync("echo"))["error"]);
+
+        client.Token = next;
+
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+    }
+
+    [Fact]
+    public async Task ServerToExchangeFor_ComesWithAReload_TokensKnownBeforeAreExchanged()
+    {
+        await StartAsync();
+        var config = _gateway.Config.Current;
+        _gateway.Config.Replace(config with { Servers = [config.Servers[0] with { Auth = null }] });
+        var token = Sign("ann");
+        var client = await _gateway.ClientWithAsync(token);
+        await client.TryAsync();
+
+        _gateway.Config.Replace(config);
+        await _gateway.UntilAsync(() => _gateway.Get<Mooring.Upstreams.UpstreamTable>().Find("one")?.NeedsAccount == true, "the server is there again");
+
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        Assert.Equal(token, Assert.Single(_forms)["subject_token"]);
     }
 
     [Fact]
@@ -164,6 +240,54 @@ public sealed class TokenExchangeTests : IAsyncDisposable
         Assert.Contains("Bearer for of acme", _sent);
     }
 
+    [Fact]
+    public async Task Account_LinkedAnew_IsExchangedAtOnce_AndTheOneBeforeIsUsedNoMore()
+    {
+        await StartAsync(provider: "acme");
+        await LinkAsync("first");
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+        await client.ResultAsync("echo");
+        await client.ResultAsync("echo");
+        Assert.Equal("first", Assert.Single(_forms)["subject_token"]);
+        _sent.Clear();
+
+        await LinkAsync("second");
+        await client.ResultAsync("echo");
+
+        Assert.Equal(["first", "second"], _forms.Select(form => form["subject_token"]));
+        Assert.All(_sent, sent => Assert.Equal("Bearer for second", sent));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Account_BrokenOrTakenAway_WhatWasGivenForItIsUsedNoMore(bool isTakenAway)
+    {
+        await StartAsync(provider: "acme");
+        await LinkAsync("first");
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+        await client.ResultAsync("echo");
+        _sent.Clear();
+
+        if (isTakenAway)
+        {
+            await _gateway.Get<Credentials>().DeleteAsync(Acme);
+        }
+        else
+        {
+            var (credential, version) = (await _gateway.Get<Credentials>().FindAsync(Acme, TestContext.Current.CancellationToken))!.Value;
+            Assert.True(await _gateway.Get<Credentials>().SaveAsync(Acme, credential with { Broken = "invalid_grant" }, version));
+        }
+
+        Assert.Contains("/connect/acme?ticket=", (string?)(await client.ResultAsync("echo"))["error"]!["message"], StringComparison.Ordinal);
+        Assert.Empty(_sent);
+    }
+
+    private Mooring.Stores.CredentialKey Acme => new(_issuer.Name, "ann", "acme");
+
+    private Task LinkAsync(string token) => _gateway.Get<Credentials>().ReplaceAsync(
+        Acme, new Credential { AccessToken = token, Received = _clock.GetUtcNow(), Expires = _clock.GetUtcNow().AddHours(1) }, TestContext.Current.CancellationToken);
+
     private async Task StartAsync(string? provider = null)
     {
         _internet.Serve(Endpoint, (_, body) =>
@@ -171,7 +295,9 @@ public sealed class TokenExchangeTests : IAsyncDisposable
             var form = body.Split('&').Select(field => field.Split('=')).ToDictionary(field => Uri.UnescapeDataString(field[0]), field => Uri.UnescapeDataString(field[1].Replace('+', ' ')));
             _forms.Enqueue(form);
             _answers.Task.Wait(TimeSpan.FromSeconds(30));
-            return _says?.Invoke() ?? Given($"for {WhoseIs(form["subject_token"])}");
+            var subject = form["subject_token"];
+            return subject == _refusedSubject ? new HttpResponseMessage(HttpStatusCode.BadRequest) { Content = new StringContent("""{"error":"invalid_grant"}""") }
+                : _says?.Invoke() ?? Given($"for {(_givesEach ? Id(subject) : WhoseIs(subject))}");
         });
         var providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)
         {
@@ -197,13 +323,16 @@ public sealed class TokenExchangeTests : IAsyncDisposable
                         Scopes = ["read", "write"],
                     },
                 },
-                Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), () => _internet)),
+                Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), _ => _internet)),
             },
             config => config with { PublicUrl = new Uri("https://mcp.example.com"), Providers = providers },
             _server);
     }
 
-    private string Sign(string subject) => _issuer.Sign(_clock.GetUtcNow(), claims: [("sub", subject), ("jti", System.Security.Cryptography.RandomNumberGenerator.GetHexString(16))]);
+    private string Sign(string subject, params (string, object?)[] claims) =>
+        _issuer.Sign(_clock.GetUtcNow(), claims: [("sub", subject), ("jti", System.Security.Cryptography.RandomNumberGenerator.GetHexString(16)), .. claims]);
+
+    private static string Id(string token) => (string)JsonNode.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(token.Split('.')[1]))!["jti"]!;
 
     private static string WhoseIs(string token) =>
         token.Split('.') is [_, var payload, _] ? (string)JsonNode.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(payload))!["sub"]! : token;

@@ -93,8 +93,11 @@ internal sealed class HttpExchange : IDisposable
         }
     }
 
-    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancel) =>
-        _authorizer is null ? _invoker.SendAsync(request, cancel) : _authorizer.SendAsync(_invoker, request, cancel);
+    /// <param name="request">What is sent.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <param name="of">The request that it is sent for; null: none.</param>
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancel, PendingRequest? of = null) =>
+        _authorizer is null ? _invoker.SendAsync(request, cancel) : _authorizer.SendAsync(_invoker, request, of, cancel);
 
     /// <summary>The encoding of a response that nobody asked to encode; null where it is as it should be.</summary>
     public static string? Encoding(HttpResponseMessage response) =>

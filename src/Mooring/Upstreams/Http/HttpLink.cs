@@ -253,7 +253,7 @@ internal sealed partial class HttpLink : Link
         {
             // :: 1 send
             using var request = _http.Post(new MessageContent(pending.ToMessage()), session, version);
-            response = await _http.SendAsync(request, cancel);
+            response = await _http.SendAsync(request, cancel, pending);
 
             // :: 2 what the status says
             if (response.StatusCode != HttpStatusCode.OK)

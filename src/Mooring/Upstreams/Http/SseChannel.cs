@@ -64,12 +64,12 @@ internal sealed class SseChannel : IMessageChannel
         }
     }
 
-    public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
+    public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null)
     {
         try
         {
             using var request = _http.Post(new ReadOnlyMemoryContent(json), session: null, version: null, _messages);
-            using var response = await _http.SendAsync(request, cancel);
+            using var response = await _http.SendAsync(request, cancel, of);
             if (response.IsSuccessStatusCode)
             {
                 return true;

@@ -45,7 +45,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
             var content = new MessageContent(request.ToMessage());
             request.Repeat(content.Headers);
             using var post = http.Post(content, session: null, ProtocolVersions.Stateless);
-            response = await http.SendAsync(post, cancel);
+            response = await http.SendAsync(post, cancel, request);
             attempt = await ReadAsync(request, response, cancel);
         }
         catch (Exception e) when (HttpExchange.IsFailure(e))

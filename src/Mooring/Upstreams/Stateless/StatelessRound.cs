@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using Mooring.Protocol;
+using Mooring.Vault;
 
 namespace Mooring.Upstreams.Stateless;
 
@@ -27,6 +28,8 @@ internal class StatelessRound(StatelessLink link, PendingRequest asked, Message 
     public override Message ToMessage() => link.Write(said, Id, level, more);
 
     public override void Repeat(HttpContentHeaders headers) => link.Repeat(said, asked, headers);
+
+    public override SubjectToken? Shown => asked.Shown;
 
     public override ReadOnlySpan<byte> ProgressToken => asked.ProgressToken;
 
