@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need (skips what is there), builds, and runs every test. Last line: "N passed, N failed".
 # With arguments only the named suites run: ./test.sh Mooring.Tests node format
-# Suites: Mooring.Tests, Mooring.EndToEndTests, node, format. Only by name: rounds, each round of eng/chaos.sh in its short form, one test each.
+# Suites: Mooring.Tests, Mooring.EndToEndTests, node, format, and rounds: each round of eng/chaos.sh in its short form, one test each.
 set -u
 
 cd -- "$(dirname -- "$0")" || exit 1
@@ -255,7 +255,7 @@ if wanted node "$@"; then
     run_node_suite
 fi
 
-if [ $# -gt 0 ] && wanted rounds "$@"; then
+if wanted rounds "$@"; then
     run_rounds
 fi
 

@@ -119,7 +119,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
                 Issuer = caller?.Person.Issuer,
                 User = caller?.Person.Subject,
                 Address = context.Connection.RemoteIpAddress?.ToString(),
-                Name = PublicAddress.ResourceOf(path),
+                Name = context.Request.Path,
                 Reason = AuditPace.Say(leftOut),
             });
         }

@@ -157,7 +157,7 @@ public sealed class LeftOutTests
     public async Task Administrator_OfAnotherIssuer_WhoIsNoneAnyMore_HasNoUseOfTheTokenThatWasKnown()
     {
         await using var gateway = await StartJwtAsync(auth => auth with { AdminUsers = ["https://login.example.com#root"] });
-        var token = Sign("root");
+        var token = Sign("root", Whole);
         Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
         var client = await gateway.ClientWithAsync(token);
         using var stream = await gateway.ListenAsync(client);
@@ -173,7 +173,7 @@ public sealed class LeftOutTests
     public async Task Token_OfAnotherIssuer_IsHeldAgainstWhatTheConfigurationSaysOfItsScopesAndClaims()
     {
         await using var gateway = await StartJwtAsync(auth => auth with { Jwt = [auth.Jwt[0] with { AdminScope = "steer" }] });
-        var token = Sign("ann", ("scope", "steer"), ("teams", new[] { "blue" }));
+        var token = Sign("ann", Whole, ("scope", "steer"), ("teams", new[] { "blue" }));
         var client = await gateway.ClientWithAsync(token);
         Assert.Equal(HttpStatusCode.OK, (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", token)).Status);
 
@@ -209,6 +209,9 @@ public sealed class LeftOutTests
             new FixtureOptions { Others = _internet, Clock = _clock },
             config => config with { PublicUrl = new Uri("https://mcp.example.com") });
     }
+
+    /// <summary>For the gateway as a whole, as those who administer it need it.</summary>
+    private static readonly (string, object?) Whole = ("aud", "https://mcp.example.com");
 
     private string Sign(string subject, params (string, object?)[] claims) => _issuer!.Sign(_clock.GetUtcNow(), claims: [("sub", subject), .. claims]);
 

@@ -149,7 +149,7 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
         Do(() => inner.FindDueCredentialsAsync(before, limit, cancel));
 
-    public Task<bool> SaveCredentialAsync(CredentialRecord credential) => 
+    public Task<bool> SaveCredentialAsync(CredentialRecord credential) =>
         Do(() => TakesNothing ? throw new StoreException("it takes nothing", null) : inner.SaveCredentialAsync(credential));
 
     public Task DeleteCredentialAsync(CredentialKey key) => inner.DeleteCredentialAsync(key);
