@@ -3,7 +3,7 @@
 #
 #   eng/bench.sh                 everything, about half an hour
 #   eng/bench.sh --quick         one short round, to see that everything runs
-#   eng/bench.sh --only streams  calls, streams, start, stdio or profile; or scaling, which has a page of its own
+#   eng/bench.sh --only streams  calls, auth, streams, start, stdio or profile; or scaling, which has a page of its own
 #   eng/bench.sh --write         also puts the result into docs/benchmarks.md (docs/scaling.md)
 #   eng/bench.sh --stand-in      without the gateway: a second pass-through takes its place and shows the noise
 #   eng/bench.sh --steered       loopback hands received packets to the first processor (needs root); see docs/benchmarks.md

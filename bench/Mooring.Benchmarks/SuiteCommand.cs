@@ -13,10 +13,10 @@ internal static class SuiteCommand
         var quick = new Option<bool>("--quick") { Description = "One short round: to see that everything runs, not to judge by." };
         var only = new Option<string[]>("--only")
         {
-            Description = "calls, streams, start, stdio or profile; may be given more than once.",
+            Description = "calls, auth, streams, start, stdio or profile; may be given more than once.",
             DefaultValueFactory = _ => [],
         };
-        only.AcceptOnlyFromAmong("calls", "streams", "start", "stdio", "profile");
+        only.AcceptOnlyFromAmong("calls", "auth", "streams", "start", "stdio", "profile");
         var write = new Option<string?>("--write") { Description = "Page that keeps the result." };
         var steered = new Option<bool>("--steered") { Description = "Say in the report that received packets are handed to the first processor." };
         var command = new Command("suite", "Everything, as one report.") { root, gateway, quick, only, write, steered };

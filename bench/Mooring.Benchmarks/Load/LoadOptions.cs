@@ -13,6 +13,9 @@ internal sealed record LoadOptions(Uri Url, int Workers, double Seconds, double 
     /// <summary>Requests of 2026-07-28, which say with each who asks and what it can do.</summary>
     public bool Stateless { get; init; }
 
+    /// <summary>What each request shows of who asks; null: nothing.</summary>
+    public string? Token { get; init; }
+
     /// <summary>Process whose processor time per call is reported.</summary>
     public int? Pid { get; init; }
 

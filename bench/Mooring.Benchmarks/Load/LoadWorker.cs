@@ -28,10 +28,10 @@ internal sealed class LoadWorker : IDisposable
         string? session = null;
         if (!options.Sessionless && !options.Stateless)
         {
-            _connection.Exchange(Requests.Post(options.Url, null, Requests.Initialize("bench")));
+            _connection.Exchange(Requests.Post(options.Url, null, Requests.Initialize("bench"), options.Token));
             session = _connection.Status == 200 && _connection.SessionId is { } id ? id
                 : throw new InvalidDataException($"initialize: {_connection.Status} {Encoding.UTF8.GetString(_connection.Body)}");
-            _connection.Exchange(Requests.Post(options.Url, session, Requests.Initialized));
+            _connection.Exchange(Requests.Post(options.Url, session, Requests.Initialized, options.Token));
             if (_connection.Status != 202)
             {
                 throw new InvalidDataException($"initialized: {_connection.Status}");
@@ -42,7 +42,7 @@ internal sealed class LoadWorker : IDisposable
         var text = $"w{index:D4}-{FirstId}";
         var meta = options.Stateless ? "," + Requests.Meta : "";
         var body = $$$$"""{"jsonrpc":"2.0","id":{{{{FirstId}}}},"method":"tools/call","params":{"name":"{{{{options.Tool}}}}","arguments":{"text":"{{{{text}}}}","padding":"{{{{new string('p', 80)}}}}"}{{{{meta}}}}}}""";
-        _request = options.Stateless ? Requests.Call(options.Url, options.Tool, body) : Requests.Post(options.Url, session, body);
+        _request = options.Stateless ? Requests.Call(options.Url, options.Tool, body) : Requests.Post(options.Url, session, body, options.Token);
         _idAt = _request.AsSpan().IndexOf("\"id\":"u8) + 5;
         _textAt = _request.AsSpan().IndexOf(Encoding.ASCII.GetBytes(text)) + 6;
         _expectedId = Encoding.ASCII.GetBytes($"\"id\":{FirstId}");
@@ -89,7 +89,7 @@ internal sealed class LoadWorker : IDisposable
 
             if (Session is not null)
             {
-                _connection.Exchange(Requests.Delete(_options.Url, Session));
+                _connection.Exchange(Requests.Delete(_options.Url, Session, _options.Token));
             }
         }
         catch (Exception error) when (error is InvalidDataException or System.Net.Sockets.SocketException)

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Mooring.Benchmarks.Stands;
 
 namespace Mooring.Benchmarks.Suite;
@@ -7,6 +9,7 @@ namespace Mooring.Benchmarks.Suite;
 /// <summary>Starts what is compared, each on a free loopback port, with its files in a folder that goes with the run.</summary>
 internal sealed class Candidates(SuiteOptions options, string folder)
 {
+    private static readonly JsonSerializerOptions WithoutNulls = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
     private static readonly string Self = Environment.ProcessPath!;
 
     private int _gateways;
@@ -39,6 +42,31 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     /// <summary>The same with a second server beside it, called bare: the upstream again, as one of 2026-07-28.</summary>
     public Task<ServerProcess> GatewayOfBothAsync(Uri upstream, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null) =>
         GatewayAsync(new { url = upstream.ToString() }, cancellation, environment, bare: new { url = new Uri(upstream, UpstreamServer.StatelessPath).ToString() });
+
+    /// <summary>The same, asking who comes in: it takes keys and the tokens of one issuer. Its token is a key.</summary>
+    /// <param name="upstream">The server.</param>
+    /// <param name="issuer">Whose tokens it takes beside its own keys.</param>
+    /// <param name="keys">Where the issuer's keys are.</param>
+    /// <param name="guards">Whether it also has rules of who may use what, and notes each call.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public async Task<ServerProcess> GatewayThatAsksAsync(Uri upstream, string issuer, Uri keys, bool guards, CancellationToken cancellation)
+    {
+        var data = NewData();
+        var rules = new[] { new { tools = new[] { "delete_*" }, effect = "deny" } };
+        var config = Config(data, new
+        {
+            mcpServers = new { bench = new { url = upstream.ToString() } },
+            auth = new { mode = new[] { "apiKey", "jwt" }, jwt = new[] { new { issuer, jwks = keys, audience = issuer } } },
+            policies = guards ? new { @default = "allow", rules } : null,
+            audit = guards ? new { file = Path.Combine(data, "audit.jsonl") } : null,
+            drain = new { delay = "1s", grace = "1s" },
+        });
+        using var create = Process.Start(new ProcessStartInfo(options.Gateway!, ["token", "create", "--user", "bench", "--config", config, "--data", data]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var key = (await create.StandardOutput.ReadToEndAsync(cancellation)).Trim();
+        await create.WaitForExitAsync(cancellation);
+        return create.ExitCode == 0 ? await StartAsync(config, data, cancellation, token: key)
+            : throw new InvalidOperationException($"No key was made: {await create.StandardError.ReadToEndAsync(cancellation)}");
+    }
 
     public Task<ServerProcess> GatewayOverStdioAsync(string scope, CancellationToken cancellation) =>
         GatewayAsync(new { command = Self, args = new[] { "stdio-upstream" }, scope }, cancellation);
@@ -82,10 +110,8 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     private Task<ServerProcess> GatewayAsync(
         object server, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null, object? store = null, object? bare = null)
     {
-        var port = ServerProcess.FreePort();
         var data = NewData();
-        var config = Path.Combine(data, "bench.json");
-        File.WriteAllText(config, JsonSerializer.Serialize(new
+        var config = Config(data, new
         {
             mcpServers = bare is null ? (object)new { bench = server } : new { bench = server, bare },
             keepAlive = new { interval = $"{options.Beat}s" },
@@ -96,9 +122,23 @@ internal sealed class Candidates(SuiteOptions options, string folder)
 
             // No balancer to wait for, and the run is over when it stops.
             drain = new { delay = "1s", grace = "1s" },
-        }));
+        });
+        return StartAsync(config, data, cancellation, environment);
+    }
+
+    private Task<ServerProcess> StartAsync(
+        string config, string data, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null, string? token = null)
+    {
+        var port = ServerProcess.FreePort();
         return ServerProcess.Start(Local(port, "/servers/bench/mcp"), options.Gateway!,
-            ["run", "--config", config, "--urls", $"http://127.0.0.1:{port}", "--data", data], environment: environment).WhenServingAsync("echo", cancellation);
+            ["run", "--config", config, "--urls", $"http://127.0.0.1:{port}", "--data", data], environment: environment, token: token).WhenServingAsync("echo", cancellation);
+    }
+
+    private static string Config(string data, object config)
+    {
+        var path = Path.Combine(data, "bench.json");
+        File.WriteAllText(path, JsonSerializer.Serialize(config, WithoutNulls));
+        return path;
     }
 
     private string Key()

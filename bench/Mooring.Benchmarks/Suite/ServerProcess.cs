@@ -29,6 +29,9 @@ internal sealed partial class ServerProcess : IAsyncDisposable
 
     public Uri Url { get; }
 
+    /// <summary>What it wants to be shown; null: nothing.</summary>
+    public string? Token { get; init; }
+
     public int Pid => _process.Id;
 
     public static int FreePort()
@@ -39,7 +42,7 @@ internal sealed partial class ServerProcess : IAsyncDisposable
     }
 
     public static ServerProcess Start(
-        Uri url, string program, IEnumerable<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null)
+        Uri url, string program, IEnumerable<string> arguments, string? directory = null, IReadOnlyDictionary<string, string>? environment = null, string? token = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -54,7 +57,7 @@ internal sealed partial class ServerProcess : IAsyncDisposable
             start.Environment[name] = value;
         }
 
-        var server = new ServerProcess(Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start."), url);
+        var server = new ServerProcess(Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start."), url) { Token = token };
         server._process.BeginOutputReadLine();
         server._process.BeginErrorReadLine();
         return server;
@@ -105,16 +108,16 @@ internal sealed partial class ServerProcess : IAsyncDisposable
     public bool Lists(string tool)
     {
         using var connection = new RawConnection(new IPEndPoint(IPAddress.Loopback, Url.Port));
-        connection.Exchange(Requests.Post(Url, null, Requests.Initialize("bench-probe")));
+        connection.Exchange(Requests.Post(Url, null, Requests.Initialize("bench-probe"), Token));
         if (connection.Status != 200 || connection.SessionId is not { } session)
         {
             return false;
         }
 
-        connection.Exchange(Requests.Post(Url, session, Requests.Initialized));
-        connection.Exchange(Requests.Post(Url, session, Requests.ListTools));
+        connection.Exchange(Requests.Post(Url, session, Requests.Initialized, Token));
+        connection.Exchange(Requests.Post(Url, session, Requests.ListTools, Token));
         var found = connection.Status == 200 && connection.Body.IndexOf(Encoding.UTF8.GetBytes($"\"name\":\"{tool}")) >= 0;
-        connection.Exchange(Requests.Delete(Url, session));
+        connection.Exchange(Requests.Delete(Url, session, Token));
         return found;
     }
 

@@ -17,6 +17,7 @@ internal static class SuiteRun
             (string Name, Func<CancellationToken, Task> Run)[] cases =
             [
                 ("calls", new CallsCase(options, candidates, report).RunAsync),
+                ("auth", new AuthCase(options, candidates, report).RunAsync),
                 ("streams", new StreamsCase(options, candidates, report).RunAsync),
                 ("start", new StartCase(options, candidates, report).RunAsync),
                 ("stdio", new StdioCase(options, candidates, report).RunAsync),
