@@ -69,6 +69,9 @@ internal sealed class DynaliteServer : IAsyncDisposable
     /// <summary>Does the next request of an operation, and loses its answer.</summary>
     public Task LoseAsync(string operation) => OrderAsync($"lose {operation}");
 
+    /// <summary>Every request of this operation is answered 500 from now on.</summary>
+    public Task FailAsync(string operation) => OrderAsync($"fail {operation}");
+
     public Task HangAsync() => OrderAsync("hang");
 
     public Task GoAsync() => OrderAsync("go");

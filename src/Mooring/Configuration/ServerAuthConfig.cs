@@ -35,6 +35,9 @@ public sealed record ServerAuthConfig
 
     public string? ClientSecret { get; init; }
 
+    /// <summary>For oauth: the one authorization server, by its issuer, that the server may name; null: any.</summary>
+    public string? Issuer { get; init; }
+
     /// <summary>What is asked for; empty: what the server says.</summary>
     public IReadOnlyList<string> Scopes { get; init; } = [];
 }

@@ -67,6 +67,8 @@ internal static class ServerSettings
         .Add("clientId", new TextShape("an id", t => t.Length > 0), c => c.ClientId, (c, v) => c with { ClientId = v },
             "For oauth and exchange: who the gateway is at the authorization server. Without it the gateway names, for oauth, a document about itself, or registers.")
         .Add("clientSecret", new TextShape(), c => c.ClientSecret, (c, v) => c with { ClientSecret = v }, "For oauth and exchange: its secret there; write ${NAME} or ${file:PATH}.")
+        .Add("issuer", new TextShape("an address", t => Uri.TryCreate(t, UriKind.Absolute, out _)), c => c.Issuer, (c, v) => c with { Issuer = v },
+            "For oauth: the issuer of the one authorization server that the server may name. With a clientSecret, without which a server that turns bad could have it sent to any.")
         .Add("scopes", new ListShape<string>(new TextShape("a scope without spaces", t => t.Length > 0 && !t.Contains(' '))), c => c.Scopes, (c, v) => c with { Scopes = v },
             "For oauth and exchange: what is asked for, instead of what the server says.");
 

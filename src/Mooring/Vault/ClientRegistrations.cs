@@ -17,6 +17,11 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
 
     public async Task<(TokenClient? Client, string Why)> FindAsync(AuthorizationServer server, Uri namedBy, ServerAuthConfig config, Uri gateway, string redirectUri, CancellationToken cancel)
     {
+        if (config.Issuer is { } meant && meant.TrimEnd('/') != server.Issuer.TrimEnd('/'))
+        {
+            return (null, "it names another authorization server than auth.issuer");
+        }
+
         var tokens = server.TokenUrl.AbsoluteUri;
         if (config.ClientId is { } known)
         {

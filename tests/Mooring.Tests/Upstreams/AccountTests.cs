@@ -347,10 +347,21 @@ public sealed partial class AccountTests : IAsyncDisposable
         Assert.Contains("https://gateway.test/connect/one/callback", described["redirect_uris"]!.AsArray().Select(uri => (string?)uri));
     }
 
+    /// <summary>Its secret is not for whatever authorization server the server comes to name.</summary>
+    [Fact]
+    public async Task OAuthServer_NamesAnotherAuthorizationServerThanTheConfiguration_LeadsNowhere()
+    {
+        await StartAsync(new ServerAuthConfig { Kind = ServerAuthKind.OAuth, ClientId = "known", ClientSecret = "s", Issuer = "https://login.test" });
+
+        using var page = await SendAsync(HttpMethod.Post, await AddressAsync(await _gateway.ClientAsync(user: "ann", capabilities: Url)), origin: "https://gateway.test");
+
+        Assert.Contains("another authorization server than auth.issuer", await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task OAuthServer_ClientIsInTheConfiguration_IsUsed()
     {
-        await StartAsync(new ServerAuthConfig { Kind = ServerAuthKind.OAuth, ClientId = "known", ClientSecret = "s", Scopes = ["mine"] });
+        await StartAsync(new ServerAuthConfig { Kind = ServerAuthKind.OAuth, ClientId = "known", ClientSecret = "s", Issuer = "https://as.test", Scopes = ["mine"] });
 
         var query = QueryHelpers.ParseQuery((await BeginAsync(await AddressAsync(await _gateway.ClientAsync(user: "ann", capabilities: Url)))).Query);
 

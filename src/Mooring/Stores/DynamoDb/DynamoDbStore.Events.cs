@@ -53,15 +53,23 @@ internal sealed partial class DynamoDbStore
             var items = await _table.QueryAsync(
                 new DynamoQuery(DynamoKeys.Children(incarnation)).Between(prefix + DynamoKeys.Sequence(after + 1), prefix + DynamoKeys.Sequence(long.MaxValue)).AtMost(asked), cancel);
             var head = items.Exists(item => item.ContainsKey(EventItems.Waits)) ? await HeadAsync(sessionId, cancel) : null;
-            foreach (var item in items.Where(item => EventItems.Counts(item, head)))
+            var waits = false;
+            foreach (var item in items)
             {
-                if (await EventItems.ReadAsync(_bodies, item, sessionId, cancel) is { } record)
+                // One that waited when it was looked at may have come to count since, or be gone.
+                var now = EventItems.Counts(item, head) ? item : await _table.GetAsync(DynamoKeys.Of(item), cancel);
+                if (now is not null && !ReferenceEquals(now, item) && now.ContainsKey(EventItems.Waits))
+                {
+                    waits = true;
+                }
+                else if (now is not null && await EventItems.ReadAsync(_bodies, now, sessionId, cancel) is { } record)
                 {
                     events.Add(record);
                 }
             }
 
-            if (items.Count < asked)
+            // What stands behind one that is not decided yet is not looked for: by then that one may have been, and would be left out.
+            if (items.Count < asked || waits)
             {
                 break;
             }

@@ -93,7 +93,13 @@ internal sealed partial class DynamoDbStore
 
     public async Task ExpireTasksAsync(DateTimeOffset now)
     {
-        await _table.DeleteAllAsync((await OverAsync("TASK", now)).Select(DynamoKeys.Of));
+        foreach (var over in await OverAsync("TASK", now))
+        {
+            // One that was prolonged meanwhile stays.
+            var delete = new DynamoWrite(DynamoKeys.Of(over));
+            await _table.DeleteAsync(delete.When($"{delete.N("until")} < {delete.V(Time(now))}"));
+        }
+
         await ExpireHeldAsync(now);
     }
 

@@ -63,7 +63,7 @@ internal sealed partial class DynamoTable : IAsyncDisposable
         try
         {
             var client = _client ??= MakeClient();
-            var mark = await LookAsync(client, cancel);
+            var mark = await LookAsync(client, mayMake: _options.CreateTable, cancel);
             if (_away is not null)
             {
                 Log.Opened(_logger, Name);
@@ -82,15 +82,7 @@ internal sealed partial class DynamoTable : IAsyncDisposable
     public async Task<T> AskAsync<T>(Func<AmazonDynamoDBClient, CancellationToken, Task<T>> ask, CancellationToken cancel)
     {
         ThrowIfAway();
-        await _free.WaitAsync(cancel);
-        try
-        {
-            return await TryAsync(ask, cancel);
-        }
-        finally
-        {
-            _free.Release();
-        }
+        return await TryAsync(ask, cancel);
     }
 
     public void ThrowIfAway()
@@ -133,7 +125,16 @@ internal sealed partial class DynamoTable : IAsyncDisposable
             ThrowIfAway();
             try
             {
-                return await ask(_client!, cancel);
+                // For this try alone: who waits to try again must not keep others from theirs, least of all a beat.
+                await _free.WaitAsync(cancel);
+                try
+                {
+                    return await ask(_client!, cancel);
+                }
+                finally
+                {
+                    _free.Release();
+                }
             }
             catch (Exception e) when (!cancel.IsCancellationRequested && DynamoFailure.IsThrottling(e))
             {
@@ -142,8 +143,7 @@ internal sealed partial class DynamoTable : IAsyncDisposable
                     throw new StoreException($"{Name} is throttled: {DynamoFailure.Describe(e)}", e);
                 }
 
-                await Task.Delay(wait * (0.5 + (Random.Shared.NextDouble() / 2)), _time, cancel);
-                wait = wait * 2 > LongestWait ? LongestWait : wait * 2;
+                await PauseAsync();
             }
             catch (Exception e) when (!cancel.IsCancellationRequested && DynamoFailure.IsAway(e))
             {
@@ -155,8 +155,11 @@ internal sealed partial class DynamoTable : IAsyncDisposable
 
                 if (++failures == Tries)
                 {
-                    throw MarkAway(e);
+                    // Of one request; another tells whether it is so for all.
+                    throw await CheckAsync() is { } absence ? MarkAway(absence) : new StoreException($"{Name} failed: {DynamoFailure.Describe(e)}", e);
                 }
+
+                await PauseAsync();
             }
             catch (Exception e) when (DynamoFailure.IsRefusal(e))
             {
@@ -167,9 +170,21 @@ internal sealed partial class DynamoTable : IAsyncDisposable
                 throw new StoreException($"{Name} failed: {DynamoFailure.Describe(e)}", e);
             }
         }
+
+        async Task PauseAsync()
+        {
+            await Task.Delay(wait * (0.5 + (Random.Shared.NextDouble() / 2)), _time, cancel);
+            wait = wait * 2 > LongestWait ? LongestWait : wait * 2;
+        }
     }
 
-    private async Task<Dictionary<string, AttributeValue>?> LookAsync(AmazonDynamoDBClient client, CancellationToken cancel)
+    /// <param name="client">Asks.</param>
+    /// <param name="mayMake">
+    /// Whether a table that is not there is made. Only at the start: one that vanishes later is not replaced by an empty one, in which the marks and keys of what
+    /// this process writes would be missing.
+    /// </param>
+    /// <param name="cancel">Gives up.</param>
+    private async Task<Dictionary<string, AttributeValue>?> LookAsync(AmazonDynamoDBClient client, bool mayMake, CancellationToken cancel)
     {
         var question = new GetItemRequest { TableName = TableName, Key = DynamoKeys.Meta, ConsistentRead = true };
         try
@@ -177,7 +192,7 @@ internal sealed partial class DynamoTable : IAsyncDisposable
             var answer = await client.GetItemAsync(question, cancel);
             return answer.Item is { Count: > 0 } found ? found : null;
         }
-        catch (ResourceNotFoundException) when (_options.CreateTable)
+        catch (ResourceNotFoundException) when (mayMake)
         {
             await DynamoTableMaker.MakeAsync(client, _options, Name, _time, reason => Log.NoTtl(_logger, Name, reason), cancel);
             Log.Made(_logger, Name);
@@ -195,7 +210,7 @@ internal sealed partial class DynamoTable : IAsyncDisposable
     {
         try
         {
-            await LookAsync(_client!, _stop.Token);
+            await LookAsync(_client!, mayMake: false, _stop.Token);
             return null;
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -262,7 +277,7 @@ internal sealed partial class DynamoTable : IAsyncDisposable
             try
             {
                 await Task.Delay(backoff.Next(), _time, _stop.Token);
-                await LookAsync(_client!, _stop.Token);
+                await LookAsync(_client!, mayMake: false, _stop.Token);
                 break;
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)

@@ -173,7 +173,7 @@ public sealed class DynamoFaultTests
         await store.SaveSessionAsync(Session());
         await fixture.Server.KillAsync();
 
-        await Assert.ThrowsAsync<StoreException>(() => SaveAsync(store));
+        await fixture.UntilDoneAsync(Assert.ThrowsAsync<StoreException>(() => SaveAsync(store)), "it failed");
         Assert.NotNull(store.AwaySince);
         var failure = await Assert.ThrowsAsync<StoreException>(() => SaveAsync(store));
         Assert.Contains("cannot be reached", failure.Message, StringComparison.Ordinal);
@@ -184,6 +184,48 @@ public sealed class DynamoFaultTests
         Assert.NotNull(await store.FindSessionAsync("session", Cancel));
         Assert.Null(store.AwaySince);
         Assert.Contains("is back", fixture.Log.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>In a new and empty one the marks and data keys of what this process writes would be missing.</summary>
+    [Fact]
+    public async Task Table_VanishesUnderARunningGateway_IsNotMadeAgain()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await store.Table.AskAsync((client, cancel) => client.DeleteTableAsync(fixture.Options.Table, cancel), Cancel);
+        await fixture.UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    await SaveAsync(store);
+                    return false;
+                }
+                catch (StoreException)
+                {
+                    return store.AwaySince is not null;
+                }
+            },
+            "the store is away");
+        await fixture.Server.AskedAsync();
+
+        var looks = 0;
+        await fixture.UntilAsync(async () => (looks += (await fixture.Server.AskedAsync()).GetValueOrDefault("GetItem")) > 3, "it was looked for several times");
+
+        Assert.NotNull(store.AwaySince);
+        await Assert.ThrowsAsync<StoreException>(() => SaveAsync(store));
+    }
+
+    [Fact]
+    public async Task Request_FailsAgainAndAgain_FailsAloneWhereOthersAreAnswered()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await fixture.Server.FailAsync("UpdateItem");
+
+        await fixture.UntilDoneAsync(Assert.ThrowsAsync<StoreException>(() => store.BeatAsync("a", "", TimeSpan.FromHours(1))), "it failed");
+
+        Assert.Null(store.AwaySince);
     }
 
     [Fact]
