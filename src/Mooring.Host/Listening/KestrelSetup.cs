@@ -51,7 +51,7 @@ internal static class KestrelSetup
             {
                 if (ListenAddress.TryParse(text, out var address))
                 {
-                    Listen(kestrel, address, config);
+                    Listen(kestrel, address, config, listening);
                     clear |= !address.Secure;
                 }
             }
@@ -83,7 +83,7 @@ internal static class KestrelSetup
         limits.Http2.KeepAlivePingTimeout = config.Http.PeerTimeout / 2;
     }
 
-    private static void Listen(KestrelServerOptions kestrel, ListenAddress address, MooringConfig config)
+    private static void Listen(KestrelServerOptions kestrel, ListenAddress address, MooringConfig config, ListenSockets listening)
     {
         Action<ListenOptions> protocol = address.Secure ? Secure : listen => Clear(listen, config.Http);
         void Options(ListenOptions listen)
@@ -91,7 +91,7 @@ internal static class KestrelSetup
             listen.Use(next => connection =>
             {
                 connection.Transport = new FairInput.Transport(connection.Transport);
-                return next(connection);
+                return listening.ServeAsync(connection, next);
             });
             protocol(listen);
         }

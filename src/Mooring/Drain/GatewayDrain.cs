@@ -148,6 +148,8 @@ internal sealed partial class GatewayDrain(
         }
 
         CloseStreams();
+        // What comes on an idle one just before the process ends could only be refused, and balancers keep many of them.
+        listeners?.EndConnections();
 
         Enter(DrainStage.FinishCalls, settings.Grace.TotalSeconds);
         await FinishedAsync(settings.Grace, cancel);

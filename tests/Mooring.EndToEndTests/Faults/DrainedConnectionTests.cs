@@ -36,6 +36,27 @@ public sealed class DrainedConnectionTests
     }
 
     [Fact]
+    public async Task IdleConnection_OfABalancer_IsEnded_SoThatNothingMoreComesOnIt()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        await using var server = await FaultyServer.StartAsync();
+        await using var gateway = await DrainVerbTests.StartAsync(server, delay: "0s", grace: "30s");
+        using var http = new HttpClient();
+        using var client = new TcpClient();
+        await client.ConnectAsync(gateway.BaseUrl.Host, gateway.BaseUrl.Port, cancel);
+        using var reader = new StreamReader(client.GetStream(), Encoding.UTF8);
+        await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes($"GET /health HTTP/1.1\r\nHost: {gateway.BaseUrl.Authority}\r\n\r\n"), cancel);
+        var said = new StringBuilder();
+        await ReadAsync(reader, said, until: "HTTP/1.1 200").WaitAsync(Limit, cancel);
+
+        using var begun = await http.PostAsync(new Uri(gateway.BaseUrl, "/admin/api/drain"), content: null, cancel);
+
+        await ReadAsync(reader, said, until: null).WaitAsync(Limit, cancel);
+        Assert.DoesNotContain("Connection: close", said.ToString(), StringComparison.OrdinalIgnoreCase);
+        Assert.False(gateway.Process.HasExited, gateway.Process.Describe("it ended"));
+    }
+
+    [Fact]
     public async Task JsonAnswerThatWasAskedForBeforeTheDrain_EndsItsConnection()
     {
         var cancel = TestContext.Current.CancellationToken;
