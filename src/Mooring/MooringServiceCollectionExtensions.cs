@@ -179,12 +179,15 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Peers>();
         services.TryAddSingleton<SessionMetrics>();
         services.TryAddSingleton<SharedLinks>();
+        services.TryAddSingleton<SessionPlaces>();
+        services.TryAddSingleton<StreamPlaces>();
         services.TryAddSingleton<SessionServices>();
         services.TryAddSingleton<SessionTable>();
         services.TryAddSingleton<StatelessSessions>();
         services.TryAddSingleton<SessionSweeper>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SharedLinks>());
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<SessionSweeper>());
+        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<StreamPlaces>());
         return services;
     }
 

@@ -91,6 +91,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
             builder.Services.AddSingleton<IStore>(shared.Store);
             builder.Services.AddSingleton(shared.Replicas);
             builder.Services.AddSingleton(shared.Store.Auth);
+            builder.Services.AddSingleton(new PermitSource(shared.Store.Permits));
             builder.Services.AddSingleton<IStoreSignals>(shared.Signals);
         }
         else if (options.Store is { } wrap)

@@ -10,6 +10,7 @@ internal sealed class FaultyStore : IStore
     private readonly IStore _inner;
     private readonly IReplicaStore _replicas;
     private readonly IAuthStore _auth;
+    private readonly IPermitStore _permits;
     private readonly TimeProvider _time;
     private volatile TaskCompletionSource? _held;
     private volatile Since? _away;
@@ -17,13 +18,13 @@ internal sealed class FaultyStore : IStore
     public FaultyStore(TimeProvider time)
     {
         var memory = new MemoryStore(time);
-        (_inner, _replicas, _auth, _time) = (memory, memory, memory, time);
+        (_inner, _replicas, _auth, _permits, _time) = (memory, memory, memory, memory, time);
     }
 
     /// <param name="behind">What is behind it: this one fails for one gateway alone.</param>
     public FaultyStore(FaultyStore behind)
     {
-        (_inner, _replicas, _auth, _time) = (behind, behind.Replicas, behind.Auth, behind._time);
+        (_inner, _replicas, _auth, _permits, _time) = (behind, behind.Replicas, behind.Auth, behind.Permits, behind._time);
         IsRemote = behind.IsRemote;
     }
 
@@ -56,6 +57,9 @@ internal sealed class FaultyStore : IStore
 
     /// <summary>Its side for who may come in, away when it is.</summary>
     public IAuthStore Auth => new FaultyAuth(this, _auth);
+
+    /// <summary>Its side for limits that replicas share, away when it is.</summary>
+    public IPermitStore Permits => new FaultyPermits(this, _permits);
 
     /// <summary>Writes that wait for <see cref="Release"/>.</summary>
     public int Waiting => Volatile.Read(ref _waiting);
@@ -283,5 +287,17 @@ internal sealed class FaultyStore : IStore
         public Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel) => store.Up(() => inner.CountAuthAsync(kind, cancel));
 
         public Task ExpireAuthAsync(DateTimeOffset now) => store.Up(() => inner.ExpireAuthAsync(now));
+    }
+
+    private sealed class FaultyPermits(FaultyStore store, IPermitStore inner) : IPermitStore
+    {
+        public Task<PermitLease> LeasePermitsAsync(string key, int wanted, int limit) => store.Up(() => inner.LeasePermitsAsync(key, wanted, limit));
+
+        public Task<IReadOnlyList<long>> ShareStreamsAsync(string replica, long stamp, IReadOnlyList<StreamShare> own) =>
+            store.Up(() => inner.ShareStreamsAsync(replica, stamp, own));
+
+        public Task<int> CountSessionsOfAsync(string issuer, string subject, int most) => store.Up(() => inner.CountSessionsOfAsync(issuer, subject, most));
+
+        public Task<int> CountSessionsUpToAsync(int most) => store.Up(() => inner.CountSessionsUpToAsync(most));
     }
 }

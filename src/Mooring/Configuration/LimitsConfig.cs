@@ -6,15 +6,23 @@ public sealed record LimitsConfig
     /// <value>Default 64.</value>
     public int? StreamsPerUser { get; init; }
 
+    /// <summary>Open streams of this process.</summary>
     /// <value>Default 50,000.</value>
     public int Streams { get; init; } = 50_000;
+
+    /// <summary>Streams that clients keep open at all replicas together, on a store that shares limits; 0: no limit.</summary>
+    public int AllStreams { get; init; }
 
     /// <summary>Sessions of one user; without authentication it counts only where it is set.</summary>
     /// <value>Default 1,000.</value>
     public int? SessionsPerUser { get; init; }
 
+    /// <summary>Sessions that this process has in memory.</summary>
     /// <value>Default 100,000.</value>
     public int Sessions { get; init; } = 100_000;
+
+    /// <summary>Sessions of all users in the store, on one that shares limits; 0: no limit.</summary>
+    public int AllSessions { get; init; }
 
     /// <summary>Largest request body, and largest message of an upstream.</summary>
     /// <value>Default 16 MB; 1 kB to 1 GB.</value>

@@ -56,13 +56,17 @@ internal static class Settings
 
     private static readonly ObjectShape<LimitsConfig> Limits = new ObjectShape<LimitsConfig>(() => new())
         .Add("streamsPerUser", new IntegerShape(1, 1_000_000), c => c.StreamsPerUser ?? LimitsConfig.DefaultStreamsPerUser, (c, v) => c with { StreamsPerUser = v },
-            "Open streams of one user.")
+            "Open streams of one user, at all replicas together on postgres.")
         .Add("streams", new IntegerShape(1, 10_000_000), c => c.Streams, (c, v) => c with { Streams = v },
             "Open streams of this process. Each needs a file descriptor.")
+        .Add("allStreams", new IntegerShape(0, 1_000_000_000), c => c.AllStreams, (c, v) => c with { AllStreams = v },
+            "Streams that clients keep open at all replicas together, on postgres; 0: no limit.")
         .Add("sessionsPerUser", new IntegerShape(1, 1_000_000), c => c.SessionsPerUser ?? LimitsConfig.DefaultSessionsPerUser, (c, v) => c with { SessionsPerUser = v },
-            "Sessions of one user.")
+            "Sessions of one user, at all replicas together on postgres.")
         .Add("sessions", new IntegerShape(1, 100_000_000), c => c.Sessions, (c, v) => c with { Sessions = v },
-            "Sessions of all users.")
+            "Sessions of all users that this process has in memory.")
+        .Add("allSessions", new IntegerShape(0, 1_000_000_000), c => c.AllSessions, (c, v) => c with { AllSessions = v },
+            "Sessions of all users in the store, on postgres; 0: no limit.")
         .Add("bodySize", new SizeShape("1kB", "1GB"), c => c.BodySize, (c, v) => c with { BodySize = v },
             "Largest request body, and largest message of an upstream (of a stdio server from its next start). 1 kB is 1,024 bytes.")
         .Add("headerSize", new SizeShape("1kB", "1MB"), c => c.HeaderSize, (c, v) => c with { HeaderSize = (int)v },

@@ -28,7 +28,7 @@ internal static class Answers
             case SessionMiss.TooMany:
                 context.Response.Headers.RetryAfter = "30";
                 return WriteAsync(context, StatusCodes.Status429TooManyRequests,
-                    JsonRpc.Error(id, JsonRpc.ServerError, "Too many sessions (limits.sessions, limits.sessionsPerUser)."));
+                    JsonRpc.Error(id, JsonRpc.ServerError, "Too many sessions (limits.sessions, limits.allSessions, limits.sessionsPerUser)."));
             default:
                 return WriteAsync(context, StatusCodes.Status404NotFound,
                     JsonRpc.Error(id, -32001, "Session not found: it is unknown, ended or expired. Initialize a new one."));

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text;
 using Mooring.Configuration;
 using Mooring.Sessions;
 using Mooring.Stores;
@@ -14,20 +13,11 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
 {
     private const int Swept = 10_000;
 
-    /// <summary>How long this process counts for itself after the store could not be asked.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
-    /// <summary>How long a call waits for permits: a store that hangs must not hold up calls that need nothing else of it.</summary>
-    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(500);
-
     /// <summary>Stands for everybody; nobody is called so.</summary>
     private static readonly Principal All = new("\0all", "");
 
     private readonly ConcurrentDictionary<Principal, RateWindow> _windows = new();
-    private readonly StoreOutage _outage = new(time);
-    private readonly Lock _gate = new();
-    private bool _isAlone;
-    private long _aloneSince;
+    private readonly StorePatience _patience = new(time);
 
     /// <param name="principal">Whose requests.</param>
     /// <param name="count">How many; a batch passes as a whole or not at all.</param>
@@ -72,7 +62,7 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
             lock (window)
             {
                 var now = time.GetTimestamp();
-                if (permits.Store is null || IsAlone(now))
+                if (permits.Store is null || _patience.IsAlone(now))
                 {
                     return window.TakeAlone(time, now, count, limit);
                 }
@@ -98,39 +88,21 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
 
             try
             {
-                await leasing.WaitAsync(LongestWait, time);
+                await leasing.WaitAsync(StorePatience.LongestWait, time);
             }
             catch (TimeoutException)
             {
                 // What comes late counts all the same.
-                GoAlone($"there was no answer within {LongestWait.TotalMilliseconds:0} ms.");
+                GoAlone($"there was no answer within {StorePatience.LongestWait.TotalMilliseconds:0} ms.");
             }
-        }
-    }
-
-    private bool IsAlone(long now)
-    {
-        if (!Volatile.Read(ref _isAlone))
-        {
-            return false;
-        }
-
-        lock (_gate)
-        {
-            return _isAlone = _isAlone && time.GetElapsedTime(_aloneSince, now) < Patience;
         }
     }
 
     private void GoAlone(string why)
     {
-        if (_outage.IsNews())
+        if (_patience.GoAlone())
         {
             Log.Alone(logger, why);
-        }
-
-        lock (_gate)
-        {
-            (_isAlone, _aloneSince) = (true, time.GetTimestamp());
         }
     }
 
@@ -141,7 +113,7 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
         try
         {
             // The name of a person is nobody's business in that table.
-            var key = principal == All ? "all" : Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(Encoding.UTF8.GetBytes($"{principal.Issuer}\n{principal.Subject}")));
+            var key = principal == All ? "all" : principal.Hash();
             var lease = await permits.Store!.LeasePermitsAsync(key, wanted, limit);
             lock (window)
             {

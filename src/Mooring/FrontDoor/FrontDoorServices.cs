@@ -13,7 +13,7 @@ using Mooring.Streams;
 namespace Mooring.FrontDoor;
 
 /// <summary>What the endpoints share.</summary>
-internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, SessionTable sessions, Intake intake,
+internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, StreamPlaces places, Intake intake,
     Peers peers, PolicyTable policies, AuditLog audit, AuditPace pace)
 {
     public ConfigStore Config => config;
@@ -49,17 +49,29 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
         record.StreamId, record.Kind, session.Log, metrics, resumable: true, config.Current.Streams.Buffer, Math.Max(shown, last))
     { IsTheirs = isTheirs };
 
-    /// <summary>Takes a place for one more stream; <see cref="SessionTable.CloseStream"/> gives it back.</summary>
-    /// <param name="session">Whose it is.</param>
-    /// <param name="why">Which cap is reached, where it is none.</param>
-    public bool TryOpenStream(Session session, out string why)
+    /// <summary>Takes a place for one more stream; <see cref="CloseStream"/> gives it back.</summary>
+    /// <returns>Null when it is taken, else which limit is reached.</returns>
+    public async ValueTask<PlaceRefusal?> TryOpenStreamAsync(Session session)
     {
-        var limits = config.Current.Limits;
-        var perUser = limits.StreamsFor(session.Principal == Principal.Anonymous);
-        why = streams.Count >= limits.Streams
-            ? $"The gateway has {limits.Streams} streams open (limits.streams)."
-            : sessions.TryOpenStream(session, perUser) ? "" : $"This user has {perUser} streams open (limits.streamsPerUser).";
-        return why.Length == 0;
+        var most = config.Current.Limits.Streams;
+        if (streams.Count >= most)
+        {
+            return new PlaceRefusal($"The gateway has {most} streams open (limits.streams).", 30);
+        }
+
+        if (await places.TakeAsync(session.Principal) is { } refusal)
+        {
+            return refusal;
+        }
+
+        session.Connected();
+        return null;
+    }
+
+    public void CloseStream(Session session)
+    {
+        places.GiveBack(session.Principal);
+        session.Disconnected();
     }
 
     /// <summary>What whoever makes a request may do; the session notes who that is.</summary>

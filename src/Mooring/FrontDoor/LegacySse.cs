@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Mooring.Auth;
@@ -34,7 +35,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
 
         session.Person = Person.Of(context);
-        if (!services.TryOpenStream(session, out var why))
+        if (await services.TryOpenStreamAsync(session) is { } refusal)
         {
             if (isNew)
             {
@@ -42,8 +43,8 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
                 await sessions.EndAsync(session, StreamReason.Limit);
             }
 
-            context.Response.Headers.RetryAfter = "30";
-            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, why);
+            context.Response.Headers.RetryAfter = refusal.Seconds.ToString(CultureInfo.InvariantCulture);
+            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, refusal.Why);
             return;
         }
 
@@ -75,7 +76,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
         finally
         {
-            sessions.CloseStream(session);
+            services.CloseStream(session);
         }
     }
 

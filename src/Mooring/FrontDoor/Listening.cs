@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
 using Mooring.Routing;
@@ -8,7 +9,7 @@ using Mooring.Tasks;
 namespace Mooring.FrontDoor;
 
 /// <summary>Serves <c>subscriptions/listen</c> over all servers of a route together (2026-07-28, basic/patterns/subscriptions).</summary>
-internal sealed class Listening(FrontDoorServices services, SessionTable sessions, Discovery discovery, Interests interests, HeldTasks tasks, TaskNews news)
+internal sealed class Listening(FrontDoorServices services, Discovery discovery, Interests interests, HeldTasks tasks, TaskNews news)
 {
     /// <summary>Stays until the client leaves, or the gateway goes and has it connect elsewhere.</summary>
     public async Task ListenAsync(HttpContext context, Session session, Frame request)
@@ -25,10 +26,10 @@ internal sealed class Listening(FrontDoorServices services, SessionTable session
             return;
         }
 
-        if (!services.TryOpenStream(session, out var why))
+        if (await services.TryOpenStreamAsync(session) is { } refusal)
         {
-            context.Response.Headers.RetryAfter = "30";
-            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, JsonRpc.ServerError, why, request.Id);
+            context.Response.Headers.RetryAfter = refusal.Seconds.ToString(CultureInfo.InvariantCulture);
+            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, JsonRpc.ServerError, refusal.Why, request.Id);
             return;
         }
 
@@ -56,7 +57,7 @@ internal sealed class Listening(FrontDoorServices services, SessionTable session
                 ears.Clear();
             }
 
-            sessions.CloseStream(session);
+            services.CloseStream(session);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
 using Mooring.Replicas;
@@ -33,10 +34,10 @@ internal sealed partial class StreamableHttp
             return;
         }
 
-        if (!services.TryOpenStream(session, out var why))
+        if (await services.TryOpenStreamAsync(session) is { } refusal)
         {
-            context.Response.Headers.RetryAfter = "30";
-            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, why);
+            context.Response.Headers.RetryAfter = refusal.Seconds.ToString(CultureInfo.InvariantCulture);
+            await Answers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, refusal.Why);
             return;
         }
 
@@ -49,7 +50,7 @@ internal sealed partial class StreamableHttp
         }
         finally
         {
-            sessions.CloseStream(session);
+            services.CloseStream(session);
         }
     }
 

@@ -1,4 +1,6 @@
 using System.Security.Claims;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
 using Mooring.Auth;
@@ -12,6 +14,9 @@ namespace Mooring.Sessions;
 internal readonly record struct Principal(string Issuer, string Subject)
 {
     public static readonly Principal Anonymous = new("", "");
+
+    /// <summary>Stands for it where its name is nobody's business.</summary>
+    public string Hash() => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Issuer}\n{Subject}")));
 
     /// <summary>Reads the identity that authentication, the host's or the gateway's own, put on the request.</summary>
     public static Principal Of(HttpContext context)

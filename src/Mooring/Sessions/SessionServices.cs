@@ -11,7 +11,7 @@ namespace Mooring.Sessions;
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
     ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, Names names, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
-    IReplicaStore replicas, StoreOpener opener, Accounts accounts, PolicyTable policies, ILoggerFactory loggers)
+    IReplicaStore replicas, StoreOpener opener, Accounts accounts, PolicyTable policies, SessionPlaces places, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
 
@@ -43,6 +43,9 @@ internal sealed class SessionServices(
     public Peers Peers => peers;
 
     public IReplicaStore Replicas => replicas;
+
+    /// <summary>How many sessions there may be at all replicas together.</summary>
+    public SessionPlaces Places => places;
 
     /// <summary>Whether a failure of the store is worth a line in the log.</summary>
     public StoreOutage Outage { get; } = new(time);

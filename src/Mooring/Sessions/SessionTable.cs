@@ -37,7 +37,6 @@ internal sealed partial class SessionTable
     private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task<Session?>> _loading = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Principal, int> _perUser = new();
-    private readonly ConcurrentDictionary<Principal, int> _streamsPerUser = new();
     private readonly SessionServices _services;
     private readonly SessionMetrics _metrics;
 
@@ -72,6 +71,11 @@ internal sealed partial class SessionTable
         try
         {
             await StoreTriedAsync();
+            if (!await _services.Places.TakeAsync(principal))
+            {
+                return (null, SessionMiss.TooMany);
+            }
+
             await _services.Store.SaveSessionAsync(record);
         }
         catch (StoreException e)
@@ -193,25 +197,6 @@ internal sealed partial class SessionTable
     public bool OthersSubscribe(Session session, (Upstream Upstream, string Uri) place) =>
         _sessions.Values.Any(other => !ReferenceEquals(other, session)
             && other.SubscriptionsAt(place.Upstream).Contains(place.Uri, StringComparer.Ordinal));
-
-    /// <summary>Takes one of the streams a user may have open.</summary>
-    public bool TryOpenStream(Session session, int limit)
-    {
-        if (_streamsPerUser.AddOrUpdate(session.Principal, 1, static (_, count) => count + 1) <= limit)
-        {
-            session.Connected();
-            return true;
-        }
-
-        _streamsPerUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
-        return false;
-    }
-
-    public void CloseStream(Session session)
-    {
-        _streamsPerUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
-        session.Disconnected();
-    }
 
     private static (Session?, SessionMiss) Check(Session session, Principal principal, string? server) =>
         !session.IsKept || session.IsEnded || session.Principal != principal || !string.Equals(session.Server, server, StringComparison.Ordinal)

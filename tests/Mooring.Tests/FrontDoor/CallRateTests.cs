@@ -148,5 +148,11 @@ public sealed class CallRateTests
             await (Hang?.Task ?? Task.CompletedTask);
             return await (IsAway ? Task.FromException<PermitLease>(new StoreException("scripted failure")) : inner.LeasePermitsAsync(key, wanted, limit));
         }
+
+        public Task<IReadOnlyList<long>> ShareStreamsAsync(string replica, long stamp, IReadOnlyList<StreamShare> own) => throw new NotSupportedException();
+
+        public Task<int> CountSessionsOfAsync(string issuer, string subject, int most) => throw new NotSupportedException();
+
+        public Task<int> CountSessionsUpToAsync(int most) => throw new NotSupportedException();
     }
 }

@@ -199,6 +199,31 @@ internal static class PostgresSchema
                 used integer not null,
                 granted integer not null);
             """),
+        // Whose sessions are is a table of its own: an index on the sessions themselves would be written with each touch. By a trigger, so that
+        // those which the release before makes are in it too.
+        new(9, 1, """
+            create table mooring.session_owners (
+                session bigint primary key references mooring.sessions (n) on delete cascade,
+                issuer text collate "C" not null,
+                subject text collate "C" not null);
+            create function mooring.own_session() returns trigger language plpgsql as $$
+                begin
+                    insert into mooring.session_owners (session, issuer, subject) values (new.n, new.issuer, new.subject);
+                    return null;
+                end
+                $$;
+            create trigger own_session after insert on mooring.sessions for each row execute function mooring.own_session();
+            insert into mooring.session_owners (session, issuer, subject) select n, issuer, subject from mooring.sessions;
+            create index session_owners_owner on mooring.session_owners (issuer, subject);
+
+            create unlogged table mooring.open_streams (
+                key text collate "C" not null,
+                replica text collate "C" not null,
+                streams bigint not null,
+                stamp bigint not null,
+                changed timestamptz not null default now(),
+                primary key (key, replica));
+            """),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

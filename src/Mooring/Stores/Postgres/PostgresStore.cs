@@ -157,8 +157,9 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore,
     {
         await ChangeAsync(SharedRows.ExpireTasksSql, to => to.Time(now));
         await ChangeAsync(HeldTaskRows.ExpireSql, to => to.Time(now));
-        // Here, since this is swept whoever may come in.
+        // Both here, since this is swept whoever may come in.
         await ChangeAsync(PermitRows.ExpireSql, _ => { });
+        await ChangeAsync(OpenStreamRows.ExpireSql, _ => { });
     }
 
     public async Task<bool> HoldTaskAsync(HeldTask task, int mostOfOne, int mostOfAll) => await OneAsync(

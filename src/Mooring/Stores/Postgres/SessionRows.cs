@@ -14,6 +14,10 @@ internal static class SessionRows
 
     internal const string CountSql = "select count(*) from mooring.sessions";
 
+    internal const string CountUpToSql = "select count(*) from (select from mooring.sessions limit $1) s";
+
+    internal const string CountOfSql = "select count(*) from (select from mooring.session_owners where issuer = $1 and subject = $2 limit $3) s";
+
     internal const string FindLinksSql = """
         select server, upstream_session_id, version, initialize_result, fingerprint, own_lists, heard from mooring.links
         where session = (select n from mooring.sessions where id = $1) order by server
