@@ -139,6 +139,8 @@ internal static class LegacyVariables
             if (root.Member("store")?.Member("kind") is null)
             {
                 Set(root, ["store", "kind"], name, ConfigNode.String("dynamodb", name), notes);
+                // Nobody is asked here what the table looks like: a check runs where nothing can be reached.
+                reading.Warn(name, null, "chooses a DynamoDB table for the store. The one of an earlier deployment (with the key sessionId) cannot be used: name a new one, and write store.kind to say that it is meant.");
             }
 
             Set(root, ["store", "table"], name, ConfigNode.String(table, name), notes);

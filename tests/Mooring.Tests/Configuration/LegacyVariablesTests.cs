@@ -128,12 +128,26 @@ public sealed class LegacyVariablesTests : IDisposable
         Assert.Contains("DYNAMODB_TABLE_NAME: older name of \"store.table\"; ignored, SESSIONS_TABLE sets it.", used.Notes);
         Assert.Contains("AWS_REGION: older name of \"store.region\"; in use. Write MOORING_store__region or set it in the file.", used.Notes);
 
+        Assert.Contains(used.Problems, problem => problem.Path == "SESSIONS_TABLE" && problem.Message.Contains("cannot be used: name a new one", StringComparison.Ordinal));
+
         var named = _fixture.Load("""{ "connectors": {}, "store": { "kind": "dynamodb", "table": "mine", "region": "us-east-2" } }""");
+        Assert.DoesNotContain(named.Problems, problem => problem.Path == "SESSIONS_TABLE");
         Assert.Equal(("mine", "us-east-2"), (named.Config!.Store.Table, named.Config.Store.Region));
 
         var other = _fixture.Load("""{ "connectors": {}, "store": { "kind": "sqlite" } }""");
         Assert.Equal(StoreKind.Sqlite, other.Config!.Store.Kind);
         Assert.Contains("SESSIONS_TABLE: older name of \"store.table\"; ignored, \"store\" is of another kind.", other.Notes);
         Assert.DoesNotContain(other.Notes, note => note.StartsWith("AWS_REGION", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Region_Alone_ChoosesNoStore()
+    {
+        // Set on every machine of that provider, whatever runs there.
+        var used = Load(("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-1"));
+
+        Assert.Equal((StoreKind.Sqlite, null), (used.Config!.Store.Kind, used.Config.Store.Region));
+        Assert.DoesNotContain(used.Notes, note => note.StartsWith("AWS_", StringComparison.Ordinal));
+        Assert.DoesNotContain(used.Problems, problem => problem.Path.StartsWith("AWS_", StringComparison.Ordinal));
     }
 }
