@@ -37,6 +37,9 @@ internal sealed class FaultyStore : IStore
 
     public DateTimeOffset? AwaySince => _away?.Time;
 
+    /// <summary>Whether another replica looks for what has expired, and this one need not.</summary>
+    public bool IsSweptByAnother { get; set; }
+
     /// <summary>Whether writes are committed, and then said to have failed: the connection broke before the answer.</summary>
     public bool LosesAnswers { get; set; }
 
@@ -77,6 +80,8 @@ internal sealed class FaultyStore : IStore
     }
 
     public Task OpenAsync(CancellationToken cancel) => Up(() => _inner.OpenAsync(cancel));
+
+    public Task<bool> TakeSweepAsync() => Up(async Task<bool> () => !IsSweptByAnother && await _inner.TakeSweepAsync());
 
     public ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel) => Up(() => _inner.FindSessionAsync(sessionId, cancel));
 
@@ -285,6 +290,8 @@ internal sealed class FaultyStore : IStore
         public Task<IReadOnlyList<AuthRecord>> ListAuthAsync(AuthKind kind, CancellationToken cancel) => store.Up(() => inner.ListAuthAsync(kind, cancel));
 
         public Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel) => store.Up(() => inner.CountAuthAsync(kind, cancel));
+
+        public Task<bool> TakeAuthSweepAsync() => store.Up(async Task<bool> () => !store.IsSweptByAnother && await inner.TakeAuthSweepAsync());
 
         public Task ExpireAuthAsync(DateTimeOffset now) => store.Up(() => inner.ExpireAuthAsync(now));
     }

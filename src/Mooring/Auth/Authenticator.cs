@@ -277,7 +277,10 @@ internal sealed partial class Authenticator(
     {
         try
         {
-            await store.ExpireAuthAsync(today);
+            if (await store.TakeAuthSweepAsync())
+            {
+                await store.ExpireAuthAsync(today);
+            }
         }
         catch (StoreException e)
         {

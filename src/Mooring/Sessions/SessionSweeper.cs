@@ -88,13 +88,17 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         try
         {
             await TouchAsync();
-            if (table.MayExpire)
+            if (await services.Store.TakeSweepAsync())
             {
-                await DeleteUnusedAsync();
+                if (table.MayExpire)
+                {
+                    await DeleteUnusedAsync();
+                }
+
+                await services.Store.ExpireTasksAsync(services.Time.GetUtcNow());
+                await services.Store.ExpireEventsAsync(services.Time.GetUtcNow() - services.Config.Current.EventLog.Age);
             }
 
-            await services.Store.ExpireTasksAsync(services.Time.GetUtcNow());
-            await services.Store.ExpireEventsAsync(services.Time.GetUtcNow() - services.Config.Current.EventLog.Age);
             table.TouchesArrive(++_swept >= SweepsUntilAllAreHeard);
         }
         catch (StoreException e)

@@ -31,6 +31,9 @@ internal interface IAuthStore
 
     Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel);
 
+    /// <summary>As <see cref="IStore.TakeSweepAsync"/>, for what is dropped here.</summary>
+    Task<bool> TakeAuthSweepAsync() => Task.FromResult(true);
+
     /// <summary>Drops rows that expired before <paramref name="now"/>.</summary>
     Task ExpireAuthAsync(DateTimeOffset now);
 }

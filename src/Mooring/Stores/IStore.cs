@@ -22,6 +22,12 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Opens the store and brings its schema up to date. May be tried again after a <see cref="StoreException"/> where the store is remote.</summary>
     Task OpenAsync(CancellationToken cancel);
 
+    /// <summary>
+    /// Whether this process is the one to look now for what has expired (sessions, events, tasks). Where looking is paid for by the row, one replica does it for
+    /// all, and seldom; what it does is right whoever does it, and however often.
+    /// </summary>
+    Task<bool> TakeSweepAsync() => Task.FromResult(true);
+
     // Sessions
 
     ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel);

@@ -26,6 +26,8 @@ internal sealed class MeasuredAuth(IAuthStore inner, string kind, StoreMetrics m
     public Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel) =>
         ObserveAsync("count_auth", Now, inner.CountAuthAsync(kind, cancel));
 
+    public Task<bool> TakeAuthSweepAsync() => ObserveAsync("take_auth_sweep", Now, inner.TakeAuthSweepAsync());
+
     public Task ExpireAuthAsync(DateTimeOffset now) =>
         ObserveAsync("expire_auth", Now, inner.ExpireAuthAsync(now));
 }

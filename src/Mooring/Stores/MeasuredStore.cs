@@ -12,6 +12,8 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task OpenAsync(CancellationToken cancel) =>
         ObserveAsync("open", Now, inner.OpenAsync(cancel));
 
+    public Task<bool> TakeSweepAsync() => ObserveAsync("take_sweep", Now, inner.TakeSweepAsync());
+
     public ValueTask<SessionRecord?> FindSessionAsync(string sessionId, CancellationToken cancel) =>
         ReadAsync("find_session", Now, inner.FindSessionAsync(sessionId, cancel));
 

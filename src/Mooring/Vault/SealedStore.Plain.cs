@@ -13,6 +13,8 @@ internal sealed partial class SealedStore
 
     public Task<bool> DeleteIdleSessionAsync(string sessionId, DateTimeOffset before) => inner.DeleteIdleSessionAsync(sessionId, before);
 
+    public Task<bool> TakeSweepAsync() => inner.TakeSweepAsync();
+
     public Task<IReadOnlyList<string>> FindIdleSessionsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
         inner.FindIdleSessionsAsync(before, limit, cancel);
 

@@ -41,6 +41,36 @@ public sealed class SessionExpiryTests
     }
 
     [Fact]
+    public async Task Record_NotTouched_AnotherReplicaSweeps_IsLeftToItAndWhatIsUsedHereIsStillTold()
+    {
+        await using var gateway = await StartAsync();
+        var client = await StoredAsync(gateway);
+        var mine = await gateway.ClientAsync();
+        var (looked, told) = (0, 0);
+        _shared.Store.IsSweptByAnother = true;
+        _shared.Store.Before = operation =>
+        {
+            looked += operation is "FindIdleSessionsAsync" or "ExpireEventsAsync" or "ExpireTasksAsync" or "ExpireAuthAsync" ? 1 : 0;
+            told += operation == "TouchSessionsAsync" ? 1 : 0;
+            return Task.CompletedTask;
+        };
+
+        for (var minutes = 0; minutes < 8; minutes++)
+        {
+            await mine.ResultAsync("echo");
+            await PassAsync(gateway, TimeSpan.FromMinutes(1));
+        }
+
+        Assert.Equal(0, looked);
+        Assert.InRange(told, 4, 20);
+        Assert.NotNull(await FindAsync(client));
+
+        _shared.Store.IsSweptByAnother = false;
+        await gateway.PassTimeAsync(GoneAsync(client), TimeSpan.FromMinutes(1), "the record is deleted");
+        Assert.NotNull(await FindAsync(mine));
+    }
+
+    [Fact]
     public async Task Record_TouchedBetweenTheLookAndTheDeletion_IsKept()
     {
         await using var gateway = await StartAsync();

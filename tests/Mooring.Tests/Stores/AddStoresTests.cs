@@ -4,6 +4,7 @@ using Mooring.Stores;
 using Mooring.Stores.DynamoDb;
 using Mooring.Stores.Postgres;
 using Mooring.Telemetry;
+using Mooring.Vault;
 using Xunit;
 
 namespace Mooring.Tests.Stores;
@@ -18,6 +19,18 @@ public sealed class AddStoresTests
 
         Assert.IsType<MeasuredStore>(provider.GetRequiredService<IStore>());
         Assert.Same(provider.GetRequiredService<IStore>(), provider.GetRequiredService<IStore>());
+    }
+
+    [Theory]
+    [InlineData(typeof(MeasuredStore), typeof(IStore))]
+    [InlineData(typeof(SealedStore), typeof(IStore))]
+    [InlineData(typeof(MeasuredAuth), typeof(IAuthStore))]
+    [InlineData(typeof(FaultyStore), typeof(IStore))]
+    public void Wrapper_OfAStore_PassesOnAlsoWhatTheContractAnswersByItself(Type wrapper, Type contract)
+    {
+        var map = wrapper.GetInterfaceMap(contract);
+
+        Assert.Empty(map.InterfaceMethods.Zip(map.TargetMethods).Where(pair => pair.Second.DeclaringType == contract).Select(pair => pair.First.Name));
     }
 
     [Fact]

@@ -46,6 +46,9 @@ internal static class DynamoKeys
 
     public static Dictionary<string, AttributeValue> Meta => Key("META", "schema");
 
+    /// <summary>Until when somebody has looked for what expired.</summary>
+    public static Dictionary<string, AttributeValue> Sweep(string what) => Key("META", $"sweep {what}");
+
     public static Dictionary<string, AttributeValue> Session(string id) => Key(Shard("S", id), id);
 
     /// <summary>What belongs to one session, for as long as it lives: one that comes back under its id has another partition.</summary>

@@ -104,6 +104,54 @@ public sealed class DynamoReplicaTests(SharedDynalite shared)
     }
 
     [Fact]
+    public async Task Sweep_OfSeveralReplicas_IsOnesAlone_AndTheNextOnesAfterAWhile_WhoeverThatIs()
+    {
+        await using var fixture = await DynamoFixture.OnAsync(shared);
+        DynamoDbStore[] stores = [await fixture.OpenAsync(), await fixture.OpenAsync(), await fixture.OpenAsync()];
+
+        Assert.Single(await Task.WhenAll(stores.Select(store => store.TakeSweepAsync())), isOurs => isOurs);
+        Assert.Single(await Task.WhenAll(stores.Select(store => store.TakeAuthSweepAsync())), isOurs => isOurs);
+        fixture.Clock.Advance(DynamoDbStore.SweepEvery - TimeSpan.FromMinutes(1));
+        Assert.DoesNotContain(true, await Task.WhenAll(stores.Select(store => store.TakeSweepAsync())));
+
+        // The one that had it is gone.
+        await EndLeaseAsync(stores[0], "sessions");
+        fixture.Clock.Advance(TimeSpan.FromMinutes(2));
+        Assert.Single(await Task.WhenAll(stores.Skip(1).Select(store => store.TakeSweepAsync())), isOurs => isOurs);
+    }
+
+    [Fact]
+    public async Task Sweep_AskedForAgainAndAgain_AsksTheServiceOnceAMinute()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await fixture.Server.AskedAsync();
+
+        for (var i = 0; i < 10; i++)
+        {
+            await store.TakeSweepAsync();
+        }
+
+        Assert.Equal(1, (await fixture.Server.AskedAsync())["UpdateItem"]);
+        fixture.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.False(await store.TakeSweepAsync());
+        Assert.Equal(1, (await fixture.Server.AskedAsync())["UpdateItem"]);
+    }
+
+    [Fact]
+    public async Task Sweep_AnswerLost_IsStillTakenByTheOneThatAsked()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        var store = await fixture.OpenAsync();
+        await fixture.Server.LoseAsync("UpdateItem");
+
+        var taking = store.TakeSweepAsync();
+        await fixture.UntilAsync(() => Task.FromResult(taking.IsCompleted), "the answer was given again");
+
+        Assert.True(await taking);
+    }
+
+    [Fact]
     public async Task DeleteSession_ProcessDiedInBetween_IsFinishedByASweep()
     {
         await using var fixture = await DynamoFixture.OnAsync(shared);
@@ -178,4 +226,7 @@ public sealed class DynamoReplicaTests(SharedDynalite shared)
 
     private static async Task<List<Dictionary<string, Amazon.DynamoDBv2.Model.AttributeValue>>> ChildrenAsync(DynamoDbStore store, string prefix) =>
         await store.Table.QueryAsync(new DynamoQuery(DynamoKeys.Children(await IncarnationAsync(store))).StartingWith(prefix), Cancel);
+
+    private static Task EndLeaseAsync(DynamoDbStore store, string what) =>
+        store.Table.WriteAsync(new DynamoWrite(DynamoKeys.Sweep(what)).Set("until", DynamoValues.Number(0)));
 }
