@@ -210,6 +210,25 @@ public sealed class TokenLifeTests
         return (listening, await Limit.Of(calling, "the head of the answer"), call);
     }
 
+    [Fact]
+    public async Task Expired_AnotherReplicaSweeps_IsLeftToIt()
+    {
+        FaultyStore store = null!;
+        await using var gateway = await StartAsync(s => store = s);
+        var swept = 0;
+        store.IsSweptByAnother = true;
+        store.Before = operation =>
+        {
+            swept += operation == "ExpireAuthAsync" ? 1 : 0;
+            return Task.CompletedTask;
+        };
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromMinutes(5), gateway.Clock), TimeSpan.FromMinutes(6), "time passed");
+        Assert.Equal(0, swept);
+
+        store.IsSweptByAnother = false;
+        await gateway.UntilAsync(() => swept > 0, "it sweeps", TimeSpan.FromMinutes(2));
+    }
+
     private static Task<GatewayFixture> StartAsync(Action<FaultyStore>? see = null) => AuthFixture.StartAsync(AuthFixture.Keys, new FixtureOptions
     {
         Store = clock =>
