@@ -2,7 +2,11 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mooring.Auth;
 using Mooring.Benchmarks.Stands;
+using Mooring.Configuration;
+using Mooring.Stores;
 
 namespace Mooring.Benchmarks.Suite;
 
@@ -43,20 +47,26 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     public Task<ServerProcess> GatewayOfBothAsync(Uri upstream, CancellationToken cancellation, IReadOnlyDictionary<string, string>? environment = null) =>
         GatewayAsync(new { url = upstream.ToString() }, cancellation, environment, bare: new { url = new Uri(upstream, UpstreamServer.StatelessPath).ToString() });
 
-    /// <summary>The same, asking who comes in: it takes keys and the tokens of one issuer. Its token is a key.</summary>
+    /// <summary>The same, asking who comes in: it takes keys, access tokens of its own authorization server, and the tokens of one issuer. Its token is a key.</summary>
     /// <param name="upstream">The server.</param>
     /// <param name="issuer">Whose tokens it takes beside its own keys.</param>
     /// <param name="keys">Where the issuer's keys are.</param>
     /// <param name="guards">Whether it also has rules of who may use what, and notes each call.</param>
     /// <param name="cancellation">Gives up.</param>
-    public async Task<ServerProcess> GatewayThatAsksAsync(Uri upstream, string issuer, Uri keys, bool guards, CancellationToken cancellation)
+    /// <returns>The gateway, and an access token of its own.</returns>
+    public async Task<(ServerProcess Server, string AccessToken)> GatewayThatAsksAsync(Uri upstream, string issuer, Uri keys, bool guards, CancellationToken cancellation)
     {
         var data = NewData();
         var rules = new[] { new { tools = new[] { "delete_*" }, effect = "deny" } };
         var config = Config(data, new
         {
             mcpServers = new { bench = new { url = upstream.ToString() } },
-            auth = new { mode = new[] { "apiKey", "jwt" }, jwt = new[] { new { issuer, jwks = keys, audience = issuer } } },
+            auth = new
+            {
+                mode = new[] { "apiKey", "jwt", "oauth" },
+                jwt = new[] { new { issuer, jwks = keys, audience = issuer } },
+                oauth = new { users = new { bench = new { password = "of no use here" } } },
+            },
             policies = guards ? new { @default = "allow", rules } : null,
             audit = guards ? new { file = Path.Combine(data, "audit.jsonl") } : null,
             drain = new { delay = "1s", grace = "1s" },
@@ -64,8 +74,28 @@ internal sealed class Candidates(SuiteOptions options, string folder)
         using var create = Process.Start(new ProcessStartInfo(options.Gateway!, ["token", "create", "--user", "bench", "--config", config, "--data", data]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
         var key = (await create.StandardOutput.ReadToEndAsync(cancellation)).Trim();
         await create.WaitForExitAsync(cancellation);
-        return create.ExitCode == 0 ? await StartAsync(config, data, cancellation, token: key)
+        return create.ExitCode == 0 ? (await StartAsync(config, data, cancellation, token: key), await MakeAccessTokenAsync(data, cancellation))
             : throw new InvalidOperationException($"No key was made: {await create.StandardError.ReadToEndAsync(cancellation)}");
+    }
+
+    /// <summary>What the authorization server would have written for somebody who signed in, without a browser.</summary>
+    private static async Task<string> MakeAccessTokenAsync(string data, CancellationToken cancellation)
+    {
+        var (store, auth) = StoresServiceCollectionExtensions.MakeBeside(new StoreConfig { Kind = StoreKind.Sqlite }, data, TimeProvider.System, NullLoggerFactory.Instance);
+        await using (store)
+        {
+            await store.OpenAsync(cancellation);
+            var token = Secret.New(StoredTokens.AccessPrefix);
+            var now = TimeProvider.System.GetUtcNow();
+            var person = new Person(Person.OfConfiguration, "bench");
+            var grant = new AuthRecord { Kind = AuthKind.Grant, Key = "bench", Data = AuthJson.Write(new GrantData(person, "bench", null)), Created = now, Expires = now.AddDays(1) };
+            await auth.AddAuthAsync(grant);
+            await auth.AddAuthAsync(grant with
+            {
+                Kind = AuthKind.AccessToken, Key = Secret.KeyOf(token), Grant = grant.Key, Data = AuthJson.Write(new TokenData(person, "bench", [Scopes.Use], null)),
+            });
+            return token;
+        }
     }
 
     public Task<ServerProcess> GatewayOverStdioAsync(string scope, CancellationToken cancellation) =>
