@@ -13,7 +13,7 @@ namespace Mooring.Benchmarks.Suite;
 
 /// <summary>
 /// What it costs to ask who comes in: the same call at a gateway that asks nobody, and at ones that are shown a key, an access token of the gateway's own
-/// authorization server, or a token that another issuer signed.
+/// authorization server, or a token that another issuer signed; and what rules and the audit log add to that.
 /// </summary>
 internal sealed class AuthCase(SuiteOptions options, Candidates candidates, Report report)
 {
@@ -32,14 +32,16 @@ internal sealed class AuthCase(SuiteOptions options, Candidates candidates, Repo
         var at = new Uri(keys.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
         await using var upstream = await candidates.UpstreamAsync(cancellation);
         await using var open = await candidates.GatewayAsync(upstream.Url, cancellation);
-        var (asks, access) = await candidates.GatewayThatAsksAsync(upstream.Url, Issuer, at, guards: false, cancellation);
+        var (asks, access) = await candidates.GatewayThatAsksAsync(upstream.Url, Issuer, at, rules: false, notes: false, cancellation);
         await using var first = asks;
-        var (guards, _) = await candidates.GatewayThatAsksAsync(upstream.Url, Issuer, at, guards: true, cancellation);
-        await using var second = guards;
+        var (rules, _) = await candidates.GatewayThatAsksAsync(upstream.Url, Issuer, at, rules: true, notes: false, cancellation);
+        await using var second = rules;
+        var (notes, _) = await candidates.GatewayThatAsksAsync(upstream.Url, Issuer, at, rules: false, notes: true, cancellation);
+        await using var third = notes;
         (string Name, ServerProcess Server, string? Token)[] ways =
         [
             ("nobody is asked", open, null), ("an API key", asks, asks.Token), ("an access token of its own", asks, access), ("a signed token", asks, Sign(key)),
-            ("an API key, policies and the audit log", guards, guards.Token),
+            ("an API key, and policies", rules, rules.Token), ("an API key, and the audit log", notes, notes.Token),
         ];
         foreach (var (_, server, token) in ways)
         {

@@ -51,13 +51,13 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     /// <param name="upstream">The server.</param>
     /// <param name="issuer">Whose tokens it takes beside its own keys.</param>
     /// <param name="keys">Where the issuer's keys are.</param>
-    /// <param name="guards">Whether it also has rules of who may use what, and notes each call.</param>
+    /// <param name="rules">Whether it also has rules of who may use what.</param>
+    /// <param name="notes">Whether it notes each call in the audit log.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>The gateway, and an access token of its own.</returns>
-    public async Task<(ServerProcess Server, string AccessToken)> GatewayThatAsksAsync(Uri upstream, string issuer, Uri keys, bool guards, CancellationToken cancellation)
+    public async Task<(ServerProcess Server, string AccessToken)> GatewayThatAsksAsync(Uri upstream, string issuer, Uri keys, bool rules, bool notes, CancellationToken cancellation)
     {
         var data = NewData();
-        var rules = new[] { new { tools = new[] { "delete_*" }, effect = "deny" } };
         var config = Config(data, new
         {
             mcpServers = new { bench = new { url = upstream.ToString() } },
@@ -67,8 +67,8 @@ internal sealed class Candidates(SuiteOptions options, string folder)
                 jwt = new[] { new { issuer, jwks = keys, audience = issuer } },
                 oauth = new { users = new { bench = new { password = "of no use here" } } },
             },
-            policies = guards ? new { @default = "allow", rules } : null,
-            audit = guards ? new { file = Path.Combine(data, "audit.jsonl") } : null,
+            policies = rules ? new { @default = "allow", rules = new[] { new { tools = new[] { "delete_*" }, effect = "deny" } } } : null,
+            audit = notes ? new { file = Path.Combine(data, "audit.jsonl") } : null,
             drain = new { delay = "1s", grace = "1s" },
         });
         using var create = Process.Start(new ProcessStartInfo(options.Gateway!, ["token", "create", "--user", "bench", "--config", config, "--data", data]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
