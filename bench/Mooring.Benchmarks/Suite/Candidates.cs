@@ -92,7 +92,10 @@ internal sealed class Candidates(SuiteOptions options, string folder)
             await auth.AddAuthAsync(grant);
             await auth.AddAuthAsync(grant with
             {
-                Kind = AuthKind.AccessToken, Key = Secret.KeyOf(token), Grant = grant.Key, Data = AuthJson.Write(new TokenData(person, "bench", [Scopes.Use], null)),
+                Kind = AuthKind.AccessToken,
+                Key = Secret.KeyOf(token),
+                Grant = grant.Key,
+                Data = AuthJson.Write(new TokenData(person, "bench", [Scopes.Use], null)),
             });
             return token;
         }

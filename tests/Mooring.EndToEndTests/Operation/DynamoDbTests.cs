@@ -103,7 +103,11 @@ public sealed class DynamoDbTests
 
     private static JsonObject Store(DynaliteServer dynamo, string table, bool createTable = true) => new()
     {
-        ["kind"] = "dynamodb", ["endpoint"] = dynamo.Endpoint.AbsoluteUri, ["table"] = table, ["region"] = "eu-central-1", ["createTable"] = createTable,
+        ["kind"] = "dynamodb",
+        ["endpoint"] = dynamo.Endpoint.AbsoluteUri,
+        ["table"] = table,
+        ["region"] = "eu-central-1",
+        ["createTable"] = createTable,
     };
 
     /// <summary>As earlier deployments made it.</summary>
