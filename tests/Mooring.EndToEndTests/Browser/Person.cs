@@ -55,7 +55,7 @@ internal sealed class Person : IAsyncDisposable
         Assert.Contains(client, text, StringComparison.Ordinal);
         Assert.Contains("ann@example.com", text, StringComparison.Ordinal);
         await _page.GetByRole(AriaRole.Button, new() { Name = allows ? "Allow" : "Do not allow", Exact = true }).ClickAsync();
-        await HoldsAsync(() => _page.WaitForURLAsync(url => !url.StartsWith(_gateway, StringComparison.Ordinal)));
+        await HoldsAsync(() => _page.WaitForURLAsync(url => !url.StartsWith(_gateway, StringComparison.Ordinal), new() { WaitUntil = WaitUntilState.Commit }));
         NoFaults();
         Assert.True(_policies.Count >= 3, $"The gateway answered {_policies.Count} times.");
         Assert.All(_policies, policy => Assert.StartsWith("default-src 'none'; ", policy, StringComparison.Ordinal));
