@@ -13,6 +13,8 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
 {
     private const int Swept = 10_000;
 
+    private const int MinuteSeconds = 60;
+
     /// <summary>Stands for everybody; nobody is called so.</summary>
     private static readonly Principal All = new("\0all", "");
 
@@ -28,6 +30,12 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
         if (count == 0 || (limits.CallsPerUserPerMinute == 0 && limits.CallsPerMinute == 0))
         {
             return null;
+        }
+
+        if (count > Least(limits.CallsPerUserPerMinute, limits.CallsPerMinute))
+        {
+            // It never passes, however often it is sent: it takes nothing from anybody.
+            return new RateReached($"A batch of {count} requests is more than may be started in a minute (limits.callsPerUserPerMinute, limits.callsPerMinute); send fewer at once.", MinuteSeconds);
         }
 
         if (limits.CallsPerUserPerMinute > 0 && await TakeAsync(WindowOf(principal), principal, count, limits.CallsPerUserPerMinute) is { } seconds)
@@ -48,14 +56,11 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
         return null;
     }
 
+    /// <summary>0 is no limit.</summary>
+    private static int Least(int one, int other) => Math.Min(one == 0 ? int.MaxValue : one, other == 0 ? int.MaxValue : other);
+
     private async ValueTask<int?> TakeAsync(RateWindow window, Principal principal, int count, int limit)
     {
-        if (count > limit)
-        {
-            // A batch that never passes, however often it is sent: it takes nothing from anybody.
-            return (int)TimeSpan.FromMinutes(1).TotalSeconds;
-        }
-
         while (true)
         {
             Task leasing;

@@ -19,11 +19,7 @@ public sealed class DrainedConnectionTests
         await using var gateway = await DrainVerbTests.StartAsync(server, delay: "0s", grace: "30s");
         using var http = new HttpClient();
         using var client = new TcpClient();
-        await client.ConnectAsync(gateway.BaseUrl.Host, gateway.BaseUrl.Port, cancel);
-        using var reader = new StreamReader(client.GetStream(), Encoding.UTF8);
-        await client.GetStream().WriteAsync(Listen(gateway), cancel);
-        var said = new StringBuilder();
-        await ReadAsync(reader, said, until: "acknowledged").WaitAsync(Limit, cancel);
+        var (reader, said) = await AskAsync(client, gateway, Listen(gateway), until: "acknowledged");
 
         using var begun = await http.PostAsync(new Uri(gateway.BaseUrl, "/admin/api/drain"), content: null, cancel);
 
@@ -43,11 +39,7 @@ public sealed class DrainedConnectionTests
         await using var gateway = await DrainVerbTests.StartAsync(server, delay: "0s", grace: "30s");
         using var http = new HttpClient();
         using var client = new TcpClient();
-        await client.ConnectAsync(gateway.BaseUrl.Host, gateway.BaseUrl.Port, cancel);
-        using var reader = new StreamReader(client.GetStream(), Encoding.UTF8);
-        await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes($"GET /health HTTP/1.1\r\nHost: {gateway.BaseUrl.Authority}\r\n\r\n"), cancel);
-        var said = new StringBuilder();
-        await ReadAsync(reader, said, until: "HTTP/1.1 200").WaitAsync(Limit, cancel);
+        var (reader, said) = await AskAsync(client, gateway, Encoding.UTF8.GetBytes($"GET /health HTTP/1.1\r\nHost: {gateway.BaseUrl.Authority}\r\n\r\n"), until: "HTTP/1.1 200");
 
         using var begun = await http.PostAsync(new Uri(gateway.BaseUrl, "/admin/api/drain"), content: null, cancel);
 
@@ -80,6 +72,17 @@ public sealed class DrainedConnectionTests
         Assert.Equal("application/json", answer.Content.Headers.ContentType?.MediaType);
         Assert.Contains("late", await answer.Content.ReadAsStringAsync(cancel), StringComparison.Ordinal);
         Assert.True(answer.Headers.ConnectionClose);
+    }
+
+    /// <summary>Sends a request on a connection of its own, and reads until something was said.</summary>
+    private static async Task<(StreamReader Reader, StringBuilder Said)> AskAsync(TcpClient client, GatewayProcess gateway, byte[] request, string until)
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        await client.ConnectAsync(gateway.BaseUrl.Host, gateway.BaseUrl.Port, cancel);
+        var (reader, said) = (new StreamReader(client.GetStream(), Encoding.UTF8), new StringBuilder());
+        await client.GetStream().WriteAsync(request, cancel);
+        await ReadAsync(reader, said, until).WaitAsync(Limit, cancel);
+        return (reader, said);
     }
 
     private static async Task ReadAsync(StreamReader reader, StringBuilder said, string? until)

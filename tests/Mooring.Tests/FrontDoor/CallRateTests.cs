@@ -110,7 +110,7 @@ public sealed class CallRateTests
         var store = new Counted(new MemoryStore(_clock));
         var (a, b) = (Of(store, perUser: 0, all: 20), Of(store, perUser: 0, all: 20));
 
-        Assert.NotNull(await a.TakeAsync(Ann, 21));
+        Assert.Contains("A batch of 21 requests", (await a.TakeAsync(Ann, 21))!.Value.Why, StringComparison.Ordinal);
 
         Assert.Equal(0, store.Asked);
         Assert.Null(await b.TakeAsync(Ben, 1));
