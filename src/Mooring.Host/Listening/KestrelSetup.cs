@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -90,7 +91,7 @@ internal static class KestrelSetup
         {
             listen.Use(next => connection =>
             {
-                connection.Transport = new FairInput.Transport(connection.Transport);
+                connection.Transport = new FairInput.Transport(connection.Transport, connection.Features.Get<IConnectionSocketFeature>()?.Socket);
                 return listening.ServeAsync(connection, next);
             });
             protocol(listen);

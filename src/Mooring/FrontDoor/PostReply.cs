@@ -145,7 +145,9 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
     private void WriteEvent(HttpResponse response)
     {
         SseFormat.WriteHeaders(response);
-        SseFormat.WriteMessage(response.BodyWriter, id: null, _response.ToLine());
+        // Its length is known, which spares both sides the chunks.
+        response.ContentLength = SseFormat.LengthOf(_response);
+        SseFormat.WriteMessage(response.BodyWriter, _response);
         _response.Frame.Dispose();
     }
 

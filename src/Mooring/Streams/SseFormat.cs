@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Mooring.Protocol;
 
 namespace Mooring.Streams;
 
@@ -9,6 +10,10 @@ internal static class SseFormat
 {
     /// <summary>A comment: the smallest thing that is a byte on the path and nothing to a client.</summary>
     public static ReadOnlySpan<byte> Comment => ":\n\n"u8;
+
+    private static ReadOnlySpan<byte> MessageHead => "event: message\ndata: "u8;
+
+    private static ReadOnlySpan<byte> MessageEnd => "\n\n"u8;
 
     /// <summary>Sets the headers of every event stream.</summary>
     public static void WriteHeaders(HttpResponse response)
@@ -27,9 +32,25 @@ internal static class SseFormat
             WriteId(writer, id);
         }
 
-        writer.Write("event: message\ndata: "u8);
+        writer.Write(MessageHead);
         writer.Write(line);
-        writer.Write("\n\n"u8);
+        writer.Write(MessageEnd);
+    }
+
+    /// <summary>Bytes of the event that <see cref="WriteMessage(IBufferWriter{byte}, in Message)"/> makes of a message.</summary>
+    public static int LengthOf(in Message message) => MessageHead.Length + message.Length + MessageEnd.Length;
+
+    /// <summary>Writes one event without an id around a message, in one piece.</summary>
+    public static void WriteMessage(IBufferWriter<byte> writer, in Message message)
+    {
+        var whole = LengthOf(message);
+        var target = writer.GetSpan(whole)[..whole];
+        MessageHead.CopyTo(target);
+        var line = target[MessageHead.Length..^MessageEnd.Length];
+        message.CopyTo(line);
+        Message.Flatten(line);
+        MessageEnd.CopyTo(target[^MessageEnd.Length..]);
+        writer.Advance(whole);
     }
 
     /// <summary>An event with an id and empty data (2025-11-25, basic/transports, "Sending Messages to the Server"): the client can resume from before the first message.</summary>
