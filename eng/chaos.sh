@@ -93,7 +93,9 @@ if [ -n "$upgrades" ]; then
     rm -rf "$place"
     mkdir -p "$place/source"
     git -C "$root" archive "$older" | tar -x -C "$place/source"
-    dotnet publish "$place/source/src/Mooring.Host" -c Release -v q --nologo -o "$place/app" >&2
+    # Compiled ahead, as ./mooring builds the one that takes its place; where the compiler for that cannot be had, without.
+    publish() { dotnet publish "$place/source/src/Mooring.Host" -c Release -v q --nologo --use-current-runtime -p:SelfContained=false -p:RunAnalyzers=false "$@" -o "$place/app" >&2; }
+    publish -p:PublishReadyToRun=true || publish
     rm -rf "$place/source"
   fi
   export MOORING_BIN_OLDER=$place/app/Mooring.Host
