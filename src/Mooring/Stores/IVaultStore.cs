@@ -29,8 +29,14 @@ internal interface IVaultStore
     /// <summary>Providers at which this person has credentials.</summary>
     Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel);
 
-    /// <summary>Credentials that are due for a refresh (<see cref="CredentialRecord.Due"/>) before <paramref name="before"/> and that nobody holds a lease on, the most urgent first.</summary>
-    Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel);
+    /// <summary>
+    /// Credentials that are due for a refresh (<see cref="CredentialRecord.Due"/>) before <paramref name="before"/> and that nobody holds a lease on, the most urgent first.
+    /// </summary>
+    /// <param name="before">When.</param>
+    /// <param name="limit">How many at most.</param>
+    /// <param name="except">Providers whose credentials are left out.</param>
+    /// <param name="cancel">Gives up.</param>
+    Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel);
 
     /// <summary>
     /// Writes version <see cref="CredentialRecord.Version"/>, provided that the one before it is there (for 1: that there is none). The lease on

@@ -22,6 +22,9 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
     /// <summary>After a failure nobody is asked again for a second, then two, to this.</summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
+    /// <summary>A token that its server refused is had anew once in so long: a server that takes none would have it exchanged with each call.</summary>
+    private static readonly TimeSpan RenewedLately = TimeSpan.FromMinutes(1);
+
     /// <summary>Entries kept before the ended ones are looked for.</summary>
     private const int Many = 10_000;
 
@@ -54,12 +57,17 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
             if (entry.Config != config)
             {
                 // Another configuration: what was had by the one before is not for this.
-                (entry.Config, entry.Token, entry.Failures, entry.PausedUntil) = (config, null, 0, default);
+                (entry.Config, entry.Token, entry.Failures, entry.PausedUntil, entry.Renewed) = (config, null, 0, default, default);
             }
 
-            if (entry.Token == refused)
+            if (entry.Token is not null && entry.Token == refused)
             {
-                entry.Token = null;
+                if (entry.Renewed + RenewedLately > now)
+                {
+                    return new Token(TokenState.Broken, Why: "the server took neither it nor the one before");
+                }
+
+                (entry.Token, entry.Renewed) = (null, now);
             }
 
             if (entry.Token is { } token && entry.Expires - Margin > now)
@@ -180,6 +188,9 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
         public DateTimeOffset Expires { get; set; }
 
         public Task<Token>? Exchanging { get; set; }
+
+        /// <summary>When it was last had anew because the server refused the one before.</summary>
+        public DateTimeOffset Renewed { get; set; }
 
         public int Failures { get; set; }
 

@@ -26,14 +26,26 @@ internal sealed partial class Tokens(
     /// <summary>After a failure a token is not tried again for a second, then two, to this.</summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
-    /// <summary>Refreshes under way at once in this process: a slow provider must not be met by all of its users' at a time.</summary>
-    private readonly SemaphoreSlim _places = new(64);
+    /// <summary>A token that a server refused, and that was renewed for that, is not renewed for the same reason again for so long: such a server takes none.</summary>
+    private static readonly TimeSpan RenewedLately = TimeSpan.FromMinutes(1);
+
+    /// <summary>Refreshes under way at once at one provider: a slow one must not be met by all of its users' at a time.</summary>
+    private const int PlacesPerProvider = 64;
+
+    /// <summary>Of each provider its own, so that those of one that hangs are waited for by its own users alone.</summary>
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _places = new();
+
+    /// <summary>Providers of which nothing is looked for as due before then: what is due there is under way, or has just failed.</summary>
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _passedOver = new();
 
     private readonly CancellationTokenSource _stopping = new();
 
     private readonly string _holder = RandomNumberGenerator.GetHexString(32, lowercase: true);
     private readonly ConcurrentDictionary<CredentialKey, Task<Token>> _refreshing = new();
     private readonly ConcurrentDictionary<CredentialKey, Pause> _pauses = new();
+
+    /// <summary>Which version a server refused last, so that it was renewed, and when.</summary>
+    private readonly ConcurrentDictionary<CredentialKey, (long Version, DateTimeOffset When)> _renewed = new();
 
     /// <summary>A token that can be sent now. Waits for a refresh only where there is no other way.</summary>
     /// <exception cref="StoreException">The store cannot be asked.</exception>
@@ -66,7 +78,10 @@ internal sealed partial class Tokens(
         return new Token(TokenState.Usable, credential.AccessToken) { Link = credential.Link };
     }
 
-    /// <summary>The server did not take the token, whatever its end was said to be: gets another, unless somebody has one already.</summary>
+    /// <summary>
+    /// The server did not take the token, whatever its end was said to be: gets another, unless somebody has one already. A server that takes no
+    /// token at all would have the provider asked for one with each call; it does so once a minute.
+    /// </summary>
     public async Task<Token> RenewAsync(CredentialKey key, string refused, CancellationToken cancel)
     {
         if (await credentials.FindAsync(key, cancel) is not var (credential, version))
@@ -79,23 +94,93 @@ internal sealed partial class Tokens(
             return new Token(TokenState.Usable, credential.AccessToken);
         }
 
-        return credential.Broken is not null || credential.RefreshToken is null
-            ? new Token(TokenState.Broken)
-            : await Share(key, credential, version).WaitAsync(cancel);
+        if (credential.Broken is not null || credential.RefreshToken is null)
+        {
+            return new Token(TokenState.Broken);
+        }
+
+        var now = time.GetUtcNow();
+        var last = _renewed.GetValueOrDefault(key);
+        if (last.Version != version)
+        {
+            if (last.When + RenewedLately > now)
+            {
+                return new Token(TokenState.Broken, Why: "the server took neither it nor the one before");
+            }
+
+            _renewed[key] = (version, now);
+        }
+
+        return await Share(key, credential, version).WaitAsync(cancel);
     }
 
-    /// <summary>Refreshes what is due, whether or not anybody asks for it. Called from time to time by each replica.</summary>
+    /// <summary>
+    /// Refreshes what is due, whether or not anybody asks for it. Called from time to time by each replica, which need not wait for it: what it
+    /// has under way at one provider is left out the next time, and so is for a minute a provider at which something failed, so that others' are found
+    /// however many are due there.
+    /// </summary>
+    /// <param name="limit">How many at most.</param>
+    /// <param name="cancel">Waits no longer; what is under way goes on.</param>
     public async Task RefreshDueAsync(int limit, CancellationToken cancel)
     {
-        var due = await store.FindDueCredentialsAsync(time.GetUtcNow(), limit, cancel);
-        await Task.WhenAll(due.Select(key => RefreshIfDueAsync(key, cancel)));
+        var now = time.GetUtcNow();
+        ForgetWhatIsOver(now);
+        var due = await store.FindDueCredentialsAsync(now, limit, _passedOver.Keys, cancel);
+        await Task.WhenAll(due.GroupBy(key => key.Provider).Select(keys => RefreshDueAsync(keys.Key, [.. keys], cancel)));
     }
 
     public void Dispose()
     {
         _stopping.Cancel();
         _stopping.Dispose();
-        _places.Dispose();
+        foreach (var places in _places.Values)
+        {
+            places.Dispose();
+        }
+    }
+
+    private async Task RefreshDueAsync(string provider, CredentialKey[] keys, CancellationToken cancel)
+    {
+        if (!_passedOver.TryAdd(provider, DateTimeOffset.MaxValue))
+        {
+            // By another round, which has begun meanwhile.
+            return;
+        }
+
+        try
+        {
+            await Task.WhenAll(keys.Select(key => RefreshIfDueAsync(key, cancel)));
+        }
+        finally
+        {
+            if (keys.Any(_pauses.ContainsKey))
+            {
+                _passedOver[provider] = time.GetUtcNow() + LongestPause;
+            }
+            else
+            {
+                _passedOver.TryRemove(provider, out _);
+            }
+        }
+    }
+
+    private void ForgetWhatIsOver(DateTimeOffset now)
+    {
+        foreach (var (provider, until) in _passedOver)
+        {
+            if (until <= now)
+            {
+                _passedOver.TryRemove(KeyValuePair.Create(provider, until));
+            }
+        }
+
+        foreach (var (key, last) in _renewed)
+        {
+            if (last.When + RenewedLately <= now)
+            {
+                _renewed.TryRemove(KeyValuePair.Create(key, last));
+            }
+        }
     }
 
     private async Task RefreshIfDueAsync(CredentialKey key, CancellationToken cancel)
@@ -169,7 +254,8 @@ internal sealed partial class Tokens(
 
             // The place first: a lease must not run out while one is waited for.
             TokenAnswer? answer = null;
-            await _places.WaitAsync();
+            var places = _places.GetOrAdd(key.Provider, static _ => new SemaphoreSlim(PlacesPerProvider));
+            await places.WaitAsync();
             try
             {
                 if (await store.TryLeaseCredentialAsync(key, version, _holder, Lease))
@@ -179,7 +265,7 @@ internal sealed partial class Tokens(
             }
             finally
             {
-                _places.Release();
+                places.Release();
             }
 
             if (answer is { } had)

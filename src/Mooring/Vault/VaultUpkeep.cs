@@ -12,6 +12,7 @@ internal sealed partial class VaultUpkeep(StoreSeal seal, Providers providers, K
     private const int PerRound = 500;
 
     private readonly CancellationTokenSource _stopping = new();
+    private readonly List<Task> _rounds = [];
     private Task _work = Task.CompletedTask;
 
     /// <summary>The keys are there.</summary>
@@ -29,6 +30,7 @@ internal sealed partial class VaultUpkeep(StoreSeal seal, Providers providers, K
         {
             await _stopping.CancelAsync();
             await _work;
+            await Task.WhenAll(_rounds);
             _stopping.Dispose();
         }
     }
@@ -41,7 +43,6 @@ internal sealed partial class VaultUpkeep(StoreSeal seal, Providers providers, K
             {
                 await Task.Delay(Pause * (0.8 + (0.4 * Random.Shared.NextDouble())), time, _stopping.Token);
                 await keys.RotateAsync(_stopping.Token);
-                await tokens.RefreshDueAsync(PerRound, _stopping.Token);
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -55,6 +56,29 @@ internal sealed partial class VaultUpkeep(StoreSeal seal, Providers providers, K
             {
                 Log.Failed(logger, e);
             }
+
+            // Not waited for: a provider that hangs would keep the tokens of the others waiting.
+            _rounds.RemoveAll(round => round.IsCompleted);
+            _rounds.Add(RefreshAsync());
+        }
+    }
+
+    private async Task RefreshAsync()
+    {
+        try
+        {
+            await tokens.RefreshDueAsync(PerRound, _stopping.Token);
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+        }
+        catch (StoreException)
+        {
+            // As above.
+        }
+        catch (Exception e)
+        {
+            Log.Failed(logger, e);
         }
     }
 

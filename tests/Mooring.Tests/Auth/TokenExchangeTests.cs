@@ -22,6 +22,7 @@ public sealed class TokenExchangeTests : IAsyncDisposable
     private string? _refused;
     private string? _refusedSubject;
     private bool _givesEach;
+    private bool _refusesAll;
     private Func<HttpResponseMessage>? _says;
     private TaskCompletionSource _answers = new();
     private GatewayFixture _gateway = null!;
@@ -34,7 +35,7 @@ public sealed class TokenExchangeTests : IAsyncDisposable
         {
             var token = exchange.Header("Authorization");
             _sent.Enqueue(token);
-            if (token is not null && token != _refused)
+            if (token is not null && token != _refused && !_refusesAll)
             {
                 return false;
             }
@@ -201,6 +202,52 @@ public sealed class TokenExchangeTests : IAsyncDisposable
         Assert.Contains("Bearer for ann again", _sent);
     }
 
+    [Fact]
+    public async Task Server_RefusesEveryToken_IsExchangedForOnceAMinute()
+    {
+        await StartAsync();
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+        await client.ResultAsync("echo");
+        _refusesAll = true;
+
+        for (var call = 0; call < 5; call++)
+        {
+            Assert.Contains("it does not take the token that the gateway was given for you", (string?)(await client.ResultAsync("echo"))["error"]!["message"], StringComparison.Ordinal);
+        }
+
+        Assert.Equal(2, _forms.Count);
+        _gateway.Advance(TimeSpan.FromMinutes(1));
+        await client.ResultAsync("echo");
+        Assert.Equal(3, _forms.Count);
+    }
+
+    [Fact]
+    public async Task TwoTokens_OneWaitsForAPlaceAtTheServer_GoesWithItsOwnAllTheSame()
+    {
+        await StartAsync(server: server => server with { Concurrency = 1, Queue = 2 });
+        _givesEach = true;
+        _server.Hold("slow");
+        var (first, second) = (Sign("ann"), Sign("ann"));
+        var client = await _gateway.ClientWithAsync(first);
+        var running = client.CallAsync("slow");
+        var held = await _server.CallAsync();
+
+        // It came with the second one; until it is its turn the session is used with the first again.
+        client.Token = second;
+        var waiting = client.ResultAsync("echo");
+        await _gateway.UntilAsync(() => _gateway.Runner.Running == 2, "the second call waits");
+        client.Token = first;
+        var last = client.ResultAsync("echo");
+        await _gateway.UntilAsync(() => _gateway.Runner.Running == 3, "the third call waits");
+        _sent.Clear();
+        held.Text("done");
+        (await Limit.Of(running, "the first answer")).Dispose();
+        Assert.Equal("nothing", (await waiting).Text());
+        Assert.Equal("nothing", (await last).Text());
+
+        Assert.Equal([$"Bearer for {Id(second)}", $"Bearer for {Id(first)}"], _sent);
+    }
+
     [Theory]
     [InlineData("""{"error":"invalid_grant","error_description":"SECRET"}""", "your token is not taken in exchange for one of it")]
     [InlineData("""{"error":"invalid_target"}""", "invalid_target")]
@@ -288,7 +335,7 @@ public sealed class TokenExchangeTests : IAsyncDisposable
     private Task LinkAsync(string token) => _gateway.Get<Credentials>().ReplaceAsync(
         Acme, new Credential { AccessToken = token, Received = _clock.GetUtcNow(), Expires = _clock.GetUtcNow().AddHours(1) }, TestContext.Current.CancellationToken);
 
-    private async Task StartAsync(string? provider = null)
+    private async Task StartAsync(string? provider = null, Func<ServerConfig, ServerConfig>? server = null)
     {
         _internet.Serve(Endpoint, (_, body) =>
         {
@@ -309,7 +356,7 @@ public sealed class TokenExchangeTests : IAsyncDisposable
             {
                 Others = _internet,
                 Clock = _clock,
-                Server = server => server with
+                Server = known => (server?.Invoke(known) ?? known) with
                 {
                     Auth = new ServerAuthConfig
                     {

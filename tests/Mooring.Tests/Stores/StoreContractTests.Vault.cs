@@ -124,12 +124,13 @@ public abstract partial class StoreContractTests
         await VaultSide.TryLeaseCredentialAsync(Ada with { Provider = "held" }, 1, "a", Long);
         var before = FakeClock.Start + TimeSpan.FromMinutes(5);
 
-        Assert.Equal([Ada with { Provider = "late" }, Ada with { Provider = "soon" }], await VaultSide.FindDueCredentialsAsync(before, 10, Cancel));
-        Assert.Equal([Ada with { Provider = "late" }], await VaultSide.FindDueCredentialsAsync(before, 1, Cancel));
+        Assert.Equal([Ada with { Provider = "late" }, Ada with { Provider = "soon" }], await VaultSide.FindDueCredentialsAsync(before, 10, [], Cancel));
+        Assert.Equal([Ada with { Provider = "late" }], await VaultSide.FindDueCredentialsAsync(before, 1, [], Cancel));
 
         await VaultSide.TryLeaseCredentialAsync(Ada with { Provider = "held" }, 1, "a", TimeSpan.Zero);
 
-        Assert.Equal(["late", "held", "soon"], (await VaultSide.FindDueCredentialsAsync(before, 10, Cancel)).Select(key => key.Provider));
+        Assert.Equal([Ada with { Provider = "soon" }], await VaultSide.FindDueCredentialsAsync(before, 1, ["late", "held", "unknown"], Cancel));
+        Assert.Equal(["late", "held", "soon"], (await VaultSide.FindDueCredentialsAsync(before, 10, [], Cancel)).Select(key => key.Provider));
     }
 
     private static KeyRecord Key(uint number, string wrapped, string by = "file:1") => new(number, Utf8(wrapped), by, FakeClock.Start);

@@ -38,6 +38,12 @@ internal sealed class FakeProvider(TimeProvider time) : HttpMessageHandler
 
     public bool IsAway { get; set; }
 
+    /// <summary>The provider, by its host's first label, whose requests are not answered; null: none.</summary>
+    public string? HangsAt { get; set; }
+
+    /// <summary>The one that cannot be reached.</summary>
+    public string? FailsAt { get; set; }
+
     /// <summary>Called when a request came, before it is answered.</summary>
     public Func<string, Task>? Before { get; set; }
 
@@ -66,7 +72,13 @@ internal sealed class FakeProvider(TimeProvider time) : HttpMessageHandler
                 await Task.Delay(Delay, time, cancellationToken);
             }
 
-            if (IsAway)
+            var host = request.RequestUri!.Host.Split('.')[0];
+            if (host == HangsAt)
+            {
+                await Task.Delay(TimeSpan.FromHours(1), time, cancellationToken);
+            }
+
+            if (IsAway || host == FailsAt)
             {
                 throw new HttpRequestException(HttpRequestError.ConnectionError);
             }

@@ -14,6 +14,9 @@ internal sealed class TokenReplicas : IAsyncDisposable
 {
     public const string Name = "acme";
 
+    /// <summary>Another provider; its requests come to the same one, by another address.</summary>
+    public const string Other = "zeta";
+
     private readonly VaultFixture _fixture = new();
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().AddSingleton<MooringMeter>().BuildServiceProvider();
     private readonly List<VaultHttp> _clients = [];
@@ -104,6 +107,7 @@ internal sealed class TokenReplicas : IAsyncDisposable
                 Providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)
                 {
                     [Name] = new() { AuthorizeUrl = new Uri("https://acme.test/authorize"), TokenUrl = new Uri("https://acme.test/token"), ClientId = "gateway", ClientSecret = "gateway-secret" },
+                    [Other] = new() { AuthorizeUrl = new Uri("https://zeta.test/authorize"), TokenUrl = new Uri("https://zeta.test/token"), ClientId = "gateway", ClientSecret = "gateway-secret" },
                 },
             },
             _fixture.Folder);
@@ -146,8 +150,8 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
         Do(() => inner.FindProvidersAsync(issuer, subject, cancel));
 
-    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
-        Do(() => inner.FindDueCredentialsAsync(before, limit, cancel));
+    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>
+        Do(() => inner.FindDueCredentialsAsync(before, limit, except, cancel));
 
     public Task<bool> SaveCredentialAsync(CredentialRecord credential) =>
         Do(() => TakesNothing ? throw new StoreException("it takes nothing", null) : inner.SaveCredentialAsync(credential));

@@ -294,6 +294,89 @@ public sealed class TokensTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Renew_ServerRefusesEveryToken_AsksTheProviderOnceAMinute()
+    {
+        await _replicas.LinkAsync("ada");
+        for (var call = 0; call < 10; call++)
+        {
+            var refused = (await _replicas.A.Tokens.GetAsync(Of("ada"), Cancel)).Value!;
+            var renewed = await _replicas.PassAsync(_replicas.A.Tokens.RenewAsync(Of("ada"), refused, Cancel), "the answer");
+            Assert.Equal(call == 0 ? TokenState.Usable : TokenState.Broken, renewed.State);
+        }
+
+        Assert.Equal(1, _replicas.Provider.Asked);
+        Assert.Equal("access after first-ada", (await _replicas.A.Tokens.GetAsync(Of("ada"), Cancel)).Value);
+
+        _replicas.Clock.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal("access after first-ada%2B", (await _replicas.PassAsync(_replicas.A.Tokens.RenewAsync(Of("ada"), "access after first-ada", Cancel), "the token")).Value);
+        Assert.Equal(2, _replicas.Provider.Asked);
+    }
+
+    [Fact]
+    public async Task Renew_ManyCallsAreRefusedAtOnce_AllGetTheNextOne()
+    {
+        await _replicas.LinkAsync("ada");
+        _replicas.Provider.Delay = TimeSpan.FromMilliseconds(300);
+
+        var renewed = await _replicas.PassAsync(
+            Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _replicas.A.Tokens.RenewAsync(Of("ada"), "access of ada", Cancel))), "the tokens");
+        var late = await _replicas.A.Tokens.RenewAsync(Of("ada"), "access of ada", Cancel);
+
+        Assert.All([.. renewed, late], token => Assert.Equal("access after first-ada", token.Value));
+        Assert.Equal(1, _replicas.Provider.Asked);
+    }
+
+    [Fact]
+    public async Task Refresh_OneProviderHangs_OthersAreAskedMeanwhile()
+    {
+        // More than there are places.
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(i => _replicas.LinkAsync($"u{i}")));
+        await _replicas.LinkAsync("ada", provider: Other);
+        _replicas.Provider.HangsAt = Name;
+        _replicas.Clock.Advance(TimeSpan.FromHours(2));
+
+        var hanging = Enumerable.Range(0, 100).Select(i => _replicas.A.Tokens.GetAsync(Of($"u{i}"), Cancel)).ToList();
+        await UntilAsync(() => Task.FromResult(_replicas.Provider.MostUnderWay == 64), "all places are taken");
+
+        Assert.Equal("access after first-ada", (await Limit.Of(_replicas.A.Tokens.GetAsync(Of("ada") with { Provider = Other }, Cancel), "the token")).Value);
+        Assert.All(hanging, token => Assert.False(token.IsCompleted));
+        _replicas.Provider.HangsAt = null;
+        await _replicas.PassAsync(Task.WhenAll(hanging), "the end of those that hung");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task RefreshDue_OneProviderHangsOrFails_OthersAreFoundHoweverManyAreDueThere(bool hangs)
+    {
+        await Task.WhenAll(Enumerable.Range(0, 30).Select(i => _replicas.LinkAsync($"u{i}", TimeSpan.FromMinutes(30))));
+        await _replicas.LinkAsync("ada", provider: Other);
+        (_replicas.Provider.HangsAt, _replicas.Provider.FailsAt) = (hangs ? Name : null, hangs ? null : Name);
+        _replicas.Clock.Advance(TimeSpan.FromMinutes(56));
+
+        // As many as are looked for at once are due at the one that hangs, and longer.
+        var first = _replicas.A.Tokens.RefreshDueAsync(10, Cancel);
+        await UntilAsync(() => Task.FromResult(_replicas.Provider.Asked == 10), "those of the first round are asked for");
+        if (!hangs)
+        {
+            await Limit.Of(first, "the round that failed");
+        }
+
+        await Limit.Of(_replicas.A.Tokens.RefreshDueAsync(10, Cancel), "the next round");
+
+        Assert.Equal("access after first-ada", (await _replicas.A.Tokens.GetAsync(Of("ada") with { Provider = Other }, Cancel)).Value);
+        Assert.Equal(11, _replicas.Provider.Asked);
+        Assert.Equal(!hangs, first.IsCompleted);
+
+        // Once it is well again, its own are refreshed too.
+        (_replicas.Provider.HangsAt, _replicas.Provider.FailsAt) = (null, null);
+        await _replicas.PassAsync(first.ContinueWith(_ => true, TaskScheduler.Default), "the end of the first round");
+        _replicas.Clock.Advance(TimeSpan.FromMinutes(2));
+        await Limit.Of(_replicas.A.Tokens.RefreshDueAsync(500, Cancel), "the last round");
+        Assert.Equal(31, _replicas.Provider.Used.Count);
+    }
+
+    [Fact]
     public async Task Row_MovedToAnotherUsersName_DoesNotOpen()
     {
         await _replicas.LinkAsync("ada");

@@ -37,7 +37,7 @@ internal sealed partial class DynamoDbStore
             new DynamoQuery(DynamoKeys.CredentialPartition(issuer, subject)).StartingWith(DynamoKeys.CredentialsOf(issuer, subject)).Only("provider"), cancel))
             .Select(item => item.Text("provider")).Order(StringComparer.Ordinal)];
 
-    public async Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel)
+    public async Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel)
     {
         var due = await _table.QueryAllAsync(
             DynamoKeys.All("CRED").Select(partition =>
@@ -47,7 +47,11 @@ internal sealed partial class DynamoDbStore
                     .Where($"attribute_not_exists({query.N("holder")}) OR {query.N("leased")} <= {query.V(Time(_table.Now))}");
             }),
             cancel);
-        return [.. due.OrderBy(item => item.Number("due")).Take(limit).Select(item => new CredentialKey(item.Text("issuer"), item.Text("subject"), item.Text("provider")))];
+        return
+        [
+            .. due.Where(item => !except.Contains(item.Text("provider"))).OrderBy(item => item.Number("due")).Take(limit)
+                .Select(item => new CredentialKey(item.Text("issuer"), item.Text("subject"), item.Text("provider"))),
+        ];
     }
 
     public async Task<bool> SaveCredentialAsync(CredentialRecord credential)

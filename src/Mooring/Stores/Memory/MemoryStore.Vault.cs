@@ -62,13 +62,13 @@ internal sealed partial class MemoryStore
         }
     }
 
-    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel)
+    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel)
     {
         lock (_gate)
         {
             var now = time.GetUtcNow();
             return Task.FromResult<IReadOnlyList<CredentialKey>>(
-                [.. _credentials.Values.Where(c => c.Record.Due < before && (c.Holder is null || c.LeasedUntil <= now))
+                [.. _credentials.Values.Where(c => c.Record.Due < before && (c.Holder is null || c.LeasedUntil <= now) && !except.Contains(c.Record.Key.Provider))
                     .OrderBy(c => c.Record.Due).Take(limit).Select(c => c.Record.Key)]);
         }
     }

@@ -25,8 +25,8 @@ internal sealed partial class PostgresStore
     public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
         ManyAsync(VaultRows.FindProvidersSql, to => to.Text(issuer).Text(subject), row => row.Text(0), cancel);
 
-    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
-        ManyAsync(VaultRows.FindDueSql, to => to.Time(before).Number(limit), VaultRows.ReadName, cancel);
+    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>
+        ManyAsync(VaultRows.FindDueSql, to => to.Time(before).Number(limit).Texts([.. except], provider => provider), VaultRows.ReadName, cancel);
 
     public async Task<bool> SaveCredentialAsync(CredentialRecord credential) => await ChangeAsync(
         credential.Version == 1 ? VaultRows.InsertSql : VaultRows.UpdateSql,

@@ -32,7 +32,7 @@ internal static class VaultRows
 
     internal const string FindDueSql = """
         select issuer, subject, provider from mooring.credentials
-        where due < $1 and (leased_until is null or leased_until <= clock_timestamp()) order by due limit $2
+        where due < $1 and (leased_until is null or leased_until <= clock_timestamp()) and provider <> all($3) order by due limit $2
         """;
 
     internal const string InsertSql = """

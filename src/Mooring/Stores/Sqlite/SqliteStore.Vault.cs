@@ -18,8 +18,8 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
         Read(VaultRows.FindProviders, (issuer, subject), cancel);
 
-    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, CancellationToken cancel) =>
-        Read(VaultRows.FindDue, (before, time.GetUtcNow(), limit), cancel);
+    public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>
+        Read(VaultRows.FindDue, (before, time.GetUtcNow(), limit, (IReadOnlyList<string>)[.. except]), cancel);
 
     public Task<bool> SaveCredentialAsync(CredentialRecord credential) => Write(VaultRows.Save, credential);
 

@@ -16,7 +16,7 @@ internal static class VaultRows
 
     internal const string FindDueSql = """
         select issuer, subject, provider from credentials
-        where due < ?1 and (leased_until is null or leased_until <= ?2) order by due limit ?3
+        where due < ?1 and (leased_until is null or leased_until <= ?2) and provider not in (select value from json_each(?4)) order by due limit ?3
         """;
 
     internal const string InsertSql = """
@@ -100,10 +100,10 @@ internal static class VaultRows
         return providers;
     }
 
-    public static IReadOnlyList<CredentialKey> FindDue(SqliteDatabase database, (DateTimeOffset Before, DateTimeOffset Now, int Limit) wanted)
+    public static IReadOnlyList<CredentialKey> FindDue(SqliteDatabase database, (DateTimeOffset Before, DateTimeOffset Now, int Limit, IReadOnlyList<string> Except) wanted)
     {
         using var find = database.Use(FindDueSql);
-        find.Bind(wanted.Before).Bind(wanted.Now).Bind(wanted.Limit);
+        find.Bind(wanted.Before).Bind(wanted.Now).Bind(wanted.Limit).Bind(wanted.Except);
         var keys = new List<CredentialKey>();
         while (find.Step())
         {
