@@ -1,8 +1,6 @@
-using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Mooring.Protocol;
 
 namespace Mooring.Audit;
 
@@ -60,69 +58,69 @@ internal sealed record AuditEntry(string Event, string Outcome)
 
     public static string HashOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    /// <summary>The line, with its end.</summary>
-    public byte[] ToLine(DateTimeOffset now, string replica)
+    /// <summary>Writes the line, without its end.</summary>
+    public void WriteTo(Utf8JsonWriter json, DateTimeOffset now, string replica)
     {
-        var buffer = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(buffer))
+        json.WriteStartObject();
+        json.WriteString("time", (At ?? now).UtcDateTime);
+        json.WriteString("event", Event);
+        json.WriteString("outcome", Outcome);
+        Text(json, "call", Call);
+        Text(json, "issuer", Issuer);
+        Text(json, "user", User);
+        Text(json, "client", Client);
+        Text(json, "session", Session is { Length: > 0 } id ? HashOf(Encoding.UTF8.GetBytes(id))[..16] : null);
+        Text(json, "server", Server);
+        Text(json, "method", Method);
+        Text(json, "name", Name);
+        if (Duration is { } duration)
         {
-            json.WriteStartObject();
-            json.WriteString("time", (At ?? now).UtcDateTime);
-            json.WriteString("event", Event);
-            json.WriteString("outcome", Outcome);
-            Text(json, "call", Call);
-            Text(json, "issuer", Issuer);
-            Text(json, "user", User);
-            Text(json, "client", Client);
-            Text(json, "session", Session is { Length: > 0 } id ? HashOf(Encoding.UTF8.GetBytes(id))[..16] : null);
-            Text(json, "server", Server);
-            Text(json, "method", Method);
-            Text(json, "name", Name);
-            if (Duration is { } duration)
-            {
-                json.WriteNumber("durationMs", Math.Round(duration.TotalMilliseconds, 3));
-            }
-
-            if (Code is { } code)
-            {
-                json.WriteNumber("code", code);
-            }
-
-            if (ClientLeft)
-            {
-                json.WriteBoolean("clientLeft", true);
-            }
-
-            if (IsTask)
-            {
-                json.WriteBoolean("task", true);
-            }
-
-            Text(json, "argumentsSha256", ArgumentsHash);
-            if (!Arguments.IsEmpty)
-            {
-                json.WritePropertyName("arguments");
-                json.WriteRawValue(Arguments.Span, skipInputValidation: true);
-            }
-
-            Text(json, "address", Address);
-            Text(json, "reason", Reason);
-            json.WriteString("replica", replica);
-            json.WriteEndObject();
+            json.WriteNumber("durationMs", Math.Round(duration.TotalMilliseconds, 3));
         }
 
-        buffer.Write("\n"u8);
-        var line = buffer.WrittenSpan.ToArray();
-        Message.Flatten(line.AsSpan(0, line.Length - 1));
-        return line;
+        if (Code is { } code)
+        {
+            json.WriteNumber("code", code);
+        }
+
+        if (ClientLeft)
+        {
+            json.WriteBoolean("clientLeft", true);
+        }
+
+        if (IsTask)
+        {
+            json.WriteBoolean("task", true);
+        }
+
+        Text(json, "argumentsSha256", ArgumentsHash);
+        if (!Arguments.IsEmpty)
+        {
+            json.WritePropertyName("arguments");
+            json.WriteRawValue(Arguments.Span, skipInputValidation: true);
+        }
+
+        Text(json, "address", Address);
+        Text(json, "reason", Reason);
+        json.WriteString("replica", replica);
+        json.WriteEndObject();
     }
 
     private static void Text(Utf8JsonWriter json, string name, string? text)
     {
-        if (text is not null)
+        if (text is null)
         {
-            // By way of UTF-8, which has half a character written as a mark and not thrown over.
-            json.WriteString(name, Encoding.UTF8.GetBytes(text.Length <= LongestText ? text : text[..LongestText] + "…").AsSpan());
+            return;
         }
+
+        // By way of UTF-8, which has half a character written as a mark and not thrown over.
+        Span<byte> utf8 = stackalloc byte[(LongestText + 1) * 3];
+        var length = Encoding.UTF8.GetBytes(text.AsSpan(0, Math.Min(text.Length, LongestText)), utf8);
+        if (text.Length > LongestText)
+        {
+            length += Encoding.UTF8.GetBytes("…", utf8[length..]);
+        }
+
+        json.WriteString(name, utf8[..length]);
     }
 }

@@ -1,12 +1,20 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mooring.Audit;
 
-/// <summary>The file of the audit log. Lines are added at its end and never changed; used by one task.</summary>
-internal sealed class AuditFile(string path) : IDisposable
+/// <summary>
+/// The file of the audit log. Lines are added at its end and never changed; used by one task. Other processes may add to the same file, as <c>mooring token</c> does:
+/// on Linux each write goes to the end as the system has it, and is one call with whole lines.
+/// </summary>
+internal sealed partial class AuditFile(string path) : IDisposable
 {
     /// <summary>How long a file that could not be set aside grows before that is tried again.</summary>
     private static readonly TimeSpan AsideAgain = TimeSpan.FromMinutes(1);
+
+    private const int SetFlags = 4;
+    private const int AppendOnly = 0x400;
 
     private FileStream? _stream;
     private DateTimeOffset _asideAgain = DateTimeOffset.MinValue;
@@ -16,29 +24,24 @@ internal sealed class AuditFile(string path) : IDisposable
     /// <summary>Why the file grows beyond its size, as where its directory is another user's; null: it does not.</summary>
     public string? NotSetAside { get; private set; }
 
-    /// <summary>Adds lines, and gives them to the system before it returns.</summary>
+    /// <summary>Adds lines by one call of the system.</summary>
     /// <param name="lines">Each with its end.</param>
     /// <param name="maxSize">At this size the file is set aside first.</param>
     /// <param name="keep">Files set aside that stay.</param>
     /// <param name="now">For the name of the one that is set aside.</param>
     /// <exception cref="IOException">It could not be written; some of the lines may have been.</exception>
-    public void Append(IReadOnlyList<byte[]> lines, long maxSize, int keep, DateTimeOffset now)
+    public void Append(ReadOnlySpan<byte> lines, long maxSize, int keep, DateTimeOffset now)
     {
         try
         {
             var stream = Open();
-            if (CanSetAside(stream) && now >= _asideAgain && stream.Length > 0 && stream.Length + lines.Sum(line => (long)line.Length) > maxSize)
+            if (CanSetAside(stream) && now >= _asideAgain && stream.Length > 0 && stream.Length + lines.Length > maxSize)
             {
                 TrySetAside(keep, now);
                 stream = Open();
             }
 
-            foreach (var line in lines)
-            {
-                stream.Write(line);
-            }
-
-            stream.Flush();
+            stream.Write(lines);
         }
         catch
         {
@@ -55,7 +58,7 @@ internal sealed class AuditFile(string path) : IDisposable
         }
         catch (IOException)
         {
-            // What could not be flushed is written once more, to a file opened anew.
+            // Nothing is held back in it, so nothing is lost with it.
         }
 
         _stream = null;
@@ -86,7 +89,7 @@ internal sealed class AuditFile(string path) : IDisposable
             Directory.CreateDirectory(directory);
         }
 
-        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 64 * 1024 };
+        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 };
         if (!OperatingSystem.IsWindows())
         {
             // Who did what is nobody else's business.
@@ -94,6 +97,11 @@ internal sealed class AuditFile(string path) : IDisposable
         }
 
         _stream = new FileStream(path, options);
+        if (OperatingSystem.IsLinux() && SetFlagsOf(_stream.SafeFileHandle, SetFlags, AppendOnly) != 0)
+        {
+            throw new IOException($"It cannot be opened for adding at its end (error {Marshal.GetLastPInvokeError()}).");
+        }
+
         if (_stream.CanSeek && _stream.Length > 0)
         {
             // A line that was torn, as by a full disk, must not spoil the next one.
@@ -142,4 +150,8 @@ internal sealed class AuditFile(string path) : IDisposable
             File.Delete(old);
         }
     }
+
+    /// <summary>.NET opens no file so that the system writes at the end, whoever else made it longer: it keeps a place of its own, and one would write over the other.</summary>
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int SetFlagsOf(SafeFileHandle file, int command, int flags);
 }

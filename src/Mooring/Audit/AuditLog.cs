@@ -1,5 +1,4 @@
 using System.Text;
-using System.Threading.Channels;
 using Mooring.Configuration;
 
 namespace Mooring.Audit;
@@ -10,18 +9,12 @@ namespace Mooring.Audit;
 /// </summary>
 internal sealed partial class AuditLog : IAsyncDisposable
 {
-    /// <summary>Lines that may wait: some seconds of a busy gateway whose disk hangs, some megabytes.</summary>
-    public const int Room = 20_000;
-
-    /// <summary>Bytes of them, where lines are long: with their arguments in full they may have megabytes each.</summary>
-    public const int RoomBytes = 32 * 1024 * 1024;
-
     /// <summary>How long a stop waits for a disk that takes nothing.</summary>
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    private readonly Channel<byte[]> _queue = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(Room) { SingleReader = true });
+    private readonly AuditQueue _queue;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _gate = new();
     private readonly ConfigStore _config;
@@ -31,7 +24,6 @@ internal sealed partial class AuditLog : IAsyncDisposable
     private AuditFile? _file;
     private Task? _writing;
     private long _lost;
-    private long _bytes;
     private bool _isFailing;
     private bool _isLogFailing;
     private bool _grows;
@@ -39,6 +31,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
     public AuditLog(ConfigStore config, TimeProvider time, ILoggerFactory loggers, AuditMetrics? metrics = null)
     {
         (_config, _time, _metrics) = (config, time, metrics);
+        _queue = new AuditQueue(time);
         _logger = loggers.CreateLogger("Mooring.Audit");
     }
 
@@ -56,7 +49,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
     public TimeProvider Time => _time;
 
     /// <summary>Lines that nobody has begun to write.</summary>
-    public int Waiting => _queue.Reader.Count;
+    public int Waiting => _queue.Lines;
 
     /// <summary>Notes something. Never waits and never throws.</summary>
     public void Write(AuditEntry entry)
@@ -66,11 +59,8 @@ internal sealed partial class AuditLog : IAsyncDisposable
             return;
         }
 
-        var line = entry.ToLine(_time.GetUtcNow(), Replica());
-        // One line alone always finds room.
-        if ((Interlocked.Add(ref _bytes, line.Length) is var waiting && waiting > RoomBytes && waiting != line.Length) || !_queue.Writer.TryWrite(line))
+        if (!_queue.TryAdd(AuditLine.Of(entry, _time.GetUtcNow(), Replica())))
         {
-            Interlocked.Add(ref _bytes, -line.Length);
             Lose();
         }
 
@@ -86,7 +76,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
     /// <summary>Writes what is noted, as far as the disk takes it.</summary>
     public async ValueTask DisposeAsync()
     {
-        _queue.Writer.TryComplete();
+        _queue.Complete();
         if (_writing is { } writing)
         {
             try
@@ -96,7 +86,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
             catch (TimeoutException)
             {
                 await _stopping.CancelAsync();
-                Log.NotWritten(_logger, _queue.Reader.Count);
+                Log.NotWritten(_logger, _queue.Lines);
             }
         }
     }
@@ -106,43 +96,38 @@ internal sealed partial class AuditLog : IAsyncDisposable
         _metrics?.Lost(1);
         if (Interlocked.Increment(ref _lost) == 1)
         {
-            Log.Losing(_logger, Room, RoomBytes / 1024 / 1024);
+            Log.Losing(_logger, AuditQueue.Room, AuditQueue.RoomBytes / 1024 / 1024);
         }
     }
 
     private async Task WriteAllAsync()
     {
-        var batch = new List<byte[]>();
+        var taken = 0;
         try
         {
-            while (await _queue.Reader.WaitToReadAsync(_stopping.Token))
+            while (await _queue.WaitAsync(_stopping.Token) is > 0 and var chunks)
             {
-                while (batch.Count < 1000 && _queue.Reader.TryRead(out var line))
+                for (; chunks > 0; chunks--)
                 {
-                    batch.Add(line);
-                }
+                    var chunk = _queue.Take();
+                    taken = chunk.Lines;
+                    await WriteAsync(chunk);
+                    _queue.Written(chunk);
+                    if (Interlocked.Exchange(ref _lost, 0) is > 0 and var lost)
+                    {
+                        taken = 1;
+                        using var line = AuditChunk.With(AuditLine.Of(new AuditEntry("lost", "lost") { Reason = $"{lost} lines found no room" }, _time.GetUtcNow(), Replica()));
+                        await WriteAsync(line);
+                    }
 
-                // Until they are written they take room.
-                var bytes = batch.Sum(line => (long)line.Length);
-                if (Interlocked.Exchange(ref _lost, 0) is > 0 and var lost)
-                {
-                    batch.Add(new AuditEntry("lost", "lost") { Reason = $"{lost} lines found no room" }.ToLine(_time.GetUtcNow(), Replica()));
+                    taken = 0;
                 }
-
-                while (!TryWrite(batch))
-                {
-                    await Task.Delay(Pause, _time, _stopping.Token);
-                }
-
-                Interlocked.Add(ref _bytes, -bytes);
-                _metrics?.Written(batch.Count);
-                batch.Clear();
             }
         }
         catch (OperationCanceledException)
         {
             // The process ends, and the disk takes nothing.
-            _metrics?.Lost(batch.Count);
+            _metrics?.Lost(taken);
         }
         finally
         {
@@ -150,7 +135,17 @@ internal sealed partial class AuditLog : IAsyncDisposable
         }
     }
 
-    private bool TryWrite(List<byte[]> lines)
+    private async Task WriteAsync(AuditChunk chunk)
+    {
+        while (!TryWrite(chunk))
+        {
+            await Task.Delay(Pause, _time, _stopping.Token);
+        }
+
+        _metrics?.Written(chunk.Lines);
+    }
+
+    private bool TryWrite(AuditChunk chunk)
     {
         var audit = _config.Current.Audit;
         try
@@ -163,7 +158,7 @@ internal sealed partial class AuditLog : IAsyncDisposable
                     _file = new AuditFile(path);
                 }
 
-                _file.Append(lines, audit.MaxSize, audit.Keep, _time.GetUtcNow());
+                _file.Append(chunk.Bytes, audit.MaxSize, audit.Keep, _time.GetUtcNow());
             }
         }
         catch (Exception e)
@@ -195,19 +190,22 @@ internal sealed partial class AuditLog : IAsyncDisposable
 
         if (audit.Log)
         {
-            ToLog(lines);
+            ToLog(chunk.Bytes);
         }
 
         return true;
     }
 
     /// <summary>Lines that a logger threw over are not written again: others of the log, and the file, have them.</summary>
-    private void ToLog(List<byte[]> lines)
+    private void ToLog(ReadOnlySpan<byte> lines)
     {
         var failed = 0;
-        foreach (var line in lines)
+        while (!lines.IsEmpty)
         {
-            failed += Say(() => Log.Line(_logger, Encoding.UTF8.GetString(line.AsSpan(0, line.Length - 1)))) ? 0 : 1;
+            var end = lines.IndexOf((byte)'\n');
+            var line = Encoding.UTF8.GetString(lines[..end]);
+            failed += Say(() => Log.Line(_logger, line)) ? 0 : 1;
+            lines = lines[(end + 1)..];
         }
 
         if (failed > 0 && !_isLogFailing)

@@ -81,7 +81,7 @@ public sealed class AuditLogTests : IDisposable
         {
             audit.Write(new AuditEntry("first", "ok"));
             await UntilAsync(() => _log.Lines.Any(line => line.StartsWith("Error AuditFailed:", StringComparison.Ordinal)));
-            for (var i = 0; i < AuditLog.Room + 7; i++)
+            for (var i = 0; i < AuditQueue.Room + 7; i++)
             {
                 audit.Write(new AuditEntry("more", "ok"));
             }
@@ -92,7 +92,7 @@ public sealed class AuditLogTests : IDisposable
                 () =>
                 {
                     _clock.Advance(TimeSpan.FromSeconds(1));
-                    return Count(Path) == 1 + AuditLog.Room + 1;
+                    return Count(Path) == 1 + AuditQueue.Room + 1;
                 });
         }
 
@@ -119,7 +119,9 @@ public sealed class AuditLogTests : IDisposable
         foreach (var what in new[] { "a", "b" })
         {
             audit.Write(new AuditEntry(what, "ok"));
-            Assert.Equal(what, (string)JsonNode.Parse((await Limit.Of(reader.ReadLineAsync(), "the line"))!)!["event"]!);
+            var line = reader.ReadLineAsync(TestContext.Current.CancellationToken).AsTask();
+            await UntilAsync(() => line.IsCompleted);
+            Assert.Equal(what, (string)JsonNode.Parse((await line)!)!["event"]!);
         }
     }
 
@@ -161,7 +163,7 @@ public sealed class AuditLogTests : IDisposable
         }
 
         var lines = await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken);
-        Assert.Equal(AuditLog.RoomBytes / 1024 / 1024 - 1, lines.Count(line => line.Length > 1024 * 1024));
+        Assert.Equal(AuditQueue.RoomBytes / 1024 / 1024 - 1, lines.Count(line => line.Length > 1024 * 1024));
         Assert.Single(lines, line => line.Contains("9 lines found no room", StringComparison.Ordinal));
     }
 
@@ -170,7 +172,7 @@ public sealed class AuditLogTests : IDisposable
     {
         await using (var audit = New(c => c with { MaxSize = 1024L * 1024 * 1024 }))
         {
-            audit.Write(new AuditEntry("a", "ok") { Arguments = System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', AuditLog.RoomBytes)}\"") });
+            audit.Write(new AuditEntry("a", "ok") { Arguments = System.Text.Encoding.UTF8.GetBytes($"\"{new string('x', AuditQueue.RoomBytes)}\"") });
         }
 
         Assert.Equal(1, Count(Path));
@@ -212,6 +214,75 @@ public sealed class AuditLogTests : IDisposable
         Assert.StartsWith("nnn", (string)line["name"]!, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Lines_OneAfterAnother_AreWrittenTogether_AfterARest_AndAtOnceWhenItStops()
+    {
+        await using (var audit = New())
+        {
+            audit.Write(new AuditEntry("first", "ok"));
+            await WaitForAsync(() => Count(Path) == 1);
+            await _clock.WaitForTimersAsync(1);
+            audit.Write(new AuditEntry("second", "ok"));
+            audit.Write(new AuditEntry("third", "ok"));
+
+            _clock.Advance(AuditQueue.Rest - TimeSpan.FromMilliseconds(1));
+            Assert.Equal((2, 1), (audit.Waiting, Count(Path)));
+            _clock.Advance(TimeSpan.FromMilliseconds(1));
+            await WaitForAsync(() => Count(Path) == 3);
+            await _clock.WaitForTimersAsync(1);
+            audit.Write(new AuditEntry("fourth", "ok"));
+            Assert.Equal(3, Count(Path));
+        }
+
+        Assert.Equal(4, Count(Path));
+    }
+
+    [Fact]
+    public async Task Lines_ThatAreMany_AreWrittenWithoutARest()
+    {
+        await using var audit = New();
+        audit.Write(new AuditEntry("first", "ok"));
+        await WaitForAsync(() => Count(Path) == 1);
+        await _clock.WaitForTimersAsync(1);
+        for (var i = 0; i < AuditQueue.Room / 2; i++)
+        {
+            audit.Write(new AuditEntry("more", "ok"));
+        }
+
+        await WaitForAsync(() => Count(Path) > 1);
+    }
+
+    [Fact]
+    public async Task Writers_OfOneFile_TearNoLineAndWriteOverNone()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only there a file is opened so that the system adds at its end.");
+        const int Writers = 4, Rounds = 300, Lines = 20;
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
+        using var together = new Barrier(Writers);
+
+        await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Factory.StartNew(
+            () =>
+            {
+                // Each has opened it for itself, so writers of one process meet as those of several do.
+                using var file = new AuditFile(Path);
+                together.SignalAndWait(TestContext.Current.CancellationToken);
+                for (var round = 0; round < Rounds; round++)
+                {
+                    var chunk = string.Concat(Enumerable.Range(0, Lines).Select(line => $"{{\"id\":\"{writer}-{round}-{line}\",\"text\":\"{new string((char)('a' + writer), 100 * writer)}\"}}\n"));
+                    file.Append(System.Text.Encoding.UTF8.GetBytes(chunk), long.MaxValue, 1, FakeClock.Start);
+                    if (writer % 2 == 0)
+                    {
+                        // As a process does that adds a line and ends.
+                        file.Dispose();
+                    }
+                }
+            },
+            TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+
+        var ids = (await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken)).Select(line => (string)JsonNode.Parse(line)!["id"]!).ToHashSet();
+        Assert.Equal(Writers * Rounds * Lines, ids.Count);
+    }
+
     private static int Count(string path)
     {
         if (!File.Exists(path))
@@ -243,7 +314,15 @@ public sealed class AuditLogTests : IDisposable
 
     private static bool Written(AuditLog audit) => audit.Waiting == 0;
 
-    private static async Task UntilAsync(Func<bool> isSo)
+    /// <summary>Moves the clock on the way: what writes rests after it wrote.</summary>
+    private Task UntilAsync(Func<bool> isSo) => WaitForAsync(
+        () =>
+        {
+            _clock.Advance(AuditQueue.Rest);
+            return isSo();
+        });
+
+    private static async Task WaitForAsync(Func<bool> isSo)
     {
         var began = TimeProvider.System.GetTimestamp();
         while (!isSo())
