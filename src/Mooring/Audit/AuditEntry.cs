@@ -25,7 +25,7 @@ internal sealed record AuditEntry(string Event, string Outcome)
     /// <summary>What the client calls itself; where it asks for access, the id that it registered under.</summary>
     public string? Client { get; init; }
 
-    /// <summary>The id of its session; only a part of its hash is written.</summary>
+    /// <summary>Of its session, never the id (<see cref="SessionOf"/>).</summary>
     public string? Session { get; init; }
 
     public string? Server { get; init; }
@@ -58,6 +58,9 @@ internal sealed record AuditEntry(string Event, string Outcome)
 
     public static string HashOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
+    /// <summary>What is written of a session's id: a part of its hash; null where there is no session.</summary>
+    public static string? SessionOf(string id) => id.Length == 0 ? null : HashOf(Encoding.UTF8.GetBytes(id))[..16];
+
     /// <summary>Writes the line, without its end.</summary>
     public void WriteTo(Utf8JsonWriter json, DateTimeOffset now, string replica)
     {
@@ -69,7 +72,7 @@ internal sealed record AuditEntry(string Event, string Outcome)
         Text(json, "issuer", Issuer);
         Text(json, "user", User);
         Text(json, "client", Client);
-        Text(json, "session", Session is { Length: > 0 } id ? HashOf(Encoding.UTF8.GetBytes(id))[..16] : null);
+        Text(json, "session", Session);
         Text(json, "server", Server);
         Text(json, "method", Method);
         Text(json, "name", Name);

@@ -1,11 +1,12 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Mooring.Protocol;
 
 namespace Mooring.Audit;
 
 /// <summary>Where a line is built: one for each thread, kept, so that a line costs no memory of its own.</summary>
-internal sealed class AuditLine
+internal sealed class AuditLine : IDisposable
 {
     /// <summary>One that grew beyond, as by arguments in full, is not kept.</summary>
     private const int Kept = 64 * 1024;
@@ -25,9 +26,19 @@ internal sealed class AuditLine
         // Where this is thrown out of, the next one is a fresh one.
         s_ofThread = null;
         var bytes = line.Build(entry, now, replica);
-        s_ofThread = line._buffer.Capacity <= Kept ? line : null;
+        if (line._buffer.Capacity <= Kept)
+        {
+            s_ofThread = line;
+        }
+        else
+        {
+            line.Dispose();
+        }
+
         return bytes;
     }
+
+    public void Dispose() => _json.Dispose();
 
     private Span<byte> Build(AuditEntry entry, DateTimeOffset now, string replica)
     {
@@ -37,7 +48,7 @@ internal sealed class AuditLine
         _json.Flush();
         var end = _buffer.WrittenCount;
         _buffer.Write("\n"u8);
-        System.Runtime.InteropServices.MemoryMarshal.TryGetArray(_buffer.WrittenMemory, out var bytes);
+        MemoryMarshal.TryGetArray(_buffer.WrittenMemory, out var bytes);
         Message.Flatten(bytes.AsSpan(0, end));
         return bytes;
     }

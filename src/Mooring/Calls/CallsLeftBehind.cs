@@ -65,7 +65,7 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, C
             Issuer = session?.Issuer,
             User = session?.Subject,
             Client = session is null ? null : JsonFields.String(JsonFields.Object(session.InitializeParams.Span, "clientInfo"u8), "name"u8),
-            Session = stream.SessionId,
+            Session = AuditEntry.SessionOf(stream.SessionId),
             Server = stream.Server,
             ClientLeft = true,
             Reason = $"{why}: {stream.Replica}",

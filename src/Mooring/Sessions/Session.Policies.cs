@@ -11,6 +11,7 @@ namespace Mooring.Sessions;
 internal sealed partial class Session
 {
     private Person? _person;
+    private string? _auditedAs;
     private SubjectToken? _shown;
 
     /// <summary>Who used it last, with the groups and roles that were said then; null while nobody did here.</summary>
@@ -40,7 +41,7 @@ internal sealed partial class Session
             Issuer = Principal.Issuer,
             User = Principal.Subject,
             Client = JsonFields.String(info, "name"u8),
-            Session = IsKept ? Id : null,
+            Session = IsKept ? _auditedAs ??= AuditEntry.SessionOf(Id) : null,
         };
     }
 

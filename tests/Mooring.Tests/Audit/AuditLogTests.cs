@@ -86,7 +86,6 @@ public sealed class AuditLogTests : IDisposable
                 audit.Write(new AuditEntry("more", "ok"));
             }
 
-            Assert.Single(_log.Lines, line => line.StartsWith("Error AuditLost:", StringComparison.Ordinal));
             Directory.Delete(Path);
             await UntilAsync(
                 () =>
@@ -96,6 +95,7 @@ public sealed class AuditLogTests : IDisposable
                 });
         }
 
+        Assert.Single(_log.Lines, line => line.StartsWith("Error AuditLost:", StringComparison.Ordinal));
         var lines = await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken);
         Assert.StartsWith("{\"time\":", lines[0], StringComparison.Ordinal);
         Assert.Contains("\"first\"", lines[0], StringComparison.Ordinal);
@@ -152,7 +152,6 @@ public sealed class AuditLogTests : IDisposable
                 audit.Write(new AuditEntry("a", "ok") { Arguments = arguments });
             }
 
-            Assert.Single(_log.Lines, line => line.StartsWith("Error AuditLost:", StringComparison.Ordinal));
             Directory.Delete(Path);
             await UntilAsync(
                 () =>
@@ -162,6 +161,8 @@ public sealed class AuditLogTests : IDisposable
                 });
         }
 
+        // After it stopped, which does not end while the disk takes nothing and the clock stands.
+        Assert.Single(_log.Lines, line => line.StartsWith("Error AuditLost:", StringComparison.Ordinal));
         var lines = await File.ReadAllLinesAsync(Path, TestContext.Current.CancellationToken);
         Assert.Equal(AuditQueue.RoomBytes / 1024 / 1024 - 1, lines.Count(line => line.Length > 1024 * 1024));
         Assert.Single(lines, line => line.Contains("9 lines found no room", StringComparison.Ordinal));
