@@ -26,7 +26,7 @@ public sealed partial class AccountTests
             using var linked = await SendAsync(HttpMethod.Get, back, cookie: cookie);
             Assert.Equal(HttpStatusCode.OK, linked.StatusCode);
             List<JsonObject> lines = [];
-            await _gateway.UntilAsync(() => (lines = Noted()).Count >= 3, "three lines are written");
+            await _gateway.UntilAsync(() => (lines = Noted()).Count >= 3, "three lines are written", TimeSpan.FromSeconds(1));
 
             Assert.Equal(
                 [("refused", "bob", "a link of ann"), ("failed", "ann", "This was begun in another browser. Open the link again, and finish it there."), ("ok", "ann", null)],
