@@ -68,6 +68,12 @@ public sealed partial class ArchitectureTests
 
     private static readonly string[] Layers = ["Utilities", "Utils", "Helpers", "Services", "Models", "Interfaces", "Managers", "Contracts"];
 
+    /// <summary>The runner ignores a file with a comment, all of it and without a word.</summary>
+    [Theory]
+    [InlineData("tests/Mooring.Tests/xunit.runner.json")]
+    [InlineData("tests/Mooring.EndToEndTests/xunit.runner.json")]
+    public void SettingsOfTheRunner_HaveNoComments(string path) => Assert.NotNull(System.Text.Json.Nodes.JsonNode.Parse(Read(path))!["maxParallelThreads"]);
+
     [Fact]
     public void Rooms_EveryReference_GoesWhereTheTableAllows()
     {

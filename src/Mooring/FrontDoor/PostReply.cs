@@ -146,8 +146,12 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
     {
         SseFormat.WriteHeaders(response);
         // Its length is known, which spares both sides the chunks.
-        response.ContentLength = SseFormat.LengthOf(_response);
-        SseFormat.WriteMessage(response.BodyWriter, _response);
+        var length = _response.Length;
+        response.ContentLength = SseFormat.LengthOf(length);
+        var line = SseFormat.RoomForMessage(response.BodyWriter, length);
+        _response.CopyTo(line);
+        Message.Flatten(line);
+        response.BodyWriter.Advance(SseFormat.LengthOf(length));
         _response.Frame.Dispose();
     }
 

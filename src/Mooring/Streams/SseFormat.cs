@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using Mooring.Protocol;
 
 namespace Mooring.Streams;
 
@@ -37,20 +36,19 @@ internal static class SseFormat
         writer.Write(MessageEnd);
     }
 
-    /// <summary>Bytes of the event that <see cref="WriteMessage(IBufferWriter{byte}, in Message)"/> makes of a message.</summary>
-    public static int LengthOf(in Message message) => MessageHead.Length + message.Length + MessageEnd.Length;
+    /// <summary>Bytes of an event without an id around a message of so many.</summary>
+    public static int LengthOf(int message) => MessageHead.Length + message + MessageEnd.Length;
 
-    /// <summary>Writes one event without an id around a message, in one piece.</summary>
-    public static void WriteMessage(IBufferWriter<byte> writer, in Message message)
+    /// <summary>
+    /// An event without an id around a message that is yet to be written: where that goes, on one line. Whoever has written it advances the writer by
+    /// <see cref="LengthOf"/>.
+    /// </summary>
+    public static Span<byte> RoomForMessage(IBufferWriter<byte> writer, int message)
     {
-        var whole = LengthOf(message);
-        var target = writer.GetSpan(whole)[..whole];
-        MessageHead.CopyTo(target);
-        var line = target[MessageHead.Length..^MessageEnd.Length];
-        message.CopyTo(line);
-        Message.Flatten(line);
-        MessageEnd.CopyTo(target[^MessageEnd.Length..]);
-        writer.Advance(whole);
+        var whole = writer.GetSpan(LengthOf(message))[..LengthOf(message)];
+        MessageHead.CopyTo(whole);
+        MessageEnd.CopyTo(whole[^MessageEnd.Length..]);
+        return whole[MessageHead.Length..^MessageEnd.Length];
     }
 
     /// <summary>An event with an id and empty data (2025-11-25, basic/transports, "Sending Messages to the Server"): the client can resume from before the first message.</summary>

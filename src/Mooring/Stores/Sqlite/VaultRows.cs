@@ -16,7 +16,7 @@ internal static class VaultRows
 
     internal const string FindDueSql = """
         select issuer, subject, provider from credentials
-        where due < ?1 and (leased_until is null or leased_until <= ?2) and provider not in (select value from json_each(?4)) order by due limit ?3
+        where due < ?1 and (leased_until is null or leased_until <= ?2) order by due
         """;
 
     internal const string InsertSql = """
@@ -103,11 +103,14 @@ internal static class VaultRows
     public static IReadOnlyList<CredentialKey> FindDue(SqliteDatabase database, (DateTimeOffset Before, DateTimeOffset Now, int Limit, IReadOnlyList<string> Except) wanted)
     {
         using var find = database.Use(FindDueSql);
-        find.Bind(wanted.Before).Bind(wanted.Now).Bind(wanted.Limit).Bind(wanted.Except);
+        find.Bind(wanted.Before).Bind(wanted.Now);
         var keys = new List<CredentialKey>();
-        while (find.Step())
+        while (keys.Count < wanted.Limit && find.Step())
         {
-            keys.Add(new CredentialKey(find.Text(0), find.Text(1), find.Text(2)));
+            if (find.Text(2) is var provider && !wanted.Except.Contains(provider))
+            {
+                keys.Add(new CredentialKey(find.Text(0), find.Text(1), provider));
+            }
         }
 
         return keys;
