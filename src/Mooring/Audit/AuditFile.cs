@@ -15,9 +15,15 @@ internal sealed partial class AuditFile(string path) : IDisposable
 
     private const int SetFlags = 4;
     private const int AppendOnly = 0x400;
+    private const int Shared = 1;
+    private const int Exclusive = 2;
+    private const int AtOnce = 4;
 
     private FileStream? _stream;
     private DateTimeOffset _asideAgain = DateTimeOffset.MinValue;
+
+    /// <summary>A write failed, and may have left a part of a line.</summary>
+    private bool _mayBeTorn;
 
     public string Path => path;
 
@@ -42,9 +48,11 @@ internal sealed partial class AuditFile(string path) : IDisposable
             }
 
             stream.Write(lines);
+            _mayBeTorn = false;
         }
         catch
         {
+            _mayBeTorn = true;
             Dispose();
             throw;
         }
@@ -104,9 +112,9 @@ internal sealed partial class AuditFile(string path) : IDisposable
 
         if (_stream.CanSeek && _stream.Length > 0)
         {
-            // A line that was torn, as by a full disk, must not spoil the next one.
+            // A line that was torn, as by a full disk or a kill, must not spoil the next one.
             _stream.Seek(-1, SeekOrigin.End);
-            if (_stream.ReadByte() != '\n')
+            if (_stream.ReadByte() != '\n' && (_mayBeTorn || IsAlone(_stream.SafeFileHandle)))
             {
                 _stream.WriteByte((byte)'\n');
             }
@@ -151,7 +159,27 @@ internal sealed partial class AuditFile(string path) : IDisposable
         }
     }
 
+    /// <summary>
+    /// Whether nobody else has the file open: else a line without its end may be one that is being written, of which a reader sees one page before the next. .NET holds a
+    /// shared lock on each open file.
+    /// </summary>
+    private static bool IsAlone(SafeFileHandle file)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return true;
+        }
+
+        var isAlone = Lock(file, Exclusive | AtOnce) == 0;
+        // What failed to become exclusive may have been given up on the way.
+        _ = Lock(file, Shared | AtOnce);
+        return isAlone;
+    }
+
     /// <summary>.NET opens no file so that the system writes at the end, whoever else made it longer: it keeps a place of its own, and one would write over the other.</summary>
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int SetFlagsOf(SafeFileHandle file, int command, int flags);
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    private static partial int Lock(SafeFileHandle file, int operation);
 }

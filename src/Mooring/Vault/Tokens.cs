@@ -116,8 +116,8 @@ internal sealed partial class Tokens(
 
     /// <summary>
     /// Refreshes what is due, whether or not anybody asks for it. Called from time to time by each replica, which need not wait for it: what it
-    /// has under way at one provider is left out the next time, and so is for a minute a provider at which something failed, so that others' are found
-    /// however many are due there.
+    /// has under way at one provider is left out the next time, and so is for a minute a provider at which something failed where more was due than was
+    /// looked for, so that others' are found however many are due there.
     /// </summary>
     /// <param name="limit">How many at most.</param>
     /// <param name="cancel">Waits no longer; what is under way goes on.</param>
@@ -126,7 +126,7 @@ internal sealed partial class Tokens(
         var now = time.GetUtcNow();
         ForgetWhatIsOver(now);
         var due = await store.FindDueCredentialsAsync(now, limit, _passedOver.Keys, cancel);
-        await Task.WhenAll(due.GroupBy(key => key.Provider).Select(keys => RefreshDueAsync(keys.Key, [.. keys], cancel)));
+        await Task.WhenAll(due.GroupBy(key => key.Provider).Select(keys => RefreshDueAsync(keys.Key, [.. keys], isAll: due.Count < limit, cancel)));
     }
 
     public void Dispose()
@@ -139,7 +139,7 @@ internal sealed partial class Tokens(
         }
     }
 
-    private async Task RefreshDueAsync(string provider, CredentialKey[] keys, CancellationToken cancel)
+    private async Task RefreshDueAsync(string provider, CredentialKey[] keys, bool isAll, CancellationToken cancel)
     {
         if (!_passedOver.TryAdd(provider, DateTimeOffset.MaxValue))
         {
@@ -153,7 +153,7 @@ internal sealed partial class Tokens(
         }
         finally
         {
-            if (keys.Any(_pauses.ContainsKey))
+            if (!isAll && keys.Any(_pauses.ContainsKey))
             {
                 _passedOver[provider] = time.GetUtcNow() + LongestPause;
             }
