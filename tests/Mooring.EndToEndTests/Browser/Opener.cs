@@ -31,6 +31,8 @@ internal sealed class Opener : IDisposable
         ["USERPROFILE"] = _folder.Path,
         ["MCP_REMOTE_CONFIG_DIR"] = _folder.Path,
         ["MCP_AUTO_OPEN_ENABLED"] = "true",
+        // A machine without a keychain has the Inspector forget its tokens at the end, and ask its person again.
+        ["MCP_INSPECTOR_SECRET_STORE"] = "file",
     };
 
     public bool HasOpened => File.Exists(Opened);

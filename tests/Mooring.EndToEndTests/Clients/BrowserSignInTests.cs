@@ -1,5 +1,6 @@
 using Mooring.EndToEndTests.Browser;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Clients;
@@ -53,6 +54,31 @@ public sealed class BrowserSignInTests(SignInWorld world) : IClassFixture<SignIn
         var again = await NodeTool.RunAsync("clients/run.mjs", arguments, opener.Environment);
         Assert.True(again.ExitCode == 0, Describe(again));
         Assert.False(opener.HasOpened, "The person was asked again.");
+    }
+
+    [Fact]
+    public async Task Inspector_FromZero_SignsIn_AndNeedsNobodyTheNextTime()
+    {
+        using var opener = new Opener();
+        var script = NodeTool.Package("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
+        string[] arguments =
+        [
+            "--cli", world.Url, "--transport", "http", "--method", "tools/call", "--tool-name", "echo", "--tool-arg", "word=hello",
+            "--callback-url", $"http://127.0.0.1:{LoopbackPorts.Take()}/oauth/callback",
+        ];
+
+        var first = await world.RunAsync(script, arguments, opener, "MCP");
+        Called(first);
+
+        var again = await NodeTool.RunAsync(script, arguments, opener.Environment);
+        Called(again);
+        Assert.False(opener.HasOpened, "The person was asked again.");
+
+        void Called(NodeRun run)
+        {
+            Assert.True(run.ExitCode == 0, Describe(run));
+            Assert.Equal("hello", run.Json().GetProperty("structuredContent").GetProperty("received").GetProperty("arguments").GetProperty("word").GetString());
+        }
     }
 
     private static IEnumerable<string> Steps(NodeRun run) => run.Json().GetProperty("steps").EnumerateArray().Select(step => step.GetString()!);
