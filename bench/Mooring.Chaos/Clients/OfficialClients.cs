@@ -101,7 +101,7 @@ internal sealed class OfficialClients : IAsyncDisposable
                 _tally.SessionLost(first.Value.GetString()!);
                 break;
             case "noTools":
-                _tally.NoTools(TimeSpan.FromMilliseconds(first.Value.GetDouble()));
+                _tally.NoTools(TimeSpan.FromMilliseconds(first.Value.GetDouble()), "an official client", []);
                 break;
             case "wrongList":
                 _tally.WrongList(first.Value.GetString()!);

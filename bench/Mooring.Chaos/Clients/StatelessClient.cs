@@ -128,6 +128,7 @@ internal sealed partial class StatelessClient(
     private async Task<JsonNode> AskForToolsAsync(CancellationToken end)
     {
         var start = TimeProvider.System.GetTimestamp();
+        var met = new List<string>();
         for (var failures = 0; ; failures++)
         {
             try
@@ -140,9 +141,9 @@ internal sealed partial class StatelessClient(
                     if (response.IsSuccessStatusCode && HasTools(answer))
                     {
                         var took = TimeProvider.System.GetElapsedTime(start);
-                        if (failures > 0 || took > TimeSpan.FromSeconds(2))
+                        if (failures > 0 || took > Tally.SlowList)
                         {
-                            tally.NoTools(took);
+                            tally.NoTools(took, Who, met);
                         }
 
                         return answer["result"]!;
@@ -150,13 +151,16 @@ internal sealed partial class StatelessClient(
 
                     tally.WrongList($"{Who}: {(int)response.StatusCode} {answer.ToJsonString()}");
                 }
+
+                met.Add($"{(int)response.StatusCode} by {response.RequestMessage?.RequestUri?.Port} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0.0} s");
             }
             catch (Exception e) when (IsTransport(e))
             {
                 // Asking again is allowed: nothing changes by it.
+                met.Add($"{e.GetType().Name} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0.0} s");
             }
 
-            tally.NoTools(TimeProvider.System.GetElapsedTime(start));
+            tally.NoTools(TimeProvider.System.GetElapsedTime(start), Who, met);
             await Task.Delay(Pause, end);
         }
     }

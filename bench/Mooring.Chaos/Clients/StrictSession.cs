@@ -180,6 +180,7 @@ internal sealed partial class StrictSession(
     private async Task AskForToolsAsync(CancellationToken end)
     {
         var start = TimeProvider.System.GetTimestamp();
+        var met = new List<string>();
         var session = Current();
         for (var failures = 0; session is not null; failures++)
         {
@@ -199,9 +200,9 @@ internal sealed partial class StrictSession(
                     if (response.IsSuccessStatusCode && HasTools(answer))
                     {
                         var took = TimeProvider.System.GetElapsedTime(start);
-                        if (failures > 0 || took > TimeSpan.FromSeconds(2))
+                        if (failures > 0 || took > Tally.SlowList)
                         {
-                            tally.NoTools(took);
+                            tally.NoTools(took, Who, met);
                         }
 
                         return;
@@ -209,13 +210,16 @@ internal sealed partial class StrictSession(
 
                     tally.WrongList($"{Who}: {(int)response.StatusCode} {answer.ToJsonString()}");
                 }
+
+                met.Add($"{(int)response.StatusCode} by {response.RequestMessage?.RequestUri?.Port} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0.0} s");
             }
             catch (Exception e) when (IsTransport(e))
             {
                 // Asking again is allowed: nothing changes by it.
+                met.Add($"{e.GetType().Name} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0.0} s");
             }
 
-            tally.NoTools(TimeProvider.System.GetElapsedTime(start));
+            tally.NoTools(TimeProvider.System.GetElapsedTime(start), Who, met);
             await Task.Delay(Pause, end);
         }
     }

@@ -73,6 +73,9 @@ internal sealed class Tally
     /// <summary>Enough to see what went wrong; the rest is likely more of the same.</summary>
     private const int NotesKept = 12;
 
+    /// <summary>A list that takes longer is none.</summary>
+    public static readonly TimeSpan SlowList = TimeSpan.FromSeconds(2);
+
     private readonly ConcurrentQueue<string> _notes = new();
     private readonly ConcurrentQueue<IReadOnlyList<string>> _journals = new();
     private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsWithoutId, _eventsRepeated, _longestGap;
@@ -176,8 +179,16 @@ internal sealed class Tally
 
     public void Keep(IReadOnlyList<string> journal) => _journals.Enqueue(journal);
 
-    public void NoTools(TimeSpan gap)
+    /// <param name="gap">How long a session has been without its tools.</param>
+    /// <param name="who">Which one.</param>
+    /// <param name="met">What it met meanwhile.</param>
+    public void NoTools(TimeSpan gap, string who, IReadOnlyCollection<string> met)
     {
+        if (gap > SlowList)
+        {
+            Note($"{who}: without tools for {gap.TotalSeconds:0.0} s: {(met.Count == 0 ? "one answer that was slow" : string.Join(", ", met))}");
+        }
+
         var milliseconds = (long)gap.TotalMilliseconds;
         for (var before = _longestGap; milliseconds > before; before = _longestGap)
         {
