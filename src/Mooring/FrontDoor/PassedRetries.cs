@@ -35,6 +35,9 @@ internal sealed partial class PassedRetries
     /// <summary>The retry of that key is the right one, and its call is over: it is to be run anew.</summary>
     private const string AnewLetter = "retry-anew";
 
+    /// <summary>Whoever should have had the retry of that key was taken over: its calls are gone.</summary>
+    private const string GoneLetter = "retry-gone";
+
     /// <summary>The client closed the retry of that key.</summary>
     private const string LeftLetter = "retry-left";
 
@@ -63,6 +66,11 @@ internal sealed partial class PassedRetries
         peers.OnLetter(SaidLetter, letter => Hear(letter, passed => passed.Exchange.Send(letter.Body.ToArray())));
         peers.OnLetter(AnsweredLetter, HearAnswer);
         peers.OnLetter(AnewLetter, letter => HearLast(letter.Subject, passed => passed.RunAnew()));
+        peers.OnLetter(GoneLetter, letter =>
+        {
+            Lose(letter.Subject, "the gateway process that held it is gone");
+            return Task.CompletedTask;
+        });
         peers.OnLetter(LeftLetter, letter =>
         {
             Left(letter.Subject);
@@ -171,10 +179,15 @@ internal sealed partial class PassedRetries
     // At the holder.
     private Task TakeAsync(Letter letter)
     {
-        if (letter.Subject.Split(' ') is not [var asking, var key, var holder] || holder != _peers.Name || !TryRead(letter.Body, out var by, out var request))
+        if (letter.Subject.Split(' ') is not [var asking, var key, var holder] || !TryRead(letter.Body, out var by, out var request))
         {
-            // Meant for one that this one took over: the calls are gone with it, and whoever asked hears that it is gone.
             return Task.CompletedTask;
+        }
+
+        if (holder != _peers.Name)
+        {
+            // Meant for one that this one took over: the calls are gone with it. Whoever asks may have heard of that before it asked, and would wait for ever.
+            return _peers.PostAsync(asking, GoneLetter, new Letter("", key, default));
         }
 
         var queue = _peers.NewQueue(asking);

@@ -182,6 +182,20 @@ public sealed class RetryElsewhereTests
     }
 
     [Fact]
+    public async Task Holder_WasTakenOverBefore_ItsCallIsOfUnknownOutcome()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: c => ReplicaPair.FastCalls(c) with { Calls = c.Calls with { HardCap = Long } });
+        var b = pair.B.Get<Peers>().Name;
+        await pair.Store.Replicas.BeatAsync(Played, "", TimeSpan.Zero);
+        Assert.True(await pair.Store.Replicas.TryTakeOverAsync(Played, b));
+
+        var answer = await EndAsync(pair, At(pair.A).CallAsync("slow", rest: Rest($"mooring-{Played}-{new string('0', 32)}", Accept)));
+
+        Assert.Equal("outcome_unknown", answer.Reason());
+        Assert.Equal(0, pair.A.Runner.Running);
+    }
+
+    [Fact]
     public async Task Letter_OfARetry_MeantForAnother_IsNotTaken()
     {
         await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
