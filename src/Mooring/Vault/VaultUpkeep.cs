@@ -39,42 +39,31 @@ internal sealed partial class VaultUpkeep(StoreSeal seal, Providers providers, K
     {
         while (!_stopping.IsCancellationRequested)
         {
-            try
+            await TryAsync(async () =>
             {
                 await Task.Delay(Pause * (0.8 + (0.4 * Random.Shared.NextDouble())), time, _stopping.Token);
                 await keys.RotateAsync(_stopping.Token);
-            }
-            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (StoreException)
-            {
-                // The store says so itself; the next round tries again.
-            }
-            catch (Exception e)
-            {
-                Log.Failed(logger, e);
-            }
+            });
 
             // Not waited for: a provider that hangs would keep the tokens of the others waiting.
             _rounds.RemoveAll(round => round.IsCompleted);
-            _rounds.Add(RefreshAsync());
+            _rounds.Add(TryAsync(() => tokens.RefreshDueAsync(PerRound, _stopping.Token)));
         }
     }
 
-    private async Task RefreshAsync()
+    private async Task TryAsync(Func<Task> work)
     {
         try
         {
-            await tokens.RefreshDueAsync(PerRound, _stopping.Token);
+            await work();
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
+            // It ends.
         }
         catch (StoreException)
         {
-            // As above.
+            // The store says so itself; the next round tries again.
         }
         catch (Exception e)
         {
