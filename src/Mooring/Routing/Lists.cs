@@ -9,7 +9,7 @@ using Mooring.Upstreams;
 namespace Mooring.Routing;
 
 /// <summary>Answers lists from what is known, page by page; only a server that nothing certain is known of is waited for, and not for long.</summary>
-internal sealed partial class Lists(ConfigStore config, TimeProvider time, UpstreamTable upstreams, Views views, ILogger<Lists> logger)
+internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogger<Lists> logger)
 {
     /// <summary>Items of one page of a list; most clients read only the first page well.</summary>
     private const int PageSize = 1000;
@@ -61,8 +61,8 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
         }
     }
 
-    /// <summary>A server that nothing certain is known of is asked, for a short while; what is known is never waited for, and what the caller may not use never asked for.</summary>
-    public async Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind, Access access)
+    /// <summary>A server that nothing certain is known of is asked, for a short while; what is certain is never waited for, and what the caller may not use never asked for.</summary>
+    public Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind, Access access)
     {
         List<Task>? looks = null;
         foreach (var upstream in servers)
@@ -73,19 +73,7 @@ internal sealed partial class Lists(ConfigStore config, TimeProvider time, Upstr
             }
         }
 
-        if (looks is null)
-        {
-            return;
-        }
-
-        try
-        {
-            await Task.WhenAll(looks).WaitAsync(config.Current.Calls.FirstListWait, time);
-        }
-        catch (TimeoutException)
-        {
-            // The look goes on; when it is done the client is told that its list changed.
-        }
+        return looks is null ? Task.CompletedTask : Task.WhenAll(looks);
     }
 
     /// <summary>Some clients write <c>"cursor":null</c> where they have none.</summary>

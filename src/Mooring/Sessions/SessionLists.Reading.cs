@@ -10,34 +10,42 @@ internal sealed partial class SessionLists
     /// <summary>Times that a list is read for one who asks, where it is said to be another one each time that it was read.</summary>
     private const int MostLooks = 3;
 
-    private async Task LookUntilCertainAsync(Upstream upstream, ListState state, ListKind kind)
+    /// <summary>How long a list is waited for that the server may show otherwise by now, where the one from before can be shown: it is the same far more often than not.</summary>
+    private static readonly TimeSpan MostForKnown = TimeSpan.FromSeconds(1);
+
+    private async Task LookUntilCertainAsync(Upstream upstream, ListState state, ListKind kind, Look look)
     {
         await Task.Yield();
-        var started = services.Time.GetTimestamp();
+        ServerList? list = null;
+        var before = Before(upstream, kind);
         try
         {
-            var before = Of(upstream)?[kind] ?? services.Catalogue.Find(upstream.Name, Key(upstream))[kind];
-            ServerList? list;
             var looks = 0;
             do
             {
                 list = await LookOnceAsync(upstream, state, kind);
             }
             while (list is not null && ++looks < MostLooks && !IsAnswered(upstream, state, kind));
+        }
+        finally
+        {
+            bool wasLeft;
+            lock (_gate)
+            {
+                // Whoever stops waiting from here on is answered with what was read.
+                wasLeft = look.WasLeft;
+                state.Look = ReferenceEquals(state.Look, look) ? null : state.Look;
+            }
 
-            if (list is not null && list.Hash != before?.Hash && services.Time.GetElapsedTime(started) >= services.Config.Current.Calls.FirstListWait)
+            if (wasLeft && list is not null && list.Hash != before?.Hash)
             {
                 session.Outbox.SendListChanged(kind.Changed());
             }
         }
-        finally
-        {
-            lock (_gate)
-            {
-                state.Look = null;
-            }
-        }
     }
+
+    /// <summary>What can be shown of a list while the server is asked for it.</summary>
+    private ServerList? Before(Upstream upstream, ListKind kind) => Of(upstream)?[kind] ?? services.Catalogue.Find(upstream.Name, Key(upstream))[kind];
 
     /// <summary>Whether nothing was heard against the list while it was read. Whoever asks from then on does not share this look.</summary>
     private bool IsAnswered(Upstream upstream, ListState state, ListKind kind)

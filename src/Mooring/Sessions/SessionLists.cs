@@ -102,13 +102,36 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
-    /// <summary>Asks a server that nothing certain is known of for a list. Requests at once share the looking; the client that did not wait for it is told when it is done.</summary>
-    public Task LookAsync(Upstream upstream, ListKind kind)
+    /// <summary>
+    /// Asks a server that nothing certain is known of for a list, and waits for it: <c>calls.firstListWait</c> at most, and a second where
+    /// what is known can be shown instead. Requests at once share the looking; whoever did not wait for its end is told of a change then.
+    /// </summary>
+    public async Task LookAsync(Upstream upstream, ListKind kind)
     {
+        Look look;
         lock (_gate)
         {
             var state = EntryLocked(upstream)[kind];
-            return state.Look ??= LookUntilCertainAsync(upstream, state, kind);
+            if (state.Look is null)
+            {
+                state.Look = new Look();
+                state.Look.Done = LookUntilCertainAsync(upstream, state, kind, state.Look);
+            }
+
+            look = state.Look;
+        }
+
+        try
+        {
+            var wait = services.Config.Current.Calls.FirstListWait;
+            await look.Done.WaitAsync(wait > MostForKnown && Before(upstream, kind) is not null ? MostForKnown : wait, services.Time);
+        }
+        catch (TimeoutException)
+        {
+            lock (_gate)
+            {
+                look.WasLeft = true;
+            }
         }
     }
 
@@ -293,9 +316,18 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         /// <summary>The turn in which the newest list was asked for.</summary>
         public long Taken { get; set; }
 
-        public Task? Look { get; set; }
+        public Look? Look { get; set; }
 
         /// <summary>Begun when the link was opened.</summary>
         public Task<ServerList?>? Reading { get; set; }
+    }
+
+    /// <summary>One looking for a list, shared by all who ask meanwhile.</summary>
+    private sealed class Look
+    {
+        public Task Done { get; set; } = Task.CompletedTask;
+
+        /// <summary>Whether somebody was answered with what was known before its end.</summary>
+        public bool WasLeft { get; set; }
     }
 }

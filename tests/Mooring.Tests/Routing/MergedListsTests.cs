@@ -160,6 +160,41 @@ public sealed class MergedListsTests
         Assert.Equal(["a__late", "b__x"], await client.ListAsync("tools"));
     }
 
+    /// <summary>The list from before is likelier right than a client is patient.</summary>
+    [Fact]
+    public async Task List_KnownButMayBeAnotherOne_IsShownAfterASecondAndTheClientIsToldWhenItIs()
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (holds, held) = (false, 0);
+        var a = new ListingServer("a");
+        a.Before = e =>
+        {
+            if (!holds || (string?)e.Message?["method"] != "tools/list")
+            {
+                return false;
+            }
+
+            Interlocked.Increment(ref held);
+            _ = release.Task.ContinueWith(_ => e.Result("""{"tools":[{"name":"late"}]}"""), TaskScheduler.Default);
+            return true;
+        };
+        await using var gateway = await GatewayAsync(null, a);
+        var client = await gateway.MergedAsync();
+        Assert.Equal(["a__x"], await client.ListAsync("tools"));
+        await client.ResultAsync("a__x");
+        using var stream = await client.GetAsync();
+        holds = true;
+        gateway.Session(client).Lists.Doubt(gateway.Get<UpstreamTable>().Find("a")!, kind: null);
+
+        var list = await gateway.PassTimeAsync(client.ListAsync("tools"), FirstListWait - TimeSpan.FromSeconds(1), "the list from before came");
+
+        Assert.Equal(["a__x"], list);
+        Assert.True(held > 0, "The server was not asked.");
+        release.SetResult();
+        Assert.Equal("notifications/tools/list_changed", (string?)(await stream.Events.MessageAsync())["method"]);
+        Assert.Equal(["a__late"], await client.ListAsync("tools"));
+    }
+
     [Fact]
     public async Task List_ServerGoneAway_IsShownAsLastKnown()
     {
