@@ -267,7 +267,7 @@ internal sealed class FaultyStore : IStore
 
         public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) => Up(there => there.ReadMailboxAsync(replica, after, limit, cancel));
 
-        public Task<bool> AcknowledgeAsync(string replica, long upTo) => Up(there => there.AcknowledgeAsync(replica, upTo));
+        public Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null) => Up(there => there.AcknowledgeAsync(replica, upTo, except));
 
         public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) => Up(there => there.ClaimHomeAsync(sessionId, server, replica));
 

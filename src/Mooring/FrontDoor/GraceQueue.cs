@@ -69,12 +69,7 @@ internal sealed class GraceQueue(TimeProvider time, ConfigStore config) : IHeart
             }
         }
 
-        foreach (var reply in _due)
-        {
-            reply.OnGraceOver();
-        }
-
-        _due.Clear();
+        HeartbeatItems.Each(_due, static reply => reply.OnGraceOver());
     }
 
     private void RemoveLocked(IUndecided reply)

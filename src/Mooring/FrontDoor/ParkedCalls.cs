@@ -139,15 +139,12 @@ internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider 
             }
         }
 
-        foreach (var reply in asking ?? [])
-        {
-            reply.Ask();
-        }
-
         foreach (var (_, parked) in expired ?? [])
         {
             _ = parked.Reply?.ExpireAsync();
         }
+
+        HeartbeatItems.Each(asking ?? [], static reply => reply.Ask());
     }
 
     private void RemoveLocked(string reference, Parked parked)

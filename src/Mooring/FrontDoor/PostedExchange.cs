@@ -120,6 +120,17 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided, IValueTask
         return true;
     }
 
+    /// <summary>Nothing is written for it any more, whatever comes: somebody else answers the request.</summary>
+    public void Withdraw()
+    {
+        lock (_gate)
+        {
+            _isOver = true;
+        }
+
+        _services.Grace.Remove(this);
+    }
+
     /// <summary>The stream, begun where it was not yet; null once the client has its answer or is gone.</summary>
     private SseConnection? Open()
     {

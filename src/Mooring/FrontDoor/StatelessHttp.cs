@@ -166,34 +166,43 @@ internal sealed class StatelessHttp(
         }
 
         var exchange = new PostedExchange(context, request, discovery, session, services);
-        var reply = waiting;
-        if (waiting is not null)
+        try
         {
-            await WaitingThreads.Leave();
-            waiting.Resume(exchange, retry!.Answers);
-        }
-        else if (holder is not null)
-        {
-            await WaitingThreads.Leave();
-            Pass(session, request, retry!, holder, exchange, access, Caller.ShownBy(context));
-        }
-        else if (request.Method == McpMethod.Discover)
-        {
-            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
-            reply.Answer(request, await discovery.ResultAsync(session, access));
-        }
-        else if (isOfTasks)
-        {
-            reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
-            _ = tasks.AnswerAsync(session, request, reply);
-        }
-        else
-        {
-            reply = Run(session, request, retry, exchange, access, Caller.ShownBy(context));
-        }
+            var reply = waiting;
+            if (waiting is not null)
+            {
+                await WaitingThreads.Leave();
+                waiting.Resume(exchange, retry!.Answers);
+            }
+            else if (holder is not null)
+            {
+                await WaitingThreads.Leave();
+                Pass(session, request, retry!, holder, exchange, access, Caller.ShownBy(context));
+            }
+            else if (request.Method == McpMethod.Discover)
+            {
+                reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
+                reply.Answer(request, await discovery.ResultAsync(session, access));
+            }
+            else if (isOfTasks)
+            {
+                reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
+                _ = tasks.AnswerAsync(session, request, reply);
+            }
+            else
+            {
+                reply = Run(session, request, retry, exchange, access, Caller.ShownBy(context));
+            }
 
-        exchange.Reply = reply;
-        return exchange;
+            exchange.Reply = reply;
+            return exchange;
+        }
+        catch
+        {
+            // The host answers. What was written later would stand in the answer to the next request of the connection.
+            exchange.Withdraw();
+            throw;
+        }
     }
 
     /// <summary>Whether the call is of a tool that its server, one of 2025-11-25, executes as a task alone.</summary>

@@ -10,7 +10,7 @@ namespace Mooring.FrontDoor;
 /// Answers <c>tasks/get</c>, <c>tasks/update</c> and <c>tasks/cancel</c> of the tasks extension, at any replica: for the person whose task it is, on the route
 /// where it was made.
 /// </summary>
-internal sealed class TaskMethods(HeldTasks tasks)
+internal sealed partial class TaskMethods(HeldTasks tasks, ILogger<TaskMethods> logger)
 {
     public static bool Has(McpMethod method) => method is McpMethod.TasksGet or McpMethod.TasksUpdate or McpMethod.TasksCancel;
 
@@ -59,6 +59,12 @@ internal sealed class TaskMethods(HeldTasks tasks)
             // That the store is away is said by the store, once; here it would be said for every request.
             reply.Refuse(request, JsonRpc.InternalError, "The gateway's store is not reachable just now. Try again.");
         }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave the client waiting.
+            Log.Failed(logger, e, request.MethodName);
+            reply.Refuse(request, JsonRpc.InternalError, "The gateway failed to answer.");
+        }
     }
 
     private static byte[]? AnswersOf(Frame request)
@@ -66,5 +72,11 @@ internal sealed class TaskMethods(HeldTasks tasks)
         var parameters = request.Span(request.Envelope.Params);
         var answers = JsonFields.Object(parameters, "inputResponses"u8);
         return TaskAnswers.Read(answers) is null ? null : answers.ToArray();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(904, LogLevel.Error, "{Method} failed.", EventName = "TaskMethodFailed")]
+        public static partial void Failed(ILogger logger, Exception exception, string method);
     }
 }

@@ -100,10 +100,10 @@ internal sealed class Frame : IDisposable
     public static Frame Own(byte[] buffer, int offset, int length, bool pooled, in Envelope envelope) =>
         new(buffer, offset, length, pooled, envelope);
 
-    /// <summary>Reads a frame from bytes of the gateway's own making.</summary>
+    /// <summary>Reads a frame from bytes of the gateway's own making: of any depth, since what was taken as it came may stand deeper in them.</summary>
     public static Frame Parse(byte[] json)
     {
-        var fault = FrameReader.Read(json, FrameLimits.Default, out var envelope);
+        var fault = FrameReader.Read(json, FrameLimits.None, out var envelope);
         return fault is null
             ? new Frame(json, 0, json.Length, pooled: false, envelope)
             : throw new InvalidOperationException($"Not a frame: {fault.Value.Message}");

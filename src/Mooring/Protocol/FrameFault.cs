@@ -15,4 +15,6 @@ internal readonly record struct FrameFault(int Code, string Message, Slice Id = 
 internal readonly record struct FrameLimits(int Depth)
 {
     public static readonly FrameLimits Default = new(64);
+
+    public static readonly FrameLimits None = new(int.MaxValue);
 }

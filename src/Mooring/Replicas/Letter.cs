@@ -33,3 +33,8 @@ internal readonly record struct Letter(string Session, string Subject, ReadOnlyM
         return true;
     }
 }
+
+/// <summary>What a letter is known by, whoever has it.</summary>
+/// <param name="Value">The name.</param>
+/// <param name="MayBeReadBefore">Whether it was not written to this replica: one that had it before may have done what it says.</param>
+internal readonly record struct LetterName(string Value, bool MayBeReadBefore);

@@ -5,6 +5,8 @@ namespace Mooring.Replicas;
 /// <content>Letters: into the mailboxes of others, and out of the own one.</content>
 internal sealed partial class Peers
 {
+    private Mailbox? _box;
+
     /// <summary>Puts a letter into a replica's mailbox.</summary>
     /// <returns>False when there is no such replica any more, or the store did not take it.</returns>
     /// <param name="to">The replica.</param>
@@ -77,16 +79,20 @@ internal sealed partial class Peers
         return true;
     }
 
+    /// <summary>A name for a letter to one replica, which shows that it was written to that one.</summary>
+    public static string NameTo(string replica) => $"{replica}.{NewName()}";
+
     private async Task ReadMailAsync()
     {
-        var box = new Mailbox(_name);
+        var box = _box = new Mailbox(_name);
         List<string> gone = [];
         while (!_stopping.IsCancellationRequested)
         {
             _mail = NewWait();
             if (box.Name != _name)
             {
-                box = new Mailbox(_name);
+                // What is held there is another's now.
+                box = _box = new Mailbox(_name);
             }
 
             while (_goneNews.TryDequeue(out var replica))
@@ -142,12 +148,17 @@ internal sealed partial class Peers
                     return;
                 }
 
-                await ReadAsync(mail);
+                var kept = await ReadAsync(box.Name, mail);
                 box.Letters.Dequeue();
                 box.Read = mail.Sequence;
+                if (!kept.IsCompleted)
+                {
+                    box.Hold(mail.Sequence, kept, time.GetTimestamp());
+                    _ = kept.ContinueWith(_ => WhenKept(box), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                }
             }
 
-            if (box.Read > box.Dropped)
+            if (box.LetGo(time) || box.Read > box.Dropped)
             {
                 await DropAsync(box, box.Read);
             }
@@ -159,9 +170,19 @@ internal sealed partial class Peers
     /// <returns>Whether they were this replica's.</returns>
     private async Task<bool> DropAsync(Mailbox box, long upTo)
     {
-        var isOurs = await replicas.AcknowledgeAsync(box.Name, upTo);
-        box.Dropped = upTo;
+        var isOurs = await replicas.AcknowledgeAsync(box.Name, upTo, box.Held);
+        box.Dropped = Math.Max(box.Dropped, upTo);
+        box.IsOwed = false;
         return isOurs;
+    }
+
+    /// <summary>Once all that was held is kept the mailbox is looked after; one at a time that would be a write for each letter.</summary>
+    private void WhenKept(Mailbox box)
+    {
+        if (box.IsLastKept())
+        {
+            _mail.TrySetResult();
+        }
     }
 
     /// <summary>Hands on what is in the mailbox and goes. If that cannot be done the lease runs out, and whoever takes over finds all of it.</summary>
@@ -173,6 +194,12 @@ internal sealed partial class Peers
             {
                 // What those left undone is for the next heir.
                 return;
+            }
+
+            if (_box is { Read: > 0 } box && box.Name == _name)
+            {
+                box.LetGo(time);
+                await DropAsync(box, box.Read);
             }
 
             await (TakenOver?.Invoke(_name, CancellationToken.None) ?? Task.CompletedTask);
@@ -211,7 +238,7 @@ internal sealed partial class Peers
             if (IsOnce(mail))
             {
                 // Its reader knows that this one leaves, and says so to whoever wrote it.
-                await ReadAsync(mail);
+                await ReadAsync(_name, mail);
             }
         }
 
@@ -232,30 +259,74 @@ internal sealed partial class Peers
 
     private bool IsOnce(MailRecord mail) => _readers.TryGetValue(mail.Kind, out var reader) && reader.Once;
 
-    private async Task ReadAsync(MailRecord mail)
+    /// <returns>Completes when it may be taken off the mailbox.</returns>
+    private async Task<Task> ReadAsync(string box, MailRecord mail)
     {
         if (!Letter.TryParse(mail.Body, out var letter) || !_readers.TryGetValue(mail.Kind, out var reader))
         {
             // From a release that knows more than this one.
             Log.NotUnderstood(logger, mail.Kind);
-            return;
+            return Task.CompletedTask;
         }
 
         try
         {
-            await reader.Read(letter);
+            return await reader.Read(letter, new LetterName(mail.CallId, !mail.CallId.StartsWith(box + ".", StringComparison.Ordinal)));
         }
         catch (Exception e) when (e is not StoreException)
         {
             // One letter's bug must not keep the others waiting.
             Log.ReaderFailed(logger, e, mail.Kind);
+            return Task.CompletedTask;
         }
     }
 
     /// <summary>The letters of one name, on their way from the store to their readers. The reading loop's alone.</summary>
     private sealed class Mailbox(string name)
     {
+        /// <summary>What is held for longer may wait for a client that never comes; it must not fill the mailbox.</summary>
+        private static readonly TimeSpan MostHeld = TimeSpan.FromSeconds(10);
+
+        private const int MostHeldAtOnce = 200;
+
+        private readonly Queue<(long Sequence, Task Kept, long Since)> _held = new();
+        private int _notKept;
+
         public string Name => name;
+
+        /// <summary>Letters that were read and stay in the mailbox for now.</summary>
+        public IReadOnlyList<long> Held => [.. _held.Select(one => one.Sequence)];
+
+        /// <summary>Whether letters that are held no longer are still in the mailbox.</summary>
+        public bool IsOwed { get; set; }
+
+        public void Hold(long sequence, Task kept, long now)
+        {
+            Interlocked.Increment(ref _notKept);
+            _held.Enqueue((sequence, kept, now));
+        }
+
+        /// <returns>Whether nothing else is to be kept.</returns>
+        public bool IsLastKept() => Interlocked.Decrement(ref _notKept) == 0;
+
+        /// <returns>Whether there is something to take off the mailbox.</returns>
+        public bool LetGo(TimeProvider time)
+        {
+            for (var left = _held.Count; left > 0; left--)
+            {
+                var one = _held.Dequeue();
+                if (one.Kept.IsCompleted || left > MostHeldAtOnce || time.GetElapsedTime(one.Since) > MostHeld)
+                {
+                    IsOwed = true;
+                }
+                else
+                {
+                    _held.Enqueue(one);
+                }
+            }
+
+            return IsOwed;
+        }
 
         public Queue<MailRecord> Letters { get; } = new();
 

@@ -41,7 +41,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     /// <summary>The sender knows the one it signals to from now on; what it said before may have missed that one.</summary>
     private const string KnownSignal = "known";
 
-    private readonly Dictionary<string, (Func<Letter, Task> Read, bool Once)> _readers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (Func<Letter, LetterName, Task<Task>> Read, bool Once)> _readers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Action<string>> _hearers = new(StringComparer.Ordinal);
     private readonly List<Action<string>> _gone = [];
     private readonly ConcurrentQueue<string> _goneNews = new();
@@ -108,7 +108,19 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     /// Whether no letter may be read twice, not even by a process that takes over from this one: it is off the mailbox before it is read, and one
     /// that was not read when the process died is lost. Others stay until they were read, and may be read once more by whoever takes over.
     /// </param>
-    public void OnLetter(string kind, Func<Letter, Task> read, bool once = false) => _readers.Add(kind, (read, once));
+    public void OnLetter(string kind, Func<Letter, Task> read, bool once = false) => _readers.Add(
+        kind,
+        (async (letter, _) =>
+        {
+            await read(letter);
+            return Task.CompletedTask;
+        }, once));
+
+    /// <summary>
+    /// As <see cref="OnLetter"/>, for letters of which more is to be done than can be waited for: reading gives a task, and until that completes the letter stays
+    /// in the mailbox, where whoever takes over finds it and is told that it may have been read before. Not for ever: some seconds, and some hundreds of them.
+    /// </summary>
+    public void OnKeptLetter(string kind, Func<Letter, LetterName, Task<Task>> read) => _readers.Add(kind, (read, false));
 
     /// <summary>Says who hears signals of a kind. Before <see cref="Start"/>; must return quickly and throw nothing.</summary>
     public void OnSignal(string kind, Action<string> hear) => _hearers.Add(kind, hear);

@@ -167,7 +167,7 @@ internal sealed partial class Outbox
                 }
 
                 // Known by one name however often it is posted: the store may have taken it and only its answer be lost.
-                (holder, next) = (there, first.Value with { Name = first.Value.Name ?? Peers.NewName() });
+                (holder, next) = (there, first.Value with { Name = first.Value.Name ?? Peers.NameTo(there) });
                 _backlog.RemoveFirst();
             }
 
@@ -183,6 +183,7 @@ internal sealed partial class Outbox
                     if (isTaken)
                     {
                         _backlogBytes -= next.Line.Length;
+                        next.Passed?.IsKept();
                     }
                     else
                     {

@@ -1,5 +1,7 @@
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Routing;
+using Mooring.Streams;
 
 namespace Mooring.Sessions;
 
@@ -15,9 +17,12 @@ internal sealed partial class Outbox
     /// <summary>Takes a line that another replica passed on.</summary>
     /// <param name="line">The message.</param>
     /// <param name="subject">The letter's.</param>
-    public void Take(byte[] line, string subject)
+    /// <param name="name">The letter's.</param>
+    /// <returns>Completes when it is in a log, or on its way elsewhere.</returns>
+    public Task Take(byte[] line, string subject, LetterName name)
     {
         var (hops, origin, server) = ParseSubject(subject);
+        var passed = new PassedMessage(name.Value, name.MayBeReadBefore);
         var changed = ChangedBy(line);
         if (changed is { } list)
         {
@@ -29,7 +34,7 @@ internal sealed partial class Outbox
         {
             if (HolderLocked is not null)
             {
-                _backlog.AddLast(new Waiting(line, hops, origin, server));
+                _backlog.AddLast(new Waiting(line, hops, origin, server, name.Value, passed));
                 _backlogBytes += line.Length;
                 if (hops < MostHops)
                 {
@@ -41,15 +46,16 @@ internal sealed partial class Outbox
                     session.Doubt();
                 }
 
-                return;
+                return passed.Kept;
             }
 
             if (changed is { } told && server is not null && IsToldLocked(server, told.Changed(), byLetter: true))
             {
-                return;
+                return Task.CompletedTask;
             }
 
-            SendLocked(line, origin);
+            SendLocked(line, origin, passed: passed);
+            return passed.Kept;
         }
     }
 

@@ -304,16 +304,16 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         from.Finish(StreamState.Finished);
     }
 
-    private bool SendLocked(byte[] line, EventOrigin? origin = null, string? changed = null)
+    private bool SendLocked(byte[] line, EventOrigin? origin = null, string? changed = null, PassedMessage? passed = null)
     {
         // Behind what waits already, so that everything comes in order.
         if (HolderLocked is null && _backlog.Count == 0 && NewestLocked() is { } stream)
         {
-            stream.Append(line, origin: origin);
+            stream.Append(line, origin: origin, passed: passed);
             return true;
         }
 
-        if (!KeepLocked(new Waiting(line, Hops: 0, origin, changed)))
+        if (!KeepLocked(new Waiting(line, Hops: 0, origin, changed, passed?.Name, passed)))
         {
             return false;
         }
@@ -339,6 +339,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
                 services.Streams.Dropped("backlog_full");
             }
 
+            waiting.Passed?.IsKept();
             return false;
         }
 
@@ -373,7 +374,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     {
         foreach (var waiting in _backlog)
         {
-            stream.Append(waiting.Line, origin: waiting.Origin, isOld: true);
+            stream.Append(waiting.Line, origin: waiting.Origin, isOld: true, passed: waiting.Passed);
             _backlogBytes -= waiting.Line.Length;
         }
 
@@ -384,6 +385,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
     /// <param name="Hops">How many replicas have passed it on.</param>
     /// <param name="Origin">The server's event it was made of.</param>
     /// <param name="Changed">The server whose list it says is another one, where that may be heard in another way too.</param>
-    /// <param name="Name">Of the letter it goes in; null before it was posted.</param>
-    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin, string? Changed = null, string? Name = null);
+    /// <param name="Name">Of the letter it goes in, or came in; null before it was posted.</param>
+    /// <param name="Passed">Where it came in one.</param>
+    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin, string? Changed = null, string? Name = null, PassedMessage? Passed = null);
 }

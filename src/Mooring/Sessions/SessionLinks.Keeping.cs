@@ -76,7 +76,8 @@ internal sealed partial class SessionLinks
         lock (_gate)
         {
             slot.IsSaved = true;
-            primed = slot.Primed;
+            // No longer the place where something was passed on since: that goes on as it did, and what is in the log must not seem to be to come.
+            primed = slot.Hearing is { } hearing && hearing.Last != slot.Primed?.EventId ? null : slot.Primed;
         }
 
         try

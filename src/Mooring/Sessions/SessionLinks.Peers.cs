@@ -106,7 +106,7 @@ internal sealed partial class SessionLinks
                 slot.IsHeardElsewhere = true;
                 await link.StopListeningAsync();
             }
-            else if (!link.Listens)
+            else if (!link.Listens || !IsOwnHearing(slot))
             {
                 // What the last listening still hands over belongs to that one.
                 await link.StopListeningAsync();
@@ -137,6 +137,15 @@ internal sealed partial class SessionLinks
             {
                 slot.IsClaiming = false;
             }
+        }
+    }
+
+    /// <summary>Whether what is refused of it elsewhere is signalled to this replica by the name that it has; it is not where that was taken for dead since it began.</summary>
+    private bool IsOwnHearing(Slot slot)
+    {
+        lock (_gate)
+        {
+            return slot.Hearing is not { } hearing || hearing.Name.StartsWith(services.Peers.Name + ".", StringComparison.Ordinal);
         }
     }
 

@@ -157,7 +157,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public async Task OnOpenedAsync(Link link, bool again)
     {
-        _ = ListenAsync(link);
         if (!link.Upstream.NeedsAccount)
         {
             // With an account a server may say what is that person's alone.
@@ -173,6 +172,13 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             slot.IsResuming = false;
         }
 
+        if (isNew)
+        {
+            // Before anything is heard: what is, is noted at what is kept of the link, and saved later it would be set back.
+            await SaveAsync(link, isNew: true);
+        }
+
+        _ = ListenAsync(link);
         session.Lists.Opened(link, isNew);
         if (again)
         {
@@ -180,7 +186,10 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
 
         await ApplyAsync(link);
-        await SaveAsync(link, isNew);
+        if (!isNew)
+        {
+            await SaveAsync(link);
+        }
     }
 
     public void OnClosed(Link link, string why)

@@ -77,13 +77,8 @@ internal sealed partial class SessionTable
     private void ListenToPeers()
     {
         var peers = _services.Peers;
-        peers.OnLetter(Outbox.SayLetter, async letter =>
-        {
-            if (await ForPeerAsync(letter.Session) is { } session)
-            {
-                session.Outbox.Take(letter.Body.ToArray(), letter.Subject);
-            }
-        });
+        peers.OnKeptLetter(Outbox.SayLetter, async (letter, name) =>
+            await ForPeerAsync(letter.Session) is { } session ? session.Outbox.Take(letter.Body.ToArray(), letter.Subject, name) : Task.CompletedTask);
         peers.OnLetter(Outbox.FollowLetter, letter =>
         {
             Known(letter.Session)?.Outbox.FollowedBy(System.Text.Encoding.ASCII.GetString(letter.Body.Span), letter.Subject);

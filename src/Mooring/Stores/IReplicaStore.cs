@@ -43,11 +43,14 @@ internal interface IReplicaStore
     Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel);
 
     /// <summary>Drops messages up to and with <paramref name="upTo"/>. Their keys are remembered for 5 minutes, so that a repeated post is not delivered again.</summary>
+    /// <param name="replica">Whose mailbox.</param>
+    /// <param name="upTo">A sequence.</param>
+    /// <param name="except">Sequences of those that stay all the same; some hundreds at most.</param>
     /// <returns>
     /// True: the message <paramref name="upTo"/> was this replica's, now or when this was asked before, and nobody else is given it. False: it is
     /// not in the mailbox; the replica was taken over, and what it had not dropped before is another's.
     /// </returns>
-    Task<bool> AcknowledgeAsync(string replica, long upTo);
+    Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null);
 
     /// <summary>
     /// Which replica runs the process (or another channel that cannot move) of this session at this server: the session's home there.

@@ -29,8 +29,8 @@ internal sealed class MeasuredReplicas(IReplicaStore inner, string kind, StoreMe
     public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) =>
         ObserveAsync("read_mailbox", Now, inner.ReadMailboxAsync(replica, after, limit, cancel));
 
-    public Task<bool> AcknowledgeAsync(string replica, long upTo) =>
-        ObserveAsync("acknowledge", Now, inner.AcknowledgeAsync(replica, upTo));
+    public Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null) =>
+        ObserveAsync("acknowledge", Now, inner.AcknowledgeAsync(replica, upTo, except));
 
     public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>
         ObserveAsync("claim_home", Now, inner.ClaimHomeAsync(sessionId, server, replica));

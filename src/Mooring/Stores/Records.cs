@@ -144,7 +144,7 @@ internal sealed record StreamRecord
 /// <param name="Sequence">1, 2, 3 … in the stream.</param>
 /// <param name="Body">The JSON-RPC message, raw UTF-8; empty for a primer.</param>
 /// <param name="Written">When it was appended.</param>
-/// <param name="RequestId">The client request (raw JSON token) this event answers; null for anything but a response.</param>
+/// <param name="RequestId">What it is known by beside its place: the client request (raw JSON token) that it answers, or the letter it came in; mostly null.</param>
 /// <param name="Origin">The server's event it was made of, where that had an id: the link remembers it in the same transaction. Not read back.</param>
 internal sealed record EventRecord(
     string SessionId, string StreamId, long Sequence, ReadOnlyMemory<byte> Body, DateTimeOffset Written, string? RequestId = null, EventOrigin? Origin = null);

@@ -60,6 +60,7 @@ internal sealed partial class EventStream
 
     private void KeepForLater(MessageStep step)
     {
+        step.IsLate = true;
         (_late ??= new Queue<MessageStep>()).Enqueue(step);
         LookLater();
     }
@@ -88,6 +89,7 @@ internal sealed partial class EventStream
             }
 
             _late.Dequeue();
+            step.Passed?.IsKept();
             if (MustBeKept(step))
             {
                 _lateHeardBytes -= step.Line.Length;

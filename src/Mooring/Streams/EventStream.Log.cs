@@ -5,24 +5,45 @@ namespace Mooring.Streams;
 /// <content>A stream and its log: writing to it, reading from it, and what another replica wrote there.</content>
 internal sealed partial class EventStream
 {
-    /// <summary>Requests that another replica answered here: it took this one for dead while it was only slow. Each gets one answer, the first in the log.</summary>
-    private HashSet<string>? _answeredByOthers;
+    /// <summary>How many of the last events are looked through for a letter that may have been read before.</summary>
+    private const int LettersLookedFor = 1000;
+
+    /// <summary>
+    /// Requests that another replica answered here, and letters that it put here: it took this one for dead while it was only slow, or was dead when the letter moved.
+    /// Each gets one answer, and stands here once, the first in the log.
+    /// </summary>
+    private HashSet<string>? _putByOthers;
 
     /// <param name="step">The message.</param>
     /// <param name="again">Whether the store was asked before; then its failure is known already.</param>
     /// <returns>The event's id; null when the store did not take it, or refused it. Of an answer that came too late, the id of the last event there is.</returns>
     private async ValueTask<string?> CommitAsync(MessageStep step, bool again = false)
     {
+        if (step.Passed is { MayBeThere: true } passed)
+        {
+            if (await IsThereAsync(passed.Key) is not { } isThere)
+            {
+                return null;
+            }
+
+            passed.MayBeThere = false;
+            step.IsMoot = isThere;
+        }
+
         while (true)
         {
-            if (step.RequestId is { } request && _answeredByOthers?.Contains(request) == true)
+            if (step.IsMoot || (step.Key is { } key && _putByOthers?.Contains(key) == true))
             {
                 step.IsMoot = true;
-                _log.CameTooLate(Id);
+                if (step.RequestId is not null)
+                {
+                    _log.CameTooLate(Id);
+                }
+
                 return new EventId(Id, _sequence).ToString();
             }
 
-            var record = _log.Record(Id, _sequence + 1, step.Line, step.RequestId, step.Origin);
+            var record = _log.Record(Id, _sequence + 1, step.Line, step.Key, step.Origin);
             var wasTried = step.Tried == record.Sequence;
             step.Tried = record.Sequence;
             try
@@ -61,6 +82,36 @@ internal sealed partial class EventStream
 
             _sequence++;
             return new EventId(Id, _sequence).ToString();
+        }
+    }
+
+    /// <summary>Whether the letter's message is in the log already, from whoever had the letter before.</summary>
+    /// <returns>Null when the store cannot be asked.</returns>
+    private async ValueTask<bool?> IsThereAsync(string key)
+    {
+        try
+        {
+            // What is long past is not told again: letters are read within seconds.
+            var after = Math.Max(0, _sequence - LettersLookedFor);
+            while (true)
+            {
+                var page = await _log.ReadAsync(Id, after, ReplayPage, CancellationToken.None);
+                if (page.Any(record => record.RequestId == key))
+                {
+                    return true;
+                }
+
+                if (page.Count < ReplayPage)
+                {
+                    return false;
+                }
+
+                after = page[^1].Sequence;
+            }
+        }
+        catch (StoreException)
+        {
+            return null;
         }
     }
 
@@ -122,9 +173,9 @@ internal sealed partial class EventStream
     /// <summary>Before its sequence counts as known.</summary>
     private void Note(EventRecord record)
     {
-        if (record.Sequence > _sequence && record.RequestId is { } request)
+        if (record.Sequence > _sequence && record.RequestId is { } key)
         {
-            (_answeredByOthers ??= new(StringComparer.Ordinal)).Add(request);
+            (_putByOthers ??= new(StringComparer.Ordinal)).Add(key);
         }
     }
 

@@ -20,7 +20,7 @@ internal sealed partial class EventStream
         public Action<string?> Opened => opened;
     }
 
-    private sealed class MessageStep(byte[] line, string? requestId, bool finishes, EventOrigin? origin, bool isOld) : Step
+    private sealed class MessageStep(byte[] line, string? requestId, bool finishes, EventOrigin? origin, bool isOld, PassedMessage? passed) : Step
     {
         public byte[] Line => line;
 
@@ -29,6 +29,15 @@ internal sealed partial class EventStream
         public bool Finishes => finishes;
 
         public EventOrigin? Origin => origin;
+
+        /// <summary>Where another replica passed it on.</summary>
+        public PassedMessage? Passed => passed;
+
+        /// <summary>What the log knows it by; null: nothing but its place.</summary>
+        public string? Key => requestId ?? passed?.Key;
+
+        /// <summary>Whether it waits for the store.</summary>
+        public bool IsLate { get; set; }
 
         /// <summary>Whether it waited for a reader: such go at the reader's pace.</summary>
         public bool IsOld => isOld;

@@ -79,14 +79,15 @@ internal sealed partial class EventStream
     /// <param name="isOld">
     /// Whether it waited for this stream, with others: they go at its reader's pace, since as much may wait for a reader as one may leave untaken.
     /// </param>
-    public void Append(byte[] line, string? requestId = null, bool finishes = false, EventOrigin? origin = null, bool isOld = false)
+    /// <param name="passed">Where another replica passed it on.</param>
+    public void Append(byte[] line, string? requestId = null, bool finishes = false, EventOrigin? origin = null, bool isOld = false, PassedMessage? passed = null)
     {
         if (finishes)
         {
             _finished = true;
         }
 
-        Enqueue(new MessageStep(line, requestId, finishes, origin, isOld));
+        Enqueue(new MessageStep(line, requestId, finishes, origin, isOld, passed));
     }
 
     /// <inheritdoc cref="StepRoom.IsFree"/>
@@ -172,6 +173,11 @@ internal sealed partial class EventStream
                 // A bug of ours in one step must not leave the stream deaf; what it lost is in the log, or was never there.
                 _log.StepFailed(e, Id);
                 _connection?.Abort(StreamReason.Error, ClosedBy.Gateway);
+            }
+
+            if (step is MessageStep { IsLate: false, Passed: { } passed })
+            {
+                passed.IsKept();
             }
 
             _room.GiveBack(step.Bytes);

@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace Mooring.Streams;
 
 /// <summary>Something that is due from time to time; it keeps no timer of its own.</summary>
@@ -6,6 +8,36 @@ internal interface IHeartbeatHandler
     /// <summary>Called on every beat, never twice at once. Must not block.</summary>
     /// <param name="now">A timestamp of the gateway's clock.</param>
     void OnHeartbeat(long now);
+}
+
+/// <summary>What is due in one beat.</summary>
+internal static class HeartbeatItems
+{
+    /// <summary>Has each of them done, and forgets them. What one of them throws, a bug, is thrown when all are done: it must cost the others nothing.</summary>
+    public static void Each<T, TWith>(List<T> due, TWith with, Action<T, TWith> act)
+    {
+        Exception? failure = null;
+        foreach (var one in due)
+        {
+            try
+            {
+                act(one, with);
+            }
+            catch (Exception e)
+            {
+                failure ??= e;
+            }
+        }
+
+        due.Clear();
+        if (failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
+    }
+
+    /// <inheritdoc cref="Each{T, TWith}"/>
+    public static void Each<T>(List<T> due, Action<T> act) => Each(due, act, static (one, act) => act(one));
 }
 
 /// <summary>

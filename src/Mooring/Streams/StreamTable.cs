@@ -155,12 +155,7 @@ internal sealed partial class StreamTable : IHeartbeatHandler
             }
         }
 
-        foreach (var connection in _due)
-        {
-            connection.Tick(now);
-        }
-
-        _due.Clear();
+        HeartbeatItems.Each(_due, now, static (connection, now) => connection.Tick(now));
     }
 
     private long Units(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);

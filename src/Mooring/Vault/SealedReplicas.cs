@@ -41,7 +41,7 @@ internal sealed class SealedReplicas(IReplicaStore inner, KeyRing keys, StoreSea
         return opened;
     }
 
-    public Task<bool> AcknowledgeAsync(string replica, long upTo) => inner.AcknowledgeAsync(replica, upTo);
+    public Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null) => inner.AcknowledgeAsync(replica, upTo, except);
 
     public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) => inner.ClaimHomeAsync(sessionId, server, replica);
 

@@ -304,6 +304,25 @@ public sealed class StatelessInputTests
         Assert.Equal(call.Id, gateway.Upstream.Messages("notifications/cancelled")[0]["params"]!["requestId"]!.ToJsonString());
     }
 
+    /// <summary>In the answer that carries it, it stands deeper than it came.</summary>
+    [Fact]
+    public async Task Question_AsDeepAsAMessageMayBe_IsAskedAllTheSame()
+    {
+        await using var gateway = await StartAsync();
+        var client = Client(gateway);
+        var deep = $"{new string('[', 62)}{new string(']', 62)}";
+        var posting = client.CallAsync("slow");
+        var call = await gateway.Upstream.CallAsync();
+        await call.SendAsync($$$"""{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}},"x":{{{deep}}}}}""");
+        await SettledAsync(gateway, call);
+
+        using var reply = await gateway.PassTimeAsync(posting, TimeSpan.FromSeconds(1), "the question");
+
+        var body = await gateway.PassTimeAsync(reply.BodyAsync(), TimeSpan.FromSeconds(1), "the question");
+        Assert.Contains("\"input_required\"", body, StringComparison.Ordinal);
+        Assert.Contains(deep, body, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Question_OutsideOfCalls_IsRefusedToItsServer()
     {

@@ -216,6 +216,149 @@ public sealed class ReplicaHearingTests
         stream.Dispose();
     }
 
+    [Fact]
+    public async Task Listener_TakenForDeadAndBackUnderAnotherName_ListensAnewUnderThat()
+    {
+        await using var pair = await StartAsync();
+        var client = await pair.A.ClientAsync();
+        await client.ResultAsync("echo");
+        var heard = await GetAsync(pair, client);
+        using var stream = await pair.A.ListenAsync(client);
+        await heard.SendAsync(Said("first"), id: "e1");
+        Assert.Equal("first", await DataAsync(pair, stream));
+        pair.StoreOfA.IsAway = true;
+        await pair.UntilAsync(() => pair.B.Get<Mooring.Replicas.Peers>().Others.Count == 0, "it is taken over");
+
+        pair.StoreOfA.IsAway = false;
+
+        // What is refused elsewhere is signalled to who heard it, by name.
+        var again = await pair.A.PassTimeAsync(GetAsync(pair, client), TimeSpan.FromSeconds(30), "it listens anew");
+        Assert.Equal("e1", again.LastEventId);
+        await again.SendAsync(Said("second"), id: "e2");
+        Assert.Equal("second", await DataAsync(pair, stream));
+    }
+
+    [Fact]
+    public async Task Server_SpeaksBeforeTheNewLinkIsSaved_IsNotSetBack()
+    {
+        var held = new TaskCompletionSource<UpstreamExchange>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var pair = await ReplicaPair.StartAsync(
+            new FakeUpstream
+            {
+                HasGetStream = true,
+                Intercept = e => (string?)e.Message?["method"] == "logging/setLevel" && held.TrySetResult(e),
+            },
+            ReplicaPair.FastCalls);
+        // So that the server is known, and the next session has no link before its first call.
+        await (await pair.A.ClientAsync()).ResultAsync("echo");
+        var client = await pair.A.ClientAsync();
+        await pair.A.Sessions.ChangeAsync(pair.A.Session(client), record => record with { LogLevel = "debug" });
+        using var stream = await pair.A.ListenAsync(client);
+        var calling = client.ResultAsync("echo");
+        var setting = await pair.A.PassTimeAsync(held.Task, TimeSpan.FromSeconds(5), "the server is told the level");
+        UpstreamExchange heard;
+        do
+        {
+            heard = await pair.Upstream.GetAsync();
+        }
+        while (heard.Session != setting.Session);
+        await heard.RawAsync("id: p0\ndata:\n\n");
+        await heard.SendAsync(Said("first"), id: "e1");
+        Assert.Equal("first", await DataAsync(pair, stream));
+
+        setting.Result("{}");
+        await calling;
+        await pair.PassAsync(TimeSpan.FromSeconds(2));
+        await heard.SendAsync(Said("second"), id: "e2");
+
+        Assert.Equal("second", await DataAsync(pair, stream));
+        Assert.Equal("e2", Assert.Single(await pair.Store.Store.FindLinksAsync(client.SessionId!, TestContext.Current.CancellationToken)).Heard);
+    }
+
+    /// <summary>It has no place at a server from which it could be heard again.</summary>
+    [Fact]
+    public async Task Letter_ReadAndNotYetInTheLogWhenItsReaderDies_IsToldByWhoeverTakesOver()
+    {
+        await using var pair = await StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var (stream, first) = await PassedOnAsync(pair, client, there);
+        var never = new TaskCompletionSource();
+        pair.StoreOfA.Before = operation => operation == "AppendEventAsync" ? never.Task : Task.CompletedTask;
+        pair.B.Tell(there, "second");
+        // It is read, and whatever was read is off the mailbox, had it been taken off.
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+
+        pair.StoreOfA.IsAway = true;
+        stream.Dispose();
+        using var resumed = await pair.B.ListenAsync(there, first);
+
+        Assert.Equal("second", await DataAsync(pair, resumed));
+        pair.B.Tell(there, "third");
+        Assert.Equal("third", await DataAsync(pair, resumed));
+        never.SetResult();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Letter_InTheLogAndStillInTheMailboxWhenItsReaderDies_IsToldOnce(bool wasShown)
+    {
+        await using var pair = await StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var (stream, first) = await PassedOnAsync(pair, client, there);
+        var never = new TaskCompletionSource();
+        pair.StoreOfA.Before = operation => operation == "AcknowledgeAsync" ? never.Task : Task.CompletedTask;
+        pair.B.Tell(there, "second");
+        var second = await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(30), "what was said");
+
+        pair.StoreOfA.IsAway = true;
+        stream.Dispose();
+        using var resumed = await pair.B.ListenAsync(there, wasShown ? second.Id : first);
+        if (!wasShown)
+        {
+            Assert.Equal("second", await DataAsync(pair, resumed));
+        }
+
+        await pair.UntilAsync(() => pair.B.Get<Mooring.Replicas.Peers>().Others.Count == 0, "it is taken over");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        pair.B.Tell(there, "third");
+
+        Assert.Equal("third", await DataAsync(pair, resumed));
+        never.SetResult();
+    }
+
+    [Fact]
+    public async Task Letters_OfAStreamThatIsHere_AreOffTheMailboxOnceTheyAreInTheLog_AndSomeSecondsLaterInAnyCase()
+    {
+        await using var pair = await StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var (stream, _) = await PassedOnAsync(pair, client, there);
+        var never = new TaskCompletionSource();
+
+        await pair.UntilAsync(() => Waiting() == 0, "it is off");
+        pair.StoreOfA.Before = operation => operation == "AppendEventAsync" ? never.Task : Task.CompletedTask;
+        pair.B.Tell(there, "second");
+        await pair.PassAsync(TimeSpan.FromSeconds(4));
+        Assert.Equal(1, Waiting());
+        await pair.UntilAsync(() => Waiting() == 0, "it is off");
+
+        never.SetResult();
+        stream.Dispose();
+
+        int Waiting() => pair.Store.Replicas.ReadMailboxAsync(pair.A.Get<Mooring.Replicas.Peers>().Name, 0, 10, CancellationToken.None).Result.Count;
+    }
+
+    /// <summary>A stream at the first one, to which the second one has passed on something.</summary>
+    private static async Task<(TestReply Stream, string First)> PassedOnAsync(ReplicaPair pair, McpTestClient client, McpTestClient there)
+    {
+        var stream = await pair.A.ListenAsync(client);
+        await pair.UntilAsync(() => pair.B.Session(there).Outbox is { IsConnected: true, HasStream: false }, "it is known where the stream is");
+        pair.B.Tell(there, "first");
+        var first = await pair.A.PassTimeAsync(stream.Events.EventAsync(), TimeSpan.FromSeconds(30), "what was said");
+        Assert.Equal("first", Data(first));
+        return (stream, first.Id!);
+    }
+
     /// <summary>A stream that has moved from the first one to the second, while that one has something for it which the store does not take.</summary>
     private static async Task<TestReply> LeaveWithALateMessageAsync(ReplicaPair pair)
     {

@@ -130,6 +130,26 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task Acknowledge_ExceptSome_LeavesThemUntilTheyAreToo()
+    {
+        await Replicas.BeatAsync("a", "", Long);
+        var sequences = new List<long>();
+        for (var i = 0; i < 5; i++)
+        {
+            sequences.Add((await Replicas.PostAsync("a", "call", $"c{i}", Utf8($"body {i}")))!.Value);
+        }
+
+        Assert.True(await Replicas.AcknowledgeAsync("a", sequences[3], [sequences[0], sequences[2], sequences[4]]));
+        Assert.Equal(["c0:body 0", "c2:body 2", "c4:body 4"], (await Replicas.ReadMailboxAsync("a", 0, 100, Cancel)).Select(mail => $"{mail.CallId}:{Text(mail.Body)}"));
+
+        Assert.True(await Replicas.AcknowledgeAsync("a", sequences[3], [sequences[2]]));
+        Assert.Equal(["c2", "c4"], (await Replicas.ReadMailboxAsync("a", 0, 100, Cancel)).Select(mail => mail.CallId));
+
+        Assert.True(await Replicas.AcknowledgeAsync("a", sequences[4]));
+        Assert.Empty(await Replicas.ReadMailboxAsync("a", 0, 100, Cancel));
+    }
+
+    [Fact]
     public async Task Post_PostedBefore_IsTheSameMessageAlsoAfterItWasRead()
     {
         await Replicas.BeatAsync("a", "", Long);

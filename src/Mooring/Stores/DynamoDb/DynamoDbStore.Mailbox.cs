@@ -72,7 +72,7 @@ internal sealed partial class DynamoDbStore
     }
 
     /// <remarks>Their keys are marked first: whoever posts one again then finds that it was there, at whatever moment.</remarks>
-    public async Task<bool> AcknowledgeAsync(string replica, long upTo)
+    public async Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null)
     {
         while (true)
         {
@@ -82,7 +82,7 @@ internal sealed partial class DynamoDbStore
                 return false;
             }
 
-            var places = InOrder(item).Where(place => place.Sequence <= upTo).Take(DroppedAtOnce).ToList();
+            var places = InOrder(item).Where(place => place.Sequence <= upTo && except?.Contains(place.Sequence) != true).Take(DroppedAtOnce).ToList();
             if (places.Count == 0)
             {
                 // Every sequence up to the last was a message of this mailbox, and nobody has taken it.

@@ -116,11 +116,11 @@ internal sealed partial class MemoryStore
         }
     }
 
-    public Task<bool> AcknowledgeAsync(string replica, long upTo)
+    public Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null)
     {
         lock (_gate)
         {
-            return Task.FromResult(_replicas.TryGetValue(replica, out var known) && known.Acknowledge(upTo, time.GetUtcNow()));
+            return Task.FromResult(_replicas.TryGetValue(replica, out var known) && known.Acknowledge(upTo, except ?? [], time.GetUtcNow()));
         }
     }
 
@@ -190,12 +190,12 @@ internal sealed partial class MemoryStore
             return _last;
         }
 
-        public bool Acknowledge(long upTo, DateTimeOffset now)
+        public bool Acknowledge(long upTo, IReadOnlyList<long> except, DateTimeOffset now)
         {
             Mailbox.RemoveAll(mail => mail.Acknowledged < now - KeysKept);
             for (var i = 0; i < Mailbox.Count; i++)
             {
-                if (Mailbox[i] is { Acknowledged: null } mail && mail.Record.Sequence <= upTo)
+                if (Mailbox[i] is { Acknowledged: null } mail && mail.Record.Sequence <= upTo && !except.Contains(mail.Record.Sequence))
                 {
                     Mailbox[i] = (mail.Record with { Body = default }, now);
                 }

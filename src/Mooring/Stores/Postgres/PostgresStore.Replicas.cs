@@ -45,7 +45,8 @@ internal sealed partial class PostgresStore
     public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) =>
         ManyAsync(ReplicaRows.ReadMailboxSql, to => to.Text(replica).Number(after).Number(limit), ReplicaRows.ReadMail, cancel);
 
-    public Task<bool> AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, replica, (replica, upTo));
+    public Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null) =>
+        Write(ReplicaRows.Acknowledge, replica, (replica, upTo, except ?? []));
 
     public async Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>
         await Write(HomeRows.Claim, sessionId, (sessionId, server, replica)) ?? replica;

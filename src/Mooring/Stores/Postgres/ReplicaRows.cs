@@ -102,19 +102,19 @@ internal static class ReplicaRows
     /// Races with a take-over for each message's row: whoever comes second sees what the first made of it. So a message either moves, or is
     /// dropped and stays.
     /// </summary>
-    public static readonly PostgresStatement<(string Replica, long UpTo), bool> Acknowledge = new()
+    public static readonly PostgresStatement<(string Replica, long UpTo, IReadOnlyList<long> Except), bool> Acknowledge = new()
     {
         Sql =
         [
             """
             update mooring.mailbox set acknowledged = clock_timestamp(), body = ''
-            where replica = $1 and sequence <= $2 and acknowledged is null
+            where replica = $1 and sequence <= $2 and acknowledged is null and not sequence = any($3::bigint[])
             """,
             "delete from mooring.mailbox where replica = $1 and acknowledged < clock_timestamp() - interval '5 minutes'",
             "select exists (select from mooring.mailbox where replica = $1 and sequence = $2)",
         ],
         HasRows = true,
-        Parameters = static (to, all) => to.Text(all[0].Replica).Number(all[0].UpTo),
+        Parameters = static (to, all) => to.Text(all[0].Replica).Number(all[0].UpTo).Numbers(all[0].Except, static long (one) => one),
         Result = static row => row.GetBoolean(0),
     };
 

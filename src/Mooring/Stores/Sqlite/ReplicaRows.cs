@@ -144,11 +144,15 @@ internal static class ReplicaRows
         return mails;
     }
 
-    public static bool Acknowledge(SqliteDatabase database, (string Replica, long UpTo, DateTimeOffset Now) change)
+    public static bool Acknowledge(SqliteDatabase database, (string Replica, long UpTo, IReadOnlyList<long> Except, DateTimeOffset Now) change)
     {
-        using (var done = database.Use("update mailbox set acknowledged = ?, body = x'' where replica = ? and sequence <= ? and acknowledged is null"))
+        // From one that stays to the next.
+        var from = 0L;
+        foreach (var stays in change.Except.Where(one => one <= change.UpTo).Order().Append(change.UpTo + 1))
         {
-            done.Bind(change.Now).Bind(change.Replica).Bind(change.UpTo).Run();
+            using var done = database.Use("update mailbox set acknowledged = ?, body = x'' where replica = ? and sequence >= ? and sequence < ? and acknowledged is null");
+            done.Bind(change.Now).Bind(change.Replica).Bind(from).Bind(stays).Run();
+            from = stays + 1;
         }
 
         using (var forget = database.Use("delete from mailbox where replica = ? and acknowledged < ?"))

@@ -22,7 +22,8 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel) =>
         Read(ReplicaRows.Read, (replica, after, limit), cancel);
 
-    public Task<bool> AcknowledgeAsync(string replica, long upTo) => Write(ReplicaRows.Acknowledge, (replica, upTo, time.GetUtcNow()));
+    public Task<bool> AcknowledgeAsync(string replica, long upTo, IReadOnlyList<long>? except = null) =>
+        Write(ReplicaRows.Acknowledge, (replica, upTo, except ?? [], time.GetUtcNow()));
 
     public Task<string> ClaimHomeAsync(string sessionId, string server, string replica) =>
         Write(HomeRows.Claim, (sessionId, server, replica));

@@ -1,0 +1,23 @@
+namespace Mooring.Streams;
+
+/// <summary>A message that another replica passed on, and that stays in this one's mailbox until it is kept: no earlier, or it goes with this process, and no second time.</summary>
+/// <param name="name">Of its letter.</param>
+/// <param name="mayBeThere">Whether a replica before this one may have put it into the log.</param>
+internal sealed class PassedMessage(string name, bool mayBeThere)
+{
+    private readonly TaskCompletionSource _kept = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Of the letter.</summary>
+    public string Name => name;
+
+    /// <summary>What the log knows it by: no JSON token, as the ids of requests are.</summary>
+    public string Key { get; } = "say:" + name;
+
+    /// <summary>Whether the log has to be asked first.</summary>
+    public bool MayBeThere { get; set; } = mayBeThere;
+
+    /// <summary>Completes when nothing more is lost with this process: it is in the log, in the next one's mailbox, or it is not to be kept.</summary>
+    public Task Kept => _kept.Task;
+
+    public void IsKept() => _kept.TrySetResult();
+}
