@@ -96,6 +96,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<Registration>();
         services.TryAddSingleton<AuthorizeEndpoint>();
         services.TryAddSingleton<SignInEndpoint>();
+        services.TryAddSingleton<SignInFirst>();
         services.TryAddSingleton<ConsentEndpoint>();
         services.TryAddSingleton<GrantEndpoint>();
         services.TryAddSingleton<AuthEndpoints>();

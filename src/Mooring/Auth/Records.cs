@@ -23,7 +23,7 @@ internal sealed record GrantData(Person Person, string Client, string? ClientNam
 /// <summary>A client, as it registered.</summary>
 internal sealed record ClientData(string Id, string? Name, IReadOnlyList<string> RedirectUris, bool Refreshes);
 
-/// <summary>An authorization request that waits for its user.</summary>
+/// <summary>A request that waits for its user: of a client that wants tokens, or to be led back to another page once somebody is signed in.</summary>
 /// <param name="Browser">The hash of what the browser it came with holds.</param>
 /// <param name="Client">Who asks, without its addresses: the one that counts stands beside it.</param>
 /// <param name="ClientSource">Where its metadata is from: a host that vouches for it, or null where it registered itself.</param>
@@ -33,8 +33,9 @@ internal sealed record ClientData(string Id, string? Name, IReadOnlyList<string>
 /// <param name="Scopes">Asked for.</param>
 /// <param name="Path">The path it is for; null: the gateway as a whole.</param>
 /// <param name="Prompt">Whether the person must sign in anew.</param>
+/// <param name="Account">The provider of the account whose linking waits for the sign-in, with its ticket as <paramref name="State"/>: then no client asks for anything. Null: one does.</param>
 internal sealed record RequestData(
-    string Browser, ClientData Client, string? ClientSource, string RedirectUri, string? State, string Challenge, IReadOnlyList<string> Scopes, string? Path, bool Prompt);
+    string Browser, ClientData Client, string? ClientSource, string RedirectUri, string? State, string Challenge, IReadOnlyList<string> Scopes, string? Path, bool Prompt, string? Account = null);
 
 /// <summary>A visit to an identity provider.</summary>
 /// <param name="Browser">As in <see cref="RequestData"/>.</param>

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Mooring.Audit;
+using Mooring.Auth;
 using Mooring.Auth.Server;
 using Mooring.Sessions;
 using Mooring.Stores;
@@ -13,12 +14,18 @@ namespace Mooring.FrontDoor;
 
 /// <summary>
 /// The pages on which a person links an account: what is about to happen and for whom, then the provider, then how it went. A link is of use for
-/// a few minutes and for one person; a browser that is known to be somebody else's is refused, and the way back is bound to the browser that went.
+/// a few minutes and for one person. Where people sign in at the gateway, that person has to be the one who is signed in; elsewhere a browser that is known to be somebody
+/// else's is refused. The way back is bound to the browser that went.
 /// </summary>
 internal sealed partial class ConnectEndpoints(
-    Gate gate, AccountLinks links, Providers providers, Browsers browsers, Attempts attempts, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
+    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, Attempts attempts, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
+
+    private const string Prompt = "prompt";
+    private const string Login = "login";
+
+    private const int LongestName = 100;
 
     /// <summary>Of one address. People link few accounts, and to look at what a stranger shows costs.</summary>
     private const int PerMinute = 60;
@@ -42,6 +49,11 @@ internal sealed partial class ConnectEndpoints(
             return answer(context);
         }
 
+        return WaitAsync(context, seconds);
+    }
+
+    private static Task WaitAsync(HttpContext context, int seconds)
+    {
         context.Response.Headers.RetryAfter = seconds.ToString();
         return PageAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
     }
@@ -66,21 +78,30 @@ internal sealed partial class ConnectEndpoints(
         {
             await browsers.RecognizeAsync(context);
             var caller = Principal.Of(context);
-            var ticket = await links.ReadAsync(provider, context.Request.Query["ticket"], context.RequestAborted);
-            if (ticket is null && context.Request.Query["ticket"].Count == 0 && (caller != Principal.Anonymous || providers.AreAnonymous))
+            var brought = (string?)context.Request.Query["ticket"];
+            var ticket = await links.ReadAsync(provider, brought, context.RequestAborted);
+            if (ticket is null && brought is null && (caller != Principal.Anonymous || providers.AreAnonymous))
             {
                 // Whoever is known here needs no link to say who he is.
-                ticket = links.NewTicket(new CredentialKey(caller.Issuer, caller.Subject, provider));
+                ticket = links.NewTicket(new CredentialKey(caller.Issuer, caller.Subject, provider), Person.Of(context).Shown);
             }
 
             if (ticket is null)
             {
                 await PageAsync(context, StatusCodes.Status400BadRequest, "This link is of no use any more", "Have your client ask for a new one.");
             }
+            else if (signIn.CanAsk(ticket.Issuer) && (caller == Principal.Anonymous || context.Request.Query[Prompt] == Login))
+            {
+                // Not only told whom it is for: who opens it has to be who was asked (2025-11-25, client/elicitation, "Phishing").
+                if (await signIn.TrySendAsync(context, provider, brought, anew: caller != Principal.Anonymous) is { } seconds)
+                {
+                    await WaitAsync(context, seconds);
+                }
+            }
             else if (caller != Principal.Anonymous && caller != new Principal(ticket.Issuer, ticket.Subject))
             {
                 Note(context, "refused", caller.Issuer, caller.Subject, provider, $"a link of {(ticket.Subject.Length == 0 ? "everybody" : ticket.Subject)}");
-                await PageAsync(context, StatusCodes.Status403Forbidden, "This link is somebody else's", "Do not go on. Whoever sent it to you would get the use of your account.");
+                await RefuseAsync(context, ticket, brought);
             }
             else if (HttpMethods.IsPost(context.Request.Method) && IsOwnPage(context.Request))
             {
@@ -103,6 +124,15 @@ internal sealed partial class ConnectEndpoints(
         Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
         && (origin.Authority == links.Gateway.Authority || origin.Authority == request.Host.Value);
 
+    private CookieOptions CookieOptions => new()
+    {
+        HttpOnly = true,
+        SameSite = SameSiteMode.Lax,
+        Secure = links.Gateway.Scheme == "https",
+        Path = links.CookiePath,
+        IsEssential = true,
+    };
+
     private async Task SendOnAsync(HttpContext context, AccountTicket ticket)
     {
         var (to, nonce, why) = await links.BeginAsync(ticket, context.RequestAborted);
@@ -113,15 +143,7 @@ internal sealed partial class ConnectEndpoints(
             return;
         }
 
-        context.Response.Cookies.Append(Cookie, nonce, new CookieOptions
-        {
-            HttpOnly = true,
-            SameSite = SameSiteMode.Lax,
-            Secure = links.Gateway.Scheme == "https",
-            Path = links.CookiePath,
-            MaxAge = AccountLinks.Patience,
-            IsEssential = true,
-        });
+        context.Response.Cookies.Append(Cookie, nonce, new CookieOptions(CookieOptions) { MaxAge = AccountLinks.Patience });
         context.Response.Headers.CacheControl = "no-store";
         context.Response.Headers["Referrer-Policy"] = "no-referrer";
         context.Response.StatusCode = StatusCodes.Status303SeeOther;
@@ -134,9 +156,12 @@ internal sealed partial class ConnectEndpoints(
         var query = context.Request.Query;
         try
         {
+            await browsers.RecognizeAsync(context);
+            var caller = Principal.Of(context);
             var (whose, why) = await links.CompleteAsync(
-                provider, query["state"], query["code"], query.ContainsKey("error") ? query["error"].ToString() : null, query["iss"], context.Request.Cookies[Cookie], context.RequestAborted);
-            context.Response.Cookies.Delete(Cookie, new CookieOptions { Path = links.CookiePath });
+                provider, query["state"], query["code"], query.ContainsKey("error") ? query["error"].ToString() : null, query["iss"], context.Request.Cookies[Cookie],
+                key => caller == Principal.Anonymous ? !signIn.CanAsk(key.Issuer) : caller == new Principal(key.Issuer, key.Subject), context.RequestAborted);
+            context.Response.Cookies.Delete(Cookie, CookieOptions);
             if (whose is { } key)
             {
                 // Not where nobody's link was brought back: anybody can make one up.
@@ -168,14 +193,28 @@ internal sealed partial class ConnectEndpoints(
         }
     }
 
-    private static Task AskAsync(HttpContext context, AccountTicket ticket)
+    private static Task AskAsync(HttpContext context, AccountTicket ticket) => PageAsync(
+        context, StatusCodes.Status200OK, $"Connect an account of {ticket.Provider}?",
+        $"The gateway will be able to use this account for {WhoOf(ticket)}. Go on only if you asked for this yourself.",
+        """<form method="post"><button>Go on</button></form>""");
+
+    private Task RefuseAsync(HttpContext context, AccountTicket ticket, string? brought)
     {
-        var who = ticket.Subject.Length == 0 ? "everybody who uses this gateway" : ticket.Subject;
+        var person = Person.Of(context);
+        // Whoever has two names here, and chose the wrong one, is not kept out until that sign-in is over.
+        var another = brought is null || !signIn.CanAsk(ticket.Issuer)
+            ? ""
+            : $"""<p><a href="?ticket={Uri.EscapeDataString(brought)}&amp;{Prompt}={Login}" rel="nofollow">Sign in as the one it is for</a></p>""";
         return PageAsync(
-            context, StatusCodes.Status200OK, $"Connect an account of {ticket.Provider}?",
-            $"The gateway will be able to use this account for {who}. Go on only if you asked for this yourself.",
-            """<form method="post"><button>Go on</button></form>""");
+            context, StatusCodes.Status403Forbidden, "This link is somebody else's",
+            $"It is for {WhoOf(ticket)}, and you are {Called(person.Shown, person.Subject)} here. Do not go on. Whoever sent it to you would get the use of your account.", another);
     }
+
+    private static string WhoOf(AccountTicket ticket) => ticket.Subject.Length == 0 ? "everybody who uses this gateway" : Called(ticket.Name, ticket.Subject);
+
+    /// <summary>A name says more to people than what an issuer knows them by; but it may be of their own choice, so it does not stand alone.</summary>
+    private static string Called(string? name, string subject) =>
+        name is not null && Pages.Plain(name, LongestName) is { Length: > 0 } plain && plain != subject ? $"{plain} ({subject})" : subject;
 
     private static Task PageAsync(HttpContext context, int status, string title, string text, string form = "")
     {

@@ -255,7 +255,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         var slot = _slots.Find(s => ReferenceEquals(s.Upstream, upstream));
         if (slot is null)
         {
-            _slots.Add(slot = new Slot(upstream, services.Accounts.For(upstream, session.Principal.Issuer, session.Principal.Subject, () => session.Shown)));
+            _slots.Add(slot = new Slot(upstream, services.Accounts.For(upstream, session.Principal.Issuer, session.Principal.Subject, () => session.Shown, () => session.Person?.Shown)));
         }
 
         return slot;

@@ -197,7 +197,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         await Task.Yield();
         try
         {
-            var (link, why) = await upstream.OpenAsync(Parameters() with { Authorizer = accounts.For(upstream, "", subject: null, () => null) }, this, known: null, _stopping.Token);
+            var (link, why) = await upstream.OpenAsync(Parameters() with { Authorizer = accounts.For(upstream, "", subject: null, () => null, () => null) }, this, known: null, _stopping.Token);
             lock (_gate)
             {
                 slot.Link = link;

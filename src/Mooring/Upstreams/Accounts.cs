@@ -11,8 +11,9 @@ internal sealed class Accounts(Tokens tokens, TokenExchange exchange, AccountLin
     /// <param name="issuer">Who issued the person's identity.</param>
     /// <param name="subject">The person; null: nobody, to see whether the server is there.</param>
     /// <param name="shown">What the person's client last showed.</param>
+    /// <param name="name">What the person was called then, where he is shown.</param>
     /// <returns>Null: the server needs none.</returns>
-    public LinkAuthorizer? For(Upstream upstream, string issuer, string? subject, Func<SubjectToken?> shown)
+    public LinkAuthorizer? For(Upstream upstream, string issuer, string? subject, Func<SubjectToken?> shown, Func<string?> name)
     {
         if (upstream.Config.Auth is not { } auth)
         {
@@ -21,11 +22,11 @@ internal sealed class Accounts(Tokens tokens, TokenExchange exchange, AccountLin
 
         if (subject is null)
         {
-            return new LinkAuthorizer(upstream.Name, auth, person: null, tokens: null, shown, links);
+            return new LinkAuthorizer(upstream.Name, auth, person: null, tokens: null, shown, name, links);
         }
 
         var person = new CredentialKey(issuer, subject, auth.Provider ?? upstream.Name);
         IPersonTokens source = auth.Kind == ServerAuthKind.Exchange ? exchange.For(upstream.Name, auth, person) : new LinkedTokens(tokens, person);
-        return new LinkAuthorizer(upstream.Name, auth, person, source, shown, links);
+        return new LinkAuthorizer(upstream.Name, auth, person, source, shown, name, links);
     }
 }

@@ -15,8 +15,9 @@ namespace Mooring.Upstreams;
 /// <param name="person">Whose token; null: nobody's.</param>
 /// <param name="tokens">Where they come from; null without a person.</param>
 /// <param name="shown">What was last shown in the session, for what its links ask of their own accord.</param>
+/// <param name="name">What the person was called then, where he is shown.</param>
 /// <param name="links">Makes the address at which the person links an account.</param>
-internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, IPersonTokens? tokens, Func<SubjectToken?> shown, AccountLinks links)
+internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, IPersonTokens? tokens, Func<SubjectToken?> shown, Func<string?> name, AccountLinks links)
 {
     private static readonly HttpRequestOptionsKey<AccountNeeded> Mark = new("mooring-account-needed");
 
@@ -87,7 +88,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         Needed = token.State == TokenState.Unavailable ? new AccountNeeded(null, $"no token for it can be had now ({token.Why})")
             : config is { Kind: ServerAuthKind.Exchange, Provider: null } ? new AccountNeeded(null, "it does not take the token that the gateway was given for you", byServer)
             : new AccountNeeded(
-                person is null ? null : links.AddressFor(_key, challenge),
+                person is null ? null : links.AddressFor(_key, name(), challenge),
                 token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : "your account has to be connected again",
                 byServer);
         request.Options.Set(Mark, Needed);

@@ -17,6 +17,9 @@ internal sealed class AccountLinks(
     private const string There = "there";
     private const string Back = "back";
 
+    /// <summary>What is longer is no name, and would make addresses that no client takes.</summary>
+    private const int LongestName = 200;
+
     /// <summary>How long a link, and the way to the provider and back, may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
@@ -33,14 +36,16 @@ internal sealed class AccountLinks(
     public string RedirectUri(string provider) => PageOf(Gateway, $"{provider}/callback");
 
     /// <summary>Where this person links this account. It is his alone, and of no use after a few minutes.</summary>
-    public string AddressFor(CredentialKey key, Challenge challenge)
+    public string AddressFor(CredentialKey key, string? name, Challenge challenge)
     {
-        var ticket = NewTicket(key) with { Scope = challenge.Scope, Metadata = challenge.Metadata };
+        var ticket = NewTicket(key, name) with { Scope = challenge.Scope, Metadata = challenge.Metadata };
         return PageOf(Gateway, $"{key.Provider}?ticket={ticket.Write(keys, There)}");
     }
 
-    public AccountTicket NewTicket(CredentialKey key) =>
-        new() { Issuer = key.Issuer, Subject = key.Subject, Provider = key.Provider, Expires = time.GetUtcNow() + Patience };
+    /// <param name="key">Whose account, and where.</param>
+    /// <param name="name">What the person is called where he is shown.</param>
+    public AccountTicket NewTicket(CredentialKey key, string? name) =>
+        new() { Issuer = key.Issuer, Subject = key.Subject, Name = name is { Length: <= LongestName } ? name : null, Provider = key.Provider, Expires = time.GetUtcNow() + Patience };
 
     /// <summary>Whose link this is; null: nobody's any more.</summary>
     public async Task<AccountTicket?> ReadAsync(string provider, string? text, CancellationToken cancel) =>
@@ -60,6 +65,8 @@ internal sealed class AccountLinks(
         var verifier = Random();
         var back = ticket with
         {
+            // Nobody reads it on the way back.
+            Name = null,
             Nonce = Random(),
             Verifier = verifier,
             Client = providers.Find(ticket.Provider) is null ? client : null,
@@ -82,9 +89,17 @@ internal sealed class AccountLinks(
     }
 
     /// <summary>The browser is back.</summary>
+    /// <param name="provider">From where.</param>
+    /// <param name="state">As the gateway sent it.</param>
+    /// <param name="code">To be exchanged for a token.</param>
+    /// <param name="error">Why there is no code.</param>
+    /// <param name="from">Which authorization server says that it answers.</param>
+    /// <param name="nonce">What the browser was given when it went.</param>
+    /// <param name="isTheirs">Whether the browser is one of this person, as far as can be told.</param>
+    /// <param name="cancel">Gives up.</param>
     /// <returns>Whose account it is, where that is known, and what went wrong, for a page; null: it is linked.</returns>
     public async Task<(CredentialKey? Whose, string? Why)> CompleteAsync(
-        string provider, string? state, string? code, string? error, string? from, string? nonce, CancellationToken cancel)
+        string provider, string? state, string? code, string? error, string? from, string? nonce, Func<CredentialKey, bool> isTheirs, CancellationToken cancel)
     {
         if (await AccountTicket.ReadAsync(keys, Back, provider, state, cancel) is not { Nonce: { } expected, Verifier: { } verifier } ticket || ticket.Expires <= time.GetUtcNow())
         {
@@ -94,6 +109,11 @@ internal sealed class AccountLinks(
         if (nonce is null || !CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(nonce), Encoding.UTF8.GetBytes(expected)))
         {
             return (ticket.Key, "This was begun in another browser. Open the link again, and finish it there.");
+        }
+
+        if (!isTheirs(ticket.Key))
+        {
+            return (ticket.Key, "Whoever began this is not signed in here any more. Open the link again.");
         }
 
         if (ticket.From is { } issuer && (from ?? (ticket.NamesItself ? "" : issuer)) != issuer)

@@ -15,6 +15,9 @@ internal sealed record AccountTicket
 
     public required string Subject { get; init; }
 
+    /// <summary>What the person is called where he is shown; null: no more is known than the subject.</summary>
+    public string? Name { get; init; }
+
     public required string Provider { get; init; }
 
     public required DateTimeOffset Expires { get; init; }

@@ -236,7 +236,7 @@ public sealed class AuthorizePageTests
         };
         await using var gateway = await SignInFixture.StartAsync(options: new FixtureOptions { Config = config => config with { Providers = providers } });
         var links = gateway.Get<AccountLinks>();
-        string For(string user) => new Uri(links.AddressFor(new CredentialKey(Person.OfConfiguration, user, "acme"), Challenge.None)).PathAndQuery;
+        string For(string user) => new Uri(links.AddressFor(new CredentialKey(Person.OfConfiguration, user, "acme"), name: null, Challenge.None)).PathAndQuery;
         var browser = new TestBrowser(gateway.Http);
         Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync("/connect/acme")).Status);
         await (await TestOAuthClient.RegisterAsync(gateway)).TokensAsync(browser);

@@ -8,7 +8,7 @@ namespace Mooring.Auth.Server;
 
 /// <summary>Where a person allows what a client asks for. Asked each time: any program on a person's machine can pretend to be another that was allowed before.</summary>
 internal sealed class ConsentEndpoint(
-    ConfigStore config, IAuthStore store, Requests requests, Clients clients, Browsers browsers, SignInEndpoint signIn, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time,
+    ConfigStore config, IAuthStore store, Requests requests, Clients clients, Browsers browsers, SignInEndpoint signIn, SignInFirst first, AuthorizeEndpoint authorize, PublicAddress address, TimeProvider time,
     AuditLog audit)
 {
     private static readonly TimeSpan CodeLifetime = TimeSpan.FromMinutes(1);
@@ -31,6 +31,17 @@ internal sealed class ConsentEndpoint(
         if (data.Prompt || await browsers.PersonAsync(context) is not { } person)
         {
             await signIn.PageAsync(context, StatusCodes.Status200OK, secret, data);
+            return;
+        }
+
+        if (data.Account is not null)
+        {
+            // Nobody asks for anything: somebody had to sign in, and did.
+            if (await requests.TakeAsync(context, secret) is { } link)
+            {
+                first.LeadBack(context, link);
+            }
+
             return;
         }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -23,15 +24,22 @@ internal static class Pages
     /// <summary>Text in a page.</summary>
     public static string Text(string text) => WebUtility.HtmlEncode(text);
 
+    /// <summary>What somebody else made up, without what could make a page say something else; empty where nothing is left.</summary>
+    public static string Plain(string text, int longest)
+    {
+        var plain = string.Concat(text.Where(c => !char.IsControl(c) && char.GetUnicodeCategory(c) != UnicodeCategory.Format)).Trim();
+        return plain.Length > longest ? plain[..longest] + "…" : plain;
+    }
+
     /// <summary>Something that went wrong in a way that no client can be told: nothing is known of where it may be told.</summary>
     public static Task ProblemAsync(HttpContext context, int status, string title, string why, string? again = null) => WriteAsync(
         context, status, title, $"<p class=\"wrong\" role=\"alert\">{Text(why)}</p>{(again is null ? "" : $"<p><a class=\"button\" href=\"{Text(again)}\">Try again</a></p>")}");
 
     /// <summary>Where people choose how to sign in.</summary>
     public static Task SignInAsync(
-        HttpContext context, int status, string root, string request, string client, IReadOnlyList<(string Name, string Title)> providers, bool hasUsers, string? wrong, string? user)
+        HttpContext context, int status, string root, string request, string why, IReadOnlyList<(string Name, string Title)> providers, bool hasUsers, string? wrong, string? user)
     {
-        var body = new StringBuilder($"<p>{Text(client)} asks for access. Sign in first.</p>");
+        var body = new StringBuilder($"<p>{Text(why)}</p>");
         if (wrong is not null)
         {
             body.Append($"<p class=\"wrong\" role=\"alert\" id=\"wrong\">{Text(wrong)}</p>");

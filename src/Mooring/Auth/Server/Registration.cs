@@ -133,8 +133,7 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
             return null;
         }
 
-        var plain = string.Concat(text.Where(c => !char.IsControl(c) && char.GetUnicodeCategory(c) != System.Globalization.UnicodeCategory.Format)).Trim();
-        return plain.Length == 0 ? null : plain.Length > LongestName ? plain[..LongestName] + "…" : plain;
+        return Pages.Plain(text, LongestName) is { Length: > 0 } plain ? plain : null;
     }
 
     private static List<string>? Words(JsonNode? node)

@@ -49,8 +49,11 @@ internal sealed partial class SignInEndpoint(
     public Task PageAsync(HttpContext context, int status, string secret, RequestData data, string? wrong = null, string? user = null)
     {
         var oauth = config.Current.Auth.OAuth;
+        var why = data.Account is { } account
+            ? $"A link to connect an account of {account} is for one person alone. Sign in first."
+            : $"{data.Client.Name ?? "A client without a name"} asks for access. Sign in first.";
         return Pages.SignInAsync(
-            context, status, address.Of(context), secret, data.Client.Name ?? "A client without a name", [.. oauth.Providers.Select(one => (one.Key, one.Value.Title ?? TitleOf(one.Key)))], oauth.Users.Count > 0, wrong, user);
+            context, status, address.Of(context), secret, why, [.. oauth.Providers.Select(one => (one.Key, one.Value.Title ?? TitleOf(one.Key)))], oauth.Users.Count > 0, wrong, user);
     }
 
     /// <summary>Off to a provider.</summary>

@@ -15,6 +15,11 @@ internal sealed class IdentityProviders(ConfigStore config, RemoteIssuers issuer
         return person.Issuer == Person.OfConfiguration ? oauth.Users.ContainsKey(person.Subject) : oauth.Providers.Any(one => Of(one.Key, one.Value).StillVouches(person));
     }
 
+    /// <summary>
+    /// Whether the people of an issuer sign in here. Those of the configuration do, also where it has none of them any more: then nobody can say that he is one.
+    /// </summary>
+    public bool AreOf(string issuer) => issuer == Person.OfConfiguration || config.Current.Auth.OAuth.Providers.Any(one => Of(one.Key, one.Value).Issuer == issuer);
+
     private IdentityProvider Of(string name, SignInProviderConfig provider) => AuthChecks.KindOf(name, provider) switch
     {
         SignInProviderKind.GitHub => new GitHubProvider(name, provider, http),
