@@ -35,7 +35,7 @@ internal static class AccountErrors
         byte[] data =
         [
             .. "{\"elicitations\":[{\"mode\":\"url\",\"elicitationId\":\""u8, .. Encoding.ASCII.GetBytes(name), .. "\",\"url\":"u8, .. JsonText.Quote(address), .. ",\"message\":"u8,
-            .. JsonText.Quote($"Connect your account for \"{server}\"."), .. "}],"u8, .. mooring, (byte)'}',
+            .. JsonText.Quote($"Connect your account for \"{server}\": {needed.Why}."), .. "}],"u8, .. mooring, (byte)'}',
         ];
         return JsonRpc.Error(id, JsonRpc.UrlElicitationRequired, because, data);
     }

@@ -43,6 +43,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         }
 
         var response = await SendAsync(invoker, request, token.Value, cancel);
+        var why = "";
         if (response.StatusCode is HttpStatusCode.Unauthorized && token.Value is { } refused && tokens is not null)
         {
             // It did not look at the request: with another token it may be sent again (invariant 9).
@@ -51,19 +52,25 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
             {
                 response.Dispose();
                 response = await SendAsync(invoker, request, next.Value, cancel);
+                why = "the server takes neither its token nor a renewed one";
             }
             else if (next.State == TokenState.Unavailable)
             {
                 response.Dispose();
                 return Refuse(request, next, Challenge.None);
             }
+            else
+            {
+                why = next.Why;
+            }
         }
 
         if (response.StatusCode is HttpStatusCode.Unauthorized || (response.StatusCode is HttpStatusCode.Forbidden && ChallengeOf(response).Error == "insufficient_scope"))
         {
             var challenge = ChallengeOf(response);
+            why = response.StatusCode is HttpStatusCode.Forbidden ? "the server wants more than its token allows" : why;
             response.Dispose();
-            return Refuse(request, new Token(token.Value is null ? TokenState.NotLinked : TokenState.Broken), challenge, byServer: true);
+            return Refuse(request, new Token(token.Value is null ? TokenState.NotLinked : TokenState.Broken, Why: why), challenge, byServer: true);
         }
 
         Needed = null;
@@ -85,11 +92,12 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
 
     private HttpResponseMessage Refuse(HttpRequestMessage request, Token token, Challenge challenge, bool byServer = false)
     {
-        Needed = token.State == TokenState.Unavailable ? new AccountNeeded(null, $"no token for it can be had now ({token.Why})")
-            : config is { Kind: ServerAuthKind.Exchange, Provider: null } ? new AccountNeeded(null, "it does not take the token that the gateway was given for you", byServer)
+        var because = token.Why.Length == 0 ? "" : $" ({token.Why})";
+        Needed = token.State == TokenState.Unavailable ? new AccountNeeded(null, $"no token for it can be had now{because}")
+            : config is { Kind: ServerAuthKind.Exchange, Provider: null } ? new AccountNeeded(null, $"it does not take the token that the gateway was given for you{because}", byServer)
             : new AccountNeeded(
                 person is null ? null : links.AddressFor(_key, name(), challenge),
-                token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : "your account has to be connected again",
+                token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : $"your account has to be connected again{because}",
                 byServer);
         request.Options.Set(Mark, Needed);
         return new HttpResponseMessage(HttpStatusCode.Unauthorized) { RequestMessage = request };

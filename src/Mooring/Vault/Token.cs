@@ -24,5 +24,10 @@ internal readonly record struct Token(TokenState State, string? Value = null, st
     /// <summary>Which linking of an account it comes from; null where that is not known, or it comes from none.</summary>
     public string? Link { get; init; }
 
+    /// <summary>That of an account, as it stands in the store.</summary>
+    public static Token Of(Credential credential) => credential.Broken is { } word
+        ? new Token(TokenState.Broken, Why: $"the provider does not renew its token: {word}")
+        : new Token(TokenState.Usable, credential.AccessToken);
+
     public override string ToString() => State.ToString();
 }

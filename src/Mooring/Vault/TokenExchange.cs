@@ -64,7 +64,7 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
             {
                 if (entry.Renewed + RenewedLately > now)
                 {
-                    return new Token(TokenState.Broken, Why: "the server took neither it nor the one before");
+                    return new Token(TokenState.Broken, Why: "the server took neither that nor the one before");
                 }
 
                 (entry.Token, entry.Renewed) = (null, now);

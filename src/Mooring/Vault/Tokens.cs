@@ -58,7 +58,7 @@ internal sealed partial class Tokens(
 
         if (credential.Broken is not null)
         {
-            return new Token(TokenState.Broken);
+            return Token.Of(credential);
         }
 
         var now = time.GetUtcNow();
@@ -72,7 +72,7 @@ internal sealed partial class Tokens(
         }
         else if (credential.Expires <= now)
         {
-            return new Token(TokenState.Broken, Why: "it ended, and cannot be refreshed");
+            return new Token(TokenState.Broken, Why: "its token ended, and cannot be refreshed");
         }
 
         return new Token(TokenState.Usable, credential.AccessToken) { Link = credential.Link };
@@ -89,14 +89,14 @@ internal sealed partial class Tokens(
             return new Token(TokenState.NotLinked);
         }
 
-        if (credential.Broken is null && credential.AccessToken != refused)
+        if (credential.Broken is not null || credential.AccessToken != refused)
         {
-            return new Token(TokenState.Usable, credential.AccessToken);
+            return Token.Of(credential);
         }
 
-        if (credential.Broken is not null || credential.RefreshToken is null)
+        if (credential.RefreshToken is null)
         {
-            return new Token(TokenState.Broken);
+            return new Token(TokenState.Broken, Why: "the server takes its token no longer, which cannot be refreshed");
         }
 
         var now = time.GetUtcNow();
@@ -105,7 +105,7 @@ internal sealed partial class Tokens(
         {
             if (last.When + RenewedLately > now)
             {
-                return new Token(TokenState.Broken, Why: "the server took neither it nor the one before");
+                return new Token(TokenState.Broken, Why: "the server took neither its token nor the one before");
             }
 
             _renewed[key] = (version, now);
@@ -282,7 +282,7 @@ internal sealed partial class Tokens(
 
             if (newest != version)
             {
-                return newer.Broken is null ? new Token(TokenState.Usable, newer.AccessToken) : new Token(TokenState.Broken);
+                return Token.Of(newer);
             }
 
             if (time.GetElapsedTime(began) > LongestWait)
@@ -316,7 +316,7 @@ internal sealed partial class Tokens(
                 return await KeepAsync(key, credential, answer.Credential!, version, done);
             case TokenOutcome.Refused:
                 _pauses.TryRemove(key, out _);
-                Log.Refused(logger, key.Provider);
+                Log.Refused(logger, key.Provider, answer.Why);
                 return await SaveAsync(key, credential, credential with { Broken = answer.Why }, version);
             case TokenOutcome.NotAsked:
                 return StillUsable(credential, answer.Why);
@@ -367,13 +367,13 @@ internal sealed partial class Tokens(
             // All else counts: its person linked again meanwhile, or it is this very write, which was done though it seemed to fail.
             if (credential.Broken is not null || newer.Broken is null || newer.RefreshToken != spent.RefreshToken)
             {
-                return newer.Broken is null ? new Token(TokenState.Usable, newer.AccessToken) : new Token(TokenState.Broken);
+                return Token.Of(newer);
             }
 
             version = newest;
         }
 
-        return credential.Broken is null ? new Token(TokenState.Usable, credential.AccessToken) : new Token(TokenState.Broken);
+        return Token.Of(credential);
     }
 
     private Token StillUsable(Credential credential, string why) =>
@@ -386,8 +386,8 @@ internal sealed partial class Tokens(
         [LoggerMessage(1, LogLevel.Warning, "A token of {Provider} was not refreshed: {Why}. It is tried again.", EventName = "TokenNotRefreshed")]
         public static partial void NotRefreshed(ILogger logger, string provider, string why);
 
-        [LoggerMessage(2, LogLevel.Warning, "{Provider} takes a token back; its user has to link the account again.", EventName = "TokenRefused")]
-        public static partial void Refused(ILogger logger, string provider);
+        [LoggerMessage(2, LogLevel.Warning, "{Provider} takes a token back ({Why}); its user has to link the account again.", EventName = "TokenRefused")]
+        public static partial void Refused(ILogger logger, string provider, string why);
 
         [LoggerMessage(4, LogLevel.Warning, "A new token of {Provider} cannot be written: {Why}. It is kept and tried again until it can.", EventName = "TokenNotWritten")]
         public static partial void NotWritten(ILogger logger, string provider, string why);

@@ -184,8 +184,10 @@ public sealed class TokensTests : IAsyncLifetime
         _replicas.Clock.Advance(TimeSpan.FromHours(2));
         _replicas.Provider.Says = (HttpStatusCode.BadRequest, """{"error":"invalid_grant"}""");
 
-        Assert.Equal(TokenState.Broken, (await _replicas.PassAsync(_replicas.A.Tokens.GetAsync(Of("ada"), Cancel), "the answer")).State);
-        Assert.Equal(TokenState.Broken, (await _replicas.B.Tokens.GetAsync(Of("ada"), Cancel)).State);
+        var (asked, read) = (await _replicas.PassAsync(_replicas.A.Tokens.GetAsync(Of("ada"), Cancel), "the answer"), await _replicas.B.Tokens.GetAsync(Of("ada"), Cancel));
+        // Whoever asked, and whoever finds it so, can say why.
+        Assert.All([asked, read, await _replicas.B.Tokens.RenewAsync(Of("ada"), "any", Cancel)], token => Assert.Equal((TokenState.Broken, "the provider does not renew its token: invalid_grant"), (token.State, token.Why)));
+        Assert.Contains("acme takes a token back (invalid_grant)", _replicas.Log.ToString(), StringComparison.Ordinal);
         await _replicas.B.Tokens.RefreshDueAsync(10, Cancel);
         Assert.Equal(1, _replicas.Provider.Asked);
 

@@ -1,0 +1,63 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace Mooring.Tests.Upstreams;
+
+/// <content>Whoever has to connect an account again is told why.</content>
+public sealed partial class AccountTests
+{
+    [Fact]
+    public async Task Call_ProviderDoesNotRenewTheToken_SaysSo_ThenAndLater_AndInTheLog()
+    {
+        const string why = "your account has to be connected again (the provider does not renew its token: invalid_grant).";
+        var client = await LinkedAsync();
+        _good.Clear();
+        _authorization.Answers["https://acme.test/token"] = () => FakeAuthorizationServer.Json(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid_grant", ["error_description"] = "of again" });
+
+        // The first finds it out, the second finds it in the store.
+        for (var call = 0; call < 2; call++)
+        {
+            var error = (await client.ResultAsync("echo"))["error"]!;
+            Assert.Equal((-32042, $"Server \"one\" cannot be used yet: {why}"), ((int)error["code"]!, (string?)error["message"]));
+            Assert.Equal($"Connect your account for \"one\": {why}", (string?)error["data"]!["elicitations"]![0]!["message"]);
+        }
+
+        Assert.Contains(_gateway.LogLines.Lines, line => line.Contains(why[..^1], StringComparison.Ordinal));
+        Assert.DoesNotContain("of again", _gateway.LogLines.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Call_ServerTakesNoToken_SaysSo()
+    {
+        var client = await LinkedAsync();
+        _good.Clear();
+
+        Assert.EndsWith("again (the server takes neither its token nor a renewed one).", await MessageAsync(client), StringComparison.Ordinal);
+        Assert.EndsWith("again (the server took neither its token nor the one before).", await MessageAsync(client), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Call_ServerWantsMoreThanTheTokenAllows_SaysSo()
+    {
+        var client = await LinkedAsync();
+        _server.Intercept = exchange =>
+        {
+            exchange.Refuse(HttpStatusCode.Forbidden, "Bearer error=\"insufficient_scope\", scope=\"read more\"");
+            return true;
+        };
+
+        Assert.EndsWith("again (the server wants more than its token allows).", await MessageAsync(client), StringComparison.Ordinal);
+    }
+
+    private async Task<McpTestClient> LinkedAsync()
+    {
+        await StartAsync();
+        var client = await _gateway.ClientAsync(user: "ann", capabilities: Url);
+        await LinkAsync(await AddressAsync(client));
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+        return client;
+    }
+
+    private static async Task<string> MessageAsync(McpTestClient client) => (string)(await client.ResultAsync("echo"))["error"]!["message"]!;
+}
