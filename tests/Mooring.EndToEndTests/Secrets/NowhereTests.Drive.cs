@@ -200,24 +200,39 @@ public sealed partial class NowhereTests
 
     private async Task AccountsAsync(string access)
     {
-        async Task<Heard> BeginAsync(string what)
+        async Task<Heard> BeginAsync(string what, Visitor browser)
         {
             var needed = (await _ann.CallAsync($"link {what}", "linked", access, "tell")).Message["result"]!;
             var page = new Uri((string)needed["inputRequests"]!.AsObject().Single().Value!["params"]!["url"]!);
             _canaries.Add("reference of a link, " + what, (string)needed["requestState"]!, "answer to link");
-            _canaries.Add("ticket of a link, " + what, System.Web.HttpUtility.ParseQueryString(page.Query)["ticket"]!, "answer to link");
-            await _ann.GetAsync("connect, page", page.PathAndQuery);
-            var sent = await _ann.FormAsync("connect, sent on", page.PathAndQuery);
+            _canaries.Add("ticket of a link, " + what, System.Web.HttpUtility.ParseQueryString(page.Query)["ticket"]!, "answer to link", "answer to connect, led back");
+            var opened = await browser.GetAsync("connect, page", page.PathAndQuery);
+            if (opened.Location is { } signIn)
+            {
+                // Nobody is signed in there yet.
+                var first = _canaries.Add("request of a sign-in for a link", opened.Query("request"), "answer to connect, page", "answer to connect, sign-in");
+                await browser.GetAsync("connect, sign-in", signIn.PathAndQuery);
+                await browser.FormAsync("connect, sign-in, wrong password", "/oauth/signin", ("request", first), ("user", "ann"), ("password", _canaries.Plant("wrong password for a link")));
+                var right = await browser.FormAsync("connect, sign-in, right password", "/oauth/signin", ("request", first), ("user", "ann"), ("password", _password));
+                _canaries.Add("request of a link", right.Query("request"), "answer to connect, sign-in");
+                var back = await browser.GetAsync("connect, led back", right.Location!.PathAndQuery);
+                Assert.Equal(page.PathAndQuery, back.Location!.PathAndQuery);
+                opened = await browser.GetAsync("connect, page, signed in", page.PathAndQuery);
+            }
+
+            Assert.Equal(200, opened.Status);
+            var sent = await browser.FormAsync("connect, sent on", page.PathAndQuery);
             Assert.Equal(303, sent.Status);
             return sent;
         }
 
-        Task<Heard> BackAsync(Heard sent, string what, string query) => _ann.GetAsync($"connect, {what}", $"/connect/acme/callback?{query}&state={Uri.EscapeDataString(_canaries.Add($"state of a link, {what}", sent.Query("state"), "answer to connect, sent on"))}");
-        await BackAsync(await BeginAsync("refused"), "refused", $"error={_canaries.Plant("error of an account provider")}");
-        await BackAsync(await BeginAsync("echoed"), "echoed", $"code={_canaries.Plant("code that an account provider says again", "heard at /token")}");
+        Task<Heard> BackAsync(Heard sent, string what, string query, Visitor browser) => browser.GetAsync($"connect, {what}", $"/connect/acme/callback?{query}&state={Uri.EscapeDataString(_canaries.Add($"state of a link, {what}", sent.Query("state"), "answer to connect, sent on"))}");
+        await BackAsync(await BeginAsync("refused", _ann), "refused", $"error={_canaries.Plant("error of an account provider")}", _ann);
+        await BackAsync(await BeginAsync("echoed", _ann), "echoed", $"code={_canaries.Plant("code that an account provider says again", "heard at /token")}", _ann);
         _loud.Takes = _canaries.Plant("access token of an account", "heard at /linked");
         _loud.Gives = (_loud.Takes, _canaries.Plant("refresh token of an account", "heard at /token"));
-        var good = await BackAsync(await BeginAsync("good"), "good", $"code={_canaries.Plant("code of an account", "heard at /token")}");
+        using var another = new Visitor(_gateway.BaseUrl, _canaries);
+        var good = await BackAsync(await BeginAsync("good", another), "good", $"code={_canaries.Plant("code of an account", "heard at /token")}", another);
         Assert.Equal(200, good.Status);
         Assert.Contains(_loud.Result, (await _ann.CallAsync("tell, linked", "linked", access, "tell")).Body, StringComparison.Ordinal);
         await _ann.CallAsync("loud with an account", "linked", access, "500");

@@ -12,7 +12,7 @@ public sealed partial class AccountTests
     {
         const string why = "your account has to be connected again (the provider does not renew its token: invalid_grant).";
         var client = await LinkedAsync();
-        _good.Clear();
+        RefuseCalls(HttpStatusCode.Unauthorized, "Bearer");
         _authorization.Answers["https://acme.test/token"] = () => FakeAuthorizationServer.Json(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid_grant", ["error_description"] = "of again" });
 
         // The first finds it out, the second finds it in the store.
@@ -31,7 +31,7 @@ public sealed partial class AccountTests
     public async Task Call_ServerTakesNoToken_SaysSo()
     {
         var client = await LinkedAsync();
-        _good.Clear();
+        RefuseCalls(HttpStatusCode.Unauthorized, "Bearer");
 
         Assert.EndsWith("again (the server takes neither its token nor a renewed one).", await MessageAsync(client), StringComparison.Ordinal);
         Assert.EndsWith("again (the server took neither its token nor the one before).", await MessageAsync(client), StringComparison.Ordinal);
@@ -41,13 +41,26 @@ public sealed partial class AccountTests
     public async Task Call_ServerWantsMoreThanTheTokenAllows_SaysSo()
     {
         var client = await LinkedAsync();
-        _server.Intercept = exchange =>
-        {
-            exchange.Refuse(HttpStatusCode.Forbidden, "Bearer error=\"insufficient_scope\", scope=\"read more\"");
-            return true;
-        };
+        RefuseCalls(HttpStatusCode.Forbidden, "Bearer error=\"insufficient_scope\", scope=\"read more\"");
 
         Assert.EndsWith("again (the server wants more than its token allows).", await MessageAsync(client), StringComparison.Ordinal);
+    }
+
+    /// <summary>Calls alone, with whatever token: what else is under way would have it renewed first.</summary>
+    private void RefuseCalls(HttpStatusCode status, string challenge)
+    {
+        _good.Add("Bearer token-2");
+        var before = _server.Intercept!;
+        _server.Intercept = exchange =>
+        {
+            if ((string?)exchange.Message?["method"] != "tools/call")
+            {
+                return before(exchange);
+            }
+
+            exchange.Refuse(status, challenge);
+            return true;
+        };
     }
 
     private async Task<McpTestClient> LinkedAsync()
