@@ -72,6 +72,9 @@ internal sealed class DynaliteServer : IAsyncDisposable
     /// <summary>Every request of this operation is answered 500 from now on.</summary>
     public Task FailAsync(string operation) => OrderAsync($"fail {operation}");
 
+    /// <summary>Has its clock go ahead of this machine's, by so much in all.</summary>
+    public Task AheadAsync(TimeSpan ahead) => OrderAsync($"ahead {(long)ahead.TotalMilliseconds}");
+
     public Task HangAsync() => OrderAsync("hang");
 
     public Task GoAsync() => OrderAsync("go");

@@ -5,7 +5,7 @@ namespace Mooring.Stores.DynamoDb;
 
 /// <summary>
 /// Bodies that may be larger than an item: those above a size are cut into chunks, which are there before the item that names them, so that a
-/// body appears at once. Every chunk has a TTL; where the item has none, reading prolongs that of its chunks.
+/// body appears at once. Every chunk has a TTL; where the item has none, reading prolongs that of its chunks, and so does who sweeps.
 /// </summary>
 internal sealed class DynamoBodies(DynamoTable table)
 {
@@ -15,8 +15,8 @@ internal sealed class DynamoBodies(DynamoTable table)
     /// <summary>In rows that are listed, a listing reads what lies in the item.</summary>
     public const int ListedBytes = 8 * 1024;
 
-    /// <summary>How long chunks of an item without an end stay unless they are read; half of it later a reader prolongs it.</summary>
-    private static readonly TimeSpan Kept = TimeSpan.FromDays(60);
+    /// <summary>How long chunks of an item without an end stay; half of it later a reader prolongs it, or who sweeps.</summary>
+    internal static readonly TimeSpan Kept = TimeSpan.FromDays(60);
 
     private const int AtOnce = 8;
 
@@ -88,12 +88,33 @@ internal sealed class DynamoBodies(DynamoTable table)
             return null;
         }
 
-        if (item.TimeOrNull(name + Renewed) is { } until && until - table.Now < Kept / 2)
+        await ProlongAsync(item, name);
+        return body;
+    }
+
+    /// <summary>A row may be of use for longer than anybody reads it: who asks this of all rows without an end has them kept.</summary>
+    /// <param name="query">Rows without an end.</param>
+    /// <param name="names">What their bodies are called.</param>
+    /// <returns>Those of which chunks are to be prolonged, and no more of them than that takes.</returns>
+    public DynamoQuery DueOf(DynamoQuery query, params ReadOnlySpan<string> names)
+    {
+        var (due, only, border) = (new List<string>(), new List<string> { DynamoKeys.Partition, DynamoKeys.Sort }, query.V(Time(table.Now + (Kept / 2))));
+        foreach (var name in names)
         {
-            await ProlongAsync(item, name, blob, body.Length);
+            due.Add($"{query.N(name + Renewed)} < {border}");
+            only.AddRange(AttributesOf(name)[1..]);
         }
 
-        return body;
+        return query.Where(string.Join(" OR ", due)).Only([.. only]);
+    }
+
+    /// <summary>Prolongs the chunks of a body, where it is time to.</summary>
+    public async Task ProlongAsync(Dictionary<string, AttributeValue> item, string name)
+    {
+        if (item.TextOrNull(name + Blob) is { } blob && item.TimeOrNull(name + Renewed) is { } until && until - table.Now < Kept / 2)
+        {
+            await ProlongAsync(item, name, blob, item.Number(name + Size));
+        }
     }
 
     /// <summary>Deletes the chunks of what an item held.</summary>
@@ -108,7 +129,7 @@ internal sealed class DynamoBodies(DynamoTable table)
     public static long LengthOf(Dictionary<string, AttributeValue> item, string name) =>
         item.ContainsKey(name + Size) ? item.Number(name + Size) : item.TryGetValue(name, out var value) && value.B is { } bytes ? bytes.Length : 0;
 
-    private async Task ProlongAsync(Dictionary<string, AttributeValue> item, string name, string blob, int length)
+    private async Task ProlongAsync(Dictionary<string, AttributeValue> item, string name, string blob, long length)
     {
         var until = table.Now + Kept;
         for (var index = 0; index * ChunkBytes < length; index++)

@@ -53,6 +53,7 @@ internal sealed partial class DynamoDbStore
         }
 
         await FinishDeletingAsync();
+        await ProlongBodiesAsync(incarnations.Select(one => one.Incarnation));
         return total;
     }
 
