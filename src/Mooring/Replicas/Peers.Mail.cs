@@ -26,7 +26,7 @@ internal sealed partial class Peers
         }
     }
 
-    /// <summary>Puts a letter into a replica's mailbox, however long the store is away: once, also where only the store's answer was lost.</summary>
+    /// <summary>Puts a letter into a replica's mailbox, however long the store is away or the mailbox full: once, also where only the store's answer was lost.</summary>
     /// <param name="to">The replica.</param>
     /// <param name="kind">Kind of letter.</param>
     /// <param name="letter">The letter.</param>
@@ -43,6 +43,11 @@ internal sealed partial class Peers
             try
             {
                 return await PostOnceAsync(to, kind, name, letter);
+            }
+            catch (MailboxFullException e)
+            {
+                // Of this try it is known.
+                Complain(e);
             }
             catch (StoreException e)
             {

@@ -37,6 +37,7 @@ internal interface IReplicaStore
 
     /// <summary>Puts a message into a replica's mailbox, or into that of whoever took it over.</summary>
     /// <returns>Its sequence; that of the first, where (replica, kind, call id) was posted within the last 5 minutes; null where there is no such replica.</returns>
+    /// <exception cref="MailboxFullException">It has too many unread where a mailbox is bounded; nothing was posted, and it may be tried again.</exception>
     Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body);
 
     /// <summary>Unacknowledged messages with a sequence above <paramref name="after"/>, in order: what is committed later never has a lower one.</summary>

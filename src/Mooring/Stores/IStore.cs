@@ -170,4 +170,7 @@ internal interface IStore : IAsyncDisposable
 }
 
 /// <summary>The store itself failed (not reachable, full, damaged); what was asked for may be tried again.</summary>
-internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
+internal class StoreException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>The mailbox has no room for one letter more just now: this try has put none into it.</summary>
+internal sealed class MailboxFullException(string message) : StoreException(message);

@@ -88,6 +88,42 @@ public sealed class HomeCallTests
     }
 
     [Fact]
+    public async Task Call_HomesMailboxIsFullForAWhile_IsPassedOnOnce_AndIsNotUnsureOfIt()
+    {
+        await using var pair = await StartAsync(deadline: 120);
+        var client = await LivesAtAsync(pair, Home, Long);
+        var (isFull, refused) = (true, 0);
+        pair.StoreOfA.Before = operation => operation == "PostAsync" && isFull && ++refused > 0 ? throw new MailboxFullException("full") : Task.CompletedTask;
+        var calling = client.CallAsync("echo", id: "7");
+        await pair.UntilAsync(() => refused > 2, "it was tried again and again");
+        isFull = false;
+        var key = await KeyAsync(pair, Home);
+
+        // It was certainly read by nobody before: so it may be passed on again.
+        await pair.Store.Replicas.PostAsync(pair.A.Get<Peers>().Name, "moved", "1", new Letter(client.SessionId!, key, default).ToBytes());
+        var message = await EndAsync(pair, calling);
+
+        Assert.Equal("upstream_unreachable", message.Reason());
+        Assert.Single(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Call_HomesMailboxStaysFull_EndsWithAnErrorAfterItsDeadline_AndIsNotPassedOnLater()
+    {
+        await using var pair = await StartAsync();
+        var client = await LivesAtAsync(pair, Home, Long);
+        var isFull = true;
+        pair.StoreOfA.Before = operation => operation == "PostAsync" && isFull ? throw new MailboxFullException("full") : Task.CompletedTask;
+
+        var message = await EndAsync(pair, client.CallAsync("echo", id: "7"));
+
+        Assert.Equal("outcome_unknown", message.Reason());
+        isFull = false;
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.Empty(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
+    }
+
+    [Fact]
     public async Task Call_HomeHasItAndDies_EndsAsOutcomeUnknown()
     {
         await using var pair = await StartAsync();

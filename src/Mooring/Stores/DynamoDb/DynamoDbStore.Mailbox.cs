@@ -16,6 +16,11 @@ internal sealed partial class DynamoDbStore
     /// <summary>Messages dropped in one write: an expression has at most 4 kB.</summary>
     private const int DroppedAtOnce = 50;
 
+    /// <summary>
+    /// Whoever takes over has to take what the others had: so many boxes that are full. What is more waits until some of it was read. An item holds 7,000 places.
+    /// </summary>
+    private const int BoxesMoved = 10;
+
     /// <summary>How long the key of a message that was read is remembered.</summary>
     private static readonly TimeSpan KeysKept = TimeSpan.FromMinutes(5);
 
@@ -26,12 +31,16 @@ internal sealed partial class DynamoDbStore
 
     public async Task<long?> PostAsync(string toReplica, string kind, string callId, ReadOnlyMemory<byte> body)
     {
-        var mail = new Dictionary<string, AttributeValue>(StringComparer.Ordinal).With("kind", Text(kind)).With("call", Text(callId));
-        await _bodies.AddAsync(mail, MailBody, body, _table.Now + MailKept);
-        var to = toReplica;
+        Dictionary<string, AttributeValue>? mail = null;
+        var (to, hash) = (toReplica, Hash(kind, callId));
         for (var moves = 0; moves < MostMoves; moves++)
         {
-            var (sequence, takenBy) = await PutIntoAsync(to, mail);
+            var (sequence, takenBy, isFull) = await PutIntoAsync(to, hash, _options.MostUnread, MakeAsync);
+            if (isFull)
+            {
+                throw new MailboxFullException($"The mailbox of replica {to} is full: it has {_options.MostUnread} letters that it has not read.");
+            }
+
             if (takenBy is null)
             {
                 return sequence;
@@ -41,6 +50,19 @@ internal sealed partial class DynamoDbStore
         }
 
         throw new StoreException($"Replica {toReplica} was taken over {MostMoves} times while a message was on its way to it.");
+
+        // Only where there is room: a large body is dear.
+        async Task<Dictionary<string, AttributeValue>> MakeAsync()
+        {
+            if (mail is null)
+            {
+                var made = new Dictionary<string, AttributeValue>(StringComparer.Ordinal).With("kind", Text(kind)).With("call", Text(callId));
+                await _bodies.AddAsync(made, MailBody, body, _table.Now + MailKept);
+                mail = made;
+            }
+
+            return mail;
+        }
     }
 
     public async Task<IReadOnlyList<MailRecord>> ReadMailboxAsync(string replica, long after, int limit, CancellationToken cancel)
@@ -103,37 +125,46 @@ internal sealed partial class DynamoDbStore
         }
     }
 
-    /// <returns>Its sequence, or who took the mailbox over; neither where there is none.</returns>
-    private async Task<(long? Sequence, string? TakenBy)> PutIntoAsync(string replica, Dictionary<string, AttributeValue> mail)
+    /// <param name="replica">Whose mailbox.</param>
+    /// <param name="hash">What the message is known by.</param>
+    /// <param name="most">How many unread ones there may be.</param>
+    /// <param name="mail">Makes the message, should it be put in.</param>
+    /// <returns>Its sequence, or who took the mailbox over, or that it is full; none of these where there is none.</returns>
+    private async Task<(long? Sequence, string? TakenBy, bool IsFull)> PutIntoAsync(
+        string replica, string hash, int most, Func<Task<Dictionary<string, AttributeValue>>> mail)
     {
-        var hash = Hash(mail.Text("kind"), mail.Text("call"));
         while (true)
         {
             var box = await _table.GetAsync(DynamoKeys.Replica(replica), CancellationToken.None);
             if (box is null || box.TextOrNull("takenBy") is not null)
             {
-                return (null, box?.Text("takenBy"));
+                return (null, box?.Text("takenBy"), false);
             }
 
             if (box.Map("box").ContainsKey(hash))
             {
-                return (box.Map("box").Number(hash), null);
+                return (box.Map("box").Number(hash), null, false);
             }
 
-            if (await KeyAsync(replica, hash, mail) is { } before)
+            if (box.Map("box").Count >= most)
             {
-                return (before, null);
+                return (null, null, true);
+            }
+
+            if (await KeyAsync(replica, hash, await mail()) is { } before)
+            {
+                return (before, null, false);
             }
 
             var write = new DynamoWrite(DynamoKeys.Replica(replica)).WhenThere();
             var (last, place, one) = (write.N("last"), write.N("box", hash), write.V(Number(1)));
             // What was dropped since it was read may have been this very message, posted by another try.
             write.SetRaw($"{last} = {last} + {one}").SetRaw($"{place} = {last} + {one}").When($"attribute_not_exists({place})")
-                .When($"attribute_not_exists({write.N("takenBy")})").When($"{write.N("acks")} = {write.V(Number(box.Number("acks")))}");
+                .When($"size({write.N("box")}) < {write.V(Number(most))}").When($"attribute_not_exists({write.N("takenBy")})").When($"{write.N("acks")} = {write.V(Number(box.Number("acks")))}");
             var (done, now) = await _table.ChangeAsync(write, ReturnValue.UPDATED_NEW);
             if (done)
             {
-                return (now!.Number("last"), null);
+                return (now!.Number("last"), null, false);
             }
         }
     }
@@ -162,14 +193,16 @@ internal sealed partial class DynamoDbStore
     }
 
     /// <summary>Of one that was taken over, whose box nobody changes any more.</summary>
-    /// <returns>False: the new one was taken over meanwhile; its taker goes on.</returns>
+    /// <returns>False: the new one was taken over meanwhile, and its taker goes on; or it is full, and goes on itself when it has read.</returns>
     private async Task<bool> MoveMailAsync(Dictionary<string, AttributeValue> dead, string to)
     {
         // As it is now that nothing is posted or dropped any more.
         var frozen = await _table.GetAsync(DynamoKeys.Of(dead), CancellationToken.None);
         var name = dead.Text(DynamoKeys.Sort);
+        var moved = new List<string>();
         foreach (var (hash, _) in frozen is null ? [] : InOrder(frozen))
         {
+            moved.Add(hash);
             if (await _table.GetAsync(DynamoKeys.Mail(name, hash), CancellationToken.None) is not { } mail)
             {
                 continue;
@@ -180,7 +213,14 @@ internal sealed partial class DynamoDbStore
                 mail.Remove(own);
             }
 
-            if ((await PutIntoAsync(to, mail)).Sequence is null)
+            var put = await PutIntoAsync(to, hash, _options.MostUnread * BoxesMoved, () => Task.FromResult(mail));
+            if (put.IsFull)
+            {
+                // What was moved is not moved again, however much later the rest is.
+                await DropPlacesAsync(name, moved[..^1]);
+            }
+
+            if (put.Sequence is null)
             {
                 return false;
             }
@@ -188,6 +228,20 @@ internal sealed partial class DynamoDbStore
 
         await _table.WriteAsync(new DynamoWrite(DynamoKeys.Of(dead)).Set("box", Map([])).WhenThere());
         return true;
+    }
+
+    private async Task DropPlacesAsync(string replica, IEnumerable<string> hashes)
+    {
+        foreach (var some in hashes.Chunk(DroppedAtOnce))
+        {
+            var drop = new DynamoWrite(DynamoKeys.Replica(replica)).WhenThere();
+            foreach (var hash in some)
+            {
+                drop.Remove(drop.N("box", hash));
+            }
+
+            await _table.WriteAsync(drop);
+        }
     }
 
     private static IReadOnlyList<(string Hash, long Sequence)> InOrder(Dictionary<string, AttributeValue> replica) =>

@@ -30,6 +30,10 @@ internal sealed record DynamoDbStoreOptions
     /// <value>Default 64: each has a connection of its own.</value>
     public int MaxRequests { get; init; } = 64;
 
+    /// <summary>Letters that a replica may have unread; then it is written no more until it has read some.</summary>
+    /// <value>Default 500: their places lie in the replica's own item, 50 bytes each, and each beat and each letter costs the item's size.</value>
+    public int MostUnread { get; init; } = 500;
+
     /// <summary>How long one wait for a table to be made lasts.</summary>
     /// <value>Default 1 s.</value>
     public TimeSpan CreateInterval { get; init; } = TimeSpan.FromSeconds(1);
