@@ -29,6 +29,7 @@ internal interface IAuthStore
     /// <summary>All of one kind, the oldest first, also those that have expired.</summary>
     Task<IReadOnlyList<AuthRecord>> ListAuthAsync(AuthKind kind, CancellationToken cancel);
 
+    /// <summary>How many of one kind there are. Those that have expired count until they are dropped, where that is soon.</summary>
     Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel);
 
     /// <summary>As <see cref="IStore.TakeSweepAsync"/>, for what is dropped here.</summary>

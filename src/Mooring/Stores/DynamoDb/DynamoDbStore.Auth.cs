@@ -7,9 +7,6 @@ namespace Mooring.Stores.DynamoDb;
 /// <content>Who may come in. The service deletes what has expired when it likes, so every reader looks at the time.</content>
 internal sealed partial class DynamoDbStore
 {
-    /// <summary>A listing also shows what has expired, until it is swept up.</summary>
-    private static readonly TimeSpan AuthGrace = TimeSpan.FromDays(1);
-
     public async ValueTask<AuthRecord?> FindAuthAsync(AuthKind kind, string key, DateTimeOffset now, CancellationToken cancel) =>
         await _table.GetAsync(DynamoKeys.Auth(kind, key), cancel) is { } item && ReadAuth(item, kind) is { } found && found.Expires > now
             && await HasGrantAsync(found, cancel)
@@ -45,8 +42,13 @@ internal sealed partial class DynamoDbStore
         [.. (await _table.QueryAllAsync(DynamoKeys.All(DynamoKeys.AuthPrefix(kind)).Select(partition => new DynamoQuery(partition)), cancel))
             .Select(item => ReadAuth(item, kind)).OrderBy(row => row.Created).ThenBy(row => row.Key, StringComparer.Ordinal)];
 
+    /// <remarks>What has expired may still be there for an hour, and must not keep others out meanwhile.</remarks>
     public async Task<int> CountAuthAsync(AuthKind kind, CancellationToken cancel) =>
-        (await Task.WhenAll(DynamoKeys.All(DynamoKeys.AuthPrefix(kind)).Select(partition => _table.CountAsync(new DynamoQuery(partition), cancel)))).Sum();
+        (await Task.WhenAll(DynamoKeys.All(DynamoKeys.AuthPrefix(kind)).Select(partition =>
+        {
+            var query = new DynamoQuery(partition);
+            return _table.CountAsync(query.Where($"{query.N("until")} > {query.V(Time(_time.GetUtcNow()))}"), cancel);
+        }))).Sum();
 
     public async Task ExpireAuthAsync(DateTimeOffset now)
     {
@@ -64,7 +66,7 @@ internal sealed partial class DynamoDbStore
     private async Task<bool> HasGrantAsync(AuthRecord record, CancellationToken cancel) =>
         record.Grant is null || await _table.GetAsync(DynamoKeys.Auth(AuthKind.Grant, record.Grant), cancel) is not null;
 
-    private static AttributeValue? TtlOf(DateTimeOffset expires) => Ttl(expires.Year > 9000 ? expires : expires + AuthGrace);
+    private static AttributeValue? TtlOf(DateTimeOffset expires) => Ttl(expires.Year > 9000 ? expires : expires + Grace);
 
     private static AuthRecord ReadAuth(Dictionary<string, AttributeValue> item, AuthKind kind) => new()
     {

@@ -12,6 +12,9 @@ internal sealed partial class DynamoDbStore
     /// <summary>Rows stay that much longer than they have to; whether they count is asked at each read.</summary>
     internal static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(5);
 
+    /// <summary>Tokens may be many, and the service deletes them too.</summary>
+    internal static readonly TimeSpan SweepAuthEvery = TimeSpan.FromHours(1);
+
     /// <summary>The chunks of bodies without an end have thirty days left when this begins to prolong them.</summary>
     internal static readonly TimeSpan ProlongEvery = TimeSpan.FromDays(1);
 
@@ -25,7 +28,7 @@ internal sealed partial class DynamoDbStore
 
     public Task<bool> TakeSweepAsync() => TakeSweepAsync("sessions", SweepEvery);
 
-    public Task<bool> TakeAuthSweepAsync() => TakeSweepAsync("auth", SweepEvery);
+    public Task<bool> TakeAuthSweepAsync() => TakeSweepAsync("auth", SweepAuthEvery);
 
     private async Task<bool> TakeSweepAsync(string what, TimeSpan every)
     {

@@ -1,3 +1,4 @@
+using Amazon.DynamoDBv2;
 using Amazon.DynamoDBv2.Model;
 using static Mooring.Stores.DynamoDb.DynamoValues;
 
@@ -37,26 +38,14 @@ internal sealed partial class DynamoDbStore
             new DynamoQuery(DynamoKeys.CredentialPartition(issuer, subject)).StartingWith(DynamoKeys.CredentialsOf(issuer, subject)).Only("provider"), cancel))
             .Select(item => item.Text("provider")).Order(StringComparer.Ordinal)];
 
-    public async Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel)
-    {
-        var due = await _table.QueryAllAsync(
-            DynamoKeys.All("CRED").Select(partition =>
-            {
-                var query = new DynamoQuery(partition).Only("issuer", "subject", "provider", "due");
-                return query.Where($"{query.N("due")} < {query.V(Time(before))}")
-                    .Where($"attribute_not_exists({query.N("holder")}) OR {query.N("leased")} <= {query.V(Time(_table.Now))}");
-            }),
-            cancel);
-        return
-        [
-            .. due.Where(item => !except.Contains(item.Text("provider"))).OrderBy(item => item.Number("due")).Take(limit)
-                .Select(item => new CredentialKey(item.Text("issuer"), item.Text("subject"), item.Text("provider"))),
-        ];
-    }
-
     public async Task<bool> SaveCredentialAsync(CredentialRecord credential)
     {
         var (issuer, subject, provider) = credential.Key;
+        if (credential.Due is { } due)
+        {
+            await ListDueAsync(credential.Key, due, credential.Version);
+        }
+
         var write = new DynamoWrite(DynamoKeys.Credential(credential.Key)).Set("issuer", Text(issuer)).Set("subject", Text(subject)).Set("provider", Text(provider))
             .Set("version", Number(credential.Version)).Set("body", Bytes(credential.Body)).Set("due", TimeOrNull(credential.Due)).Set("holder", null).Set("leased", null);
         if (credential.Version == 1)
@@ -68,26 +57,35 @@ internal sealed partial class DynamoDbStore
             write.When($"{write.N("version")} = {write.V(Number(credential.Version - 1))}");
         }
 
+        var (isWritten, before) = await _table.ChangeAsync(write, ReturnValue.ALL_OLD);
+        if (isWritten)
+        {
+            await UnlistDueAsync(before);
+            return true;
+        }
+
         // Whoever finds what it wrote itself has succeeded: the answer to the first may have been lost.
-        return await _table.WriteAsync(write)
-            || (await FindCredentialAsync(credential.Key, CancellationToken.None) is { } known && known.Version == credential.Version
-                && known.Body.Span.SequenceEqual(credential.Body.Span));
+        return await FindCredentialAsync(credential.Key, CancellationToken.None) is { } known && known.Version == credential.Version
+            && known.Body.Span.SequenceEqual(credential.Body.Span);
     }
 
-    public Task DeleteCredentialAsync(CredentialKey key) => _table.DeleteAsync(DynamoKeys.Credential(key));
+    public async Task DeleteCredentialAsync(CredentialKey key) => await UnlistDueAsync((await _table.DeleteAsync(DynamoKeys.Credential(key))).Before);
 
-    public Task<bool> TryLeaseCredentialAsync(CredentialKey key, long version, string holder, TimeSpan lease)
+    public async Task<bool> TryLeaseCredentialAsync(CredentialKey key, long version, string holder, TimeSpan lease)
     {
         var now = _table.Now;
         var write = new DynamoWrite(DynamoKeys.Credential(key)).Set("holder", Text(holder)).Set("leased", Time(now + lease));
-        return _table.WriteAsync(write.When($"{write.N("version")} = {write.V(Number(version))}").When(
-            $"attribute_not_exists({write.N("holder")}) OR {write.N("holder")} = {write.V(Text(holder))} OR {write.N("leased")} <= {write.V(Time(now))}"));
+        write.When($"{write.N("version")} = {write.V(Number(version))}").When(
+            $"attribute_not_exists({write.N("holder")}) OR {write.N("holder")} = {write.V(Text(holder))} OR {write.N("leased")} <= {write.V(Time(now))}");
+        var (isTaken, item) = await _table.ChangeAsync(write, ReturnValue.ALL_NEW);
+        await PassOverAsync(item);
+        return isTaken;
     }
 
-    public Task ReleaseCredentialAsync(CredentialKey key, string holder)
+    public async Task ReleaseCredentialAsync(CredentialKey key, string holder)
     {
         var write = new DynamoWrite(DynamoKeys.Credential(key)).Set("holder", null).Set("leased", null);
-        return _table.WriteAsync(write.When($"{write.N("holder")} = {write.V(Text(holder))}"));
+        await PassOverAsync((await _table.ChangeAsync(write.When($"{write.N("holder")} = {write.V(Text(holder))}"), ReturnValue.ALL_NEW)).Item);
     }
 
     private static Dictionary<string, AttributeValue> Sealing => DynamoKeys.Key(DynamoKeys.VaultPartition, "sealing");

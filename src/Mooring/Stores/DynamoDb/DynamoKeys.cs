@@ -34,6 +34,9 @@ internal static class DynamoKeys
 
     public const string VaultPartition = "V";
 
+    /// <summary>Versions of credentials, in the order in which they are due.</summary>
+    public const string DuePartition = "DUE";
+
     public const string GonePartition = "GONE";
 
     public static Dictionary<string, AttributeValue> Key(string partition, string sort) => new(StringComparer.Ordinal)
@@ -91,6 +94,9 @@ internal static class DynamoKeys
 
     public static Dictionary<string, AttributeValue> Credential(CredentialKey key) =>
         Key(CredentialPartition(key.Issuer, key.Subject), CredentialsOf(key.Issuer, key.Subject) + Hash(key.Provider));
+
+    public static Dictionary<string, AttributeValue> Due(CredentialKey key, DateTimeOffset due, long version) =>
+        Key(DuePartition, $"{Sequence(due.UtcTicks)}#{Hash(key.Issuer, key.Subject, key.Provider)}#{Sequence(version)}");
 
     public static Dictionary<string, AttributeValue> Replica(string id) => Key(ReplicaPartition, id);
 

@@ -70,6 +70,37 @@ public sealed class DynamoSweepTests
         }
     }
 
+    [Fact]
+    public async Task Tokens_AreSweptOnceAnHour_AndCountNoMoreThanTheyAreOver()
+    {
+        await using var fixture = await DynamoFixture.AloneAsync();
+        DynamoDbStore[] stores = [await fixture.OpenAsync(), await fixture.OpenAsync()];
+        var now = fixture.Clock.GetUtcNow();
+        await stores[0].AddAuthAsync(new AuthRecord { Kind = AuthKind.Client, Key = "k", Data = Body(1), Created = now, Expires = now + TimeSpan.FromMinutes(10) });
+        Assert.True(await stores[0].TakeAuthSweepAsync());
+        Assert.Equal(1, await stores[0].CountAuthAsync(AuthKind.Client, Cancel));
+
+        for (var minutes = 20; minutes < 60; minutes += 20)
+        {
+            await PassAsync(TimeSpan.FromMinutes(20));
+            Assert.DoesNotContain(true, await Task.WhenAll(stores.Select(store => store.TakeAuthSweepAsync())));
+        }
+
+        Assert.Equal(0, await stores[0].CountAuthAsync(AuthKind.Client, Cancel));
+        // The service may take it soon.
+        var row = await stores[0].Table.GetAsync(DynamoKeys.Auth(AuthKind.Client, "k"), Cancel);
+        Assert.InRange(DateTimeOffset.FromUnixTimeSeconds(row!.Number(DynamoKeys.Expires)), now + TimeSpan.FromMinutes(10), now + TimeSpan.FromHours(2));
+        await PassAsync(TimeSpan.FromMinutes(21));
+        Assert.Single(await Task.WhenAll(stores.Select(store => store.TakeAuthSweepAsync())), isOurs => isOurs);
+
+        async Task PassAsync(TimeSpan time)
+        {
+            fixture.Clock.Advance(time);
+            await fixture.Server.AheadAsync(fixture.Clock.Elapsed);
+            await Task.WhenAll(stores.Select(store => store.FindSessionAsync("nobody", Cancel).AsTask()));
+        }
+    }
+
     private static ReadOnlyMemory<byte> Body(int kilobytes) => Encoding.UTF8.GetBytes(new string('b', kilobytes * 1024));
 
     /// <summary>When each chunk in the table may be deleted.</summary>
