@@ -196,6 +196,36 @@ public sealed class ServerTaskTests : IDisposable
     }
 
     [Fact]
+    public async Task ServerAsksBackOnceTheCallIsATask_AndThenMakesOneItself_IsFollowed()
+    {
+        var fake = new FakeUpstream();
+        var server = StatelessUpstream.At(fake);
+        server.Intercept = e =>
+        {
+            if ((string?)e.Message?["method"] != "tasks/get")
+            {
+                return false;
+            }
+
+            e.Result("""{"resultType":"complete","taskId":"theirs","status":"completed","result":{"content":[{"type":"text","text":"in the end"}]}}""");
+            return true;
+        };
+        await using var gateway = await GatewayFixture.StartAsync(null, fake);
+        var client = New(gateway);
+        var posting = client.CallAsync("slow");
+        var call = await server.CallAsync();
+        var id = (string)(await gateway.CreatedAsync(posting))["taskId"]!;
+        call.AsksFor("""{"where":{"method":"roots/list"}}""");
+        var asks = await gateway.UntilTaskAsync(client, id, "input_required");
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"roots":[]}"""));
+
+        (await server.CallAsync()).Result("""{"resultType":"task","taskId":"theirs","status":"working","pollIntervalMs":200}""");
+
+        Assert.Equal("in the end", (string?)(await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(5)))["result"]!["content"]![0]!["text"]);
+        Assert.Equal(2, fake.Messages("tools/call").Count);
+    }
+
+    [Fact]
     public async Task OlderServersTask_OfACallWithAKey_UnderAnotherNameAndToken_IsAskedForWithAllOfThem()
     {
         var server = new OlderTaskServer("required") { Status = "completed" };

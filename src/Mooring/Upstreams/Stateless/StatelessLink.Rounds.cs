@@ -64,6 +64,10 @@ internal sealed partial class StatelessLink
                 case "input_required":
                     answer = next;
                     continue;
+                case "task" when said.Frame.Method == McpMethod.ToolsCall:
+                    // Whatever it asked was answered before it began (the tasks extension, "Task Creation").
+                    TellComplete(request, interactions);
+                    return await FollowAsync(request, next);
                 case var other:
                     return WrongKind(request, other);
             }
@@ -167,13 +171,13 @@ internal sealed partial class StatelessLink
     {
         for (var tries = 1; ; tries++)
         {
-            var attempt = await RoundAsync(request, said, more);
+            var attempt = await RepairedAsync(request, said, more, await RoundAsync(request, said, more));
             if (attempt.Kind != AttemptKind.NotExecuted)
             {
                 return attempt;
             }
 
-            if (tries == MaxTries)
+            if (tries == MaxTries || !IsUsable)
             {
                 // The whole call is not to be begun anew as if nothing had been: it was, and the user was asked.
                 return Attempt.Unknown($"asked for input, and could not be reached with the answer: {attempt.Detail}");

@@ -146,13 +146,24 @@ internal sealed partial class StatelessLink : Link
     internal ValueTask<Attempt> JudgeAsync(PendingRequest request, Message said, Attempt attempt) =>
         attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } answer } ? TakeResultAsync(request, said, answer) : RepairAsync(request, said, attempt);
 
-    /// <summary>Does what can be done about a refusal.</summary>
+    /// <summary>What comes of how the first sending ended, where that was no result.</summary>
     private async ValueTask<Attempt> RepairAsync(PendingRequest request, Message said, Attempt attempt)
+    {
+        attempt = await RepairedAsync(request, said, more: [], attempt);
+        return attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } answer } ? await TakeResultAsync(request, said, answer) : attempt;
+    }
+
+    /// <summary>Does what can be done about a refusal, of whichever round.</summary>
+    /// <param name="request">Who asked.</param>
+    /// <param name="said">The request.</param>
+    /// <param name="more">What it had beside that, to be sent again with it.</param>
+    /// <param name="attempt">How it ended.</param>
+    private async ValueTask<Attempt> RepairedAsync(PendingRequest request, Message said, byte[] more, Attempt attempt)
     {
         if (IsError(attempt, HeaderMismatch))
         {
             // Refused for what its headers said, before anything was done: the tool may have other ones by now.
-            attempt = said.Frame.Method == McpMethod.ToolsCall && await ReadToolsAsync(request.Abandoned) ? await RoundAsync(request, said, more: []) : attempt;
+            attempt = said.Frame.Method == McpMethod.ToolsCall && await ReadToolsAsync(request.Abandoned) ? await RoundAsync(request, said, more) : attempt;
         }
 
         if (IsForeign(attempt))
@@ -160,13 +171,8 @@ internal sealed partial class StatelessLink : Link
             attempt = await LookAgainAsync(attempt, request.Abandoned);
         }
 
-        if (IsError(attempt, HeaderMismatch) || IsError(attempt, UnsupportedVersion))
-        {
-            // Between it and the gateway; the client has said neither.
-            return Attempt.Refused(ErrorText(attempt.Answer!));
-        }
-
-        return attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Result } answer } ? await TakeResultAsync(request, said, answer) : attempt;
+        // Between it and the gateway; the client has said neither.
+        return IsError(attempt, HeaderMismatch) || IsError(attempt, UnsupportedVersion) ? Attempt.Refused(ErrorText(attempt.Answer!)) : attempt;
     }
 
     /// <summary>Sends a request once.</summary>

@@ -203,6 +203,98 @@ public sealed class RoundsTests
         Assert.True(gateway.Upstream.Messages("tools/call").Count > 2);
     }
 
+    [Fact]
+    public async Task Call_AsksAndThenIsATask_IsFollowedToItsEnd()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var client = await gateway.ClientAsync(capabilities: Everything);
+        Servers.Of(gateway).Intercept = e => Answers(e, "tasks/get", () => e.Result("""{"resultType":"complete","taskId":"theirs","status":"completed","result":{"content":[{"type":"text","text":"paid"}]}}"""));
+
+        var posting = client.CallAsync("slow");
+        (await Servers.Of(gateway).CallAsync()).AsksFor("""{"pay":{"method":"elicitation/create","params":{"mode":"url","message":"Pay","url":"https://pay.test/1"}}}""");
+        using var reply = await Limit.Of(posting, "the head");
+        await AnswerAsync(client, await reply.MessageAsync(), """{"action":"accept"}""");
+        (await Servers.Of(gateway).CallAsync()).Result("""{"resultType":"task","taskId":"theirs","status":"working","pollIntervalMs":200}""");
+
+        // The question was answered; the task is another matter.
+        Assert.Equal("notifications/elicitation/complete", (string?)(await reply.MessageAsync())["method"]);
+        Assert.Equal("paid", (await gateway.PassTimeAsync(reply.MessageAsync(), AMinute, "the end")).Text());
+        Assert.Equal("theirs", (string?)gateway.Upstream.Messages("tasks/get")[0]["params"]!["taskId"]);
+        Assert.Equal(2, gateway.Upstream.Messages("tools/call").Count);
+    }
+
+    [Fact]
+    public async Task Answers_HeadersMissingAtTheServer_ToolsAreReadAgainAndTheAnswersSentOnceMore()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var client = await gateway.ClientAsync(capabilities: Everything);
+
+        var posting = client.CallAsync("slow", """{"region":"here"}""");
+        (await Servers.Of(gateway).CallAsync()).AsksFor(Name);
+        using var reply = await Limit.Of(posting, "the head");
+        Servers.Of(gateway).Tools = """[{"name":"slow","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]""";
+        await AnswerAsync(client, await reply.MessageAsync(), """{"action":"accept","content":{}}""");
+        (await Servers.Of(gateway).CallAsync()).Refuse(HttpStatusCode.BadRequest, -32020, "Mcp-Param-Region is missing");
+        var again = await Servers.Of(gateway).CallAsync();
+        again.Text("done");
+
+        Assert.Equal("done", (await reply.MessageAsync()).Text());
+        Assert.Equal(("here", "accept"), (again.Header("Mcp-Param-Region"), (string?)again.Message!["params"]!["inputResponses"]!["who"]!["action"]));
+    }
+
+    [Theory]
+    [InlineData(-32020, null)]
+    [InlineData(-32022, """{"supported":["2026-07-28"]}""")]
+    [InlineData(-32022, """{"supported":["2025-11-25"]}""")]
+    public async Task Answers_RefusedForWhatTheGatewaySaid_IsNotTheClientsAffair(int code, string? data)
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, reply, question) = await AskedAsync(gateway);
+        Servers.Of(gateway).Intercept = e => Answers(e, "tools/call", () => e.Refuse(HttpStatusCode.BadRequest, code, "never right", data));
+
+        await AnswerAsync(client, question, """{"action":"accept","content":{}}""");
+
+        var answer = await reply.MessageAsync();
+        Assert.Equal((-32603, "upstream_refused"), (answer.ErrorCode(), answer.Reason()));
+        reply.Dispose();
+    }
+
+    [Fact]
+    public async Task Answers_ServerIsOneWithSessionsByNow_IsOutcomeUnknownAtOnce()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var (client, reply, question) = await AskedAsync(gateway);
+        Servers.Of(gateway).Intercept = e =>
+            Answers(e, "tools/call", () => e.Status(HttpStatusCode.NotFound, "what?", "text/plain"))
+            || Answers(e, "server/discover", () => e.Refuse(HttpStatusCode.BadRequest, -32601, "Method not found"));
+
+        await AnswerAsync(client, question, """{"action":"accept","content":{}}""");
+
+        Assert.Equal(("outcome_unknown", 2), ((await reply.MessageAsync()).Reason(), gateway.Upstream.Messages("tools/call").Count));
+        reply.Dispose();
+    }
+
+    /// <summary>A client whose call asks it something.</summary>
+    private static async Task<(McpTestClient Client, TestReply Reply, JsonObject Question)> AskedAsync(GatewayFixture gateway)
+    {
+        var client = await gateway.ClientAsync(capabilities: Everything);
+        var posting = client.CallAsync("slow");
+        (await Servers.Of(gateway).CallAsync()).AsksFor(Name);
+        var reply = await Limit.Of(posting, "the head");
+        return (client, reply, await reply.MessageAsync());
+    }
+
+    private static bool Answers(UpstreamExchange exchange, string method, Action answer)
+    {
+        if ((string?)exchange.Message?["method"] != method)
+        {
+            return false;
+        }
+
+        answer();
+        return true;
+    }
+
     /// <param name="result">The client's result; null: an error.</param>
     private static async Task AnswerAsync(McpTestClient client, JsonObject question, string? result)
     {
