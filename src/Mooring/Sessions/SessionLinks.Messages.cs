@@ -62,16 +62,19 @@ internal sealed partial class SessionLinks
             return;
         }
 
-        // Where the link does not say on whose behalf its server asks: the latest call on it. One asked outside of calls with nobody
-        // listening there is better asked on a call's stream than not at all.
-        call ??= link.TellsRequests && session.IsKept && session.Outbox.IsConnected ? null : LatestCall(link);
         if (call is null && !session.IsKept)
         {
-            // Of clients without sessions nothing can be asked but in the answer to a request of theirs (2026-07-28, basic/patterns/mrtr).
-            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client can be asked something only while a request of it is under way."), CancellationToken.None).AsTask();
-            return;
+            call = OnlyCall(link, out var count);
+            if (call is not { Reply.IsConnected: true })
+            {
+                Refuse(link, frame, isOneOfSeveral: count > 1);
+                return;
+            }
         }
 
+        // Where the link does not say on whose behalf its server asks: the latest call on it. One asked outside of calls with nobody
+        // listening there is better asked on a call's stream than not at all.
+        call ??= link.TellsRequests && session.Outbox.IsConnected ? null : LatestCall(link);
         if (OlderClients.Question(session.Version, frame) is { } older)
         {
             frame = Frame.Parse(older);
@@ -86,6 +89,23 @@ internal sealed partial class SessionLinks
         }
 
         Route(link, call, line);
+    }
+
+    /// <summary>
+    /// Of clients without sessions nothing can be asked but in the answer to a request of theirs (2026-07-28, basic/patterns/mrtr), and one that shares its link
+    /// with others must not be asked what is another's.
+    /// </summary>
+    private void Refuse(Link link, Frame frame, bool isOneOfSeveral)
+    {
+        if (isOneOfSeveral)
+        {
+            Log.QuestionOfNobody(services.Logger, link.Upstream.Name, frame.MethodName);
+        }
+
+        var refusal = isOneOfSeveral
+            ? JsonRpc.Error(frame.Id, JsonRpc.ServerError, "Several requests are under way here, maybe of several clients, and nothing says for which of them this is asked. It can be asked while only one is.")
+            : JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client can be asked something only while a request of it is under way.");
+        _ = link.SendAsync(refusal, CancellationToken.None).AsTask();
     }
 
     private static bool IsAboutClientTask(Frame frame) =>
@@ -127,7 +147,7 @@ internal sealed partial class SessionLinks
     /// <summary>To the stream of the call it belongs to, else to the one stream for everything else.</summary>
     private void Route(Link link, Call? call, byte[] line, EventOrigin? origin = null)
     {
-        call ??= link.TellsRequests ? null : session.IsKept ? LatestCall(link) : OnlyCall(link);
+        call ??= link.TellsRequests ? null : session.IsKept ? LatestCall(link) : OnlyCall(link, out _);
         if (call is not null)
         {
             call.Sign();
@@ -156,20 +176,23 @@ internal sealed partial class SessionLinks
         });
     }
 
-    /// <summary>Where the client has nothing but its requests, none of them is shown what may be another's.</summary>
-    private Call? OnlyCall(Link link)
+    /// <summary>Where clients have nothing but their requests, none of these is shown what may be another's.</summary>
+    /// <param name="link">Where it was said.</param>
+    /// <param name="count">How many calls are under way there.</param>
+    private Call? OnlyCall(Link link, out int count)
     {
         Call? only = null;
-        var count = 0;
+        var calls = 0;
         session.ForEachCall(call =>
         {
             if (ReferenceEquals(call.Link, link))
             {
                 only = call;
-                count++;
+                calls++;
             }
         });
-        return count == 1 ? only : null;
+        count = calls;
+        return calls == 1 ? only : null;
     }
 
     private Call? LatestCall(Link link) => session.FindCall(c => ReferenceEquals(c.Link, link) && c.Reply.IsConnected);

@@ -355,5 +355,8 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
         [LoggerMessage(502, LogLevel.Warning, "Server {Server} asks the client too much at once; the request was refused.", EventName = "TooManyQuestions")]
         public static partial void TooManyQuestions(ILogger logger, string server);
+
+        [LoggerMessage(505, LogLevel.Information, "Server {Server} asked {Method} while several requests of clients without sessions were under way, and nothing says for which of them; the request was refused.", EventName = "QuestionOfNobody")]
+        public static partial void QuestionOfNobody(ILogger logger, string server, string method);
     }
 }
