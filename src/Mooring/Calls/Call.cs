@@ -170,8 +170,11 @@ internal sealed class Call : PendingRequest, IDisposable
         ? System.Text.Encoding.ASCII.GetBytes(Id.ToString())
         : Request.Span(Request.Envelope.MetaProgressToken);
 
-    /// <summary>Tokens of different clients could meet on a link that they share; on a link of its own the client's token passes as it is.</summary>
-    private bool ExchangesToken => !Upstream.IsPerSession && Request.Envelope.MetaProgressToken.IsPresent;
+    /// <summary>
+    /// Tokens of different clients could meet on a link that they share: one of all sessions, or of the session that stands for clients without any. On a link of
+    /// its own the client's token passes as it is.
+    /// </summary>
+    private bool ExchangesToken => (!Upstream.IsPerSession || !Session.IsKept) && Request.Envelope.MetaProgressToken.IsPresent;
 
     public override void OnStreamed(bool isWhole)
     {
