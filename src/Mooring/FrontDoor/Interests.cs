@@ -74,8 +74,9 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
 
         lock (_gate)
         {
-            if (interest.Count == 0 && !subscribed)
+            if (interest.Count == 0 && !subscribed && ReferenceEquals(_all.GetValueOrDefault((session, uri)), interest))
             {
+                // It, and not one that took its place before this one's turn came.
                 _all.Remove((session, uri));
             }
         }

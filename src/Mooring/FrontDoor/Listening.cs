@@ -33,7 +33,19 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
             return;
         }
 
-        var stream = new ListenStream(context, services.Streams, request.Id.ToArray(), filter);
+        try
+        {
+            await ServeAsync(new ListenStream(context, services.Streams, request.Id.ToArray(), filter), session, filter);
+        }
+        finally
+        {
+            // Whatever happened: its place is nobody's otherwise, and its session would be kept for ever.
+            services.CloseStream(session);
+        }
+    }
+
+    private async Task ServeAsync(ListenStream stream, Session session, ListenFilter filter)
+    {
         var ears = (filter.Tasks ?? []).Select(id => new TaskEar(id, task => stream.Tell(TaskState.Notification(task)))).ToList();
         var subscribing = filter.Resources.Select(uri => (Uri: uri, Works: interests.EnterAsync(session, uri))).ToList();
         try
@@ -46,18 +58,16 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
         finally
         {
             session.Outbox.Remove(stream.Listener);
-            foreach (var uri in filter.Resources)
-            {
-                interests.Leave(session, uri);
-            }
-
             lock (ears)
             {
                 ears.ForEach(news.Remove);
                 ears.Clear();
             }
 
-            services.CloseStream(session);
+            foreach (var uri in filter.Resources)
+            {
+                interests.Leave(session, uri);
+            }
         }
     }
 
