@@ -21,7 +21,7 @@ internal sealed class ListMemory
     ];
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<(McpMethod Method, string Cursor), Page> _pages = [];
+    private readonly Dictionary<McpMethod, List<Page>> _lists = [];
 
     /// <summary>Whether any was read.</summary>
     public bool HasAny
@@ -30,19 +30,34 @@ internal sealed class ListMemory
         {
             lock (_gate)
             {
-                return _pages.Count > 0;
+                return _lists.Count > 0;
             }
         }
     }
 
-    /// <summary>Notes one page.</summary>
+    /// <summary>Notes one page by its place in the list: its cursor is whatever the server said last, which may be another one each time.</summary>
     public void Note(McpMethod method, string cursor, ReadOnlySpan<byte> result)
     {
-        var list = Lists.First(l => l.Method == method);
-        var page = new Page(HashOf(list, result), TtlOf(result));
+        var page = PageOf(Lists.First(l => l.Method == method), result);
         lock (_gate)
         {
-            _pages[(method, cursor)] = page;
+            var pages = _lists.GetValueOrDefault(method) ?? [];
+            var at = cursor.Length == 0 ? 0 : pages.FindIndex(p => p.Next == cursor) + 1;
+            if ((at == 0 && cursor.Length > 0) || at == MaxPages)
+            {
+                // By a cursor that is no longer the last one, or further than anybody looks.
+                return;
+            }
+
+            _lists[method] = pages;
+            if (at == pages.Count)
+            {
+                pages.Add(page);
+            }
+            else
+            {
+                pages[at] = page;
+            }
         }
     }
 
@@ -51,7 +66,7 @@ internal sealed class ListMemory
     {
         lock (_gate)
         {
-            return _pages.TryGetValue((list.Method, ""), out var page) && page.Ttl > TimeSpan.Zero ? page.Ttl : null;
+            return _lists.TryGetValue(list.Method, out var pages) && pages[0].Ttl > TimeSpan.Zero ? pages[0].Ttl : null;
         }
     }
 
@@ -59,19 +74,19 @@ internal sealed class ListMemory
     /// <returns>Whether it is another one than before; false where it was never read, or cannot be.</returns>
     public async Task<bool> IsAnotherAsync(Link link, ListName list, CancellationToken cancel)
     {
-        Dictionary<string, string> before;
+        Page[] before;
         lock (_gate)
         {
-            before = _pages.Where(p => p.Key.Method == list.Method).ToDictionary(p => p.Key.Cursor, p => p.Value.Hash, StringComparer.Ordinal);
+            before = [.. _lists.GetValueOrDefault(list.Method) ?? []];
         }
 
-        if (before.Count == 0)
+        if (before.Length == 0)
         {
             return false;
         }
 
         var cursor = "";
-        for (var pages = 0; pages < MaxPages; pages++)
+        for (var at = 0; at < MaxPages; at++)
         {
             byte[] parameters = cursor.Length == 0 ? [] : [.. "{\"cursor\":"u8, .. JsonText.Quote(cursor), (byte)'}'];
             var attempt = await link.RequestAsync(list.Name, parameters, cancel);
@@ -80,13 +95,13 @@ internal sealed class ListMemory
                 return false;
             }
 
-            var result = answer.Span(answer.Envelope.Result).ToArray();
-            if (!before.Remove(cursor, out var hash) || hash != HashOf(list, result))
+            var page = PageOf(list, answer.Span(answer.Envelope.Result));
+            if (at >= before.Length || !page.ShowsAs(before[at]))
             {
                 return true;
             }
 
-            cursor = JsonFields.String(result, "nextCursor"u8) ?? "";
+            cursor = page.Next;
             if (cursor.Length == 0)
             {
                 // Pages of before that nothing leads to any more would say the same.
@@ -97,11 +112,11 @@ internal sealed class ListMemory
         return false;
     }
 
-    private static string HashOf(ListName list, ReadOnlySpan<byte> result)
+    private static Page PageOf(ListName list, ReadOnlySpan<byte> result)
     {
         var at = JsonFields.Find(result, list.Key);
-        var next = JsonFields.String(result, "nextCursor"u8);
-        return Convert.ToHexString(SHA256.HashData(at.IsPresent ? result.Slice(at.Start, at.Length) : default)) + next;
+        var items = Convert.ToHexString(SHA256.HashData(at.IsPresent ? result.Slice(at.Start, at.Length) : default));
+        return new Page(items, JsonFields.String(result, "nextCursor"u8) ?? "", TtlOf(result));
     }
 
     private static TimeSpan TtlOf(ReadOnlySpan<byte> result)
@@ -110,7 +125,13 @@ internal sealed class ListMemory
         return at.IsPresent && JsonRpc.TryReadId(result.Slice(at.Start, at.Length), out var ms) ? TimeSpan.FromMilliseconds(Math.Clamp(ms, 0, 24 * 3600 * 1000L)) : TimeSpan.Zero;
     }
 
-    private readonly record struct Page(string Hash, TimeSpan Ttl);
+    /// <param name="Items">A hash of what it shows.</param>
+    /// <param name="Next">The cursor of the page after it; empty: it is the last.</param>
+    /// <param name="Ttl">How long the server says that it stays so.</param>
+    private readonly record struct Page(string Items, string Next, TimeSpan Ttl)
+    {
+        public bool ShowsAs(Page other) => Items == other.Items && Next.Length == 0 == (other.Next.Length == 0);
+    }
 }
 
 /// <param name="Method">The request for it.</param>

@@ -94,23 +94,37 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         var done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_gate)
         {
-            if (!_uris.Add(uri))
+            var version = _version;
+            if (_uris.Add(uri))
+            {
+                ChangedLocked();
+                version = _version;
+            }
+            else if (_waiting.FindLast(w => w.Uri == uri) is { Done: not null } asked)
+            {
+                // Somebody else has just asked for it.
+                version = asked.Version;
+            }
+            else
             {
                 return true;
             }
 
-            ChangedLocked();
             if (_listening is null)
             {
                 // Another gateway process listens, or nobody does yet.
                 return true;
             }
 
-            _waiting.Add((uri, _version, done));
+            _waiting.Add((uri, version, done));
         }
 
         await Task.WhenAny(done.Task, Task.Delay(SubscribePatience, time, cancel));
-        cancel.ThrowIfCancellationRequested();
+        if (cancel.IsCancellationRequested && Withdraw(uri, done))
+        {
+            throw new OperationCanceledException(cancel);
+        }
+
         if (!done.Task.IsCompleted || await done.Task)
         {
             return true;
@@ -118,6 +132,26 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
 
         Unsubscribe(uri);
         return false;
+    }
+
+    /// <summary>Whoever asked for it will be told that there is nothing to hear, and takes nothing back later: it is listened for only if somebody else asked too.</summary>
+    /// <returns>False where the server has said by now.</returns>
+    private bool Withdraw(string uri, TaskCompletionSource<bool> done)
+    {
+        lock (_gate)
+        {
+            if (_waiting.RemoveAll(w => w.Done == done) == 0)
+            {
+                return false;
+            }
+
+            if (!_waiting.Exists(w => w.Uri == uri) && _uris.Remove(uri))
+            {
+                ChangedLocked();
+            }
+
+            return true;
+        }
     }
 
     public void Unsubscribe(string uri)

@@ -8,7 +8,7 @@ using Xunit;
 namespace Mooring.Tests.Upstreams.Stateless;
 
 /// <summary>What a server without sessions says of its own accord: one subscription for all that a link wishes for, whatever becomes of it.</summary>
-public sealed class ListeningTests
+public sealed partial class ListeningTests
 {
     private const string Uri = "test://one/a";
 
