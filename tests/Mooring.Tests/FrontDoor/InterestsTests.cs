@@ -19,10 +19,10 @@ public sealed class InterestsTests
 
         turns.Run(() =>
         {
-            interests.EnterAsync(session, NobodysUri);
+            _ = interests.EnterAsync(session, NobodysUri);
             interests.Leave(session, NobodysUri);
             turns.Next();
-            interests.EnterAsync(session, NobodysUri);
+            _ = interests.EnterAsync(session, NobodysUri);
             turns.Next();
             turns.Next();
 
