@@ -49,37 +49,39 @@ internal sealed class ServerTasks(ConfigStore config, TimeProvider time, Catalog
     public async ValueTask<Attempt> FollowAsync(Call call, Link link)
     {
         byte[] parameters = [.. "{\"taskId\":"u8, .. JsonText.Quote(call.ServerTask!), (byte)'}'];
-        Task<Attempt>? result = null;
+        using var result = new TaskResult(call, link, parameters, time);
         while (true)
         {
-            var state = await link.CallAsync(new TaskRequest(call, "tasks/get", parameters));
-            if (state is not { Kind: AttemptKind.Answered, Answer: { } answer })
+            // Not answered in time: asked again, and what is waited for besides is waited for.
+            var poll = TaskPoll.Usual;
+            if (await TaskPoll.AskAsync(link.Upstream, time, call.Abandoned, cancel => link.CallAsync(new TaskRequest(call, "tasks/get", parameters, cancel))) is { } state)
             {
-                return state;
+                if (state is not { Kind: AttemptKind.Answered, Answer: { } answer })
+                {
+                    return state;
+                }
+
+                if (answer.Kind == FrameKind.Error)
+                {
+                    return Lost(call, answer);
+                }
+
+                call.Sign();
+                var task = answer.Span(answer.Envelope.Result);
+                result.See(JsonFields.String(task, "status"u8));
+                poll = TaskPoll.Of(task, "pollInterval"u8);
             }
 
-            if (answer.Kind == FrameKind.Error)
-            {
-                return Lost(call, answer);
-            }
-
-            call.Sign();
-            var task = answer.Span(answer.Envelope.Result);
-            if (result is null && JsonFields.String(task, "status"u8) != "working")
-            {
-                result = link.CallAsync(new TaskRequest(call, "tasks/result", parameters)).AsTask();
-            }
-
-            var pause = Task.Delay(TaskPoll.Of(task, "pollInterval"u8), time, call.Abandoned);
-            await Task.WhenAny(result ?? pause, pause);
+            var pause = Task.Delay(poll, time, call.Abandoned);
+            await Task.WhenAny(result.Asked ?? pause, pause);
             if (call.Abandoned.IsCancellationRequested)
             {
                 return Attempt.Abandoned("");
             }
 
-            if (result is { IsCompleted: true })
+            if (result.Asked is { IsCompleted: true } asked)
             {
-                var end = await result;
+                var end = await asked;
                 return end.Kind == AttemptKind.Answered ? Attempt.Answered(Plain(end.Answer!)) : end;
             }
         }
@@ -108,10 +110,55 @@ internal sealed class ServerTasks(ConfigStore config, TimeProvider time, Catalog
         return Frame.Parse(JsonFields.Splice(answer.Bytes, at, JsonFields.Without(answer.Span(at), "io.modelcontextprotocol/related-task"u8)));
     }
 
-    /// <summary>A request about the task of a call; what comes with it belongs to the call.</summary>
-    private sealed class TaskRequest(Call call, string method, byte[] parameters) : PendingRequest
+    /// <summary>
+    /// The one request for a task's result. It is open for as long as the task waits for input, which comes on its stream; once the task has ended it
+    /// is answered soon, or asked again.
+    /// </summary>
+    private sealed class TaskResult(Call call, Link link, byte[] parameters, TimeProvider time) : IDisposable
     {
-        public override CancellationToken Abandoned => call.Abandoned;
+        private CancellationTokenSource? _giveUp;
+        private long? _ended;
+
+        public Task<Attempt>? Asked { get; private set; }
+
+        /// <summary>The task is seen in a state, of which "working" alone has nothing to be fetched.</summary>
+        public void See(string? status)
+        {
+            if (status == "working")
+            {
+                return;
+            }
+
+            if (Asked is { IsCompleted: false } && _ended is { } since && time.GetElapsedTime(since) > TaskPoll.PatienceWith(link.Upstream))
+            {
+                Dispose();
+                (Asked, _ended) = (null, null);
+            }
+
+            if (Asked is null)
+            {
+                _giveUp = CancellationTokenSource.CreateLinkedTokenSource(call.Abandoned);
+                Asked = link.CallAsync(new TaskRequest(call, "tasks/result", parameters, _giveUp.Token)).AsTask();
+            }
+
+            if (status != "input_required")
+            {
+                _ended ??= time.GetTimestamp();
+            }
+        }
+
+        /// <summary>Nobody waits for what was asked any more.</summary>
+        public void Dispose()
+        {
+            _giveUp?.Cancel();
+            _giveUp?.Dispose();
+        }
+    }
+
+    /// <summary>A request about the task of a call; what comes with it belongs to the call.</summary>
+    private sealed class TaskRequest(Call call, string method, byte[] parameters, CancellationToken abandoned) : PendingRequest
+    {
+        public override CancellationToken Abandoned => abandoned;
 
         public override Message ToMessage() => new(Frame.Parse(JsonRpc.Request(Id, method, parameters)));
 

@@ -9,6 +9,9 @@ internal static class TaskPoll
     /// <summary>Where the server wishes for nothing, or cannot be asked.</summary>
     public static readonly TimeSpan Usual = TimeSpan.FromSeconds(1);
 
+    /// <summary>A server has no work to do before it answers; an answer of some size takes its time on a slow line.</summary>
+    private static readonly TimeSpan LongestAnswer = TimeSpan.FromSeconds(60);
+
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
 
@@ -22,5 +25,22 @@ internal static class TaskPoll
             : wish < Shortest.TotalMilliseconds ? Shortest
             : wish > Longest.TotalMilliseconds ? Longest
             : TimeSpan.FromMilliseconds(wish);
+    }
+
+    /// <summary>For how long an answer about a task is waited for.</summary>
+    public static TimeSpan PatienceWith(Upstream upstream) => upstream.Deadline < LongestAnswer ? upstream.Deadline : LongestAnswer;
+
+    /// <summary>Asks something about a task, and waits for the answer for a while only: asking again does nothing, and one answer that never comes must not hide all that would come after it.</summary>
+    /// <param name="upstream">Who is asked.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <param name="ask">Sends it, to be given up by the token.</param>
+    /// <returns>How it ended; null where it was not answered in time.</returns>
+    public static async ValueTask<Attempt?> AskAsync(Upstream upstream, TimeProvider time, CancellationToken cancel, Func<CancellationToken, ValueTask<Attempt>> ask)
+    {
+        using var limit = new CancellationTokenSource(PatienceWith(upstream), time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        var attempt = await ask(both.Token);
+        return attempt.Kind == AttemptKind.Abandoned && !cancel.IsCancellationRequested ? null : attempt;
     }
 }

@@ -59,6 +59,9 @@ internal sealed partial class Upstream : IAsyncDisposable
     /// <summary>Whether it is used with the account of each user: then what it shows is that user's, and there is no link that belongs to nobody.</summary>
     public bool NeedsAccount => Config.Auth is not null;
 
+    /// <summary>Longest silence of one call to it.</summary>
+    public TimeSpan Deadline => Config.Deadline ?? _services.Config.Current.Calls.Deadline;
+
     /// <summary>Whether each client session has a link of its own.</summary>
     public bool IsPerSession => Config.Scope == LinkScope.Session;
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Mooring.Calls;
 using Mooring.Configuration;
@@ -96,6 +97,71 @@ public sealed class ServerTaskTests : IDisposable
 
         await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromMinutes(2));
         Assert.Single(server.Asked("tools/call"));
+    }
+
+    [Theory]
+    [InlineData(null, 65)]
+    [InlineData(10, 15)]
+    public async Task ServersTask_OneQuestionAboutItIsNeverAnswered_TheNextFollowsAfterAMinuteOrTheDeadline(int? deadline, int within)
+    {
+        var server = new TaskServer();
+        await using var gateway = await StartAsync(server.Fake, deadline);
+        var client = New(gateway);
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("slow")))["taskId"]!;
+        server.Hangs = "tasks/get";
+        await gateway.UntilAsync(() => server.Hanging.Count == 1, "a question that is not answered", TimeSpan.FromSeconds(5));
+        server.Hangs = null;
+        server.State = """{"status":"completed","result":{"content":[]}}""";
+
+        await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(within));
+
+        Assert.True(server.Hanging[0].Aborted.IsCancellationRequested);
+        Assert.Empty(server.Asked("tasks/cancel"));
+        Assert.Single(server.Asked("tools/call"));
+    }
+
+    [Fact]
+    public async Task ServersTask_AnswerIsNeverAcknowledged_OrItsServerIsAway_IsSentUntilItIs()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("slow")))["taskId"]!;
+        server.State = """{"status":"input_required","inputRequests":{"name":{"method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}}}""";
+        var asks = await gateway.UntilTaskAsync(client, id, "input_required", TimeSpan.FromSeconds(5));
+        server.Hangs = "tasks/update";
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"action":"accept","content":{}}"""));
+        await gateway.UntilAsync(() => server.Hanging.Count == 1, "the answer is not acknowledged", TimeSpan.FromSeconds(5));
+
+        server.Hangs = null;
+        server.IsAway = true;
+        await gateway.UntilAsync(() => server.Asked("tasks/update").Count > 6, "it is sent again and again", TimeSpan.FromMinutes(5));
+        server.IsAway = false;
+        var before = server.Asked("tasks/update").Count;
+
+        await gateway.UntilAsync(() => server.Asked("tasks/update").Count > before, "it is sent once more", TimeSpan.FromMinutes(1));
+        server.State = """{"status":"completed","result":{"content":[]}}""";
+        await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromMinutes(1));
+        Assert.Equal(before + 1, server.Asked("tasks/update").Count);
+    }
+
+    [Fact]
+    public async Task ServersTask_EndsBeforeAnAnswerIsAcknowledged_TheAnswerIsSentNoMore()
+    {
+        var server = new TaskServer();
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("slow")))["taskId"]!;
+        server.State = """{"status":"input_required","inputRequests":{"name":{"method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}}}""";
+        var asks = await gateway.UntilTaskAsync(client, id, "input_required", TimeSpan.FromSeconds(5));
+        server.Hangs = "tasks/update";
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"action":"accept","content":{}}"""));
+        await gateway.UntilAsync(() => server.Hanging.Count == 1, "the answer is not acknowledged", TimeSpan.FromSeconds(5));
+        server.State = """{"status":"completed","result":{"content":[]}}""";
+
+        await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(5));
+
+        await gateway.UntilAsync(() => server.Hanging[0].Aborted.IsCancellationRequested, "it is given up");
     }
 
     [Fact]
@@ -286,6 +352,92 @@ public sealed class ServerTaskTests : IDisposable
     }
 
     [Fact]
+    public async Task OlderServersTask_SessionIsLostAgainAndAgain_IsAskedForWithAPauseEachTime()
+    {
+        var server = new OlderTaskServer("required");
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        await client.ResultAsync("tools/list");
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("job")))["taskId"]!;
+        server.LosesSessions = true;
+        await gateway.UntilAsync(() => server.Lost == 1, "a session is lost", TimeSpan.FromSeconds(5));
+
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(20), gateway.Clock), TimeSpan.FromSeconds(21), "time passed");
+
+        Assert.InRange(server.Lost, 2, 22);
+        server.LosesSessions = false;
+        server.Status = "completed";
+        await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(10));
+        Assert.Single(server.Asked("tools/call"));
+    }
+
+    [Theory]
+    [InlineData("tasks/get", "working")]
+    [InlineData("tasks/result", "completed")]
+    public async Task OlderServersTask_OneQuestionAboutItIsNeverAnswered_IsAskedAgain(string method, string status)
+    {
+        var server = new OlderTaskServer("required");
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        await client.ResultAsync("tools/list");
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("job")))["taskId"]!;
+        server.Hangs = method;
+        server.Status = status;
+        await gateway.UntilAsync(() => server.Hanging.Count == 1, "a question that is not answered", TimeSpan.FromSeconds(5));
+        server.Hangs = null;
+        server.Status = "completed";
+
+        var done = await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(70));
+
+        Assert.Equal("the job", (string?)done["result"]!["content"]![0]!["text"]);
+        await gateway.UntilAsync(() => server.Hanging[0].Aborted.IsCancellationRequested, "it is given up");
+        Assert.Empty(server.Asked("tasks/cancel"));
+    }
+
+    [Fact]
+    public async Task OlderServersTask_WaitsForInputForLong_ItsResultIsAskedForOnce()
+    {
+        var server = new OlderTaskServer("required");
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        await client.ResultAsync("tools/list");
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("job")))["taskId"]!;
+        server.Status = "input_required";
+        server.HoldsResult = true;
+        await gateway.UntilAsync(() => server.Result is not null, "its result is asked for", TimeSpan.FromSeconds(5));
+        server.Hangs = "tasks/get";
+        await gateway.UntilAsync(() => server.Hanging.Count == 3, "questions besides that are not answered", TimeSpan.FromMinutes(4));
+        server.Hangs = null;
+
+        await server.Result!.SendTextAsync("at last");
+
+        Assert.Equal("at last", (string?)(await gateway.UntilTaskAsync(client, id, "completed", TimeSpan.FromSeconds(70)))["result"]!["content"]![0]!["text"]);
+        Assert.Single(server.Asked("tasks/result"));
+    }
+
+    [Fact]
+    public async Task OlderServersTask_DoesNotTakeTheAnswerToWhatItAsked_FailsAndIsCancelledThere()
+    {
+        var server = new OlderTaskServer("required");
+        await using var gateway = await GatewayFixture.StartAsync(null, server.Fake);
+        var client = New(gateway);
+        await client.ResultAsync("tools/list");
+        var id = (string)(await gateway.CreatedAsync(client.CallAsync("job")))["taskId"]!;
+        server.Status = "input_required";
+        server.HoldsResult = true;
+        await gateway.UntilAsync(() => server.Result is not null, "its result is asked for", TimeSpan.FromSeconds(5));
+        await server.Result!.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}""");
+        var asks = await gateway.UntilTaskAsync(client, id, "input_required", TimeSpan.FromSeconds(5));
+        server.TakesNoAnswers = true;
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().First().Key, """{"action":"accept","content":{}}"""));
+
+        var failed = await gateway.UntilTaskAsync(client, id, "failed", TimeSpan.FromSeconds(10));
+
+        Assert.Equal("outcome_unknown", (string?)failed["error"]!["data"]!["mooring"]!["reason"]);
+        await gateway.UntilAsync(() => server.Asked("tasks/cancel").Count == 1, "the server was told");
+    }
+
+    [Fact]
     public async Task OlderServersTool_ThatIsATaskAlone_IsRefusedToAClientThatTakesNone()
     {
         var server = new OlderTaskServer("required");
@@ -315,7 +467,8 @@ public sealed class ServerTaskTests : IDisposable
         Assert.Single(server.Asked("tools/call"));
     }
 
-    private Task<GatewayFixture> StartAsync(FakeUpstream upstream) => GatewayFixture.StartAsync(new FixtureOptions { Directory = _directory }, upstream);
+    private Task<GatewayFixture> StartAsync(FakeUpstream upstream, int? deadline = null) => GatewayFixture.StartAsync(
+        new FixtureOptions { Directory = _directory, Server = s => s with { Deadline = deadline is { } seconds ? TimeSpan.FromSeconds(seconds) : null } }, upstream);
 
     /// <summary>A server of the extension: every call of "slow" is a task there.</summary>
     private sealed class TaskServer
@@ -339,6 +492,11 @@ public sealed class ServerTaskTests : IDisposable
 
         public bool IsAway { get; set; }
 
+        /// <summary>The method whose requests it takes and never answers; null: none.</summary>
+        public string? Hangs { get; set; }
+
+        public List<UpstreamExchange> Hanging { get; } = [];
+
         public IReadOnlyList<UpstreamExchange> Asked(string method) => [.. Fake.Requests.Where(r => (string?)r.Message?["method"] == method)];
 
         private bool Handle(UpstreamExchange exchange)
@@ -358,6 +516,9 @@ public sealed class ServerTaskTests : IDisposable
 
             switch (method)
             {
+                case { } hangs when hangs == Hangs:
+                    Hanging.Add(exchange);
+                    return true;
                 case "tools/call":
                     exchange.Result(With("task", """{"status":"working"}"""));
                     return true;
@@ -411,6 +572,19 @@ public sealed class ServerTaskTests : IDisposable
 
         public UpstreamExchange? Result { get; private set; }
 
+        public bool TakesNoAnswers { get; set; }
+
+        /// <summary>Whether it knows no session by which it is asked for its task, however new.</summary>
+        public bool LosesSessions { get; set; }
+
+        /// <summary>How many it has lost so.</summary>
+        public int Lost { get; private set; }
+
+        /// <summary>The method whose requests it takes and never answers; null: none.</summary>
+        public string? Hangs { get; set; }
+
+        public List<UpstreamExchange> Hanging { get; } = [];
+
         public IReadOnlyList<UpstreamExchange> Asked(string method) => [.. Fake.Requests.Where(r => (string?)r.Message?["method"] == method)];
 
         private bool Handle(UpstreamExchange exchange)
@@ -426,6 +600,16 @@ public sealed class ServerTaskTests : IDisposable
                     return true;
                 case "tools/call":
                     exchange.Result($$"""{"task":{{task}}}""");
+                    return true;
+                case null when TakesNoAnswers && exchange.HttpMethod == "POST":
+                    exchange.Status(HttpStatusCode.ServiceUnavailable);
+                    return true;
+                case { } hangs when hangs == Hangs:
+                    Hanging.Add(exchange);
+                    return true;
+                case "tasks/get" when LosesSessions:
+                    exchange.Status(HttpStatusCode.NotFound);
+                    Lost++;
                     return true;
                 case "tasks/get":
                     exchange.Result(task);

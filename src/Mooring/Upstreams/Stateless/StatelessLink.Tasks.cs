@@ -40,7 +40,7 @@ internal sealed partial class StatelessLink
                     return failed;
                 }
 
-                var attempt = await RoundAsync("tasks/get", TaskParameters(id), request.Abandoned);
+                var attempt = await AskOfTaskAsync("tasks/get", TaskParameters(id), request.Abandoned);
                 if (attempt is not { Kind: AttemptKind.Answered, Answer: { } answer })
                 {
                     if (!IsUsable)
@@ -72,9 +72,13 @@ internal sealed partial class StatelessLink
         }
         finally
         {
-            asked.TakeBack(_ => true);
+            asked.End();
         }
     }
+
+    /// <summary>Asks or tells something about a task. Not answered in time is not answered; all of it may be said again.</summary>
+    private async ValueTask<Attempt> AskOfTaskAsync(string method, byte[] parameters, CancellationToken cancel) =>
+        await TaskPoll.AskAsync(Upstream, _time, cancel, limited => RoundAsync(method, parameters, limited)) ?? Attempt.Unknown($"it did not answer {method} in time");
 
     /// <summary>The answer of the call, where the task has ended.</summary>
     private Attempt? End(PendingRequest request, byte[] task)
@@ -95,12 +99,24 @@ internal sealed partial class StatelessLink
     private static byte[] TaskParameters(string id) => [.. "{\"taskId\":"u8, .. JsonText.Quote(id), (byte)'}'];
 
     /// <summary>What the server of one task asks: each key once, however often it is shown.</summary>
-    private sealed class TaskQuestions(StatelessLink link, PendingRequest request, string task)
+    private sealed class TaskQuestions
     {
+        private readonly StatelessLink _link;
+        private readonly PendingRequest _request;
+        private readonly string _task;
         private readonly Lock _gate = new();
         private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
         private readonly Dictionary<string, long> _open = new(StringComparer.Ordinal);
         private readonly List<string> _interactions = [];
+        private readonly CancellationTokenSource _over;
+        private readonly CancellationToken _until;
+
+        public TaskQuestions(StatelessLink link, PendingRequest request, string task)
+        {
+            (_link, _request, _task) = (link, request, task);
+            _over = CancellationTokenSource.CreateLinkedTokenSource(request.Abandoned);
+            _until = _over.Token;
+        }
 
         /// <summary>What the call ends with, since the client has no answer and there is no word for that.</summary>
         public Attempt? Failed { get; private set; }
@@ -112,7 +128,7 @@ internal sealed partial class StatelessLink
             {
                 if (_seen.Add(key))
                 {
-                    var (id, answer) = link.AskClient(request, method, parameters, _interactions);
+                    var (id, answer) = _link.AskClient(_request, method, parameters, _interactions);
                     lock (_gate)
                     {
                         _open[key] = id;
@@ -125,10 +141,18 @@ internal sealed partial class StatelessLink
             TakeBack(key => !questions.Exists(question => question.Key == key));
         }
 
-        public void Done() => link.TellComplete(request, _interactions);
+        public void Done() => _link.TellComplete(_request, _interactions);
+
+        /// <summary>The task has ended, or is followed here no longer: nothing of it is asked or answered any more.</summary>
+        public void End()
+        {
+            TakeBack(_ => true);
+            _over.Cancel();
+            _over.Dispose();
+        }
 
         /// <summary>The client is not to answer what nobody waits for.</summary>
-        public void TakeBack(Func<string, bool> which)
+        private void TakeBack(Func<string, bool> which)
         {
             List<long> gone;
             lock (_gate)
@@ -140,9 +164,9 @@ internal sealed partial class StatelessLink
 
             foreach (var id in gone)
             {
-                if (link._questions.TryRemove(id, out _))
+                if (_link._questions.TryRemove(id, out _))
                 {
-                    link.Owner.OnMessage(link, Read(JsonRpc.Cancelled(Digits(id), "its server no longer asks")), request);
+                    _link.Owner.OnMessage(_link, Read(JsonRpc.Cancelled(Digits(id), "its server no longer asks")), _request);
                 }
             }
         }
@@ -151,21 +175,21 @@ internal sealed partial class StatelessLink
         {
             try
             {
-                var answer = await asking.WaitAsync(request.Abandoned);
+                var answer = await asking.WaitAsync(_until);
                 lock (_gate)
                 {
                     _open.Remove(key);
                 }
 
-                link._questions.TryRemove(id, out _);
+                _link._questions.TryRemove(id, out _);
                 if (Response(method, answer) is not { } response)
                 {
-                    await link.RoundAsync("tasks/cancel", TaskParameters(task), request.Abandoned);
-                    Failed = link.Own(request.Id, $"Server \"{link.Upstream.Name}\" needs an answer to {method}, and the client has none: {ErrorText(answer)}. The task was cancelled there.");
+                    await _link.AskOfTaskAsync("tasks/cancel", TaskParameters(_task), _until);
+                    Failed = _link.Own(_request.Id, $"Server \"{_link.Upstream.Name}\" needs an answer to {method}, and the client has none: {ErrorText(answer)}. The task was cancelled there.");
                     return;
                 }
 
-                await UpdateAsync([.. "{\"taskId\":"u8, .. JsonText.Quote(task), .. ",\"inputResponses\":{"u8, .. JsonText.Quote(key), (byte)':', .. response, .. "}}"u8]);
+                await UpdateAsync([.. "{\"taskId\":"u8, .. JsonText.Quote(_task), .. ",\"inputResponses\":{"u8, .. JsonText.Quote(key), (byte)':', .. response, .. "}}"u8]);
             }
             catch (OperationCanceledException)
             {
@@ -173,13 +197,16 @@ internal sealed partial class StatelessLink
             }
         }
 
-        /// <summary>An answer that is sent twice is ignored the second time (the tasks extension, "Task Update Requests").</summary>
+        /// <summary>
+        /// An answer that is sent twice is ignored the second time (the tasks extension, "Task Update Requests"). As the task, it waits for a server that is
+        /// away; a link that is over is followed by another, on which the client is asked anew.
+        /// </summary>
         private async Task UpdateAsync(byte[] parameters)
         {
-            for (var tries = 1; tries <= MaxTries; tries++)
+            for (var tries = 1; _link.IsUsable; tries++)
             {
-                var attempt = await link.RoundAsync("tasks/update", parameters, request.Abandoned);
-                if (attempt.Kind is AttemptKind.Answered or AttemptKind.Abandoned || !await link.PauseAsync(FirstPause * (1 << tries), request.Abandoned))
+                var attempt = await _link.AskOfTaskAsync("tasks/update", parameters, _until);
+                if (attempt.Kind is AttemptKind.Answered or AttemptKind.Abandoned || !await _link.PauseAsync(FirstPause * (1 << Math.Min(tries, 6)), _until))
                 {
                     return;
                 }
