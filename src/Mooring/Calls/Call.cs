@@ -93,6 +93,9 @@ internal sealed class Call : PendingRequest, IDisposable
 
     public override bool TimedOut => _timedOut;
 
+    /// <summary>Whether it was abandoned because its server waits for an answer of the client that it does not take.</summary>
+    public bool IsStuck { get; private set; }
+
     public override Message ToMessage()
     {
         var message = new Message(Request).Replace(Request.Envelope.Id, Id);
@@ -199,7 +202,7 @@ internal sealed class Call : PendingRequest, IDisposable
     }
 
     /// <summary>Gives up; the runner then answers, or not, by the reason.</summary>
-    public void Abandon(string reason, bool byClient = false, bool timedOut = false)
+    public void Abandon(string reason, bool byClient = false, bool timedOut = false, bool stuck = false)
     {
         if (Interlocked.CompareExchange(ref _abandonReason, reason, null) is not null)
         {
@@ -207,6 +210,7 @@ internal sealed class Call : PendingRequest, IDisposable
         }
 
         WasCancelledByClient = byClient;
+        IsStuck = stuck;
         _timedOut = timedOut;
         _abandon.Cancel();
     }

@@ -41,7 +41,7 @@ internal sealed partial class CallRunner
     /// <summary>The server is told, unless it is only this process that gives up: then another one may go on.</summary>
     private async Task CancelTaskAsync(Call call, Link link)
     {
-        if (!call.WasCancelledByClient && !call.TimedOut)
+        if (!call.WasCancelledByClient && !call.TimedOut && !call.IsStuck)
         {
             return;
         }

@@ -349,6 +349,12 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             return;
         }
 
+        if (call.IsStuck)
+        {
+            FailUnknown(call, call.AbandonReason!, "answer_not_taken");
+            return;
+        }
+
         if (call.TimedOut)
         {
             call.Upstream.Failed($"a call ran into its {call.AbandonReason}");

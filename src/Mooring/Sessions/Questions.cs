@@ -11,16 +11,24 @@ namespace Mooring.Sessions;
 /// the gateway's own and never come twice, so an answer from before a restart cannot meet another question.
 /// </summary>
 /// <param name="isMerged">Whether task ids carry their server's name towards this client.</param>
-internal sealed class Questions(bool isMerged)
+/// <param name="time">The clock.</param>
+/// <param name="logger">Where is said what nobody else is told.</param>
+internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogger logger)
 {
     /// <summary>Questions one client may have open; more are refused to the server.</summary>
     private const int Limit = 256;
+
+    /// <summary>How often an answer is sent to a server that does not take it, over some seconds.</summary>
+    private const int MaxTries = 5;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(500);
 
     // Below 2^53, which is where JavaScript's integers end.
     private static long s_lastId = RandomNumberGenerator.GetInt32(1, int.MaxValue) * (1L << 20);
 
     private readonly Lock _gate = new();
     private Dictionary<long, Question>? _open;
+    private List<Question>? _answered;
 
     public int Count
     {
@@ -68,7 +76,7 @@ internal sealed class Questions(bool isMerged)
     /// <summary>The client's answer; false when nobody asked.</summary>
     public async Task<bool> AnswerAsync(Frame response, CancellationToken cancel)
     {
-        if (!JsonRpc.TryReadId(response.Id, out var id) || Take(id) is not { } question)
+        if (!JsonRpc.TryReadId(response.Id, out var id) || Take(id, toAnswer: true) is not { } question)
         {
             return false;
         }
@@ -76,7 +84,12 @@ internal sealed class Questions(bool isMerged)
         question.Call?.EndAsking();
         var message = new Message(response).Replace(response.Envelope.Id, question.ServerId);
         var answer = message.ToArray();
-        await question.Link.SendAsync(isMerged && answer.AsSpan().IndexOf("\"taskId\""u8) >= 0 ? TaskIds.Hide(answer, question.Link.Upstream.Name) : answer, cancel);
+        answer = isMerged && answer.AsSpan().IndexOf("\"taskId\""u8) >= 0 ? TaskIds.Hide(answer, question.Link.Upstream.Name) : answer;
+
+        // Not given up with whoever brought it: nobody can bring it again. And who brought it need not wait for more than one try.
+        var sending = SendAsync(question, answer);
+        _ = SeeToAsync(question, answer, sending);
+        await sending.WaitAsync(cancel);
         return true;
     }
 
@@ -115,10 +128,11 @@ internal sealed class Questions(bool isMerged)
         long id;
         lock (_gate)
         {
+            _answered?.RemoveAll(question => ReferenceEquals(question.Link, link) && question.ServerId.AsSpan().SequenceEqual(notification.Span(at)));
             id = _open?.FirstOrDefault(pair => ReferenceEquals(pair.Value.Link, link) && pair.Value.ServerId.AsSpan().SequenceEqual(notification.Span(at))).Key ?? 0;
         }
 
-        if (id == 0 || Take(id) is not { } question)
+        if (id == 0 || Take(id, toAnswer: false) is not { } question)
         {
             return null;
         }
@@ -150,12 +164,109 @@ internal sealed class Questions(bool isMerged)
         return cancelled ?? [];
     }
 
-    private Question? Take(long id)
+    /// <summary>
+    /// Sends an answer again that its server did not take: a response that comes twice does no harm. A server that cannot be given it waits for it, and so
+    /// does whoever called: that call is ended.
+    /// </summary>
+    private async Task SeeToAsync(Question question, byte[] answer, Task<bool> sending)
+    {
+        for (var tries = 1; !await sending; tries++)
+        {
+            if (tries < MaxTries)
+            {
+                await Task.Delay(FirstPause * (1 << (tries - 1)), time);
+            }
+
+            // The calls of a link that is over are ended by it.
+            if (!question.Link.IsUsable || question.Call is { HasEnded: true } || !IsWaitedFor(question))
+            {
+                break;
+            }
+
+            if (tries == MaxTries)
+            {
+                Log.NotTaken(logger, question.Link.Upstream.Name, tries);
+                EndCall(question);
+                break;
+            }
+
+            sending = SendAsync(question, answer);
+        }
+
+        // Where the server has it, its silence counts from now on.
+        question.Call?.Sign();
+        lock (_gate)
+        {
+            _answered!.Remove(question);
+        }
+    }
+
+    private static void EndCall(Question question)
+    {
+        try
+        {
+            question.Call?.Abandon("it did not take the answer to what it had asked", stuck: true);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended meanwhile.
+        }
+    }
+
+    /// <returns>False where the server did not take it, as far as anybody can say.</returns>
+    private async Task<bool> SendAsync(Question question, byte[] answer)
+    {
+        try
+        {
+            return await question.Link.SendAsync(answer, CancellationToken.None);
+        }
+        catch (OperationCanceledException)
+        {
+            // Not connected in time.
+            return false;
+        }
+        catch (Exception e)
+        {
+            // A bug of ours, or a token that cannot be read just now: neither must leave the call waiting.
+            Log.SendingFailed(logger, e, question.Link.Upstream.Name);
+            return false;
+        }
+    }
+
+    /// <summary>Whether its server still wants to know.</summary>
+    private bool IsWaitedFor(Question question)
     {
         lock (_gate)
         {
-            return _open is not null && _open.Remove(id, out var question) ? question : null;
+            return _answered!.Contains(question);
         }
+    }
+
+    private Question? Take(long id, bool toAnswer)
+    {
+        lock (_gate)
+        {
+            if (_open is null || !_open.Remove(id, out var question))
+            {
+                return null;
+            }
+
+            if (toAnswer)
+            {
+                (_answered ??= []).Add(question);
+            }
+
+            return question;
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(250, LogLevel.Warning, "Server {Server} did not take an answer to what it had asked, at {Tries} tries; it is not sent again, and a call that waits for it ends.", EventName = "AnswerNotTaken")]
+        public static partial void NotTaken(ILogger logger, string server, int tries);
+
+        [LoggerMessage(251, LogLevel.Error, "Sending an answer to server {Server} failed.", EventName = "AnswerSendingFailed")]
+        public static partial void SendingFailed(ILogger logger, Exception exception, string server);
     }
 
     private sealed record Question(Link Link, byte[] ServerId, byte[]? ProgressToken, Call? Call);

@@ -45,7 +45,7 @@ internal sealed partial class Session
         Lists = new SessionLists(this, services);
         Links = new SessionLinks(this, services);
         Outbox = new Outbox(this, services);
-        Questions = new Questions(isMerged: record.Server is null);
+        Questions = new Questions(isMerged: record.Server is null, services.Time, services.Logger);
         Outbox.HeldBy(record.Listener);
     }
 
