@@ -38,6 +38,17 @@ internal sealed partial class CallRunner
         return await serverTasks.FollowAsync(call, link);
     }
 
+    /// <summary>Has a server give another session for the one that it lost.</summary>
+    private async Task RenewAsync(Call call, Link link, string? lost)
+    {
+        await link.ReinitializeAsync(lost, call.Abandoned);
+        if (call.ServerTask is not null)
+        {
+            // Of tries there is no bound here: a server that loses each new session, or gives none, must not be asked as fast as it answers.
+            await Task.Delay(TaskPause, time, call.Abandoned);
+        }
+    }
+
     /// <summary>The server is told, unless it is only this process that gives up: then another one may go on.</summary>
     private async Task CancelTaskAsync(Call call, Link link)
     {

@@ -94,13 +94,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                         Answer(call, attempt.Answer!);
                         return;
                     case Next.RenewSession:
-                        await link!.ReinitializeAsync(attempt.Session, call.Abandoned);
-                        if (call.ServerTask is not null)
-                        {
-                            // Without a bound on tries: a server that loses each new session, or gives none, must not be asked as fast as it answers.
-                            await Task.Delay(TaskPause, time, call.Abandoned);
-                        }
-
+                        await RenewAsync(call, link!, attempt.Session);
                         continue;
                     case Next.TryAgain:
                         await Task.Delay(FirstPause * (1 << (tries - 1)) * (0.8 + (Random.Shared.NextDouble() * 0.4)), time, call.Abandoned);

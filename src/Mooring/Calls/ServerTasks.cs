@@ -54,7 +54,7 @@ internal sealed class ServerTasks(ConfigStore config, TimeProvider time, Catalog
         {
             // Not answered in time: asked again, and what is waited for besides is waited for.
             var poll = TaskPoll.Usual;
-            if (await TaskPoll.AskAsync(link.Upstream, time, call.Abandoned, cancel => link.CallAsync(new TaskRequest(call, "tasks/get", parameters, cancel))) is { } state)
+            if (await TaskPoll.AskAsync(link.Upstream, time, limited => link.CallAsync(new TaskRequest(call, "tasks/get", parameters, limited)), call.Abandoned) is { } state)
             {
                 if (state is not { Kind: AttemptKind.Answered, Answer: { } answer })
                 {

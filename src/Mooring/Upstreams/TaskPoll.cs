@@ -33,10 +33,10 @@ internal static class TaskPoll
     /// <summary>Asks something about a task, and waits for the answer for a while only: asking again does nothing, and one answer that never comes must not hide all that would come after it.</summary>
     /// <param name="upstream">Who is asked.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="cancel">Gives up.</param>
     /// <param name="ask">Sends it, to be given up by the token.</param>
+    /// <param name="cancel">Gives up.</param>
     /// <returns>How it ended; null where it was not answered in time.</returns>
-    public static async ValueTask<Attempt?> AskAsync(Upstream upstream, TimeProvider time, CancellationToken cancel, Func<CancellationToken, ValueTask<Attempt>> ask)
+    public static async ValueTask<Attempt?> AskAsync(Upstream upstream, TimeProvider time, Func<CancellationToken, ValueTask<Attempt>> ask, CancellationToken cancel)
     {
         using var limit = new CancellationTokenSource(PatienceWith(upstream), time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);

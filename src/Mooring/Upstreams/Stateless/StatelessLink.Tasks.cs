@@ -78,7 +78,7 @@ internal sealed partial class StatelessLink
 
     /// <summary>Asks or tells something about a task. Not answered in time is not answered; all of it may be said again.</summary>
     private async ValueTask<Attempt> AskOfTaskAsync(string method, byte[] parameters, CancellationToken cancel) =>
-        await TaskPoll.AskAsync(Upstream, _time, cancel, limited => RoundAsync(method, parameters, limited)) ?? Attempt.Unknown($"it did not answer {method} in time");
+        await TaskPoll.AskAsync(Upstream, _time, limited => RoundAsync(method, parameters, limited), cancel) ?? Attempt.Unknown($"it did not answer {method} in time");
 
     /// <summary>The answer of the call, where the task has ended.</summary>
     private Attempt? End(PendingRequest request, byte[] task)
