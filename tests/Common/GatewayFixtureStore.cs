@@ -149,7 +149,12 @@ internal sealed class FaultyStore : IStore
 
     public Task SaveCatalogueAsync(CatalogueRecord record) => Up(() => _inner.SaveCatalogueAsync(record));
 
+    public ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel) =>
+        Up(() => _inner.FindCatalogueAsync(server, key, kind, cancel));
+
     public Task DeleteCatalogueAsync(string server) => Up(() => _inner.DeleteCatalogueAsync(server));
+
+    public Task DeleteCatalogueAsync(string server, string key) => Up(() => _inner.DeleteCatalogueAsync(server, key));
 
     public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel) => Up(() => _inner.LoadNamesAsync(cancel));
 

@@ -20,7 +20,7 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
 
     /// <summary>Whether a list is known under exactly the session's own conditions and nothing speaks against it, so that nobody has to be asked first.</summary>
     public bool IsKnown(Session session, Upstream upstream, ListKind kind) =>
-        (session.Lists.Of(upstream)?[kind] is null ? !upstream.NeedsAccount && catalogue.IsCertain(upstream.Name, session.Lists.Key(upstream), kind) : session.Lists.IsCertain(upstream, kind))
+        (session.Lists.Of(upstream)?[kind] is null ? catalogue.IsCertain(upstream.Name, session.Lists.Key(upstream), kind) : session.Lists.IsCertain(upstream, kind))
         || (upstream.Health.IsAway && Known(session, upstream, kind) is not null);
 
     /// <summary>All servers together, from what is known.</summary>

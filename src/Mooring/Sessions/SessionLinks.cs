@@ -157,10 +157,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public async Task OnOpenedAsync(Link link, bool again)
     {
-        if (!link.Upstream.NeedsAccount)
+        if (session.Lists.Key(link.Upstream) is { } key)
         {
-            // With an account a server may say what is that person's alone.
-            services.Catalogue.Save(link.Upstream.Name, session.Lists.Key(link.Upstream), link.InitializeResult);
+            services.Catalogue.Save(link.Upstream.Name, key, link.InitializeResult);
         }
 
         bool isNew;

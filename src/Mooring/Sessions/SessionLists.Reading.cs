@@ -107,7 +107,7 @@ internal sealed partial class SessionLists
             }
 
             state.Taken = list.Asked;
-            isEverybodys = isNew && !state.WasAnnounced && !link.Upstream.NeedsAccount;
+            isEverybodys = isNew && !state.WasAnnounced && key is not null;
             shown = entry.Lists?[kind] ?? (services.Catalogue.IsToldOutdated(server, key, kind) ? null : services.Catalogue.Find(server, key)[kind]);
             // From here on this session hears of changes below, and not also with those that have no link of their own.
             entry.Lists = (entry.Lists ?? ServerLists.Nothing with { InitializeResult = link.InitializeResult }).With(list);
@@ -117,8 +117,8 @@ internal sealed partial class SessionLists
             }
         }
 
-        // With an account it is that user's own, whoever else is shown the same.
-        var shared = isEverybodys ? services.Catalogue.Save(server, key, list) : link.Upstream.NeedsAccount ? null : services.Catalogue.Find(server, key)[kind];
+        // Without a key it is this session's own, whoever else is shown the same.
+        var shared = isEverybodys ? services.Catalogue.Save(server, key!, list) : services.Catalogue.Find(server, key)[kind];
         var isShared = shared?.Hash == list.Hash;
         var differs = shown?.Hash != list.Hash;
         if (!isShared && differs && !isEverybodys)
@@ -141,7 +141,7 @@ internal sealed partial class SessionLists
                     state.Doubted = Turn.Next();
                 }
 
-                list = isShared ? shared! : list;
+                list = isShared ? shared! : services.Catalogue.OneOf(server, list);
                 entry.Lists = entry.Lists!.With(list);
                 state.IsOwn = !isShared;
             }

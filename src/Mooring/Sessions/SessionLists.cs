@@ -22,8 +22,11 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
     /// <summary>Another number after each change of what its own links show; read it before what it stands for.</summary>
     public long Version => Volatile.Read(ref _version);
 
-    /// <summary>The key under which this session shares lists with others.</summary>
-    public string Key(Upstream upstream) => upstream.IsPerSession ? OwnKey() : CatalogueKey.Base;
+    /// <summary>
+    /// The key under which this session shares lists with others. Null: it shares none, since the server is used with people's accounts, or since the client
+    /// declares what is not known here.
+    /// </summary>
+    public string? Key(Upstream upstream) => upstream.NeedsAccount ? null : upstream.IsPerSession ? OwnKey() : CatalogueKey.Base;
 
     /// <summary>What this session's own link to the server has shown; null while it has shown nothing.</summary>
     public ServerLists? Of(Upstream upstream)
@@ -232,7 +235,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
     }
 
     /// <summary>Calls ask for it each time, and what it is made of hardly ever changes.</summary>
-    private string OwnKey()
+    private string? OwnKey()
     {
         var record = session.Record;
         if (_key is not { } known || !ReferenceEquals(known.Record, record))
@@ -278,7 +281,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
 
     /// <param name="Record">What it was made from.</param>
     /// <param name="Key">The key.</param>
-    private sealed record KnownKey(SessionRecord Record, string Key);
+    private sealed record KnownKey(SessionRecord Record, string? Key);
 
     /// <summary>What is known of one server; guarded by the lock above.</summary>
     private sealed class Entry(SessionLists owner, Upstream upstream)

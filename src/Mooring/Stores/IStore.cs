@@ -117,7 +117,12 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Inserts or replaces by (server, key, kind).</summary>
     Task SaveCatalogueAsync(CatalogueRecord record);
 
+    ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel);
+
     Task DeleteCatalogueAsync(string server);
+
+    /// <summary>Removes what is kept of a server under one key. Removing what is not there is fine.</summary>
+    Task DeleteCatalogueAsync(string server, string key);
 
     // Names: which server holds a name that two servers show
 

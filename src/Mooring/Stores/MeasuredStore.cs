@@ -80,11 +80,17 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
         ObserveAsync("load_catalogue", Now, inner.LoadCatalogueAsync(cancel));
 
+    public ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel) =>
+        ReadAsync("find_catalogue", Now, inner.FindCatalogueAsync(server, key, kind, cancel));
+
     public Task SaveCatalogueAsync(CatalogueRecord record) =>
         ObserveAsync("save_catalogue", Now, inner.SaveCatalogueAsync(record));
 
     public Task DeleteCatalogueAsync(string server) =>
         ObserveAsync("delete_catalogue", Now, inner.DeleteCatalogueAsync(server));
+
+    public Task DeleteCatalogueAsync(string server, string key) =>
+        ObserveAsync("delete_catalogue_key", Now, inner.DeleteCatalogueAsync(server, key));
 
     public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel) =>
         ObserveAsync("load_names", Now, inner.LoadNamesAsync(cancel));

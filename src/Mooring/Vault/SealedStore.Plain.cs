@@ -39,7 +39,12 @@ internal sealed partial class SealedStore
 
     public Task SaveCatalogueAsync(CatalogueRecord record) => inner.SaveCatalogueAsync(record);
 
+    public ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel) =>
+        inner.FindCatalogueAsync(server, key, kind, cancel);
+
     public Task DeleteCatalogueAsync(string server) => inner.DeleteCatalogueAsync(server);
+
+    public Task DeleteCatalogueAsync(string server, string key) => inner.DeleteCatalogueAsync(server, key);
 
     public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel) => inner.LoadNamesAsync(cancel);
 

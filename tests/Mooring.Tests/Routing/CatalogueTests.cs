@@ -178,6 +178,166 @@ public sealed class CatalogueTests
     }
 
     [Fact]
+    public async Task Keys_MoreThanMayBe_TheLeastUsedGoes_FromTheStoreToo_AndNeverTheBaseOne()
+    {
+        _catalogue.Save("a", CatalogueKey.Base, Tools("base"));
+        Fill("a", CatalogueEntries.MostKeys);
+        _catalogue.Save("b", "k0", Tools("b"));
+        var version = _catalogue.Version;
+        _catalogue.Find("a", "k0");
+
+        _catalogue.Save("a", "new", Tools("new"));
+
+        Assert.Null(_catalogue.Find("a", "k1")[ListKind.Tools]);
+        Assert.True(_catalogue.Version > version + 1);
+        string[] left = [CatalogueKey.Base, "k0", .. Enumerable.Range(2, CatalogueEntries.MostKeys - 2).Select(i => $"k{i}"), "new"];
+        Assert.All(left, key => Assert.NotNull(_catalogue.Find("a", key)[ListKind.Tools]));
+        Assert.Equal(left.Order(), await KeysAsync(_store, "a"));
+        Assert.Equal(["k0"], await KeysAsync(_store, "b"));
+    }
+
+    [Fact]
+    public async Task Keys_AsManyAsTheyMayBe_ListsOfThemChange_NoneGoes()
+    {
+        Fill("a", CatalogueEntries.MostKeys);
+
+        for (var i = 0; i < CatalogueEntries.MostKeys; i++)
+        {
+            _catalogue.Save("a", $"k{i}", Tools("y"));
+            _catalogue.Save("a", $"k{i}", "{}"u8.ToArray());
+        }
+
+        Assert.Equal(CatalogueEntries.MostKeys, (await KeysAsync(_store, "a")).Count());
+    }
+
+    [Fact]
+    public void Key_Went_NothingOfItSpeaksAgainstWhatIsShownUnderItLater()
+    {
+        _catalogue.Save("a", "old", Tools("x"));
+        _catalogue.DoubtOthers("a", ListKind.Tools);
+        Fill("a", CatalogueEntries.MostKeys);
+        var asked = Tools("y");
+        _catalogue.Doubt("a", "old", ListKind.Tools);
+
+        _catalogue.Save("a", "old", asked);
+
+        Assert.True(_catalogue.IsCertain("a", "old", ListKind.Tools));
+        Assert.False(_catalogue.IsToldOutdated("a", "old", ListKind.Tools));
+        Assert.Empty(_changed);
+    }
+
+    [Fact]
+    public async Task Key_GoesWhileItIsBeingWritten_IsNotLeftInTheStore()
+    {
+        var store = new FaultyStore(_clock);
+        var slow = new TaskCompletionSource();
+        store.Before = _ => slow.Task;
+        var catalogue = New(store);
+        catalogue.Save("a", "slow", Tools("x"));
+        store.Before = null;
+        Fill("a", CatalogueEntries.MostKeys, catalogue);
+        Assert.DoesNotContain("slow", await KeysAsync(store, "a"));
+
+        slow.SetResult();
+
+        Assert.DoesNotContain("slow", await KeysAsync(store, "a"));
+        Assert.Equal(CatalogueEntries.MostKeys, (await KeysAsync(store, "a")).Count());
+    }
+
+    [Fact]
+    public async Task Key_StoreCannotTakeItOut_TheNextOnesGoAllTheSame()
+    {
+        var store = new FaultyStore(_clock);
+        var catalogue = New(store);
+        Fill("a", CatalogueEntries.MostKeys, catalogue);
+        store.IsAway = true;
+        catalogue.Save("a", "lost", Tools("x"));
+        store.IsAway = false;
+
+        catalogue.Save("a", "new", Tools("x"));
+
+        Assert.Null(catalogue.Find("a", "k0")[ListKind.Tools]);
+        Assert.DoesNotContain("k1", await KeysAsync(store, "a"));
+    }
+
+    [Fact]
+    public async Task Load_MoreKeysThanMayBe_TheNewestAreLeft_AndTheOthersTakenOutOfTheStore()
+    {
+        string[] old = ["old1", "old2"];
+        foreach (var key in (string[])[CatalogueKey.Base, .. old, .. Enumerable.Range(0, CatalogueEntries.MostKeys).Select(i => $"k{i}")])
+        {
+            await _store.SaveCatalogueAsync(new CatalogueRecord("a", key, "initialize", "{}"u8.ToArray(), "", _clock.GetUtcNow()));
+            await _store.SaveCatalogueAsync(new CatalogueRecord("a", key, "tools", Tools("x").Result, "h", _clock.GetUtcNow()));
+            _clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        // Written down again since, as far as one of its rows goes.
+        await _store.SaveCatalogueAsync(new CatalogueRecord("a", "k0", "tools", Tools("y").Result, "h", _clock.GetUtcNow()));
+        var next = New();
+        await next.LoadAsync(_ => false, TestContext.Current.CancellationToken);
+
+        Assert.All(old, key => Assert.Null(next.Find("a", key)[ListKind.Tools]));
+        Assert.NotNull(next.Find("a", CatalogueKey.Base)[ListKind.Tools]);
+        Assert.False(next.Find("a", "k0").InitializeResult.IsEmpty);
+        Assert.DoesNotContain(await KeysAsync(_store, "a"), key => old.Contains(key));
+        Assert.Equal(CatalogueEntries.MostKeys + 1, (await KeysAsync(_store, "a")).Count());
+    }
+
+    [Fact]
+    public void OneOf_TheSameAsEverybodys_IsThatObject()
+    {
+        var everybodys = _catalogue.Save("a", CatalogueKey.Base, Tools("x"));
+        var another = Tools("y");
+
+        Assert.Same(everybodys, _catalogue.OneOf("a", Tools("x")));
+        Assert.Same(another, _catalogue.OneOf("a", another));
+    }
+
+    [Theory]
+    [InlineData("""{"sampling":{"tools":{},"context":{}},"roots":{"listChanged":true}}""", """ { "roots" : { "listChanged" : true } , "sampling" : { "context" : { } , "tools" : { } } } """)]
+    [InlineData("""{"roots":{}}""", """{"roots":{"listChanged":false}}""")]
+    [InlineData("""{"roots":{}}""", """{"r\u006fots":{},"experimental":{},"extensions":{}}""")]
+    [InlineData("""{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}""", """{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":[ "text\/html;profile=mcp-app" ]}}}""")]
+    public void Key_TheSameSaidOtherwise_IsTheSame(string one, string other)
+    {
+        Assert.NotNull(KeyOf(one));
+        Assert.Equal(KeyOf(one), KeyOf(other));
+    }
+
+    [Fact]
+    public void Key_EachThingThatIsKnown_IsAnother()
+    {
+        string[] all =
+        [
+            "{}", """{"roots":{}}""", """{"roots":{"listChanged":true}}""", """{"sampling":{}}""", """{"sampling":{"tools":{}}}""", """{"sampling":{"context":{}}}""",
+            """{"elicitation":{}}""", """{"elicitation":{"form":{}}}""", """{"elicitation":{"form":{"applyDefaults":true}}}""", """{"elicitation":{"url":{}}}""",
+            """{"tasks":{}}""", """{"tasks":{"list":{}}}""", """{"tasks":{"cancel":{}}}""", """{"tasks":{"requests":{"sampling":{"createMessage":{}}}}}""",
+            """{"tasks":{"requests":{"elicitation":{"create":{}}}}}""", """{"extensions":{"io.modelcontextprotocol/tasks":{}}}""", """{"extensions":{"io.modelcontextprotocol/ui":{}}}""",
+            """{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}""",
+        ];
+
+        Assert.DoesNotContain(null, all.Select(KeyOf));
+        Assert.Equal(all.Length, all.Select(KeyOf).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData("""{"experimental":{"n":{}}}""")]
+    [InlineData("""{"extensions":{"x.test/y":{}}}""")]
+    [InlineData("""{"extensions":{"io.modelcontextprotocol/tasks":{"n":1}}}""")]
+    [InlineData("""{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app","n"]}}}""")]
+    [InlineData("""{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["n"]}}}""")]
+    [InlineData("""{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":[]}}}""")]
+    [InlineData("""{"roots":{"n":1}}""")]
+    [InlineData("""{"roots":{"listChanged":1}}""")]
+    [InlineData("""{"sampling":null}""")]
+    [InlineData("""{"sampling":{},"sampling":{"tools":{}}}""")]
+    [InlineData("""{"roots":{"listChanged":false,"listChanged":true}}""")]
+    [InlineData("""{"\ud800":{}}""")]
+    [InlineData("""[]""")]
+    [InlineData("1")]
+    public void Key_SomethingIsDeclaredThatIsNotKnown_ThereIsNone(string capabilities) => Assert.Null(KeyOf(capabilities));
+
+    [Fact]
     public void Key_DependsOnVersionAndCapabilitiesOnly()
     {
         var key = Key(ProtocolVersion.V2025_11_25, """{"capabilities":{"roots":{}},"clientInfo":{"name":"a"}}""");
@@ -188,11 +348,25 @@ public sealed class CatalogueTests
         Assert.Equal(Key(ProtocolVersion.V2025_11_25, ""), Key(ProtocolVersion.V2025_11_25, """{"capabilities":{}}"""));
     }
 
-    private static string Key(ProtocolVersion version, string parameters) => CatalogueKey.Of(version, Encoding.UTF8.GetBytes(parameters));
+    private static string? KeyOf(string capabilities) => Key(ProtocolVersion.V2025_11_25, $$"""{"capabilities":{{capabilities}}}""");
+
+    private static string? Key(ProtocolVersion version, string parameters) => CatalogueKey.Of(version, Encoding.UTF8.GetBytes(parameters));
 
     private static ServerList Tools(string name) => ServerList.Of(ListKind.Tools, Encoding.UTF8.GetBytes($$"""{"tools":[{"name":"{{name}}"}]}"""));
 
     private string Only(string server, string key) => Assert.Single(_catalogue.Find(server, key)[ListKind.Tools]!.Items).Name;
+
+    /// <summary>Lists under k0, k1 …</summary>
+    private void Fill(string server, int keys, Catalogue? catalogue = null)
+    {
+        for (var i = 0; i < keys; i++)
+        {
+            (catalogue ?? _catalogue).Save(server, $"k{i}", Tools("x"));
+        }
+    }
+
+    private static async Task<IEnumerable<string>> KeysAsync(IStore store, string server) => (await store.LoadCatalogueAsync(TestContext.Current.CancellationToken))
+        .Where(record => record.Server == server).Select(record => record.Key).Distinct().Order();
 
     private static async Task<IEnumerable<string>> KeptAsync(FaultyStore store) => (await store.LoadCatalogueAsync(TestContext.Current.CancellationToken))
         .Select(record => ServerList.Of(ListKind.Tools, record.Body.ToArray()).Items[0].Name);

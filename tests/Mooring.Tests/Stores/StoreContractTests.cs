@@ -355,6 +355,18 @@ public abstract partial class StoreContractTests : IAsyncLifetime
             }.Select(Describe).Order()],
             (await _store.LoadCatalogueAsync(Cancel)).Select(Describe).Order());
 
+        Assert.Equal(Describe(Entry("a", "k1", "tools", """[{"name":"x"}]""")), Describe((await _store.FindCatalogueAsync("a", "k1", "tools", Cancel))!));
+        Assert.Null(await _store.FindCatalogueAsync("a", "k2", "prompts", Cancel));
+        Assert.Null(await _store.FindCatalogueAsync("b", "k2", "tools", Cancel));
+
+        await _store.DeleteCatalogueAsync("a", "k1");
+        await _store.DeleteCatalogueAsync("a", "unknown");
+        await _store.DeleteCatalogueAsync("b", "k2");
+        Assert.Equal(
+            [.. new[] { Entry("a", "k2", "tools"), Entry("b", "k1", "tools") }.Select(Describe)],
+            (await _store.LoadCatalogueAsync(Cancel)).Select(Describe).Order());
+        Assert.Null(await _store.FindCatalogueAsync("a", "k1", "tools", Cancel));
+
         await _store.DeleteCatalogueAsync("a");
         await _store.DeleteCatalogueAsync("unknown");
         Assert.Equal([Describe(Entry("b", "k1", "tools"))], (await _store.LoadCatalogueAsync(Cancel)).Select(Describe));

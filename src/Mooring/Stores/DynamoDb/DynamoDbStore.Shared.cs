@@ -16,26 +16,47 @@ internal sealed partial class DynamoDbStore
         var all = new List<CatalogueRecord>();
         foreach (var item in await _table.QueryAsync(new DynamoQuery(DynamoKeys.CataloguePartition), cancel))
         {
-            if (await _bodies.ReadAsync(item, CatalogueBody, cancel) is { } body)
+            if (await ReadCatalogueAsync(item, cancel) is { } record)
             {
-                all.Add(new CatalogueRecord(item.Text("server"), item.Text("key"), item.Text("kind"), body, item.Text("hash"), item.Time("fetched")));
+                all.Add(record);
             }
         }
 
         return all;
     }
 
+    public async ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel) =>
+        await _table.GetAsync(CatalogueKeyOf(server, key, kind), cancel) is { } item ? await ReadCatalogueAsync(item, cancel) : null;
+
     public async Task SaveCatalogueAsync(CatalogueRecord record)
     {
-        var item = DynamoKeys.Key(DynamoKeys.CataloguePartition, Hash(record.Server) + "#" + Hash(record.Key, record.Kind)).With("server", Text(record.Server))
+        var item = CatalogueKeyOf(record.Server, record.Key, record.Kind).With("server", Text(record.Server))
             .With("key", Text(record.Key)).With("kind", Text(record.Kind)).With("hash", Text(record.Hash)).With("fetched", Time(record.Fetched));
         await _bodies.AddAsync(item, CatalogueBody, record.Body, expires: null);
         await _table.WriteAsync(DynamoWrite.Put(item));
     }
 
-    public async Task DeleteCatalogueAsync(string server)
+    public Task DeleteCatalogueAsync(string server) => DropCatalogueAsync(CatalogueOf(server));
+
+    public Task DeleteCatalogueAsync(string server, string key)
     {
-        var query = new DynamoQuery(DynamoKeys.CataloguePartition).StartingWith(Hash(server) + "#").Only([DynamoKeys.Partition, DynamoKeys.Sort, .. AttributesOf(CatalogueBody)]);
+        var query = CatalogueOf(server);
+        return DropCatalogueAsync(query.Where($"{query.N("key")} = {query.V(Text(key))}"));
+    }
+
+    private static Dictionary<string, AttributeValue> CatalogueKeyOf(string server, string key, string kind) =>
+        DynamoKeys.Key(DynamoKeys.CataloguePartition, Hash(server) + "#" + Hash(key, kind));
+
+    private static DynamoQuery CatalogueOf(string server) =>
+        new DynamoQuery(DynamoKeys.CataloguePartition).StartingWith(Hash(server) + "#").Only([DynamoKeys.Partition, DynamoKeys.Sort, .. AttributesOf(CatalogueBody)]);
+
+    private async Task<CatalogueRecord?> ReadCatalogueAsync(Dictionary<string, AttributeValue> item, CancellationToken cancel) =>
+        await _bodies.ReadAsync(item, CatalogueBody, cancel) is { } body
+            ? new CatalogueRecord(item.Text("server"), item.Text("key"), item.Text("kind"), body, item.Text("hash"), item.Time("fetched"))
+            : null;
+
+    private async Task DropCatalogueAsync(DynamoQuery query)
+    {
         var items = await _table.QueryAsync(query, CancellationToken.None);
         await _table.DeleteAllAsync(items.Select(DynamoKeys.Of));
         await _bodies.DropAsync(items, CatalogueBody);

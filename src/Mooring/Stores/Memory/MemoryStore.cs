@@ -232,13 +232,25 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
         return Task.CompletedTask;
     }
 
-    public Task DeleteCatalogueAsync(string server)
+    public ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel)
     {
         lock (_gate)
         {
-            foreach (var key in _catalogue.Keys.Where(key => key.Server == server).ToList())
+            return new(_catalogue.GetValueOrDefault((server, key, kind)));
+        }
+    }
+
+    public Task DeleteCatalogueAsync(string server) => DropCatalogue(entry => entry.Server == server);
+
+    public Task DeleteCatalogueAsync(string server, string key) => DropCatalogue(entry => entry.Server == server && entry.Key == key);
+
+    private Task DropCatalogue(Func<(string Server, string Key, string Kind), bool> isGone)
+    {
+        lock (_gate)
+        {
+            foreach (var entry in _catalogue.Keys.Where(isGone).ToList())
             {
-                _catalogue.Remove(key);
+                _catalogue.Remove(entry);
             }
         }
 

@@ -119,7 +119,15 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore,
         SharedRows.SaveCatalogueSql,
         to => to.Text(record.Server).Text(record.Key).Text(record.Kind).Bytes(record.Body).Text(record.Hash).Time(record.Fetched));
 
+    public async ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel) => await OneAsync(
+        SharedRows.FindCatalogueSql,
+        to => to.Text(server).Text(key).Text(kind),
+        row => new CatalogueRecord(server, key, kind, row.Bytes(0), row.Text(1), row.Time(2)),
+        cancel);
+
     public Task DeleteCatalogueAsync(string server) => ChangeAsync(SharedRows.DeleteCatalogueSql, to => to.Text(server));
+
+    public Task DeleteCatalogueAsync(string server, string key) => ChangeAsync(SharedRows.DeleteCatalogueKeySql, to => to.Text(server).Text(key));
 
     public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel) =>
         ManyAsync(SharedRows.LoadNamesSql, _ => { }, row => new NameRecord(row.Text(0), row.Text(1), row.Text(2)), cancel);

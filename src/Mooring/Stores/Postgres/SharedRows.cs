@@ -10,7 +10,11 @@ internal static class SharedRows
         on conflict (server, key, kind) do update set body = excluded.body, hash = excluded.hash, fetched = excluded.fetched
         """;
 
+    internal const string FindCatalogueSql = "select body, hash, fetched from mooring.catalogue where server = $1 and key = $2 and kind = $3";
+
     internal const string DeleteCatalogueSql = "delete from mooring.catalogue where server = $1";
+
+    internal const string DeleteCatalogueKeySql = "delete from mooring.catalogue where server = $1 and key = $2";
 
     internal const string LoadNamesSql = "select kind, name, server from mooring.names order by kind, name";
 

@@ -3,6 +3,10 @@ namespace Mooring.Stores.Sqlite;
 /// <summary>The statements on the catalogue and on merged names.</summary>
 internal static class CatalogueRows
 {
+    internal const string FindSql = "select body, hash, fetched from catalogue where server = ? and key = ? and kind = ?";
+
+    internal const string DeleteKeySql = "delete from catalogue where server = ? and key = ?";
+
     internal const string HolderSql = "select server from names where kind = ? and name = ?";
 
     public static IReadOnlyList<CatalogueRecord> Load(SqliteDatabase database)
@@ -24,6 +28,19 @@ internal static class CatalogueRows
             """);
         save.Bind(record.Server).Bind(record.Key).Bind(record.Kind).Bind(record.Body.Span).Bind(record.Hash).Bind(record.Fetched);
         return save.Run() > 0;
+    }
+
+    public static CatalogueRecord? Find(SqliteDatabase database, (string Server, string Key, string Kind) row)
+    {
+        using var find = database.Use(FindSql);
+        find.Bind(row.Server).Bind(row.Key).Bind(row.Kind);
+        return find.Step() ? new CatalogueRecord(row.Server, row.Key, row.Kind, find.Bytes(0), find.Text(1), find.Time(2)) : null;
+    }
+
+    public static bool DeleteKey(SqliteDatabase database, (string Server, string Key) entry)
+    {
+        using var delete = database.Use(DeleteKeySql);
+        return delete.Bind(entry.Server).Bind(entry.Key).Run() > 0;
     }
 
     public static bool Delete(SqliteDatabase database, string server)

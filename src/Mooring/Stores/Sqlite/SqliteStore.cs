@@ -133,7 +133,12 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
 
     public Task SaveCatalogueAsync(CatalogueRecord record) => Write(CatalogueRows.Save, record);
 
+    public async ValueTask<CatalogueRecord?> FindCatalogueAsync(string server, string key, string kind, CancellationToken cancel) =>
+        await Read(CatalogueRows.Find, (server, key, kind), cancel);
+
     public Task DeleteCatalogueAsync(string server) => Write(CatalogueRows.Delete, server);
+
+    public Task DeleteCatalogueAsync(string server, string key) => Write(CatalogueRows.DeleteKey, (server, key));
 
     public Task<IReadOnlyList<NameRecord>> LoadNamesAsync(CancellationToken cancel) =>
         Read(static (database, _) => CatalogueRows.LoadNames(database), 0, cancel);
