@@ -10,7 +10,7 @@ namespace Mooring.Routing;
 
 /// <summary>
 /// Last known good lists of all servers. Lists are answered from here at once, also while their server starts, hangs or is away
-/// (invariant 4); nothing but a newer list ever takes one out.
+/// (invariant 4); nothing but a newer list ever takes one out, or one that is used more where clients declare too many different things.
 /// </summary>
 internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, TimeProvider time, ILogger<Catalogue> logger)
 {
