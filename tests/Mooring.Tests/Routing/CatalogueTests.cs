@@ -215,7 +215,9 @@ public sealed class CatalogueTests
     {
         _catalogue.Save("a", "old", Tools("x"));
         _catalogue.DoubtOthers("a", ListKind.Tools);
+        Assert.True(_catalogue.IsToldOutdated("a", "old", ListKind.Tools));
         Fill("a", CatalogueEntries.MostKeys);
+        Assert.False(_catalogue.IsToldOutdated("a", "old", ListKind.Tools));
         var asked = Tools("y");
         _catalogue.Doubt("a", "old", ListKind.Tools);
 
