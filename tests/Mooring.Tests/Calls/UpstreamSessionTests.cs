@@ -88,6 +88,33 @@ public sealed class UpstreamSessionTests
     }
 
     [Fact]
+    public async Task SessionRenewedByACall_ServerHasAGetStreamNow_IsListenedTo()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream { HasGetStream = false });
+        var client = await gateway.ClientAsync();
+        using var stream = await gateway.ListenAsync(client);
+        await client.ResultAsync("echo");
+        var link = gateway.Session(client).Links.Open[0];
+        await gateway.UntilAsync(() => gateway.Upstream.Requests.Any(e => e.HttpMethod == "GET" && e.Session == link.SessionId), "it was asked for a stream");
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromMinutes(1), gateway.Clock), TimeSpan.FromMinutes(2), "a minute passed");
+        Assert.Single(gateway.Upstream.Requests, e => e.HttpMethod == "GET" && e.Session == link.SessionId);
+
+        gateway.Upstream.HasGetStream = true;
+        gateway.Upstream.ForgetSessions();
+        await client.ResultAsync("echo");
+
+        UpstreamExchange listener;
+        do
+        {
+            listener = await gateway.PassTimeAsync(gateway.Upstream.GetAsync(), TimeSpan.FromMinutes(1), "it is listened to");
+        }
+        while (listener.Session != link.SessionId);
+
+        await listener.SendAsync("""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"heard"}}""");
+        Assert.Equal("heard", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
+    }
+
+    [Fact]
     public async Task Session_LostByTheServer_IsRenewedWithLevelAndSubscriptionsAndTheCallGoesOn()
     {
         await using var gateway = await StartAsync();

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Mooring.Configuration;
 using Mooring.Network;
+using Mooring.Stores;
 using Mooring.Vault;
 using Xunit;
 
@@ -457,7 +458,7 @@ public sealed partial class AccountTests : IAsyncDisposable
             _asked);
     }
 
-    private async Task StartAsync(ServerAuthConfig? auth = null, Func<TimeProvider, Mooring.Stores.IStore>? store = null)
+    private async Task StartAsync(ServerAuthConfig? auth = null, Func<TimeProvider, IStore>? store = null, IVaultStore? vault = null)
     {
         _good.UnionWith(["Bearer token-1"]);
         _server.Intercept = exchange =>
@@ -496,7 +497,14 @@ public sealed partial class AccountTests : IAsyncDisposable
                 Store = store,
                 Config = config => config with { PublicUrl = new Uri("https://gateway.test"), Hosts = ["gateway.test"], Providers = providers, Auth = new AuthConfig { Mode = [AuthMode.ApiKey] }, Audit = new AuditConfig { File = _auditFile } },
                 Server = server => server with { Auth = auth ?? new ServerAuthConfig { Provider = "acme" } },
-                Services = services => services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), reach => new Seen(reach, _asked, _authorization))),
+                Services = services =>
+                {
+                    services.AddSingleton(s => new VaultHttp(s.GetRequiredService<TimeProvider>(), reach => new Seen(reach, _asked, _authorization)));
+                    if (vault is not null)
+                    {
+                        services.AddSingleton(vault);
+                    }
+                },
             },
             _server);
     }

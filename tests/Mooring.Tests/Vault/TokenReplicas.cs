@@ -131,6 +131,9 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     /// <summary>Whether the process is dead: nothing it does reaches the store any more, and nothing comes back.</summary>
     public bool IsDead { get; set; }
 
+    /// <summary>Whether everything fails for now.</summary>
+    public bool IsAway { get; set; }
+
     /// <summary>Whether it takes no credential for now, though it answers all else.</summary>
     public bool TakesNothing { get; set; }
 
@@ -176,6 +179,6 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
 
         // As with a real store, others come in between.
         await Task.Yield();
-        return await work();
+        return IsAway ? throw new StoreException("it is away", null) : await work();
     }
 }

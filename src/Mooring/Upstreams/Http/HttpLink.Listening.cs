@@ -84,7 +84,10 @@ internal sealed partial class HttpLink
                     if (cursor.Id is null)
                     {
                         Log.NoGetStream(_logger, Upstream.Name, status);
-                        return;
+                        // Not on this session; the next may be with another release of the server.
+                        await renewed.WaitAsync(cancel);
+                        pause.Reset();
+                        continue;
                     }
 
                     // It keeps its events for a while only; what comes from now on is better than nothing.

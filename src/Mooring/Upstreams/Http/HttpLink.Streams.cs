@@ -185,6 +185,7 @@ internal sealed partial class HttpLink
         return null;
     }
 
+    /// <returns>The stream, or the status with which the server refused it; 0: it said nothing about the stream, and may give it the next time.</returns>
     private async Task<(HttpResponseMessage? Stream, int Status)> GetAsync(string? session, string? lastEventId, CancellationToken cancel)
     {
         try
@@ -204,6 +205,12 @@ internal sealed partial class HttpLink
             }
 
             response.Dispose();
+            if (LinkAuthorizer.NeededFor(response) is not null)
+            {
+                // For want of somebody's token, mostly without asking the server: the store, the provider or the account may be there again soon.
+                return (null, 0);
+            }
+
             return (null, (int)response.StatusCode == 200 ? 405 : (int)response.StatusCode);
         }
         catch (HttpRequestException)
