@@ -63,8 +63,8 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             _ = _passed.TryGetValue(letter.Subject, out var passed) && passed.Request.Reply.Show(letter.Body.ToArray());
             return Task.CompletedTask;
         });
-        peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => passed.Request.Reply.Complete(passed.Request.Id, letter.Body.ToArray())));
-        peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => passed.Request.Reply.Abandon(passed.Request.Id)));
+        peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => Answer(passed.Request, letter.Body.ToArray())));
+        peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => Drop(passed.Request)));
         peers.OnLetter(MovedLetter, letter => Ended(letter, passed => _ = PassAgainAsync(passed)));
         peers.OnGone(replica => EndAll(passed => passed.Home == replica && passed.IsPosted, "the gateway process that ran it is gone"));
         peers.OnChanged(() => EndAll(passed => passed.Asked != peers.Name, "this gateway process was taken for dead"));
@@ -95,7 +95,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     public async Task RunAsync(Session session, Upstream upstream, Frame request, Reply reply, Action here)
     {
         // The request's buffer goes back to the pool with its answer.
-        await RunAsync(session, upstream, new Asked(request.Id.ToArray(), request.Bytes.ToArray(), reply, here, _time.GetTimestamp()));
+        var asked = new Asked(KeyOf(session, request.Id), request.Id.ToArray(), request.Bytes.ToArray(), reply, here, _time.GetTimestamp());
+        _asked[asked.Key] = asked;
+        await RunAsync(session, upstream, asked);
     }
 
     /// <param name="session">Whose request it is.</param>
@@ -118,7 +120,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
                 var home = await session.Links.HomeOfAsync(upstream);
                 if (home == _peers.Name)
                 {
-                    asked.Here();
+                    RunHere(asked);
                     return;
                 }
 
@@ -129,6 +131,10 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
                 // Nobody there any more; it is claimed anew.
                 session.Links.ForgetHome(upstream);
+                if (!IsStillWanted(asked))
+                {
+                    return;
+                }
             }
         }
         catch (StoreException e)
@@ -140,7 +146,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             _runner.Returned();
         }
 
-        asked.Reply.Complete(asked.Id, CallFailure.UpstreamUnreachable.ToResponse(asked.Id, upstream.Name, "the gateway process that has its link cannot be reached"));
+        Answer(asked, CallFailure.UpstreamUnreachable.ToResponse(asked.Id, upstream.Name, "the gateway process that has its link cannot be reached"));
     }
 
     private Task PassAgainAsync(Passed passed)
@@ -152,7 +158,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             return Task.CompletedTask;
         }
 
-        return RunAsync(passed.Session, passed.Upstream, passed.Request, left: passed.Home);
+        return IsStillWanted(passed.Request) ? RunAsync(passed.Session, passed.Upstream, passed.Request, left: passed.Home) : Task.CompletedTask;
     }
 
     /// <returns>False when its home is gone without having got it.</returns>
@@ -163,8 +169,18 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         _runner.Passed();
         try
         {
-            await _peers.WhileDoubtedAsync(passed.Home, passed.Ended.Token);
-            passed.IsPosted = true;
+            if (passed.Request.WaitsFor(passed))
+            {
+                await _peers.WhileDoubtedAsync(passed.Home, passed.Ended.Token);
+            }
+
+            if (!passed.Request.TryPost())
+            {
+                // Cancelled meanwhile.
+                TryTake(key, out _);
+                return true;
+            }
+
             var letter = new Letter(passed.Session.Id, $"{passed.Asked} {key} {passed.Home} {Uri.EscapeDataString(passed.Upstream.Name)}", passed.Request.Body);
             if (await _peers.PostSurelyAsync(passed.Home, CallLetter, letter, () => passed.IsUnsure = true, passed.Ended.Token) || !TryTake(key, out _))
             {
@@ -278,6 +294,12 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     private void Lose(Passed passed, string why)
     {
+        if (!TryEnd(passed.Request))
+        {
+            // Cancelled meanwhile.
+            return;
+        }
+
         var (id, server) = (passed.Request.Id, passed.Upstream.Name);
         LogLost(_logger, server, passed.Home, passed.IsPosted ? "may have been executed" : "was not executed", why);
         if (!passed.IsPosted)
@@ -301,38 +323,6 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         passed.Ended.Cancel();
         _runner.Returned();
         return true;
-    }
-
-    /// <param name="Id">The client's id, a raw JSON token.</param>
-    /// <param name="Body">The request as the client sent it.</param>
-    /// <param name="Reply">Where the answer goes.</param>
-    /// <param name="Here">Runs it in this process.</param>
-    /// <param name="Began">A timestamp.</param>
-    private sealed record Asked(byte[] Id, byte[] Body, Reply Reply, Action Here, long Began);
-
-    /// <param name="Session">Whose request.</param>
-    /// <param name="Upstream">Its server.</param>
-    /// <param name="Request">The request.</param>
-    /// <param name="Home">Who runs it.</param>
-    /// <param name="Asked">The name this replica had; answers go to that.</param>
-    /// <param name="Deadline">How long its server may be silent.</param>
-    /// <param name="Began">A timestamp.</param>
-    private sealed record Passed(Session Session, Upstream Upstream, Asked Request, string Home, string Asked, TimeSpan Deadline, long Began)
-    {
-        private volatile bool _isPosted;
-        private volatile bool _isUnsure;
-
-        /// <summary>When the home last said something of it; a timestamp.</summary>
-        public long Heard { get; set; } = Began;
-
-        /// <summary>Whether the home may have it.</summary>
-        public bool IsPosted { get => _isPosted; set => _isPosted = value; }
-
-        /// <summary>Whether a try to post it failed, and may have been one that was taken.</summary>
-        public bool IsUnsure { get => _isUnsure; set => _isUnsure = value; }
-
-        /// <summary>Ends the wait for its home, and the posting, should that still be tried.</summary>
-        public CancellationTokenSource Ended { get; } = new();
     }
 
     /// <summary>At the home: what belongs to a call goes back to the replica that asked, one after the other.</summary>

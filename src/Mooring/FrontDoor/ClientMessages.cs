@@ -1,3 +1,4 @@
+using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Routing;
@@ -19,12 +20,13 @@ internal sealed partial class ClientMessages
 
     private readonly SessionTable _sessions;
     private readonly Peers _peers;
+    private readonly HomeCalls _homes;
     private readonly TimeProvider _time;
     private readonly ILogger<ClientMessages> _logger;
 
-    public ClientMessages(SessionTable sessions, Peers peers, TimeProvider time, ILogger<ClientMessages> logger)
+    public ClientMessages(SessionTable sessions, Peers peers, HomeCalls homes, TimeProvider time, ILogger<ClientMessages> logger)
     {
-        (_sessions, _peers, _time, _logger) = (sessions, peers, time, logger);
+        (_sessions, _peers, _homes, _time, _logger) = (sessions, peers, homes, time, logger);
         peers.OnLetter(ClientLetter, letter =>
         {
             if (sessions.Known(letter.Session) is { } session)
@@ -44,7 +46,13 @@ internal sealed partial class ClientMessages
     /// <summary>Twice is as good as once: a question is answered once, a call ends once, and the rest says only that something changed.</summary>
     private async Task<bool> TellOthersAsync(Session session, Frame frame)
     {
-        if (_peers.Others is not { Count: > 0 } others)
+        var others = _peers.Others;
+        if (DoubtedHomeOf(session, frame) is { } home)
+        {
+            others = [.. others, home];
+        }
+
+        if (others.Count == 0)
         {
             return true;
         }
@@ -62,12 +70,21 @@ internal sealed partial class ClientMessages
         }
     }
 
+    /// <summary>The replica that may be running what was cancelled, and is not among those that live: it may be only slow.</summary>
+    private string? DoubtedHomeOf(Session session, Frame frame) =>
+        frame.Method == McpMethod.Cancelled && frame.Envelope.RequestId.IsPresent
+        && _homes.HomeOf(session, frame.Span(frame.Envelope.RequestId)) is { } home && !_peers.Others.Contains(home) ? home : null;
+
     private async Task TakeFromPeerAsync(Session session, Frame frame)
     {
         using var limit = new CancellationTokenSource(PassOnTimeout, _time);
         try
         {
-            await TakeHereAsync(session, frame, limit.Token);
+            if (!await TakeHereAsync(session, frame, limit.Token) && DoubtedHomeOf(session, frame) is { } home)
+            {
+                // Whoever got it from the client knows only that the home is not among those that live.
+                await _peers.PostSurelyAsync(home, ClientLetter, new Letter(session.Id, "", frame.Memory), cancel: limit.Token);
+            }
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {
@@ -99,13 +116,7 @@ internal sealed partial class ClientMessages
                     return true;
                 }
 
-                if (session.FindCall(frame.Span(frame.Envelope.RequestId)) is not { } call)
-                {
-                    return false;
-                }
-
-                call.Abandon("cancelled by the client", byClient: true);
-                return true;
+                return Cancel(session, frame.Span(frame.Envelope.RequestId));
             case McpMethod.Progress:
                 return await session.Questions.ProgressAsync(frame, cancel);
             default:
@@ -121,6 +132,24 @@ internal sealed partial class ClientMessages
 
                 return false;
         }
+    }
+
+    /// <returns>Whether this process was to run the request, or runs it.</returns>
+    private bool Cancel(Session session, ReadOnlySpan<byte> id)
+    {
+        if (session.FindCall(id) is null && _homes.Cancel(session, id))
+        {
+            return true;
+        }
+
+        // Looked for again: one that waited for its home may have been begun just between the two looks.
+        if (session.FindCall(id) is not { } call)
+        {
+            return false;
+        }
+
+        call.Abandon("cancelled by the client", byClient: true);
+        return true;
     }
 
     private async Task PassOnAsync(Link link, Frame frame)

@@ -156,6 +156,64 @@ public sealed class HomeCallTests
         Assert.Single(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
     }
 
+    /// <param name="atOther">Whether its client says so to the other gateway.</param>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Call_WaitsForADoubtedHome_ItsClientCancels_IsRunNowhere(bool atOther)
+    {
+        await using var pair = await StartAsync(deadline: 120);
+        var client = await LivesAtAsync(pair, Home, TimeSpan.FromSeconds(20));
+        var judged = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation == "TryTakeOverAsync" ? judged.Task : Task.CompletedTask;
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsDoubted(Home) && pair.B.Get<Peers>().IsDoubted(Home), "it is doubted");
+        using var answer = await pair.A.PassTimeAsync(client.CallAsync("echo", id: "7"), TimeSpan.FromSeconds(5), "the head of the answer");
+
+        await pair.A.PassTimeAsync(CancelAsync(pair, client, atOther), TimeSpan.FromSeconds(5), "it is taken");
+
+        Assert.DoesNotContain(await pair.A.PassTimeAsync(answer.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the answer"), e => e.IsMessage);
+        judged.SetResult();
+        await pair.UntilAsync(() => !pair.A.Get<Peers>().IsDoubted(Home) && !pair.B.Get<Peers>().IsDoubted(Home), "it is taken over");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.Equal("nobody", await pair.Store.Replicas.ClaimHomeAsync(client.SessionId!, "one", "nobody"));
+        Assert.DoesNotContain(pair.A.LogLines.Lines, line => line.Contains("HomeCallLost", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Call_IsCancelledAndThenSentBack_IsRunNowhere()
+    {
+        await using var pair = await StartAsync();
+        var client = await LivesAtAsync(pair, Home, Long);
+        using var answer = await pair.A.PassTimeAsync(client.CallAsync("echo", id: "7"), TimeSpan.FromSeconds(5), "the head of the answer");
+        var key = await KeyAsync(pair, Home);
+        await pair.A.PassTimeAsync(CancelAsync(pair, client, atOther: false), TimeSpan.FromSeconds(5), "it is taken");
+
+        await pair.Store.Replicas.PostAsync(pair.A.Get<Peers>().Name, "moved", "1", new Letter(client.SessionId!, key, default).ToBytes());
+
+        Assert.DoesNotContain(await pair.A.PassTimeAsync(answer.Events.RestAsync(), TimeSpan.FromSeconds(30), "the end of the answer"), e => e.IsMessage);
+        Assert.Equal(Home, await pair.Store.Replicas.ClaimHomeAsync(client.SessionId!, "one", "nobody"));
+    }
+
+    /// <inheritdoc cref="Call_WaitsForADoubtedHome_ItsClientCancels_IsRunNowhere"/>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Call_HomeHasItAndIsDoubted_ItsClientCancels_HomeIsTold(bool atOther)
+    {
+        await using var pair = await StartAsync(deadline: 120);
+        var client = await LivesAtAsync(pair, Home, TimeSpan.FromSeconds(20));
+        using var answer = await pair.A.PassTimeAsync(client.CallAsync("echo", id: "7"), TimeSpan.FromSeconds(5), "the head of the answer");
+        await KeyAsync(pair, Home);
+        var judged = new TaskCompletionSource();
+        pair.Store.Store.Before = operation => operation == "TryTakeOverAsync" ? judged.Task : Task.CompletedTask;
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsDoubted(Home) && pair.B.Get<Peers>().IsDoubted(Home), "it is doubted");
+
+        await pair.A.PassTimeAsync(CancelAsync(pair, client, atOther), TimeSpan.FromSeconds(5), "it is taken");
+
+        await pair.UntilAsync(() => pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None).Result.Select(mail => mail.Kind).SequenceEqual(["call", "client"]), "its home is told");
+        judged.SetResult();
+    }
+
     /// <summary>Whoever passed it on has looked whether its caller may use that server, and only that one.</summary>
     [Theory]
     [InlineData("one", 1)]
@@ -216,6 +274,9 @@ public sealed class HomeCallTests
         pair.A.Session(client).Links.ForgetHome(pair.A.Get<UpstreamTable>().Find("one")!);
         return client;
     }
+
+    private static Task CancelAsync(ReplicaPair pair, McpTestClient client, bool atOther) =>
+        (atOther ? ReplicaPair.At(pair.B, client) : client).NotifyAsync("notifications/cancelled", """{"requestId":7}""");
 
     /// <summary>Waits for the letter of the call; its key.</summary>
     private static async Task<string> KeyAsync(ReplicaPair pair, string home)
