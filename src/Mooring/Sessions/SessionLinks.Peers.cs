@@ -119,9 +119,9 @@ internal sealed partial class SessionLinks
                 await BecomeKeeperAsync(slot, link);
             }
 
-            if (_stopsListening || _disposed)
+            if (_stopsListening || _disposed || link.Upstream.IsGone)
             {
-                // The stop came meanwhile.
+                // The stop came meanwhile, or the end of the server.
                 await link.StopListeningAsync();
                 await ReleaseAsync([(slot, link)]);
             }

@@ -15,6 +15,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     /// <summary>Kind of signal: a session; one of its links, or what that was shown, is another now.</summary>
     public const string KeptSignal = "link";
 
+    /// <summary>Why there is no link to a server that is configured no longer, or otherwise by now.</summary>
+    public const string IsGone = "it is no longer configured as it was";
+
     private readonly Lock _gate = new();
     private List<Slot>? _slots;
     private IReadOnlyList<LinkRecord> _known = [];
@@ -78,6 +81,12 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             if (_disposed)
             {
                 return ValueTask.FromResult<(Link?, string)>((null, "the session ended"));
+            }
+
+            if (upstream.IsGone)
+            {
+                // Nobody would give it up.
+                return ValueTask.FromResult<(Link?, string)>((null, IsGone));
             }
 
             var slot = SlotLocked(upstream);
@@ -157,6 +166,12 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public async Task OnOpenedAsync(Link link, bool again)
     {
+        if (link.Upstream.IsGone)
+        {
+            // What it says of itself is not to be taken for what another one of its name does.
+            return;
+        }
+
         if (session.Lists.Key(link.Upstream) is { } key)
         {
             services.Catalogue.Save(link.Upstream.Name, key, link.InitializeResult);
@@ -276,20 +291,26 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             var (link, why) = await slot.Upstream.OpenAsync(Parameters() with { Authorizer = slot.Authorizer }, this, known, CancellationToken.None);
             lock (_gate)
             {
-                slot.Link = link;
-                slot.WasOpened |= link is not null;
-                if (!_disposed)
+                // Taken out meanwhile, by the session's end or with the server: whoever did that had no link to give up yet.
+                if (_slots?.Contains(slot) == true)
                 {
+                    slot.Link = link;
+                    slot.WasOpened |= link is not null;
                     return (link, why);
                 }
             }
 
             if (link is not null)
             {
+                if (slot.Home is not null && !_disposed)
+                {
+                    await ReleaseAsync([(slot, link)]);
+                }
+
                 await link.DisposeAsync();
             }
 
-            return (null, "the session ended");
+            return (null, _disposed ? "the session ended" : IsGone);
         }
         catch (StoreException)
         {

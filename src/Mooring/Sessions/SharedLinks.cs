@@ -49,6 +49,12 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         Task<(Link?, string)> opening;
         lock (_gate)
         {
+            if (upstream.IsGone)
+            {
+                // Nobody would give it up.
+                return ValueTask.FromResult<(Link?, string)>((null, SessionLinks.IsGone));
+            }
+
             if (!_slots.TryGetValue(upstream, out var slot))
             {
                 _slots.Add(upstream, slot = new Slot());
@@ -67,6 +73,12 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
 
     public async Task OnOpenedAsync(Link link, bool again)
     {
+        if (link.Upstream.IsGone)
+        {
+            // What it says of itself is not to be taken for what another one of its name does.
+            return;
+        }
+
         link.Listen(after: null);
         if (!link.Upstream.NeedsAccount)
         {
@@ -200,10 +212,20 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
             var (link, why) = await upstream.OpenAsync(Parameters() with { Authorizer = accounts.For(upstream, "", subject: null, () => null, () => null) }, this, known: null, _stopping.Token);
             lock (_gate)
             {
-                slot.Link = link;
+                // Taken out meanwhile, with the server or since nobody needed it: whoever did that had no link to give up yet.
+                if (_slots.GetValueOrDefault(upstream) == slot)
+                {
+                    slot.Link = link;
+                    return (link, why);
+                }
             }
 
-            return (link, why);
+            if (link is not null)
+            {
+                await link.DisposeAsync();
+            }
+
+            return (null, upstream.IsGone ? SessionLinks.IsGone : "its link was given up meanwhile");
         }
         catch (OperationCanceledException)
         {

@@ -27,6 +27,7 @@ internal sealed partial class Upstream : IAsyncDisposable
     private readonly RestartBackoff _backoff;
     private int _queued;
     private long _startNotBefore;
+    private volatile bool _isGone;
 
     public Upstream(string name, ServerConfig config, IConnector? connector, UpstreamServices services)
     {
@@ -67,6 +68,9 @@ internal sealed partial class Upstream : IAsyncDisposable
 
     /// <summary>Whether a session's link to it cannot move to another gateway process: a process of its own, or a stream that cannot be opened twice.</summary>
     public bool HasHome => IsPerSession && Config.Transport is ServerTransport.Stdio or ServerTransport.Sse && Connector is null;
+
+    /// <summary>Whether it is configured no longer, or otherwise: another one may have its name. Nobody is to open a link to it, and one that is being opened is given up.</summary>
+    public bool IsGone => _isGone;
 
     /// <summary>Whether names of this server carry its name on the merged route.</summary>
     public bool HasPrefix => Config.Prefix switch
@@ -181,6 +185,9 @@ internal sealed partial class Upstream : IAsyncDisposable
         CountState(before);
     }
 
+    /// <summary>The configuration has it no longer. Before anybody is told, so that whoever opens a link meanwhile sees it or is seen.</summary>
+    public void Retire() => _isGone = true;
+
     public ValueTask DisposeAsync()
     {
         _http?.Dispose();
@@ -197,7 +204,7 @@ internal sealed partial class Upstream : IAsyncDisposable
     // Called for every answer: only a change is told.
     private void CountState(UpstreamState before)
     {
-        if (Health.State != before)
+        if (Health.State != before && !_isGone)
         {
             _services.Metrics.State(Name, Health.State);
         }

@@ -76,6 +76,7 @@ internal sealed partial class UpstreamTable : IAsyncDisposable
 
         _snapshot = new Snapshot(all);
         var gone = old.All.Except(all).ToList();
+        gone.ForEach(upstream => upstream.Retire());
         foreach (var upstream in gone.Where(u => Find(u.Name) is null))
         {
             _services.Metrics.Forget(upstream.Name);
