@@ -25,6 +25,7 @@ internal sealed class Call : PendingRequest, IDisposable
     private string? _abandonReason;
     private long _lastSign;
     private int _askingClient;
+    private bool _hasAsked;
     private int _ended;
     private bool _timedOut;
 
@@ -193,7 +194,14 @@ internal sealed class Call : PendingRequest, IDisposable
     public override void Sign() => Volatile.Write(ref _lastSign, _time.GetTimestamp());
 
     /// <summary>While the client is asked something on behalf of this call, only the hard cap counts.</summary>
-    public void BeginAsking() => Interlocked.Increment(ref _askingClient);
+    public void BeginAsking()
+    {
+        Volatile.Write(ref _hasAsked, true);
+        Interlocked.Increment(ref _askingClient);
+    }
+
+    /// <summary>Whether its client was asked anything on behalf of it.</summary>
+    public bool HasAsked => Volatile.Read(ref _hasAsked);
 
     public void EndAsking()
     {

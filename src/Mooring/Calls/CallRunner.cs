@@ -242,6 +242,12 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         }
 
         call.Session.Remove(call);
+        foreach (var line in call.Session.Questions.Forget(call))
+        {
+            // Its client is not to answer what nobody waits for.
+            call.Reply.Send(line);
+        }
+
         return true;
     }
 

@@ -45,9 +45,10 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
     /// <param name="link">Who asks.</param>
     /// <param name="frame">The request; its progress token, where there is one, is exchanged too.</param>
     /// <param name="call">The call on whose behalf it asks, if that is known.</param>
+    /// <param name="isItsOwn">Whether the server itself said so, by asking on the call's own stream; then the question ends with the call.</param>
     /// <param name="map">Changes the message for the client where names differ; null: none.</param>
     /// <returns>The message for the client, or null when too many are open.</returns>
-    public byte[]? Ask(Link link, Frame frame, Call? call, Func<byte[], byte[]>? map)
+    public byte[]? Ask(Link link, Frame frame, Call? call, bool isItsOwn, Func<byte[], byte[]>? map)
     {
         var id = Interlocked.Increment(ref s_lastId);
         var token = frame.Envelope.MetaProgressToken;
@@ -59,7 +60,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
                 return null;
             }
 
-            _open.Add(id, new Question(link, frame.Id.ToArray(), token.IsPresent ? frame.Span(token).ToArray() : null, call));
+            _open.Add(id, new Question(link, frame.Id.ToArray(), token.IsPresent ? frame.Span(token).ToArray() : null, call, isItsOwn));
         }
 
         call?.BeginAsking();
@@ -143,7 +144,17 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
 
     /// <summary>A link is gone, and with it whoever waited for the answers.</summary>
     /// <returns>What to tell the client.</returns>
-    public IReadOnlyList<byte[]> Forget(Link link)
+    public IReadOnlyList<byte[]> Forget(Link link) => Forget(question => ReferenceEquals(question.Link, link), "the server that asked is gone");
+
+    /// <summary>
+    /// A call has ended, and with it what its server asked on its stream. What was only taken for its own stays: a server that asks on one channel for
+    /// all may wait for that on behalf of another call.
+    /// </summary>
+    /// <returns>What to tell the client, before the call's answer.</returns>
+    public IReadOnlyList<byte[]> Forget(Call call) =>
+        call.HasAsked ? Forget(question => question.IsItsOwn && ReferenceEquals(question.Call, call), "the call that it was asked for has ended") : [];
+
+    private IReadOnlyList<byte[]> Forget(Func<Question, bool> which, string why)
     {
         List<byte[]>? cancelled = null;
         lock (_gate)
@@ -153,11 +164,11 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
                 return [];
             }
 
-            foreach (var (id, question) in _open.Where(pair => ReferenceEquals(pair.Value.Link, link)).ToArray())
+            foreach (var (id, question) in _open.Where(pair => which(pair.Value)).ToArray())
             {
                 _open.Remove(id);
                 question.Call?.EndAsking();
-                (cancelled ??= []).Add(JsonRpc.Cancelled(System.Text.Encoding.ASCII.GetBytes(id.ToString()), "the server that asked is gone"));
+                (cancelled ??= []).Add(JsonRpc.Cancelled(System.Text.Encoding.ASCII.GetBytes(id.ToString()), why));
             }
         }
 
@@ -269,5 +280,5 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         public static partial void SendingFailed(ILogger logger, Exception exception, string server);
     }
 
-    private sealed record Question(Link Link, byte[] ServerId, byte[]? ProgressToken, Call? Call);
+    private sealed record Question(Link Link, byte[] ServerId, byte[]? ProgressToken, Call? Call, bool IsItsOwn);
 }

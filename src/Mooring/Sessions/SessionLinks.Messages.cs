@@ -62,6 +62,8 @@ internal sealed partial class SessionLinks
             return;
         }
 
+        // What belongs to a task of the server's is that one's, and waits on when the request ends that only fetches its result.
+        var isItsOwn = call is not null && !IsAboutServerTask(frame);
         if (call is null && !session.IsKept)
         {
             call = OnlyCall(link, out var count);
@@ -80,7 +82,7 @@ internal sealed partial class SessionLinks
             frame = Frame.Parse(older);
         }
 
-        var line = session.Questions.Ask(link, frame, call, IsAboutClientTask(frame) ? null : l => Translate(link, l));
+        var line = session.Questions.Ask(link, frame, call, isItsOwn, IsAboutClientTask(frame) ? null : l => Translate(link, l));
         if (line is null)
         {
             Log.TooManyQuestions(services.Logger, link.Upstream.Name);
@@ -107,6 +109,9 @@ internal sealed partial class SessionLinks
             : JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client can be asked something only while a request of it is under way.");
         _ = link.SendAsync(refusal, CancellationToken.None).AsTask();
     }
+
+    private static bool IsAboutServerTask(Frame frame) =>
+        frame.Envelope.Meta.IsPresent && JsonFields.Find(frame.Span(frame.Envelope.Meta), "io.modelcontextprotocol/related-task"u8).IsPresent;
 
     private static bool IsAboutClientTask(Frame frame) =>
         frame.Method is McpMethod.TasksGet or McpMethod.TasksResult or McpMethod.TasksCancel or McpMethod.TasksList;
