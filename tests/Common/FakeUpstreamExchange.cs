@@ -22,6 +22,9 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
 
     public string Body => body;
 
+    /// <summary>The query of its address, with the question mark; empty where there is none.</summary>
+    public string Query { get; } = request.RequestUri?.Query ?? "";
+
     /// <summary>The message, where the body is one JSON object.</summary>
     public JsonObject? Message { get; } = Parse(body);
 

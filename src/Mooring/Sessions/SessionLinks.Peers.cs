@@ -43,10 +43,31 @@ internal sealed partial class SessionLinks
 
         if (lost is not null)
         {
+            Log.GivenUp(services.Logger, upstream.Name);
             await lost.DisposeAsync();
         }
 
         return home;
+    }
+
+    /// <summary>This process was taken for dead: a link that cannot move stays only where nobody has claimed it meanwhile.</summary>
+    private async Task KeepOrGiveUpAsync(Slot slot)
+    {
+        try
+        {
+            await HomeOfAsync(slot.Upstream);
+        }
+        catch (StoreException)
+        {
+            // With the next look.
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                slot.IsClaiming = false;
+            }
+        }
     }
 
     private bool IsThere(string replica) => services.Peers.IsAlive(replica) || services.Peers.IsDoubted(replica);
@@ -149,7 +170,9 @@ internal sealed partial class SessionLinks
         }
     }
 
-    /// <summary>Listens where the replica that did is gone, or may have stopped. Part of the heartbeat, once a second.</summary>
+    /// <summary>
+    /// Listens where the replica that did is gone, or may have stopped, and gives up what is elsewhere now. Part of the heartbeat, once a second.
+    /// </summary>
     public void Look()
     {
         if (!session.IsKept)
@@ -158,6 +181,7 @@ internal sealed partial class SessionLinks
         }
 
         List<Link>? unheard = null;
+        List<Slot>? uncertain = null;
         List<(Link Link, SessionRecord Before)>? behind = null;
         var record = session.Record;
         lock (_gate)
@@ -175,7 +199,18 @@ internal sealed partial class SessionLinks
                 {
                     (unheard ??= []).Add(link);
                 }
+
+                if (slot is { Link.IsUsable: true, IsClaiming: false, Upstream.HasHome: true } && !(slot.Home is { } known && IsThere(known)))
+                {
+                    slot.IsClaiming = true;
+                    (uncertain ??= []).Add(slot);
+                }
             }
+        }
+
+        foreach (var slot in uncertain ?? [])
+        {
+            _ = KeepOrGiveUpAsync(slot);
         }
 
         foreach (var link in unheard ?? [])
