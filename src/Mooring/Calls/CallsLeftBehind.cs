@@ -8,25 +8,26 @@ namespace Mooring.Calls;
 /// <summary>Calls that ran in a process that is dead: their clients come back for an answer, and get an honest one.</summary>
 internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, CallsMetrics metrics, AuditLog audit, ILogger<CallsLeftBehind> logger)
 {
+    /// <summary>With a store far away that many calls take no longer than one; the others on it are not kept waiting for that.</summary>
+    private const int AtOnce = 8;
+
     /// <summary>Ends calls, each with an answer that says that the outcome is unknown.</summary>
     /// <param name="streams">The calls' streams.</param>
     /// <param name="why">What happened, for the client.</param>
     /// <param name="cancel">Stops between two calls.</param>
-    public async Task EndAsync(IReadOnlyList<StreamRecord> streams, string why, CancellationToken cancel)
-    {
-        foreach (var stream in streams)
+    public Task EndAsync(IReadOnlyList<StreamRecord> streams, string why, CancellationToken cancel) =>
+        Parallel.ForEachAsync(streams, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (stream, token) =>
         {
             try
             {
-                await EndAsync(stream, why, cancel);
+                await EndAsync(stream, why, token);
             }
             catch (InvalidOperationException)
             {
                 // It was only slow, and wrote its own next event just now: what it says is worth more than a guess.
                 Log.StillWrites(logger, stream.Server ?? "mooring");
             }
-        }
-    }
+        });
 
     private async Task EndAsync(StreamRecord stream, string why, CancellationToken cancel)
     {

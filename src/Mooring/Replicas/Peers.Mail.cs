@@ -195,7 +195,7 @@ internal sealed partial class Peers
     {
         try
         {
-            if (_inherits || _leftBehind.Count > 0)
+            if (_inheritance.HasMore)
             {
                 // What those left undone is for the next heir.
                 return;

@@ -49,8 +49,6 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private readonly List<Action> _missed = [];
     private readonly List<Action> _changed = [];
     private readonly List<Action> _leaving = [];
-    private readonly HashSet<string> _leftBehind = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _ended = new(StringComparer.Ordinal);
     private readonly StoreOutage _outage = new(time);
     private readonly CancellationTokenSource _stopping = new();
     private volatile Seen _seen = new([], []);
@@ -65,9 +63,6 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private long _beat;
     private bool _beats;
 
-    /// <summary>Whether it took somebody over, as far as is known, and has to ask who that answered for.</summary>
-    private bool _inherits;
-
     /// <summary>This process, new with every start.</summary>
     public string Name => _name;
 
@@ -79,11 +74,6 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     /// <summary>Replicas that live, this one not among them; at most a beat old, and mostly not that.</summary>
     public IReadOnlyList<string> Others => _seen.Alive;
-
-    /// <summary>
-    /// Ends what a dead replica left undone. Called by the one that took it over, again where it failed; and by one that stops, for itself.
-    /// </summary>
-    public Func<string, CancellationToken, Task>? TakenOver { get; set; }
 
     public bool IsAlive(string replica) => replica == _name || Array.IndexOf(_seen.Alive, replica) >= 0;
 
@@ -152,7 +142,8 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         }
 
         _listening = Listen();
-        _work = Task.WhenAll(BeatAsync(), ReadMailAsync());
+        _inheritance = new Inheritance(_name, _stopping.Token);
+        _work = Task.WhenAll(BeatAsync(), ReadMailAsync(), EndLeftBehindAsync());
     }
 
     public void Signal(string to, string kind, string id) => _ = signals.PublishAsync(to, kind, id);
@@ -180,6 +171,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         {
             await _listening.DisposeAsync();
             await LeaveAsync();
+            await _inheritance.EndAsync();
         }
 
         _stopping.Dispose();
@@ -275,8 +267,6 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         {
             await TakeOverAsync(dead);
         }
-
-        await EndLeftBehindAsync();
     }
 
     private void See(IReadOnlyList<ReplicaRecord> all, bool mayJudge)
@@ -305,51 +295,6 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     {
         _goneNews.Enqueue(replica);
         _mail.TrySetResult();
-    }
-
-    private async Task TakeOverAsync(string dead)
-    {
-        // Before it is asked: the store may do it and only its answer be lost.
-        _inherits = true;
-        if (await replicas.TryTakeOverAsync(dead, _name))
-        {
-            Log.TookOver(logger, dead);
-            _seen = _seen with { Doubted = [.. _seen.Doubted.Where(r => r != dead)] };
-            Gone(dead);
-            SignalAll(PeersSignal, "");
-        }
-    }
-
-    /// <summary>Ends what those left undone that this replica answers for: also what a dead one had taken over itself, and not ended. Nobody else does.</summary>
-    private async Task EndLeftBehindAsync()
-    {
-        if (_inherits)
-        {
-            _leftBehind.UnionWith((await replicas.FindTakenOverAsync(_name, _stopping.Token)).Where(r => !_ended.Contains(r)));
-            _inherits = false;
-        }
-
-        foreach (var dead in _leftBehind.ToList())
-        {
-            await (TakenOver?.Invoke(dead, _stopping.Token) ?? Task.CompletedTask);
-            _leftBehind.Remove(dead);
-            _ended.Add(dead);
-        }
-    }
-
-    /// <summary>The others took this replica for dead (it stood still for longer than its lease); it goes on as a new one.</summary>
-    private async Task RenameAsync()
-    {
-        Log.TakenForDead(logger, _name);
-        await _listening!.DisposeAsync();
-        _name = NewName();
-        _listening = Listen();
-        // Whoever took it over answers for those, too.
-        _leftBehind.Clear();
-        _ended.Clear();
-        _inherits = false;
-        _changed.ForEach(hear => hear());
-        _look.TrySetResult();
     }
 
     private async Task PauseAsync(TimeSpan pause, Task? orSooner = null)
@@ -393,6 +338,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
         [LoggerMessage(806, LogLevel.Error, "A beat failed.", EventName = "BeatFailed")]
         public static partial void BeatFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(807, LogLevel.Error, "Ending what a dead replica left undone failed; it is tried again.", EventName = "LeftBehindFailed")]
+        public static partial void NotEnded(ILogger logger, Exception exception);
 
         [LoggerMessage(803, LogLevel.Warning, "A letter of kind {Kind} was not posted: {Reason}", EventName = "LetterNotPosted")]
         public static partial void NotPosted(ILogger logger, string kind, string reason);
