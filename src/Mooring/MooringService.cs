@@ -114,6 +114,7 @@ internal sealed partial class MooringService(
             await leftBehind.EndAsync(await store.FindRunningCallsAsync(dead, cancel), "the gateway process that ran it is gone", cancel);
             await tasks.EndLeftBehindAsync(dead, "the gateway process that ran it is gone", cancel);
         };
+        peers.Orphaned = (answered, cancel) => leftBehind.EndOrphansAsync(answered, "the gateway process that ran it is gone", cancel);
         catalogue.ListenToPeers();
         router.ListenToPeers();
         leftTasks.Start();

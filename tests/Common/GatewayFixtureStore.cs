@@ -145,6 +145,9 @@ internal sealed class FaultyStore : IStore
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
         Up(() => _inner.FindRunningCallsAsync(replica, cancel));
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        Up(() => _inner.FindRunningCallsExceptAsync(replicas, limit, cancel));
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => Up(() => _inner.LoadCatalogueAsync(cancel));
 
     public Task SaveCatalogueAsync(CatalogueRecord record) => Up(() => _inner.SaveCatalogueAsync(record));

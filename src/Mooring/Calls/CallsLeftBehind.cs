@@ -11,6 +11,12 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, C
     /// <summary>With a store far away that many calls take no longer than one; the others on it are not kept waiting for that.</summary>
     private const int AtOnce = 8;
 
+    /// <summary>Calls that nobody answers for are few; where they are many, the rest is ended with the next looks.</summary>
+    private const int MostOrphans = 1000;
+
+    /// <summary>What nobody answered for at the last look.</summary>
+    private HashSet<(string Session, string Stream)> _orphans = [];
+
     /// <summary>Ends calls, each with an answer that says that the outcome is unknown.</summary>
     /// <param name="streams">The calls' streams.</param>
     /// <param name="why">What happened, for the client.</param>
@@ -28,6 +34,21 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, C
                 Log.StillWrites(logger, stream.Server ?? "mooring");
             }
         });
+
+    /// <summary>
+    /// Ends calls that no replica answers for: those that were recorded under a dead name after its heir had looked through it, or that the heir left to
+    /// whoever still wrote. Only at the second look that finds them: at the first their replica may be one that had just come. One look at a time.
+    /// </summary>
+    /// <param name="answered">Names of the replicas that answer for what they run.</param>
+    /// <param name="why">What happened, for the client.</param>
+    /// <param name="cancel">Stops between two calls.</param>
+    public async Task EndOrphansAsync(IReadOnlyList<string> answered, string why, CancellationToken cancel)
+    {
+        var found = await store.FindRunningCallsExceptAsync(answered, MostOrphans, cancel);
+        var before = _orphans;
+        _orphans = [.. found.Select(call => (call.SessionId, call.StreamId))];
+        await EndAsync([.. found.Where(call => before.Contains((call.SessionId, call.StreamId)))], why, cancel);
+    }
 
     private async Task EndAsync(StreamRecord stream, string why, CancellationToken cancel)
     {

@@ -8,13 +8,37 @@ namespace Mooring.Replicas;
 /// </content>
 internal sealed partial class Peers
 {
+    /// <summary>How often one of the replicas looks for what nobody answers for.</summary>
+    private static readonly TimeSpan LookForOrphans = TimeSpan.FromSeconds(20);
+
+    /// <summary>Between what a replica says of itself for people, and the names that it had before.</summary>
+    private const string Formerly = " formerly ";
+
+    /// <summary>So many renamings ago no call is left that was begun before.</summary>
+    private const int MostFormerNames = 16;
+
+    /// <summary>Names that this process had before, the newest last: calls that were recorded under one of them may still run.</summary>
+    private volatile string[] _former = [];
+
     private volatile Inheritance _inheritance = new("", CancellationToken.None);
+
+    /// <summary>What this process says of itself with each beat.</summary>
+    private string Info => $"{Environment.MachineName} {Environment.ProcessId}{(_former is [] ? "" : Formerly + string.Join(' ', _former))}";
 
     /// <summary>
     /// Ends what a dead replica left undone. Called by the one that took it over, again where it failed; and by one that stops, for itself. It is
     /// given up where others answer for that from now on.
     /// </summary>
     public Func<string, CancellationToken, Task>? TakenOver { get; set; }
+
+    /// <summary>
+    /// Ends what nobody answers for: recorded under a name that had been taken over and looked through before, say. Called with all names that somebody
+    /// answers for, of one replica from time to time.
+    /// </summary>
+    public Func<IReadOnlyList<string>, CancellationToken, Task>? Orphaned { get; set; }
+
+    /// <summary>Of all replicas that live one is the first; while they do not agree, none or several may take themselves for it.</summary>
+    private bool IsFirst => Array.TrueForAll(_seen.Alive, other => string.CompareOrdinal(_name, other) < 0);
 
     private async Task TakeOverAsync(string dead)
     {
@@ -35,9 +59,10 @@ internal sealed partial class Peers
         }
     }
 
-    /// <summary>Ends what those left undone that this replica answers for.</summary>
+    /// <summary>Ends what those left undone that this replica answers for, and now and then what nobody answers for.</summary>
     private async Task EndLeftBehindAsync()
     {
+        var looked = time.GetTimestamp();
         while (!_stopping.IsCancellationRequested)
         {
             var inheritance = _inheritance;
@@ -45,6 +70,11 @@ internal sealed partial class Peers
             try
             {
                 await EndLeftBehindAsync(inheritance);
+                if (time.GetElapsedTime(looked) >= LookForOrphans)
+                {
+                    looked = time.GetTimestamp();
+                    await LookForOrphansAsync(inheritance);
+                }
             }
             catch (StoreException e)
             {
@@ -96,11 +126,27 @@ internal sealed partial class Peers
         }
     }
 
+    private async Task LookForOrphansAsync(Inheritance inheritance)
+    {
+        if (Orphaned is null || !IsFirst)
+        {
+            return;
+        }
+
+        // One whose lease is over may live. One that was taken over answers for nothing any more, unless it lives on under another name.
+        var all = await replicas.FindReplicasAsync(inheritance.Over);
+        await Orphaned([.. all.SelectMany(NamesOf)], inheritance.Over);
+    }
+
+    private static IEnumerable<string> NamesOf(ReplicaRecord replica) =>
+        replica.Info.Split(Formerly) is [_, var former] ? former.Split(' ').Append(replica.Id) : [replica.Id];
+
     /// <summary>The others took this replica for dead (it stood still for longer than its lease); it goes on as a new one.</summary>
     private async Task RenameAsync()
     {
         Log.TakenForDead(logger, _name);
         await _listening!.DisposeAsync();
+        _former = [.. _former.Append(_name).TakeLast(MostFormerNames)];
         _name = NewName();
         _listening = Listen();
         // Whoever took it over answers for those, too.

@@ -236,7 +236,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     private async Task BeatOnceAsync()
     {
-        if (!await replicas.BeatAsync(_name, $"{Environment.MachineName} {Environment.ProcessId}", Lease))
+        if (!await replicas.BeatAsync(_name, Info, Lease))
         {
             await RenameAsync();
             return;

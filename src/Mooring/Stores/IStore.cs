@@ -110,6 +110,9 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Of these, the <see cref="StreamKind.Post"/> ones that one replica runs (<see cref="StreamRecord.Replica"/>): what whoever takes it over has to end.</summary>
     Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel);
 
+    /// <summary>Of these, the <see cref="StreamKind.Post"/> ones that none of these replicas runs; at most <paramref name="limit"/>, and as long as they run the same ones again.</summary>
+    Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel);
+
     // Catalogue: last known good lists
 
     Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel);

@@ -77,6 +77,9 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
         ObserveAsync("find_running_calls_of", Now, inner.FindRunningCallsAsync(replica, cancel));
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        ObserveAsync("find_running_calls_except", Now, inner.FindRunningCallsExceptAsync(replicas, limit, cancel));
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
         ObserveAsync("load_catalogue", Now, inner.LoadCatalogueAsync(cancel));
 

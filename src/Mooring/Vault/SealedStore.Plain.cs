@@ -35,6 +35,9 @@ internal sealed partial class SealedStore
 
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) => inner.FindRunningCallsAsync(replica, cancel);
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        inner.FindRunningCallsExceptAsync(replicas, limit, cancel);
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => inner.LoadCatalogueAsync(cancel);
 
     public Task SaveCatalogueAsync(CatalogueRecord record) => inner.SaveCatalogueAsync(record);

@@ -7,10 +7,12 @@ using Xunit;
 
 namespace Mooring.Tests.Replicas;
 
-/// <summary>What a dead replica left is ended beside the beats of its heir, by one that answers for it.</summary>
+/// <summary>What a dead replica left is ended beside the beats of its heir, by one that answers for it; and what nobody answers for is found.</summary>
 public sealed class LeftBehindTests
 {
     private const string Stream = "p0123456789";
+
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
     [Fact]
     public async Task Dead_ItsCallsTakeLongToEnd_TheHeirGoesOnBeating()
@@ -145,6 +147,105 @@ public sealed class LeftBehindTests
 
         await Limit.Of(ending, "the end of all");
         Assert.Empty(await pair.Store.Store.FindRunningCallsAsync("dead", CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Orphan_RecordedUnderANameThatWasLookedThrough_IsEnded()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var client = await pair.A.ClientAsync();
+        await TakenOverAsync(pair, "dead");
+        await RunningAsync(pair, client, "dead");
+
+        await pair.A.UntilAsync(() => IsUnknown(pair, client), "the call is ended", TimeSpan.FromMinutes(2));
+
+        Assert.Empty(await pair.Store.Store.FindRunningCallsAsync(CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Orphan_LeftToOneThatStillWrote_IsEndedOnceThatIsGone()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var client = await pair.A.ClientAsync();
+        pair.Store.Store.Before = async operation =>
+        {
+            if (operation == "AppendEventAsync")
+            {
+                pair.Store.Store.Before = null;
+                await pair.Store.Store.AppendEventAsync(new EventRecord(client.SessionId!, Stream, 1, "progress"u8.ToArray(), pair.A.Clock.GetUtcNow()));
+            }
+        };
+        await RunningAsync(pair, client, "dead");
+        await TakenOverAsync(pair, "dead");
+        await pair.UntilAsync(() => Events(pair, client).Count == 1, "it was only slow");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+        Assert.Single(Events(pair, client));
+
+        await pair.A.UntilAsync(() => IsUnknown(pair, client), "the call is ended", TimeSpan.FromMinutes(2));
+
+        Assert.Equal(2, Events(pair, client).Count);
+    }
+
+    [Fact]
+    public async Task Call_OfOneThatWasTakenForDeadAndLives_GoesOnUntilItIsGone()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var client = await pair.A.ClientAsync();
+        var (b, before) = (pair.B.Get<Peers>(), pair.B.Get<Peers>().Name);
+        pair.Store.Store.Before = Failing($"BeatAsync {before}");
+        await pair.UntilAsync(() => pair.A.Get<Peers>() is { Others: [] } a && !a.IsDoubted(before), "it is taken over");
+        pair.Store.Store.Before = null;
+        await pair.UntilAsync(() => b.Name != before && pair.A.Get<Peers>().Others.Contains(b.Name), "it goes on as a new one");
+
+        // As one whose record was on its way with the name of before.
+        await RunningAsync(pair, client, before);
+        await pair.PassAsync(TimeSpan.FromSeconds(90));
+        Assert.Empty(Events(pair, client));
+
+        await pair.StopBAsync();
+        await pair.A.UntilAsync(() => IsUnknown(pair, client), "the call is ended", TimeSpan.FromMinutes(2));
+    }
+
+    [Fact]
+    public async Task Call_OfOneThatCameJustThen_IsNotTakenForLeftBehind()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var client = await pair.A.ClientAsync();
+        var looks = 0;
+        pair.Store.Store.Before = async operation =>
+        {
+            if (operation == "FindRunningCallsExceptAsync" && Interlocked.Increment(ref looks) == 1)
+            {
+                // Its beat comes between the two questions of this look.
+                await RunningAsync(pair, client, "new");
+                await pair.Store.Replicas.BeatAsync("new", "", Long);
+            }
+        };
+
+        await pair.A.UntilAsync(() => looks >= 4, "it was looked a few times", TimeSpan.FromMinutes(3));
+
+        Assert.Empty(Events(pair, client));
+    }
+
+    [Fact]
+    public async Task Orphans_AreLookedForByOneReplica_NowAndThen()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var looks = 0;
+        pair.Store.Store.Before = operation => Task.FromResult(operation == "FindRunningCallsExceptAsync" ? Interlocked.Increment(ref looks) : 0);
+
+        await pair.PassAsync(TimeSpan.FromMinutes(2));
+
+        Assert.InRange(looks, 4, 7);
+    }
+
+    /// <summary>A name that was taken over, and whose calls were looked through.</summary>
+    private static async Task TakenOverAsync(ReplicaPair pair, string dead)
+    {
+        await pair.Store.Replicas.BeatAsync(dead, "", TimeSpan.Zero);
+        await pair.UntilAsync(
+            () => pair.Store.Replicas.FindReplicasAsync(CancellationToken.None).Result.All(r => r.Id != dead), "it is taken over");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
     }
 
     private static IReadOnlyList<string> Names(ReplicaPair pair) => [.. new[] { pair.A.Get<Peers>().Name, pair.B.Get<Peers>().Name }.Order(StringComparer.Ordinal)];

@@ -270,6 +270,34 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task FindRunningCalls_OfNoneOfTheseReplicas_GivesWhatOthersRanUpToTheLimit()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.SaveSessionAsync(Session("other"));
+        await _store.OpenStreamAsync(Call("mine"), null);
+        await _store.OpenStreamAsync(Call("another's") with { Replica = "r2" }, null);
+        await _store.OpenStreamAsync(Call("dead one's", "other") with { Replica = "r3" }, null);
+        await _store.OpenStreamAsync(Call("dead one's") with { Replica = "r3" }, null);
+        await _store.OpenStreamAsync(Call("nobody's") with { Replica = null }, null);
+        await _store.OpenStreamAsync(Get() with { Replica = "r3" }, null);
+        await _store.OpenStreamAsync(Call("no call") with { Kind = StreamKind.Get, Replica = "r3" }, null);
+        await _store.OpenStreamAsync(Call("finished") with { Replica = "r3" }, null);
+        await _store.AppendEventAsync(Event(1, "finished"), StreamState.Finished);
+
+        async Task<IEnumerable<string>> FindAsync(IReadOnlyList<string> replicas, int limit) =>
+            (await _store.FindRunningCallsExceptAsync(replicas, limit, Cancel)).Select(Describe).Order(StringComparer.Ordinal);
+
+        Assert.Equal(
+            new[] { Call("dead one's", "other") with { Replica = "r3" }, Call("dead one's") with { Replica = "r3" }, Call("nobody's") with { Replica = null } }
+                .Select(Describe).Order(StringComparer.Ordinal),
+            await FindAsync(["r1", "r2"], 10));
+        Assert.Equal(5, (await FindAsync([], 10)).Count());
+        var some = await FindAsync(["r1"], 2);
+        Assert.Equal(2, some.Count());
+        Assert.Equal(some, await FindAsync(["r1"], 2));
+    }
+
+    [Fact]
     public async Task Store_ManyCallersAtOnce_NothingIsLostOrMixedUp()
     {
         const int callers = 16;

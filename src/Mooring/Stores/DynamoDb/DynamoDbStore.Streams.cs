@@ -81,11 +81,31 @@ internal sealed partial class DynamoDbStore
         [.. (await RunningAsync([new DynamoQuery(DynamoKeys.RunningPartition(replica)).StartingWith(DynamoKeys.RunningOf(replica))], cancel))
             .Where(call => call.Kind == StreamKind.Post && call.Replica == replica)];
 
-    private async Task<IReadOnlyList<StreamRecord>> RunningAsync(IEnumerable<DynamoQuery> queries, CancellationToken cancel)
+    public async Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel)
+    {
+        var rows = await _table.QueryAllAsync(DynamoKeys.All("RUN").Select(partition => new DynamoQuery(partition)), cancel);
+        var calls = new List<StreamRecord>();
+        // Only those of others are looked at more closely, and no more than are wanted: it costs a question each.
+        foreach (var some in rows.Where(row => !replicas.Contains(row.Text("replica"))).Chunk(limit))
+        {
+            calls.AddRange((await RunningAsync(some, cancel)).Where(call => call.Kind == StreamKind.Post));
+            if (calls.Count >= limit)
+            {
+                break;
+            }
+        }
+
+        return [.. calls.Take(limit)];
+    }
+
+    private async Task<IReadOnlyList<StreamRecord>> RunningAsync(IEnumerable<DynamoQuery> queries, CancellationToken cancel) =>
+        await RunningAsync(await _table.QueryAllAsync(queries, cancel), cancel);
+
+    private async Task<IReadOnlyList<StreamRecord>> RunningAsync(IReadOnlyList<Dictionary<string, AttributeValue>> rows, CancellationToken cancel)
     {
         var calls = new List<StreamRecord>();
         var over = new List<Dictionary<string, AttributeValue>>();
-        foreach (var bySession in (await _table.QueryAllAsync(queries, cancel)).GroupBy(row => row.Text("session"), StringComparer.Ordinal))
+        foreach (var bySession in rows.GroupBy(row => row.Text("session"), StringComparer.Ordinal))
         {
             var head = await HeadAsync(bySession.Key, cancel);
             foreach (var row in bySession)

@@ -214,6 +214,9 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
     public async Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
         [.. (await FindRunningCallsAsync(cancel)).Where(stream => stream.Kind == StreamKind.Post && stream.Replica == replica)];
 
+    public async Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        [.. (await FindRunningCallsAsync(cancel)).Where(stream => stream.Kind == StreamKind.Post && !replicas.Contains(stream.Replica ?? "")).Take(limit)];
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel)
     {
         lock (_gate)

@@ -109,6 +109,9 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore,
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
         ManyAsync(StreamRows.RunningCallsOfSql, to => to.Text(replica), StreamRows.Read, cancel);
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        ManyAsync(StreamRows.RunningCallsExceptSql, to => to.Texts(replicas, replica => replica).Number(limit), StreamRows.Read, cancel);
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) => ManyAsync(
         SharedRows.LoadCatalogueSql,
         _ => { },

@@ -19,6 +19,8 @@ internal static class StreamRows
     // By the index of all running calls, which are few: one of its own would be one more to write with every call.
     internal const string RunningCallsOfSql = RunningCallsSql + " and t.kind = 1 and t.replica = $1";
 
+    internal const string RunningCallsExceptSql = RunningCallsSql + " and t.kind = 1 and coalesce(t.replica, '') <> all ($1) order by t.n limit $2";
+
     internal const string DropEndedSql = """
         with gone as (
             select n from mooring.streams t

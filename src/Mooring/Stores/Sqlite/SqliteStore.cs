@@ -128,6 +128,9 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
     public Task<IReadOnlyList<StreamRecord>> FindRunningCallsAsync(string replica, CancellationToken cancel) =>
         Read(StreamRows.FindRunningCallsOf, replica, cancel);
 
+    public Task<IReadOnlyList<StreamRecord>> FindRunningCallsExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        Read(StreamRows.FindRunningCallsExcept, (replicas, limit), cancel);
+
     public Task<IReadOnlyList<CatalogueRecord>> LoadCatalogueAsync(CancellationToken cancel) =>
         Read(static (database, _) => CatalogueRows.Load(database), 0, cancel);
 

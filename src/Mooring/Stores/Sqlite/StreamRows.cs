@@ -101,6 +101,10 @@ internal static class StreamRows
         return ReadAll(find.Bind(replica));
     }
 
+    /// <summary>One process at a time has the file, so that none of these is one that lives.</summary>
+    public static IReadOnlyList<StreamRecord> FindRunningCallsExcept(SqliteDatabase database, (IReadOnlyList<string> Replicas, int Limit) arguments) =>
+        [.. FindRunningCalls(database).Where(call => call.Kind == StreamKind.Post && !arguments.Replicas.Contains(call.Replica ?? "")).Take(arguments.Limit)];
+
     /// <summary>Drops the rows of streams that ended before and have no events any more. Returns how many.</summary>
     public static int DropEnded(SqliteDatabase database, (DateTimeOffset Before, int Limit) arguments)
     {
