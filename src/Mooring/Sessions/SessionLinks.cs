@@ -192,6 +192,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             await SaveAsync(link, isNew: true);
         }
 
+        if (link.Upstream.IsGone)
+        {
+            return;
+        }
+
         _ = ListenAsync(link);
         session.Lists.Opened(link, isNew);
         if (again)
@@ -373,7 +378,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         [LoggerMessage(504, LogLevel.Warning, "The links that another replica kept were not read: {Reason}", EventName = "LinksNotRead")]
         public static partial void LinksNotRead(ILogger logger, string reason);
 
-        [LoggerMessage(505, LogLevel.Information, "The link to server {Server} is given up: another replica, which took this one for dead, has one of its own for the session.", EventName = "LinkGivenUp")]
+        [LoggerMessage(506, LogLevel.Information, "The link to server {Server} is given up: another replica, which took this one for dead, has one of its own for the session.", EventName = "LinkGivenUp")]
         public static partial void GivenUp(ILogger logger, string server);
 
         [LoggerMessage(502, LogLevel.Warning, "Server {Server} asks the client too much at once; the request was refused.", EventName = "TooManyQuestions")]

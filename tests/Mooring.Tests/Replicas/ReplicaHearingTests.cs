@@ -1,3 +1,4 @@
+using Mooring.Replicas;
 using Xunit;
 
 namespace Mooring.Tests.Replicas;
@@ -227,7 +228,7 @@ public sealed class ReplicaHearingTests
         await heard.SendAsync(Said("first"), id: "e1");
         Assert.Equal("first", await DataAsync(pair, stream));
         pair.StoreOfA.IsAway = true;
-        await pair.UntilAsync(() => pair.B.Get<Mooring.Replicas.Peers>().Others.Count == 0, "it is taken over");
+        await TakenOverAsync(pair);
 
         pair.StoreOfA.IsAway = false;
 
@@ -319,7 +320,7 @@ public sealed class ReplicaHearingTests
             Assert.Equal("second", await DataAsync(pair, resumed));
         }
 
-        await pair.UntilAsync(() => pair.B.Get<Mooring.Replicas.Peers>().Others.Count == 0, "it is taken over");
+        await TakenOverAsync(pair);
         await pair.PassAsync(TimeSpan.FromSeconds(3));
         pair.B.Tell(there, "third");
 
@@ -345,7 +346,13 @@ public sealed class ReplicaHearingTests
         never.SetResult();
         stream.Dispose();
 
-        int Waiting() => pair.Store.Replicas.ReadMailboxAsync(pair.A.Get<Mooring.Replicas.Peers>().Name, 0, 10, CancellationToken.None).Result.Count;
+        int Waiting() => pair.Store.Replicas.ReadMailboxAsync(pair.A.Get<Peers>().Name, 0, 10, CancellationToken.None).Result.Count;
+    }
+
+    private static async Task TakenOverAsync(ReplicaPair pair)
+    {
+        var (name, others) = (pair.A.Get<Peers>().Name, pair.B.Get<Peers>());
+        await pair.UntilAsync(() => others.Others.Count == 0 && !others.IsDoubted(name), "it is taken over");
     }
 
     /// <summary>A stream at the first one, to which the second one has passed on something.</summary>

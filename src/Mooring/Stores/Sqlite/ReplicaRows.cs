@@ -146,13 +146,13 @@ internal static class ReplicaRows
 
     public static bool Acknowledge(SqliteDatabase database, (string Replica, long UpTo, IReadOnlyList<long> Except, DateTimeOffset Now) change)
     {
-        // From one that stays to the next.
-        var from = 0L;
-        foreach (var stays in change.Except.Where(one => one <= change.UpTo).Order().Append(change.UpTo + 1))
+        // Between those that stay.
+        var after = 0L;
+        foreach (var last in change.Except.Where(one => one <= change.UpTo).Order().Select(one => one - 1).Append(change.UpTo))
         {
-            using var done = database.Use("update mailbox set acknowledged = ?, body = x'' where replica = ? and sequence >= ? and sequence < ? and acknowledged is null");
-            done.Bind(change.Now).Bind(change.Replica).Bind(from).Bind(stays).Run();
-            from = stays + 1;
+            using var done = database.Use("update mailbox set acknowledged = ?, body = x'' where replica = ? and sequence > ? and sequence <= ? and acknowledged is null");
+            done.Bind(change.Now).Bind(change.Replica).Bind(after).Bind(last).Run();
+            after = last == long.MaxValue ? last : last + 1;
         }
 
         using (var forget = database.Use("delete from mailbox where replica = ? and acknowledged < ?"))
