@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Xunit;
 
 namespace Mooring.Tests.Upstreams.Stateless;
@@ -11,10 +10,9 @@ public sealed partial class ListeningTests
     [InlineData("new", true)]
     public async Task Stream_BreaksAndCursorsAreNeverTheSame_IsToldWhereAPageIsAnother(string tool, bool isTold)
     {
-        await using var gateway = await Servers.StartAsync();
-        var cursors = 0;
+        var (cursors, pages) = (0, 0);
         var second = "slow";
-        Servers.Of(gateway).Intercept = e =>
+        await using var gateway = await Servers.StartAsync(intercept: e =>
         {
             if ((string?)e.Message?["method"] != "tools/list")
             {
@@ -25,10 +23,11 @@ public sealed partial class ListeningTests
             e.Result(isFirst
                 ? $$$"""{"resultType":"complete","tools":[{"name":"echo","inputSchema":{"type":"object"}}],"nextCursor":"c{{{Interlocked.Increment(ref cursors)}}}"}"""
                 : $$$"""{"resultType":"complete","tools":[{"name":"{{{second}}}","inputSchema":{"type":"object"}}]}""");
+            _ = isFirst ? 0 : Interlocked.Increment(ref pages);
             return true;
-        };
+        });
         var (_, events, listen) = await ListeningAsync(gateway);
-        await gateway.UntilAsync(() => Pages(gateway) >= 2, "both pages are read on both links");
+        await gateway.UntilAsync(() => Volatile.Read(ref pages) >= 2, "both pages are read on both links");
         var lists = gateway.Upstream.Messages("resources/templates/list").Count;
 
         second = tool;
@@ -83,6 +82,4 @@ public sealed partial class ListeningTests
         Assert.False(Servers.Of(gateway).HasListen);
         _ = first;
     }
-
-    private static int Pages(GatewayFixture gateway) => gateway.Upstream.Messages("tools/list").Count(m => m["params"]!["cursor"] is JsonNode);
 }

@@ -296,8 +296,7 @@ public sealed partial class ListeningTests
     [Fact]
     public async Task Server_AnswersLineByLineAndWritesTheIdAsAString_IsHeard()
     {
-        await using var gateway = await Servers.StartAsync(Only);
-        Servers.Of(gateway).Intercept = e => (string?)e.Message?["method"] == "subscriptions/listen" && Said(() => e.Lines());
+        await using var gateway = await Servers.StartAsync(Only, e => (string?)e.Message?["method"] == "subscriptions/listen" && Said(() => e.Lines()));
         using var client = await SharedClientAsync(gateway);
         await gateway.UntilAsync(() => gateway.Upstream.Requests.Any(e => e.IsLines), "it listens");
         var listen = gateway.Upstream.Requests.Last(e => e.IsLines);

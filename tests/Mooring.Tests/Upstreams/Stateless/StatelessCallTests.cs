@@ -344,10 +344,14 @@ internal static class Servers
 
     public static StatelessUpstream Of(GatewayFixture gateway) => Known.TryGetValue(gateway.Upstream, out var server) ? server : throw new InvalidOperationException();
 
-    public static Task<GatewayFixture> StartAsync(Func<ServerConfig, ServerConfig>? server = null)
+    /// <param name="server">Changes its configuration.</param>
+    /// <param name="intercept">What the server does of its own from the first request on: the gateway listens as soon as it runs.</param>
+    public static Task<GatewayFixture> StartAsync(Func<ServerConfig, ServerConfig>? server = null, Func<UpstreamExchange, bool>? intercept = null)
     {
         var fake = new FakeUpstream();
-        Known.Add(fake, StatelessUpstream.At(fake));
+        var stateless = StatelessUpstream.At(fake);
+        stateless.Intercept = intercept;
+        Known.Add(fake, stateless);
         return GatewayFixture.StartAsync(new FixtureOptions { Server = server ?? (s => s) }, fake);
     }
 }
