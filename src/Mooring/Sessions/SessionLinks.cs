@@ -194,6 +194,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
         if (link.Upstream.IsGone)
         {
+            // Since it was saved: nobody is to listen to it.
             return;
         }
 
