@@ -43,15 +43,18 @@ if [ -n "$page" ]; then
   [ "$verb" = suite ] && arguments+=(--write "$root/docs/benchmarks.md") || arguments+=(--write "$root/docs/scaling.md")
 fi
 
+missing=()
 for program in "${programs[@]}"; do
-  if ! command -v "$program" >/dev/null; then
-    echo "installing $program" >&2
-    apt-get install -y -q "${program/#perf/linux-perf}" >&2
-  fi
+  command -v "$program" >/dev/null || missing+=("${program/#perf/linux-perf}")
 done
 if [ "$verb" = scaling ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
-  echo "installing postgresql" >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql >&2
+  missing+=(postgresql)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing ${missing[*]}" >&2
+  # A fresh machine has no package lists yet.
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2 ||
+    { apt-get update -q >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2; }
 fi
 if [ "$verb" = suite ] && { [ ! -e "$root/bench/npm/node_modules/.package-lock.json" ] || [ "$root/bench/npm/package-lock.json" -nt "$root/bench/npm/node_modules/.package-lock.json" ]; }; then
   # engine-strict off: one of them asks for a newer node than Debian has, and runs on it all the same.
