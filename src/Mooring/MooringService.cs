@@ -24,6 +24,9 @@ internal sealed partial class MooringService(
     IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, Peers peers,
     Readiness readiness, ProcessGuard guard, Router router, AuditLog audit, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
+    private const string Gone = "the gateway process that ran it is gone";
+    private const string Restarted = "the gateway was restarted before the answer came";
+
     private readonly CancellationTokenSource _stopping = new();
     private Task _opening = Task.CompletedTask;
     private bool _storeIsOpen;
@@ -111,10 +114,14 @@ internal sealed partial class MooringService(
 
         peers.TakenOver = async (dead, cancel) =>
         {
-            await leftBehind.EndAsync(await store.FindRunningCallsAsync(dead, cancel), "the gateway process that ran it is gone", cancel);
-            await tasks.EndLeftBehindAsync(dead, "the gateway process that ran it is gone", cancel);
+            await leftBehind.EndAsync(await store.FindRunningCallsAsync(dead, cancel), Gone, cancel);
+            await tasks.EndLeftBehindAsync(dead, Gone, cancel);
         };
-        peers.Orphaned = (answered, cancel) => leftBehind.EndOrphansAsync(answered, "the gateway process that ran it is gone", cancel);
+        peers.Orphaned = async (answered, cancel) =>
+        {
+            await leftBehind.EndOrphansAsync(answered, Gone, cancel);
+            await tasks.EndOrphansAsync(answered, Gone, cancel);
+        };
         catalogue.ListenToPeers();
         router.ListenToPeers();
         leftTasks.Start();
@@ -135,8 +142,8 @@ internal sealed partial class MooringService(
         if (!store.IsRemote)
         {
             // In a store of several replicas the others' calls go on; those of a dead one are ended by whoever takes it over.
-            await leftBehind.EndAsync(await store.FindRunningCallsAsync(cancel), "the gateway was restarted before the answer came", cancel);
-            await tasks.EndLeftBehindAsync(replica: null, "the gateway was restarted before the answer came", cancel);
+            await leftBehind.EndAsync(await store.FindRunningCallsAsync(cancel), Restarted, cancel);
+            await tasks.EndAllAsync(Restarted, cancel);
         }
     }
 

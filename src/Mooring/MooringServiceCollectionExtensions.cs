@@ -198,7 +198,6 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TaskNews>();
         services.TryAddSingleton<HeldTasks>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<TaskNews>());
-        services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<HeldTasks>());
         return services;
     }
 

@@ -190,8 +190,11 @@ internal sealed class FaultyStore : IStore
 
     public ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) => Up(() => _inner.FindHeldTaskAsync(id, cancel));
 
-    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) =>
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel) =>
         Up(() => _inner.FindUnfinishedTasksAsync(replica, cancel));
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        Up(() => _inner.FindUnfinishedTasksExceptAsync(replicas, limit, cancel));
 
     public Task DropHeldTaskAsync(string id) => Up(() => _inner.DropHeldTaskAsync(id));
 

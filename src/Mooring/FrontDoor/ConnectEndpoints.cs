@@ -86,17 +86,18 @@ internal sealed partial class ConnectEndpoints(
                 ticket = links.NewTicket(new CredentialKey(caller.Issuer, caller.Subject, provider), Person.Of(context).Shown);
             }
 
-            if (ticket is null)
+            if (ticket is null && brought is null && signIn.CanAskSomebody)
+            {
+                await SignInAsync(context, provider, ticket: null, anew: false);
+            }
+            else if (ticket is null)
             {
                 await PageAsync(context, StatusCodes.Status400BadRequest, "This link is of no use any more", "Have your client ask for a new one.");
             }
             else if (signIn.CanAsk(ticket.Issuer) && (caller == Principal.Anonymous || context.Request.Query[Prompt] == Login))
             {
                 // Not only told whom it is for: who opens it has to be who was asked (2025-11-25, client/elicitation, "Phishing").
-                if (await signIn.TrySendAsync(context, provider, brought, anew: caller != Principal.Anonymous) is { } seconds)
-                {
-                    await WaitAsync(context, seconds);
-                }
+                await SignInAsync(context, provider, brought, anew: caller != Principal.Anonymous);
             }
             else if (caller != Principal.Anonymous && caller != new Principal(ticket.Issuer, ticket.Subject))
             {
@@ -116,6 +117,14 @@ internal sealed partial class ConnectEndpoints(
         {
             context.Response.Headers.RetryAfter = "5";
             await PageAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
+        }
+    }
+
+    private async Task SignInAsync(HttpContext context, string provider, string? ticket, bool anew)
+    {
+        if (await signIn.TrySendAsync(context, provider, ticket, anew) is { } seconds)
+        {
+            await WaitAsync(context, seconds);
         }
     }
 

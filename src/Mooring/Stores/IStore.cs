@@ -167,11 +167,11 @@ internal interface IStore : IAsyncDisposable
 
     ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel);
 
-    /// <summary>
-    /// Tasks that are not final, of one replica; with null those of replicas that the store knows nothing of: nobody else can end them. Where nobody
-    /// shares the store, that is all.
-    /// </summary>
-    Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel);
+    /// <summary>Tasks that are not final, of one replica (<see cref="HeldTask.Replica"/>): what whoever takes it over has to end.</summary>
+    Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel);
+
+    /// <summary>Tasks that are not final, of none of these replicas; at most <paramref name="limit"/>, and as long as they go on the same ones again.</summary>
+    Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel);
 
     /// <summary>Removing an unknown one is fine.</summary>
     Task DropHeldTaskAsync(string id);

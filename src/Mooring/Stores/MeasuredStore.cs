@@ -125,8 +125,11 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) =>
         ReadAsync("find_held_task", Now, inner.FindHeldTaskAsync(id, cancel));
 
-    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) =>
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel) =>
         ObserveAsync("find_unfinished_tasks", Now, inner.FindUnfinishedTasksAsync(replica, cancel));
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        ObserveAsync("find_unfinished_tasks_except", Now, inner.FindUnfinishedTasksExceptAsync(replicas, limit, cancel));
 
     public Task DropHeldTaskAsync(string id) =>
         ObserveAsync("drop_held_task", Now, inner.DropHeldTaskAsync(id));

@@ -2,71 +2,60 @@ using Mooring.Audit;
 using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Stores;
-using Mooring.Streams;
 
 namespace Mooring.Tasks;
 
 /// <content>Tasks whose process is gone.</content>
-internal sealed partial class HeldTasks : IHeartbeatHandler
+internal sealed partial class HeldTasks
 {
-    /// <summary>How often tasks are looked for that nobody will end: their process stopped in order and left them to others, or is long forgotten.</summary>
-    private static readonly TimeSpan LookForOrphans = TimeSpan.FromSeconds(20);
+    /// <summary>Tasks that nobody answers for are few; where they are many, the rest is ended with the next looks.</summary>
+    private const int MostOrphans = 1000;
 
-    /// <summary>A task as young as that may be of a process which the store does not know yet.</summary>
-    private static readonly TimeSpan OrphanAge = TimeSpan.FromSeconds(30);
-
-    private long _nextLook;
-    private int _looks;
+    /// <summary>What nobody answered for at the last look, and whose it was then.</summary>
+    private HashSet<(string Id, string Replica)> _orphans = [];
 
     /// <summary>Has this process go on with a task that its server keeps; set by who can make calls of its own.</summary>
     public Action<HeldTask>? GoOn { get; set; }
 
-    /// <summary>Ends what a process left undone, or goes on with it.</summary>
-    /// <param name="replica">The dead one's name; null: all those that the store knows nothing of.</param>
+    /// <summary>Ends what a dead replica left undone, or goes on with it.</summary>
+    /// <param name="replica">Its name.</param>
     /// <param name="why">What happened, for the client.</param>
     /// <param name="cancel">Stops between two tasks.</param>
-    /// <param name="youngest">Only those that were not changed for this long.</param>
-    public async Task EndLeftBehindAsync(string? replica, string why, CancellationToken cancel, TimeSpan youngest = default)
-    {
-        foreach (var task in await _store.FindUnfinishedTasksAsync(replica, cancel))
-        {
-            cancel.ThrowIfCancellationRequested();
-            if (!(replica is null && _running.ContainsKey(task.Id)) && (youngest == default || task.Updated <= Now - youngest))
-            {
-                await EndAsync(task, why);
-            }
-        }
-    }
+    public async Task EndLeftBehindAsync(string replica, string why, CancellationToken cancel) =>
+        await EndAsync(await _store.FindUnfinishedTasksAsync(replica, cancel), why, cancel);
 
-    /// <summary>Looks for what nobody else will end. Where nobody shares the store that was done at the start.</summary>
-    public void OnHeartbeat(long now)
+    /// <summary>Ends all that the process before this one left undone, or goes on with it. Only where nobody shares the store.</summary>
+    /// <inheritdoc cref="EndLeftBehindAsync"/>
+    public async Task EndAllAsync(string why, CancellationToken cancel) =>
+        await EndAsync(await _store.FindUnfinishedTasksExceptAsync([], int.MaxValue, cancel), why, cancel);
+
+    /// <summary>
+    /// Ends tasks that no replica answers for, or goes on with them: those of a process that stopped in order and left them to others, and those recorded under
+    /// a dead name after its heir had looked through it. Only at the second look that finds them, as with calls: at the first their replica may be one that
+    /// had just come. One look at a time.
+    /// </summary>
+    /// <param name="answered">Names of the replicas that answer for what they run.</param>
+    /// <param name="why">What happened, for the client.</param>
+    /// <param name="cancel">Stops between two tasks.</param>
+    public async Task EndOrphansAsync(IReadOnlyList<string> answered, string why, CancellationToken cancel)
     {
-        if (!_peers.IsShared || Leaves || now < _nextLook)
+        if (Leaves)
         {
             return;
         }
 
-        var isFirst = _nextLook == 0;
-        _nextLook = now + (long)(LookForOrphans.TotalSeconds * _time.TimestampFrequency);
-        if (!isFirst && Interlocked.Exchange(ref _looks, 1) == 0)
-        {
-            _ = LookAsync();
-        }
+        var found = await _store.FindUnfinishedTasksExceptAsync(answered, MostOrphans, cancel);
+        var before = _orphans;
+        _orphans = [.. found.Select(task => (task.Id, task.Replica))];
+        await EndAsync(found.Where(task => before.Contains((task.Id, task.Replica))), why, cancel);
     }
 
-    private async Task LookAsync()
+    private async Task EndAsync(IEnumerable<HeldTask> tasks, string why, CancellationToken cancel)
     {
-        try
+        foreach (var task in tasks)
         {
-            await EndLeftBehindAsync(replica: null, "the gateway process that ran it is gone", CancellationToken.None, OrphanAge);
-        }
-        catch (StoreException e)
-        {
-            Complain(e);
-        }
-        finally
-        {
-            Volatile.Write(ref _looks, 0);
+            cancel.ThrowIfCancellationRequested();
+            await EndAsync(task, why);
         }
     }
 

@@ -14,9 +14,14 @@ internal sealed partial class SealedStore
     public async ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) =>
         await inner.FindHeldTaskAsync(id, cancel) is { } task ? await OpenAsync(task, cancel) : null;
 
-    public async Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel)
+    public async Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel) =>
+        await OpenAsync(await inner.FindUnfinishedTasksAsync(replica, cancel), cancel);
+
+    public async Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        await OpenAsync(await inner.FindUnfinishedTasksExceptAsync(replicas, limit, cancel), cancel);
+
+    private async Task<IReadOnlyList<HeldTask>> OpenAsync(IReadOnlyList<HeldTask> tasks, CancellationToken cancel)
     {
-        var tasks = await inner.FindUnfinishedTasksAsync(replica, cancel);
         var opened = new List<HeldTask>(tasks.Count);
         foreach (var task in tasks)
         {

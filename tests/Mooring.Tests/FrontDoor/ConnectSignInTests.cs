@@ -52,6 +52,20 @@ public sealed class ConnectSignInTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Address_WithoutALink_NobodyIsSignedIn_LeadsThroughTheSignIn_AndIsForWhoeverThatWas()
+    {
+        await StartAsync();
+
+        var signIn = await _browser.OpenAsync((await _browser.OpenAsync("/connect/acme")).Location!);
+        var back = await SignInAsync(signIn, "ann", "secret");
+        var page = await _browser.OpenAsync(back.Location!);
+
+        Assert.Equal("http://localhost/connect/acme", back.Location);
+        Assert.Equal(HttpStatusCode.OK, page.Status);
+        Assert.Contains("for ann.", page.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Button_PressedWhereNobodyIsSignedIn_LeadsToTheSignIn_AndNotToTheProvider()
     {
         await StartAsync();

@@ -97,10 +97,21 @@ public sealed class ReplicaTaskTests
         Assert.Equal("failed", (string?)(await New(pair.A).GetTaskAsync(id))["status"]);
     }
 
-    [Fact]
-    public async Task Task_OfAReplicaThatNobodyKnows_IsEndedByWhoeverLooks()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Task_OfAReplicaThatNobodyAnswersFor_IsEndedByWhoeverLooks(bool wasLookedThrough)
     {
         await using var pair = await ReplicaPair.StartAsync();
+        if (wasLookedThrough)
+        {
+            // What is recorded under its name from here on, its heir has not seen.
+            await pair.Store.Replicas.BeatAsync("nobody", "", TimeSpan.Zero);
+            await pair.UntilAsync(
+                () => pair.Store.Replicas.FindReplicasAsync(CancellationToken.None).Result.All(r => r.Id != "nobody"), "it is taken over");
+            await pair.PassAsync(TimeSpan.FromSeconds(5));
+        }
+
         var (id, call) = await pair.A.TaskAsync(New(pair.A));
         var record = (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!;
         var orphan = record with { Id = "orphan", Replica = "nobody", Updated = pair.A.Clock.GetUtcNow() };
@@ -111,6 +122,28 @@ public sealed class ReplicaTaskTests
         Assert.Equal("working", (string?)(await New(pair.B).GetTaskAsync(id))["status"]);
         await call.SendTextAsync("fine");
         await pair.B.UntilTaskAsync(New(pair.B), id, "completed", TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task Task_OfOneThatCameJustThen_IsNotTakenForLeftBehind()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, _) = await pair.A.TaskAsync(New(pair.A));
+        var record = (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!;
+        var looks = 0;
+        pair.Store.Store.Before = async operation =>
+        {
+            if (operation == "FindUnfinishedTasksExceptAsync" && Interlocked.Increment(ref looks) == 1)
+            {
+                // Its beat comes between the two questions of this look.
+                await pair.Store.Store.HoldTaskAsync(record with { Id = "young", Replica = "new" }, 100, 100);
+                await pair.Store.Replicas.BeatAsync("new", "", TimeSpan.FromMinutes(10));
+            }
+        };
+
+        await pair.A.UntilAsync(() => looks >= 4, "it was looked a few times", TimeSpan.FromMinutes(3));
+
+        Assert.Equal("working", (string?)(await New(pair.A).GetTaskAsync("young"))["status"]);
     }
 
     [Fact]

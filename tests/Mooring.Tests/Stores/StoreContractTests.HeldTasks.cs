@@ -89,14 +89,22 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
-    public async Task FindUnfinishedTasks_OfReplicasThatNobodyKnows_LeaveOutThoseOfKnownOnes()
+    public async Task FindUnfinishedTasks_OfNoneOfTheseReplicas_AreThoseOfOthersUpToTheLimit()
     {
-        await Replicas.BeatAsync("r1", "", TimeSpan.FromSeconds(8));
         await _store.HoldTaskAsync(Held("a"), 10, 10);
         await _store.HoldTaskAsync(Held("b") with { Replica = "gone" }, 10, 10);
         await _store.HoldTaskAsync(Held("c") with { Replica = "gone", Status = HeldTaskStatus.Failed }, 10, 10);
+        await _store.HoldTaskAsync(Held("d") with { Replica = "r2" }, 10, 10);
+        await _store.HoldTaskAsync(Held("e") with { Replica = "gone too" }, 10, 10);
 
-        Assert.Equal(["b"], (await _store.FindUnfinishedTasksAsync(null, Cancel)).Select(t => t.Id));
+        async Task<IEnumerable<string>> FindAsync(IReadOnlyList<string> replicas, int limit) =>
+            (await _store.FindUnfinishedTasksExceptAsync(replicas, limit, Cancel)).Select(task => task.Id).Order(StringComparer.Ordinal);
+
+        Assert.Equal(["b", "e"], await FindAsync(["r1", "r2"], 10));
+        Assert.Equal(["a", "b", "d", "e"], await FindAsync([], 10));
+        var some = await FindAsync(["r1"], 2);
+        Assert.Equal(2, some.Count());
+        Assert.Equal(some, await FindAsync(["r1"], 2));
     }
 
     [Fact]

@@ -72,7 +72,7 @@ public sealed class HeldTaskTests
         await call.SendTextAsync("as ever");
 
         Assert.Equal("as ever", (await reply.MessageAsync()).Text());
-        Assert.Empty(await gateway.Get<IStore>().FindUnfinishedTasksAsync(null, Cancel));
+        Assert.Empty(await gateway.Get<IStore>().FindUnfinishedTasksExceptAsync([], 10, Cancel));
 
         static TimeSpan? Read(string? text) => text is null ? null : text == "0" ? TimeSpan.Zero : TimeSpan.FromSeconds(int.Parse(text[..^1], System.Globalization.CultureInfo.InvariantCulture));
     }
@@ -125,7 +125,7 @@ public sealed class HeldTaskTests
 
         Assert.Equal("just in time", (await Limit.Of(reply.MessageAsync(), "the answer")).Text());
         store.Release();
-        await gateway.UntilAsync(() => store.FindUnfinishedTasksAsync(null, Cancel).Result.Count == 0 && store.Waiting == 0, "the task is dropped");
+        await gateway.UntilAsync(() => store.FindUnfinishedTasksExceptAsync([], 10, Cancel).Result.Count == 0 && store.Waiting == 0, "the task is dropped");
     }
 
     [Fact]

@@ -68,7 +68,7 @@ public sealed class TaskInputTests
         var answer = await gateway.PassTimeAsync(reply.MessageAsync(), TimeSpan.FromSeconds(1), "the question");
         Assert.Equal("input_required", (string?)answer["result"]!["resultType"]);
         store.Release();
-        await gateway.UntilAsync(() => store.Waiting == 0 && store.FindUnfinishedTasksAsync(null, TestContext.Current.CancellationToken).Result.Count == 0, "the task is dropped");
+        await gateway.UntilAsync(() => store.Waiting == 0 && store.FindUnfinishedTasksExceptAsync([], 10, TestContext.Current.CancellationToken).Result.Count == 0, "the task is dropped");
     }
 
     [Fact]

@@ -13,6 +13,9 @@ internal sealed class SignInFirst(ConfigStore config, Requests requests, Browser
     /// <summary>Whether the people of an issuer can be asked here who they are.</summary>
     public bool CanAsk(string issuer) => config.Current.Auth.Has(AuthMode.OAuth) && providers.AreOf(issuer);
 
+    /// <summary>Whether anybody can.</summary>
+    public bool CanAskSomebody => CanAsk(Person.OfConfiguration);
+
     /// <param name="context">The request for the link.</param>
     /// <param name="account">The provider of the account that it links.</param>
     /// <param name="ticket">What makes it that person's; null: it is of whoever is signed in.</param>

@@ -49,30 +49,12 @@ internal sealed partial class DynamoDbStore
     public async ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) =>
         await _table.GetAsync(DynamoKeys.Held(id), cancel) is { } item && item.Time("until") >= _time.GetUtcNow() ? await ReadHeldAsync(item, cancel) : null;
 
-    public async Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel)
-    {
-        var items = await _table.QueryAllAsync(
-            DynamoKeys.All("HELD").Select(partition =>
-            {
-                var query = new DynamoQuery(partition);
-                query.Where($"{query.N("status")} < {query.V(Number((long)HeldTaskStatus.Completed))}");
-                return replica is null ? query : query.Where($"{query.N("replica")} = {query.V(Text(replica))}");
-            }),
-            cancel);
-        var known = replica is null
-            ? (await _table.QueryAsync(new DynamoQuery(DynamoKeys.ReplicaPartition).Only(DynamoKeys.Sort), cancel)).Select(one => one.Text(DynamoKeys.Sort)).ToHashSet(StringComparer.Ordinal)
-            : [];
-        var tasks = new List<HeldTask>();
-        foreach (var item in items.Where(item => !known.Contains(item.Text("replica"))).OrderBy(item => item.Text("id"), StringComparer.Ordinal))
-        {
-            if (await ReadHeldAsync(item, cancel) is { } task)
-            {
-                tasks.Add(task);
-            }
-        }
+    public async Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel) =>
+        await ReadHeldAsync(await UnfinishedAsync(query => query.Where($"{query.N("replica")} = {query.V(Text(replica))}"), cancel), cancel);
 
-        return tasks;
-    }
+    public async Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        // Left out here and not by the table: a condition may name so many values only.
+        await ReadHeldAsync((await UnfinishedAsync(query => query, cancel)).Where(item => !replicas.Contains(item.Text("replica"))).Take(limit), cancel);
 
     public async Task DropHeldTaskAsync(string id)
     {
@@ -89,6 +71,32 @@ internal sealed partial class DynamoDbStore
             var (_, before) = await _table.DeleteAsync(delete.When($"{delete.N("until")} < {delete.V(Time(now))}"));
             await _bodies.DropAsync(before is null ? [] : [before], HeldMeta, HeldBody);
         }
+    }
+
+    private async Task<IEnumerable<Dictionary<string, AttributeValue>>> UnfinishedAsync(Func<DynamoQuery, DynamoQuery> only, CancellationToken cancel)
+    {
+        var items = await _table.QueryAllAsync(
+            DynamoKeys.All("HELD").Select(partition =>
+            {
+                var query = new DynamoQuery(partition);
+                return only(query.Where($"{query.N("status")} < {query.V(Number((long)HeldTaskStatus.Completed))}"));
+            }),
+            cancel);
+        return items.OrderBy(item => item.Text("id"), StringComparer.Ordinal);
+    }
+
+    private async Task<IReadOnlyList<HeldTask>> ReadHeldAsync(IEnumerable<Dictionary<string, AttributeValue>> items, CancellationToken cancel)
+    {
+        var tasks = new List<HeldTask>();
+        foreach (var item in items)
+        {
+            if (await ReadHeldAsync(item, cancel) is { } task)
+            {
+                tasks.Add(task);
+            }
+        }
+
+        return tasks;
     }
 
     private async Task<HeldTask?> ReadHeldAsync(Dictionary<string, AttributeValue> item, CancellationToken cancel)

@@ -51,12 +51,17 @@ internal sealed partial class MemoryStore
         }
     }
 
-    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel)
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel) =>
+        Task.FromResult(Unfinished(task => task.Replica == replica, int.MaxValue));
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        Task.FromResult(Unfinished(task => !replicas.Contains(task.Replica), limit));
+
+    private IReadOnlyList<HeldTask> Unfinished(Func<HeldTask, bool> isMeant, int limit)
     {
         lock (_gate)
         {
-            return Task.FromResult<IReadOnlyList<HeldTask>>(
-                [.. _held.Values.Where(t => !t.IsFinal && (replica is null ? !_replicas.ContainsKey(t.Replica) : t.Replica == replica)).OrderBy(t => t.Id, StringComparer.Ordinal)]);
+            return [.. _held.Values.Where(task => !task.IsFinal && isMeant(task)).OrderBy(task => task.Id, StringComparer.Ordinal).Take(limit)];
         }
     }
 

@@ -25,10 +25,7 @@ internal static class HeldTaskRows
 
     internal const string FindUnfinishedSql = $"select {Columns} from mooring.held_tasks where status < 2 and replica = $1 order by id";
 
-    internal const string FindOrphansSql = $"""
-        select {Columns} from mooring.held_tasks
-        where status < 2 and not exists (select from mooring.replicas r where r.id = held_tasks.replica) order by id
-        """;
+    internal const string FindUnfinishedExceptSql = $"select {Columns} from mooring.held_tasks where status < 2 and replica <> all ($1) order by id limit $2";
 
     internal const string DropSql = "delete from mooring.held_tasks where id = $1";
 

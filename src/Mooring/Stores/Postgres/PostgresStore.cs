@@ -181,9 +181,11 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore,
     public async ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) =>
         await OneAsync(HeldTaskRows.FindSql, to => to.Text(id), HeldTaskRows.Read, cancel);
 
-    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) => replica is null
-        ? ManyAsync(HeldTaskRows.FindOrphansSql, _ => { }, HeldTaskRows.Read, cancel)
-        : ManyAsync(HeldTaskRows.FindUnfinishedSql, to => to.Text(replica), HeldTaskRows.Read, cancel);
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel) =>
+        ManyAsync(HeldTaskRows.FindUnfinishedSql, to => to.Text(replica), HeldTaskRows.Read, cancel);
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        ManyAsync(HeldTaskRows.FindUnfinishedExceptSql, to => to.Texts(replicas, replica => replica).Number(limit), HeldTaskRows.Read, cancel);
 
     public Task DropHeldTaskAsync(string id) => ChangeAsync(HeldTaskRows.DropSql, to => to.Text(id));
 

@@ -33,24 +33,17 @@ internal static class HeldTaskRows
         return find.Bind(id).Step() ? Read(find) : null;
     }
 
-    public static IReadOnlyList<HeldTask> FindUnfinished(SqliteDatabase database, string? replica)
+    public static IReadOnlyList<HeldTask> FindUnfinished(SqliteDatabase database, string replica)
     {
-        using var find = database.Use($"""
-            select {Columns} from held_tasks
-            where status < 2 and {(replica is null ? "replica not in (select id from replicas)" : "replica = ?")} order by id
-            """);
-        if (replica is not null)
-        {
-            find.Bind(replica);
-        }
+        using var find = database.Use($"select {Columns} from held_tasks where status < 2 and replica = ? order by id");
+        return ReadAll(find.Bind(replica));
+    }
 
-        var tasks = new List<HeldTask>();
-        while (find.Step())
-        {
-            tasks.Add(Read(find));
-        }
-
-        return tasks;
+    /// <summary>One process at a time has the file, so that none of these is one that lives.</summary>
+    public static IReadOnlyList<HeldTask> FindUnfinishedExcept(SqliteDatabase database, (IReadOnlyList<string> Replicas, int Limit) arguments)
+    {
+        using var find = database.Use($"select {Columns} from held_tasks where status < 2 order by replica, id");
+        return [.. ReadAll(find).Where(task => !arguments.Replicas.Contains(task.Replica)).Take(arguments.Limit)];
     }
 
     public static bool Drop(SqliteDatabase database, string id)
@@ -63,6 +56,17 @@ internal static class HeldTaskRows
     {
         using var delete = database.Use("delete from held_tasks where expires < ?");
         return delete.Bind(now).Run() > 0;
+    }
+
+    private static List<HeldTask> ReadAll(SqliteStatement rows)
+    {
+        var tasks = new List<HeldTask>();
+        while (rows.Step())
+        {
+            tasks.Add(Read(rows));
+        }
+
+        return tasks;
     }
 
     private static HeldTask Read(SqliteStatement row) => new()

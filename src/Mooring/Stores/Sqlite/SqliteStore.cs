@@ -170,8 +170,11 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
 
     public async ValueTask<HeldTask?> FindHeldTaskAsync(string id, CancellationToken cancel) => await Read(HeldTaskRows.Find, id, cancel);
 
-    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string? replica, CancellationToken cancel) =>
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksAsync(string replica, CancellationToken cancel) =>
         Read(HeldTaskRows.FindUnfinished, replica, cancel);
+
+    public Task<IReadOnlyList<HeldTask>> FindUnfinishedTasksExceptAsync(IReadOnlyList<string> replicas, int limit, CancellationToken cancel) =>
+        Read(HeldTaskRows.FindUnfinishedExcept, (replicas, limit), cancel);
 
     public Task DropHeldTaskAsync(string id) => Write(HeldTaskRows.Drop, id);
 
