@@ -49,14 +49,15 @@ internal sealed class AuthCase(SuiteOptions options, Candidates candidates, Repo
         }
 
         var results = ways.Select(_ => new List<LoadResult>()).ToList();
-        for (var repetition = 0; repetition < options.Repetitions; repetition++)
+        for (var round = 0; round < options.CallRounds; round++)
         {
-            for (var way = 0; way < ways.Length; way++)
+            var order = Enumerable.Range(0, ways.Length);
+            foreach (var way in round % 2 == 0 ? order : order.Reverse())
             {
-                results[way].Add(await MeasureAsync(ways[way].Server, ways[way].Token, options.Seconds, cancellation));
+                results[way].Add(await MeasureAsync(ways[way].Server, ways[way].Token, options.CallSeconds, cancellation));
             }
 
-            Report.Progress($"auth, {repetition + 1} of {options.Repetitions}: " + string.Join(" | ", results.Select(result => $"{result[^1].CallsPerSecond:F0}/s {result[^1].P50:F0} µs")));
+            Report.Progress($"auth, {round + 1} of {options.CallRounds}: " + string.Join(" | ", results.Select(result => $"{result[^1].CallsPerSecond:F0}/s {result[^1].P50:F0} µs")));
         }
 
         for (var way = 1; way < ways.Length; way++)
@@ -73,7 +74,7 @@ internal sealed class AuthCase(SuiteOptions options, Candidates candidates, Repo
 
     private static async Task<LoadResult> MeasureAsync(ServerProcess server, string? token, double seconds, CancellationToken cancellation)
     {
-        var result = await LoadRun.RunAsync(new LoadOptions(server.Url, Workers, seconds, WarmUp: 0.5, "echo") { Token = token, Pid = server.Pid }, cancellation);
+        var result = await LoadRun.RunAsync(new LoadOptions(server.Url, Workers, seconds, WarmUp: 0.3, "echo") { Token = token, Pid = server.Pid }, cancellation);
         return result.Errors == 0 ? result : throw new InvalidDataException($"{result.Errors} wrong answers from {server.Url}, the first: {result.FirstError}");
     }
 

@@ -44,27 +44,37 @@ internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Rep
             .. Workers.Select(workers => new Row("JSON", workers, "echo")),
             .. Workers.Select(workers => new Row("SSE", workers, "echo_sse")),
             new Row("JSON, merged `/mcp`", 8, "echo") { Merged = true },
+            new Row("JSON, merged `/mcp`", 32, "echo") { Merged = true },
             .. Workers.Select(workers => new Row("JSON, 2026-07-28", workers, "echo") { Stateless = true }),
             .. Workers.Select(workers => new Row("SSE, 2026-07-28", workers, "echo_sse") { Stateless = true }),
         ];
         var results = rows.ToDictionary(row => row, _ => new List<LoadResult>[] { [], [], [], [], [] });
-        for (var repetition = 0; repetition < options.Repetitions; repetition++)
+        for (var round = 0; round < options.CallRounds; round++)
         {
             foreach (var row in rows)
             {
                 var named = row.Merged && options.Gateway is not null ? row with { Tool = "bench__" + row.Tool } : row;
-                var measured = results[row];
-                measured[0].Add(await MeasureAsync(upstream, upstream.Url, row, options.Seconds, cancellation));
-                measured[1].Add(await MeasureAsync(passthrough, passthrough.Url, row, options.Seconds, cancellation));
-                measured[2].Add(await MeasureAsync(nginx, nginx.Url, row, options.Seconds, cancellation));
-                measured[3].Add(await MeasureAsync(gateway, row.Merged ? merged : row.Stateless ? bare : gateway.Url, named, options.Seconds, cancellation));
+                List<(ServerProcess Server, Uri Url, Row Row)> ways =
+                [
+                    (upstream, upstream.Url, row),
+                    (passthrough, passthrough.Url, row),
+                    (nginx, nginx.Url, row),
+                    (gateway, row.Merged ? merged : row.Stateless ? bare : gateway.Url, named),
+                ];
                 if (row.Stateless)
                 {
-                    measured[4].Add(await MeasureAsync(gateway, gateway.Url, row with { Stateless = false }, options.Seconds, cancellation));
+                    ways.Add((gateway, gateway.Url, row with { Stateless = false }));
                 }
 
-                Report.Progress($"{row.Name}, {row.Workers} workers, {repetition + 1} of {options.Repetitions}: " +
-                    string.Join(" | ", measured.Where(results => results.Count > 0).Select(results => $"{results[^1].CallsPerSecond:F0}/s {results[^1].P50:F0} µs")));
+                // There and back again: who comes first or last is not the same each time.
+                var order = Enumerable.Range(0, ways.Count);
+                foreach (var way in round % 2 == 0 ? order : order.Reverse())
+                {
+                    results[row][way].Add(await MeasureAsync(ways[way].Server, ways[way].Url, ways[way].Row, options.CallSeconds, cancellation));
+                }
+
+                Report.Progress($"{row.Name}, {row.Workers} workers, {round + 1} of {options.CallRounds}: " +
+                    string.Join(" | ", results[row].Where(results => results.Count > 0).Select(results => $"{results[^1].CallsPerSecond:F0}/s {results[^1].P50:F0} µs")));
             }
         }
 
@@ -99,7 +109,7 @@ internal sealed class CallsCase(SuiteOptions options, Candidates candidates, Rep
         ServerProcess server, Uri url, Row row, double seconds, CancellationToken cancellation)
     {
         var result = await LoadRun.RunAsync(
-            new LoadOptions(url, row.Workers, seconds, WarmUp: 0.5, row.Tool) { Stateless = row.Stateless, Pid = server.Pid, Metrics = new Uri(url, "/metrics") }, cancellation);
+            new LoadOptions(url, row.Workers, seconds, WarmUp: 0.3, row.Tool) { Stateless = row.Stateless, Pid = server.Pid, Metrics = new Uri(url, "/metrics") }, cancellation);
         return result.Errors == 0 ? result : throw new InvalidDataException($"{result.Errors} wrong answers from {url}, the first: {result.FirstError}");
     }
 }

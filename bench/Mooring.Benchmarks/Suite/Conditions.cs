@@ -16,8 +16,8 @@ internal static class Conditions
             $"- Versions: {First("nginx", "-v")}; node {First("node", "--version")}; supergateway 4.0.0; mcp-proxy 6.7.19.",
             "- Client, upstream and what is measured share these cores over loopback; nothing is pinned. Other programs ran on the machine: " +
                 $"load average {loadBefore} at the start, {Load()} at the end. Only ratios within this run mean anything.",
-            $"- Median of {options.Repetitions} interleaved rounds; a ratio is the median of the rounds' ratios. " +
-                $"{options.Seconds:0.#} s for each measurement of calls after 0.5 s of warm-up.",
+            $"- Median of {options.Repetitions} interleaved rounds, of calls and authentication {options.CallRounds}, in turn there and back; a ratio is the median of the rounds' ratios. " +
+                $"{options.CallSeconds:0.#} s for each measurement of calls after 0.3 s of warm-up; {options.Seconds:0.#} s over standard streams.",
             $"- Streams: {options.Streams:N0} held, one comment each {options.Beat:0.#} s (Mooring: ±20 %), counted over {options.BeatSeconds:0.#} s; " +
                 "time before the first stream was opened is taken off. Memory is the growth of resident memory, without a forced collection.",
             options.Steered ? "- Received packets are handed to the first processor, as a network card would: who sends is not charged for who receives." : "",

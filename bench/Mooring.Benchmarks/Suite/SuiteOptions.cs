@@ -3,10 +3,16 @@ namespace Mooring.Benchmarks.Suite;
 /// <param name="Gateway">The gateway's program; null lets a second pass-through stand in, which shows the noise of the measurement.</param>
 /// <param name="Root">The repository.</param>
 /// <param name="Repetitions">Rounds over all candidates; medians are taken over them.</param>
-/// <param name="Seconds">Of one measurement of calls.</param>
+/// <param name="Seconds">Of all measurements of calls in one repetition.</param>
 /// <param name="Streams">Held at once.</param>
 internal sealed record SuiteOptions(string? Gateway, string Root, int Repetitions, double Seconds, int Streams)
 {
+    /// <summary>Rounds of calls: more and shorter ones, since a neighbour of the machine may take a second of it, and should not take a whole row.</summary>
+    public int CallRounds => Repetitions * 3;
+
+    /// <summary>Seconds of one measurement of calls in one round.</summary>
+    public double CallSeconds => Seconds / 3;
+
     /// <summary>Seconds between two comments while streams are held; short, so that several rounds fit into one measurement.</summary>
     public double Beat { get; init; } = 4;
 
