@@ -26,9 +26,11 @@ internal static class Match
         await field.WaitAsync(5, 2, cancel);
         if (!options.IsShort)
         {
-            Report.Progress($"{round.Name}: {options.Sessions} sessions under load, {crowd.Tally.Calls.Count} calls so far, load average {Report.Load()}");
+            Report.Progress($"{round.Name}: {options.Sessions} sessions under load, {crowd.Tally.Calls.Count} calls so far, load average {Report.Load()}; " +
+                $"without tools while all of it began: {crowd.Tally.WithoutToolsAtFirst.TotalSeconds:0.0} s");
         }
 
+        crowd.Tally.Opened();
         await round.StrikeAsync(field, cancel);
         await field.WaitAsync(5, 1, cancel);
         await crowd.StopAsync(cancel);

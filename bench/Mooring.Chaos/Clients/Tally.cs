@@ -80,6 +80,7 @@ internal sealed class Tally
     private readonly ConcurrentQueue<IReadOnlyList<string>> _journals = new();
     private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsWithoutId, _eventsRepeated, _longestGap;
     private int _noted, _underWay;
+    private long _openedAt = long.MaxValue, _longestOpening;
 
     /// <summary>Each call by its key.</summary>
     public ConcurrentDictionary<string, Outcome> Calls { get; } = new(StringComparer.Ordinal);
@@ -126,10 +127,16 @@ internal sealed class Tally
 
     public long EventsRepeated => _eventsRepeated;
 
+    /// <summary>As <see cref="WithoutTools"/>, while gateways, servers and clients all began at once: that is no fault of the round's.</summary>
+    public TimeSpan WithoutToolsAtFirst => TimeSpan.FromMilliseconds(_longestOpening);
+
     /// <summary>Longest time in which one session asked for its tools and did not get them; zero where each answer was right and came within 2 s.</summary>
     public TimeSpan WithoutTools => TimeSpan.FromMilliseconds(_longestGap);
 
     public int Count(Outcome outcome) => Calls.Values.Count(ended => ended == outcome);
+
+    /// <summary>Everything has begun, and the round's fault may come.</summary>
+    public void Opened() => Volatile.Write(ref _openedAt, TimeProvider.System.GetTimestamp());
 
     public void SessionLost(string why)
     {
@@ -184,15 +191,27 @@ internal sealed class Tally
     /// <param name="met">What it met meanwhile.</param>
     public void NoTools(TimeSpan gap, string who, IReadOnlyCollection<string> met)
     {
+        var asked = TimeProvider.System.GetTimestamp() - (long)(gap.TotalSeconds * TimeProvider.System.TimestampFrequency);
+        if (asked < Volatile.Read(ref _openedAt))
+        {
+            Raise(ref _longestOpening, gap);
+            return;
+        }
+
         if (gap > SlowList)
         {
             Note($"{who}: without tools for {gap.TotalSeconds:0.0} s: {(met.Count == 0 ? "one answer that was slow" : string.Join(", ", met))}");
         }
 
+        Raise(ref _longestGap, gap);
+    }
+
+    private static void Raise(ref long longest, TimeSpan gap)
+    {
         var milliseconds = (long)gap.TotalMilliseconds;
-        for (var before = _longestGap; milliseconds > before; before = _longestGap)
+        for (var before = Volatile.Read(ref longest); milliseconds > before; before = Volatile.Read(ref longest))
         {
-            if (Interlocked.CompareExchange(ref _longestGap, milliseconds, before) == before)
+            if (Interlocked.CompareExchange(ref longest, milliseconds, before) == before)
             {
                 return;
             }
