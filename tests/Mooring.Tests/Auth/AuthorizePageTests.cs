@@ -238,7 +238,7 @@ public sealed class AuthorizePageTests
         var links = gateway.Get<AccountLinks>();
         string For(string user) => new Uri(links.AddressFor(new CredentialKey(Person.OfConfiguration, user, "acme"), name: null, Challenge.None)).PathAndQuery;
         var browser = new TestBrowser(gateway.Http);
-        Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync("/connect/acme")).Status);
+        Assert.StartsWith("http://localhost/oauth/consent?request=", (await browser.OpenAsync("/connect/acme")).Location, StringComparison.Ordinal);
         await (await TestOAuthClient.RegisterAsync(gateway)).TokensAsync(browser);
 
         var own = await browser.OpenAsync("/connect/acme");
