@@ -53,6 +53,58 @@ public sealed class AuthorizePageTests
         Assert.Equal((error, "st/ä te", "http://localhost"), (page.Query["error"], page.Query["state"], page.Query["iss"]));
     }
 
+    [Theory]
+    [InlineData("code_challenge", null, "invalid_request")]
+    [InlineData("response_type", "token", "unsupported_response_type")]
+    [InlineData("resource", "https://another.example/mcp", "invalid_target")]
+    [InlineData("prompt", "none", "consent_required")]
+    public async Task Authorize_SomethingElseIsWrong_WebSiteThatRegisteredItself_NobodyIsSentThereUnasked(string name, string? value, string error)
+    {
+        const string site = "https://app.example.net/callback?a=b";
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway, "Nice <b>app</b>", site, TestOAuthClient.Callback);
+        var browser = new TestBrowser(gateway.Http);
+
+        var page = await browser.OpenAsync(client.AuthorizeUrl(("redirect_uri", site), (name, value)));
+
+        Assert.Equal((HttpStatusCode.BadRequest, null), (page.Status, page.Location));
+        Assert.Contains("Nice &lt;b&gt;app&lt;/b&gt; asked for something", page.Html, StringComparison.Ordinal);
+        Assert.Contains("<strong>app.example.net</strong>", page.Html, StringComparison.Ordinal);
+        var back = page with { Location = page.Links.Single() };
+        Assert.StartsWith(site + "&", back.Location, StringComparison.Ordinal);
+        Assert.Equal((error, "st/ä te", "http://localhost"), (back.Query["error"], back.Query["state"], back.Query["iss"]));
+        // The same client as a program on the person's machine.
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl((name, value)))).Status);
+    }
+
+    [Theory]
+    [InlineData("https://localhost:7777/callback", HttpStatusCode.SeeOther)]
+    [InlineData("cursor://anysphere.cursor-mcp/oauth/callback", HttpStatusCode.SeeOther)]
+    [InlineData("https://localhost.example.net/callback", HttpStatusCode.BadRequest)]
+    public async Task Authorize_SomethingElseIsWrong_ProgramsOnThePersonsMachine_AreStillTold(string redirectUri, HttpStatusCode status)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway, "Test program", redirectUri);
+
+        Assert.Equal(status, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl(("redirect_uri", redirectUri), ("prompt", "none")))).Status);
+    }
+
+    [Fact]
+    public async Task Authorize_WebSiteThatRegisteredItself_IsAnsweredOnceAPersonWasAsked()
+    {
+        const string site = "https://app.example.net/callback";
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway, "Test program", site);
+        var browser = new TestBrowser(gateway.Http);
+
+        var allowed = await client.AllowAsync(browser, "ann", ("redirect_uri", site));
+        var consent = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl(("redirect_uri", site)))).Location!);
+        var denied = await browser.SubmitAsync(consent, ("decision", "deny"));
+
+        Assert.StartsWith(site + "?code=", allowed.Location, StringComparison.Ordinal);
+        Assert.StartsWith(site + "?error=access_denied&", denied.Location, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Authorize_AnotherPortOfThePersonsOwnMachine_IsTheSameProgram()
     {

@@ -212,6 +212,37 @@ public sealed class ClientTests
     }
 
     [Theory]
+    [InlineData("https://evil.example.net/login", HttpStatusCode.BadRequest)]
+    [InlineData("https://app.example.com/callback", HttpStatusCode.BadRequest)]
+    [InlineData(TestOAuthClient.Callback, HttpStatusCode.SeeOther)]
+    public async Task Document_OfAClient_SendsNobodyToAWebSiteUnasked(string redirectUri, HttpStatusCode status)
+    {
+        var document = Document();
+        document["redirect_uris"] = new JsonArray(redirectUri);
+        _internet.Serve(DocumentUrl, document);
+        await using var gateway = await StartAsync();
+
+        var page = await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl(("redirect_uri", redirectUri), ("prompt", "none")));
+
+        Assert.Equal((status, status == HttpStatusCode.SeeOther), (page.Status, page.Location is not null));
+        Assert.Equal(status == HttpStatusCode.BadRequest, page.Html.Contains($"<strong>{new Uri(redirectUri).Host}</strong>", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Client_OfTheConfiguration_IsToldOfErrorsAtItsWebSite()
+    {
+        const string site = "https://app.example.com/callback";
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with
+        {
+            Clients = new Dictionary<string, OAuthClientConfig>(StringComparer.Ordinal) { ["known"] = new() { RedirectUris = [site] } },
+        });
+
+        var page = await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = "known" }.AuthorizeUrl(("redirect_uri", site), ("prompt", "none")));
+
+        Assert.StartsWith(site + "?error=consent_required&", page.Location, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("client_id", "https://app.example.com/oauth/other.json")]
     [InlineData("redirect_uris", null)]
     [InlineData("token_endpoint_auth_method", "client_secret_basic")]

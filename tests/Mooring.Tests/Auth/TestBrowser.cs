@@ -58,6 +58,9 @@ internal sealed partial record TestPage(HttpStatusCode Status, string Html, stri
     public IEnumerable<KeyValuePair<string, string>> Hidden =>
         HiddenField().Matches(Html).Select(match => KeyValuePair.Create(match.Groups["name"].Value, WebUtility.HtmlDecode(match.Groups["value"].Value)));
 
+    /// <summary>Where its links lead.</summary>
+    public IEnumerable<string> Links => LinkTarget().Matches(Html).Select(match => WebUtility.HtmlDecode(match.Groups["to"].Value));
+
     public string Action => WebUtility.HtmlDecode(FormAction().Match(Html).Groups["to"].Value);
 
     /// <summary>Parameters of where it leads.</summary>
@@ -68,6 +71,9 @@ internal sealed partial record TestPage(HttpStatusCode Status, string Html, stri
 
     [GeneratedRegex("<form method=\"post\" action=\"(?<to>[^\"]+)\"", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex FormAction();
+
+    [GeneratedRegex("<a [^>]*href=\"(?<to>[^\"]+)\"", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex LinkTarget();
 }
 
 /// <summary>A program that wants a token: registers, sends its person's browser off, and exchanges what comes back.</summary>

@@ -4,8 +4,8 @@ using Mooring.Stores;
 namespace Mooring.Auth.Server;
 
 /// <summary>
-/// Where a client sends a person's browser (OAuth 2.1, 4.1.1). What is wrong is told to the client only once it is known that the address to tell it
-/// to is the client's own; before that it is told to the person.
+/// Where a client sends a person's browser (OAuth 2.1, 4.1.1). What is wrong is told to the client only where it is known that the address to tell it
+/// to is the client's own, and that somebody other than the client itself answers for it; else it is told to the person.
 /// </summary>
 internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Browsers browsers, Attempts attempts, PublicAddress address, Configuration.ConfigStore config)
 {
@@ -56,10 +56,22 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
 
         // :: 2 what it asks for
         var state = One("state");
-        Task RefuseAsync(string error, string why) => AnswerClientAsync(context, redirectUri, state is { Length: <= LongestState } ? state : null, ("error", error), ("error_description", why));
-        if (query.FirstOrDefault(pair => pair.Value.Count > 1) is { Key: { } twice })
+        Task RefuseAsync(string error, string why)
         {
-            await RefuseAsync("invalid_request", $"{twice} stands more than once.");
+            var back = Back(context, redirectUri, state is { Length: <= LongestState } ? state : null, ("error", error), ("error_description", why));
+            if (!config.Current.Auth.OAuth.Clients.ContainsKey(client.Id) && !RedirectUris.IsOnThePersonsMachine(redirectUri))
+            {
+                // Anybody can register an address, or publish a document: whoever was asked nothing is led to none of them (RFC 9700, 4.11.2).
+                return Pages.RefusedAsync(context, client.Name, redirectUri, why, back);
+            }
+
+            Redirect(context, back);
+            return Task.CompletedTask;
+        }
+
+        if (query.Any(pair => pair.Value.Count > 1))
+        {
+            await RefuseAsync("invalid_request", "A parameter stands more than once.");
             return;
         }
 
@@ -112,10 +124,15 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
     /// <summary>Sends the browser back to the client, with the issuer that answers (RFC 9207).</summary>
     public Task AnswerClientAsync(HttpContext context, string redirectUri, string? state, params (string Name, string Value)[] parameters)
     {
+        Redirect(context, Back(context, redirectUri, state, parameters));
+        return Task.CompletedTask;
+    }
+
+    private string Back(HttpContext context, string redirectUri, string? state, params (string Name, string Value)[] parameters)
+    {
         var all = parameters.Append(("iss", address.Of(context)));
         var text = string.Join('&', (state is null ? all : all.Append(("state", state))).Select(pair => $"{pair.Item1}={Uri.EscapeDataString(pair.Item2)}"));
-        Redirect(context, redirectUri + (redirectUri.Contains('?', StringComparison.Ordinal) ? "&" : "?") + text);
-        return Task.CompletedTask;
+        return redirectUri + (redirectUri.Contains('?', StringComparison.Ordinal) ? "&" : "?") + text;
     }
 
     public static void Redirect(HttpContext context, string to)

@@ -35,6 +35,17 @@ internal static class Pages
     public static Task ProblemAsync(HttpContext context, int status, string title, string why, string? again = null) => WriteAsync(
         context, status, title, $"<p class=\"wrong\" role=\"alert\">{Text(why)}</p>{(again is null ? "" : $"<p><a class=\"button\" href=\"{Text(again)}\">Try again</a></p>")}");
 
+    /// <summary>Something that went wrong, and that a client may be told; but nobody answers for the web site that it would be told at, so whether to go there is the person's to say.</summary>
+    public static Task RefusedAsync(HttpContext context, string? name, string redirectUri, string why, string back)
+    {
+        var site = Text(RedirectUris.Shown(redirectUri));
+        return WriteAsync(
+            context, StatusCodes.Status400BadRequest, "That cannot be done",
+            $"<p class=\"wrong\" role=\"alert\">{Text(name ?? "The program that sent you here")} asked for something that is not possible here: {Text(why)}</p>"
+            + $"<p>The way back leads to <strong>{site}</strong>. Nobody here has checked whose site that is, so take it only if you have just come from there.</p>"
+            + $"<p><a class=\"button plain\" href=\"{Text(back)}\" rel=\"nofollow\">Back to {site}</a></p>");
+    }
+
     /// <summary>Where people choose how to sign in.</summary>
     public static Task SignInAsync(
         HttpContext context, int status, string root, string request, string why, IReadOnlyList<(string Name, string Title)> providers, bool hasUsers, string? wrong, string? user)

@@ -39,6 +39,9 @@ internal static class RedirectUris
     public static bool Matches(IReadOnlyList<string> registered, string asked, IReadOnlyList<string> schemes) =>
         ProblemOf(asked, schemes) is null && (registered.Contains(asked, StringComparer.Ordinal) || (Plain(asked) is { } plain && registered.Any(one => Plain(one) == plain)));
 
+    /// <summary>Whether an answer stays on the person's own machine, with a program there; else it goes to a web site, which may be anybody's.</summary>
+    public static bool IsOnThePersonsMachine(string redirectUri) => new Uri(redirectUri) is var uri && (uri.Scheme != "https" || IsLoopback(uri));
+
     /// <summary>What a person is shown of where an answer goes.</summary>
     public static string Shown(string redirectUri)
     {
