@@ -148,6 +148,23 @@ public sealed class ClientTests
     }
 
     [Fact]
+    public async Task Registration_ThatIsOpenedAgainAndAgain_AndNobodyAllows_IsForgottenAllTheSame()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        for (var minutes = 9; minutes < 70; minutes += 9)
+        {
+            gateway.Advance(TimeSpan.FromMinutes(9));
+            Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        }
+
+        gateway.Advance(TimeSpan.FromMinutes(7));
+
+        Assert.Contains("registration has expired", (await browser.OpenAsync(client.AuthorizeUrl())).Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Request_InTheStore_HoldsNoneOfItsClientsAddressesButTheOneThatCounts()
     {
         await using var gateway = await SignInFixture.StartAsync();

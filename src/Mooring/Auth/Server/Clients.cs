@@ -55,8 +55,9 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
             return new ClientFound(null, Problem: "This client is not known here. If it was registered long ago, its registration has expired: have it connect anew.");
         }
 
-        // Anybody may look, so that keeps it for as long as a person has to decide; what a person allows keeps it for long (UsedAsync).
-        await store.ExtendAuthAsync(AuthKind.Client, id, time.GetUtcNow() + Requests.Lifetime);
+        // Anybody may look, so that keeps it for as long as a person has to decide, and not again and again where none has ever decided; what a person allows keeps it for long (UsedAsync).
+        var (until, unproven) = (time.GetUtcNow() + Requests.Lifetime, record.Created + Registration.Unproven + Requests.Lifetime);
+        await store.ExtendAuthAsync(AuthKind.Client, id, record.Expires > unproven || until < unproven ? until : unproven);
         return new ClientFound(AuthJson.Read<ClientData>(record));
     }
 
