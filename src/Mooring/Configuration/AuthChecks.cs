@@ -68,6 +68,12 @@ internal static class AuthChecks
             reading.Error("auth.jwt", list?.Line, "needs \"audience\" for each issuer, or publicUrl, which is the audience then: else tokens for others would be taken.");
         }
 
+        if (auth.Has(AuthMode.Jwt) && !auth.Has(AuthMode.OAuth) && config.PublicUrl is null && root.Member("publicUrl") is null && config.Hosts.Count == 0 && IsOpenToOthers(config))
+        {
+            // Clients are told where to get a token for this gateway: under the name that their request came by, where nothing says which names are the gateway's.
+            reading.Error("publicUrl", null, "is missing: auth.mode jwt needs the address that clients know the gateway by, or at least its names in \"hosts\"; else it would give back as its own any name that a request comes by.");
+        }
+
         foreach (var twice in auth.Jwt.GroupBy(one => one.Issuer, StringComparer.Ordinal).Where(group => group.Key.Length > 0 && group.Count() > 1))
         {
             reading.Error("auth.jwt", list?.Line, $"names the issuer {twice.Key} twice.");
@@ -119,12 +125,14 @@ internal static class AuthChecks
         _ => SignInProviderKind.OpenId,
     };
 
+    private static bool IsOpenToOthers(MooringConfig config) => config.Listen.Any(text => ListenAddress.TryParse(text, out var address) && !address.IsLoopback);
+
     /// <summary>The issuer of tokens is one address, whatever name a request came by.</summary>
     private static void PublicUrl(MooringConfig config, ConfigNode root, ConfigReading reading)
     {
         if (config.PublicUrl is not { } url)
         {
-            if (config.Listen.Any(text => ListenAddress.TryParse(text, out var address) && !address.IsLoopback) && root.Member("publicUrl") is null)
+            if (IsOpenToOthers(config) && root.Member("publicUrl") is null)
             {
                 reading.Error("publicUrl", null, "is missing: auth.mode oauth needs the one address that clients know the gateway by.");
             }

@@ -39,6 +39,14 @@ public sealed class AuthConfigTests : IDisposable
         _fixture.LoadFine("""{ "listen": "http://0.0.0.0:3000", "auth": { "mode": "apiKey" }, "connectors": {} }""");
     }
 
+    [Theory]
+    [InlineData("\"publicUrl\": \"https://mcp.example.com\"")]
+    [InlineData("\"hosts\": \"mcp.example.com\"")]
+    public void Jwt_OnAnyAddress_IsFineWhereTheGatewaysNameIsKnown(string name)
+    {
+        _fixture.LoadFine($$"""{ "listen": "http://0.0.0.0:3000", {{name}}, "auth": { "mode": "jwt", "jwt": [{ "issuer": "https://a.example", "audience": "a" }] }, "connectors": {} }""");
+    }
+
     [Fact]
     public void OAuth_InFull_IsRead()
     {
@@ -79,6 +87,8 @@ public sealed class AuthConfigTests : IDisposable
     [InlineData("""{ "auth": { "mode": "oauth", "oauth": { "providers": { "google": { "clientId": "a" } } } } }""", "auth.oauth.providers.google.clientSecret")]
     [InlineData("""{ "auth": { "mode": "oauth", "oauth": { "providers": { "a/b": { } } } } }""", "auth.oauth.providers[\"a/b\"]")]
     [InlineData("""{ "listen": "http://0.0.0.0:1", "auth": { "mode": "oauth", "oauth": { "users": { "ada": { "password": "a" } } } } }""", "publicUrl")]
+    [InlineData("""{ "listen": "http://0.0.0.0:1", "auth": { "mode": "jwt", "jwt": [{ "issuer": "https://a.example", "audience": "a" }] } }""", "publicUrl")]
+    [InlineData("""{ "listen": ["http://127.0.0.1:1", "http://0.0.0.0:2"], "hosts": [], "auth": { "mode": ["apiKey", "jwt"], "jwt": [{ "issuer": "https://a.example", "audience": "a" }] } }""", "publicUrl")]
     public void Auth_ThatCannotWork_IsRefusedAtItsPlace(string json, string path)
     {
         Assert.Equal(path, _fixture.LoadWrong(json[..^1] + """, "connectors": {} }""").Path);
