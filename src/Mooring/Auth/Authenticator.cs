@@ -27,10 +27,10 @@ internal enum TokenFound
 /// <summary>
 /// Finds who makes a request. A token is verified once and remembered by its hash: a call with one that is known costs a hash and a look-up. What
 /// the store says of it is asked again after <see cref="Fresh"/>, beside the requests while that is soon enough, so that one that is revoked
-/// anywhere works nowhere after <see cref="Longest"/>.
+/// anywhere works nowhere after <see cref="Longest"/>. One that only open streams use is asked about as often, so that they end within 5 s too.
 /// </summary>
 internal sealed partial class Authenticator(
-    ConfigStore config, IEnumerable<ITokenVerifier> verifiers, IAuthStore store, TimeProvider time, AuditLog audit, ILogger<Authenticator> logger) : IHeartbeatHandler
+    ConfigStore config, IEnumerable<ITokenVerifier> verifiers, IAuthStore store, TimeProvider time, AuditLog audit, ILogger<Authenticator> logger) : IHeartbeatHandler, IDisposable
 {
     /// <summary>How long an answer of the store is good without another question.</summary>
     public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(3);
@@ -38,8 +38,8 @@ internal sealed partial class Authenticator(
     /// <summary>Once it is that old, requests wait for the next one.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromSeconds(4.5);
 
-    /// <summary>How often a token is looked at that is used by nothing but open streams.</summary>
-    private static readonly TimeSpan StreamLook = TimeSpan.FromSeconds(30);
+    /// <summary>Questions at once about tokens that only open streams use: there may be as many of those as of streams, and the store has others to serve.</summary>
+    public const int LooksAtOnce = 32;
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
@@ -53,8 +53,11 @@ internal sealed partial class Authenticator(
 
     private readonly ConcurrentDictionary<TokenHash, Known> _known = new();
     private readonly ITokenVerifier[] _verifiers = [.. verifiers];
+    private readonly SemaphoreSlim _looks = new(LooksAtOnce);
     private long _nextLook;
     private long _nextSweep;
+
+    public void Dispose() => _looks.Dispose();
 
     public ValueTask<(Caller? Caller, TokenFound Found)> FindAsync(HttpContext context)
     {
@@ -133,9 +136,9 @@ internal sealed partial class Authenticator(
             }
             else if (IsAllowed(known, hash) && known.Caller.HasStreams)
             {
-                if (known.Verifier.Generation >= 0 ? known.Verifier.Generation != known.Generation : time.GetElapsedTime(known.Checked, now) >= StreamLook)
+                if (known.Verifier.Generation >= 0 ? known.Verifier.Generation != known.Generation : time.GetElapsedTime(known.Checked, now) >= Fresh)
                 {
-                    Refresh(known, hash);
+                    Refresh(known, hash, _looks);
                 }
             }
             else if (time.GetElapsedTime(known.Used, now) > ForgetAfter)
@@ -160,7 +163,10 @@ internal sealed partial class Authenticator(
             : default;
     }
 
-    private void Refresh(Known known, TokenHash hash)
+    /// <param name="known">What is known of it.</param>
+    /// <param name="hash">What it is known by.</param>
+    /// <param name="turns">Whose turn it is first; null: nobody waits for another.</param>
+    private void Refresh(Known known, TokenHash hash, SemaphoreSlim? turns = null)
     {
         if (Interlocked.Exchange(ref known.Refreshing, 1) == 0)
         {
@@ -169,12 +175,14 @@ internal sealed partial class Authenticator(
 
         async Task RefreshAsync()
         {
+            await (turns?.WaitAsync() ?? Task.CompletedTask);
             try
             {
                 await VerifyAsync(known.Token, hash, known);
             }
             finally
             {
+                turns?.Release();
                 Volatile.Write(ref known.Refreshing, 0);
             }
         }

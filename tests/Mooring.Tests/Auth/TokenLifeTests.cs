@@ -148,9 +148,40 @@ public sealed class TokenLifeTests
         using var stream = await gateway.ListenAsync(client);
 
         await RevokeAsync(gateway, key);
-        await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(40), "the end of the stream");
+        await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the stream");
 
         Assert.Contains(await gateway.MetricsAsync("mooring_stream_duration"), line => line.Contains("reason=\"auth_expired\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Tokens_OfManyOpenStreams_AreAskedAboutAFewAtATime()
+    {
+        FaultyStore store = null!;
+        await using var gateway = await StartAsync(made => store = made);
+        const int many = Authenticator.LooksAtOnce + 8;
+        var streams = new List<TestReply>();
+        for (var i = 0; i < many; i++)
+        {
+            streams.Add(await gateway.ListenAsync(await gateway.ClientWithAsync(await gateway.KeyAsync($"user {i}"))));
+        }
+
+        var (asked, held) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        store.Before = operation =>
+        {
+            if (!operation.StartsWith("FindAuthAsync", StringComparison.Ordinal))
+            {
+                return Task.CompletedTask;
+            }
+
+            Interlocked.Increment(ref asked);
+            return held.Task;
+        };
+        gateway.Advance(TimeSpan.FromSeconds(10));
+
+        await gateway.UntilAsync(() => Volatile.Read(ref asked) == Authenticator.LooksAtOnce, "as many are asked about as may be at once");
+        held.SetResult();
+        await gateway.UntilAsync(() => Volatile.Read(ref asked) == many, "the others are asked about");
+        streams.ForEach(stream => stream.Dispose());
     }
 
     [Fact]
@@ -178,8 +209,8 @@ public sealed class TokenLifeTests
         var (listening, reply, call) = await StatelessAsync(gateway, key);
 
         await RevokeAsync(gateway, key);
-        await gateway.PassTimeAsync(listening.Events.RestAsync(), TimeSpan.FromSeconds(40), "the end of the listening");
-        await gateway.PassTimeAsync(reply.Events.RestAsync(), TimeSpan.FromSeconds(40), "the end of the call's stream");
+        await gateway.PassTimeAsync(listening.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the listening");
+        await Limit.Of(reply.Events.RestAsync(), "the end of the call's stream");
 
         await gateway.UntilAsync(() => call.Aborted.IsCancellationRequested, "the call was cancelled at its server");
         listening.Dispose();
