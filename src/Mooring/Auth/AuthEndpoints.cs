@@ -11,7 +11,7 @@ namespace Mooring.Auth;
 /// <summary>The paths of who may come in: metadata, and the gateway's own authorization server.</summary>
 internal sealed partial class AuthEndpoints(
     ConfigStore config, ResourceMetadata resources, ServerMetadata server, AuthorizeEndpoint authorize, SignInEndpoint signIn, ConsentEndpoint consent, GrantEndpoint token, Registration registration,
-    ILogger<AuthEndpoints> logger)
+    PublicAddress address, ILogger<AuthEndpoints> logger)
 {
     private static readonly string[] Methods = ["GET", "POST", "OPTIONS", "HEAD"];
 
@@ -43,6 +43,7 @@ internal sealed partial class AuthEndpoints(
 
     private async Task AnswerAsync(HttpContext context, Func<HttpContext, Task> answer, Func<HttpContext, string?> checkHost)
     {
+        address.Harden(context);
         if (checkHost(context) is { } wrong)
         {
             await OpenAnswers.RefuseAsync(context, StatusCodes.Status403Forbidden, "access_denied", wrong);

@@ -100,6 +100,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
 
     private async Task<bool> RefuseAsync(HttpContext context, Caller? caller, TokenFound found, string scope, string path)
     {
+        address.Harden(context);
         var response = context.Response;
         var isFor = caller is null || caller.IsFor(PublicAddress.TokenPathOf(path));
         var reason = found switch

@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -18,7 +16,7 @@ namespace Mooring.FrontDoor;
 /// else's is refused. The way back is bound to the browser that went.
 /// </summary>
 internal sealed partial class ConnectEndpoints(
-    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, Attempts attempts, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
+    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, Attempts attempts, PublicAddress address, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
 
@@ -39,8 +37,11 @@ internal sealed partial class ConnectEndpoints(
     }
 
     /// <summary>Under the gateway's own names alone, whichever page it is.</summary>
-    private Task AnswerAsync(HttpContext context, Func<HttpContext, Task> answer) =>
-        gate.CheckHost(context) is { } wrong ? PageAsync(context, StatusCodes.Status403Forbidden, "Not served here", wrong) : answer(context);
+    private Task AnswerAsync(HttpContext context, Func<HttpContext, Task> answer)
+    {
+        address.Harden(context);
+        return gate.CheckHost(context) is { } wrong ? Pages.NoticeAsync(context, StatusCodes.Status403Forbidden, "Not served here", wrong) : answer(context);
+    }
 
     private Task BoundedAsync(HttpContext context, Func<HttpContext, Task> answer)
     {
@@ -55,7 +56,7 @@ internal sealed partial class ConnectEndpoints(
     private static Task WaitAsync(HttpContext context, int seconds)
     {
         context.Response.Headers.RetryAfter = seconds.ToString();
-        return PageAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
+        return Pages.NoticeAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
     }
 
     /// <summary>What the gateway is as a client, for authorization servers that take an address for a registration.</summary>
@@ -70,7 +71,7 @@ internal sealed partial class ConnectEndpoints(
         var provider = (string)context.Request.RouteValues["provider"]!;
         if (!providers.Names.Contains(provider))
         {
-            await PageAsync(context, StatusCodes.Status404NotFound, "There is no such account", "No provider of this name is in the gateway's configuration.");
+            await Pages.NoticeAsync(context, StatusCodes.Status404NotFound, "There is no such account", "No provider of this name is in the gateway's configuration.");
             return;
         }
 
@@ -92,7 +93,7 @@ internal sealed partial class ConnectEndpoints(
             }
             else if (ticket is null)
             {
-                await PageAsync(context, StatusCodes.Status400BadRequest, "This link is of no use any more", "Have your client ask for a new one.");
+                await Pages.NoticeAsync(context, StatusCodes.Status400BadRequest, "This link is of no use any more", "Have your client ask for a new one.");
             }
             else if (signIn.CanAsk(ticket.Issuer) && (caller == Principal.Anonymous || context.Request.Query[Prompt] == Login))
             {
@@ -116,7 +117,7 @@ internal sealed partial class ConnectEndpoints(
         catch (StoreException)
         {
             context.Response.Headers.RetryAfter = "5";
-            await PageAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
+            await Pages.NoticeAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
         }
     }
 
@@ -148,15 +149,12 @@ internal sealed partial class ConnectEndpoints(
         if (to is null)
         {
             Log.NotBegun(logger, ticket.Provider, why);
-            await PageAsync(context, StatusCodes.Status502BadGateway, "The account cannot be connected now", $"The gateway did not find out where to send you: {why}.");
+            await Pages.NoticeAsync(context, StatusCodes.Status502BadGateway, "The account cannot be connected now", $"The gateway did not find out where to send you: {why}.");
             return;
         }
 
         context.Response.Cookies.Append(Cookie, nonce, new CookieOptions(CookieOptions) { MaxAge = AccountLinks.Patience });
-        context.Response.Headers.CacheControl = "no-store";
-        context.Response.Headers["Referrer-Policy"] = "no-referrer";
-        context.Response.StatusCode = StatusCodes.Status303SeeOther;
-        context.Response.Headers.Location = to.AbsoluteUri;
+        AuthorizeEndpoint.Redirect(context, to.AbsoluteUri);
     }
 
     private async Task CompleteAsync(HttpContext context)
@@ -179,18 +177,18 @@ internal sealed partial class ConnectEndpoints(
 
             if (why is not null)
             {
-                await PageAsync(context, StatusCodes.Status400BadRequest, "The account was not connected", why);
+                await Pages.NoticeAsync(context, StatusCodes.Status400BadRequest, "The account was not connected", why);
                 return;
             }
 
             Log.Linked(logger, provider);
             sessions.AccountLinked(new Principal(whose!.Value.Issuer, whose.Value.Subject));
-            await PageAsync(context, StatusCodes.Status200OK, "The account is connected", "You can close this page and go on in your client.");
+            await Pages.NoticeAsync(context, StatusCodes.Status200OK, "The account is connected", "You can close this page and go on in your client.");
         }
         catch (StoreException)
         {
             context.Response.Headers.RetryAfter = "5";
-            await PageAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
+            await Pages.NoticeAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
         }
     }
 
@@ -202,10 +200,12 @@ internal sealed partial class ConnectEndpoints(
         }
     }
 
-    private static Task AskAsync(HttpContext context, AccountTicket ticket) => PageAsync(
+    private Task AskAsync(HttpContext context, AccountTicket ticket) => Pages.NoticeAsync(
         context, StatusCodes.Status200OK, $"Connect an account of {ticket.Provider}?",
         $"The gateway will be able to use this account for {WhoOf(ticket)}. Go on only if you asked for this yourself.",
-        """<form method="post"><button>Go on</button></form>""");
+        """<form method="post"><button>Go on</button></form>""",
+        // Browsers hold this against each redirect that follows, and providers lead from one of their hosts to the next: none of them can be named.
+        links.Gateway.Scheme == "https" ? "https:" : "https: http:");
 
     private Task RefuseAsync(HttpContext context, AccountTicket ticket, string? brought)
     {
@@ -214,7 +214,7 @@ internal sealed partial class ConnectEndpoints(
         var another = brought is null || !signIn.CanAsk(ticket.Issuer)
             ? ""
             : $"""<p><a href="?ticket={Uri.EscapeDataString(brought)}&amp;{Prompt}={Login}" rel="nofollow">Sign in as the one it is for</a></p>""";
-        return PageAsync(
+        return Pages.NoticeAsync(
             context, StatusCodes.Status403Forbidden, "This link is somebody else's",
             $"It is for {WhoOf(ticket)}, and you are {Called(person.Shown, person.Subject)} here. Do not go on. Whoever sent it to you would get the use of your account.", another);
     }
@@ -224,27 +224,6 @@ internal sealed partial class ConnectEndpoints(
     /// <summary>A name says more to people than what an issuer knows them by; but it may be of their own choice, so it does not stand alone.</summary>
     private static string Called(string? name, string subject) =>
         name is not null && Pages.Plain(name, LongestName) is { Length: > 0 } plain && plain != subject ? $"{plain} ({subject})" : subject;
-
-    private static Task PageAsync(HttpContext context, int status, string title, string text, string form = "")
-    {
-        var html = HtmlEncoder.Default;
-        var headers = context.Response.Headers;
-        context.Response.StatusCode = status;
-        context.Response.ContentType = "text/html; charset=utf-8";
-        headers.CacheControl = "no-store";
-        headers.XFrameOptions = "DENY";
-        headers.ContentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
-        // Not "no-referrer": the button's own request would come from nowhere then.
-        headers["Referrer-Policy"] = "same-origin";
-        headers.XContentTypeOptions = "nosniff";
-        return context.Response.Body.WriteAsync(
-            Encoding.UTF8.GetBytes($"""
-                <!doctype html><html lang="en"><head><meta charset="utf-8"><title>Mooring</title>
-                <style>body{"{"}font:1rem system-ui;max-width:34rem;margin:15vh auto;padding:0 1rem{"}"}button{"{"}font:inherit;padding:.5rem 1.5rem{"}"}</style></head>
-                <body><h1>{html.Encode(title)}</h1><p>{html.Encode(text)}</p>{form}</body></html>
-                """),
-            context.RequestAborted).AsTask();
-    }
 
     private static partial class Log
     {

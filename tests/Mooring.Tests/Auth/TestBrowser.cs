@@ -13,6 +13,9 @@ internal sealed partial class TestBrowser(HttpClient http)
 {
     public Dictionary<string, string> Cookies { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>What it was told to keep, as it was told.</summary>
+    public List<string> Kept { get; } = [];
+
     public Task<TestPage> OpenAsync(string url, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, url, form: null, headers);
 
     public Task<TestPage> PostAsync(string url, IReadOnlyDictionary<string, string> form, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Post, url, form, headers);
@@ -21,7 +24,7 @@ internal sealed partial class TestBrowser(HttpClient http)
     public Task<TestPage> SubmitAsync(TestPage page, params (string Name, string Value)[] fields)
     {
         var form = page.Hidden.Concat(fields.Select(field => KeyValuePair.Create(field.Name, field.Value))).ToDictionary(StringComparer.Ordinal);
-        return PostAsync(page.Action, form, ("Origin", "http://localhost"), ("Sec-Fetch-Site", "same-origin"));
+        return PostAsync(page.Action, form, ("Origin", new Uri(page.Action).GetLeftPart(UriPartial.Authority)), ("Sec-Fetch-Site", "same-origin"));
     }
 
     private async Task<TestPage> SendAsync(HttpMethod method, string url, IReadOnlyDictionary<string, string>? form, (string Name, string Value)[] headers)
@@ -40,6 +43,7 @@ internal sealed partial class TestBrowser(HttpClient http)
         using var response = await Limit.Of(http.SendAsync(request), url);
         foreach (var cookie in response.Headers.TryGetValues("Set-Cookie", out var set) ? set : [])
         {
+            Kept.Add(cookie);
             Assert.Contains("httponly", cookie, StringComparison.OrdinalIgnoreCase);
             Assert.Contains("samesite=lax", cookie, StringComparison.OrdinalIgnoreCase);
             var pair = cookie.Split(';')[0].Split('=', 2);
@@ -47,13 +51,18 @@ internal sealed partial class TestBrowser(HttpClient http)
         }
 
         return new TestPage(response.StatusCode, await response.Content.ReadAsStringAsync(), response.Headers.Location?.OriginalString,
-            response.Headers.TryGetValues("Content-Security-Policy", out var policy) ? policy.Single() : null);
+            response.Headers.TryGetValues("Content-Security-Policy", out var policy) ? policy.Single() : null)
+        {
+            Headers = response.Headers.ToDictionary(header => header.Key, header => string.Join(", ", header.Value), StringComparer.OrdinalIgnoreCase),
+        };
     }
 }
 
 /// <summary>What a browser was answered.</summary>
 internal sealed partial record TestPage(HttpStatusCode Status, string Html, string? Location, string? Policy)
 {
+    public required IReadOnlyDictionary<string, string> Headers { get; init; }
+
     /// <summary>Hidden fields of its form.</summary>
     public IEnumerable<KeyValuePair<string, string>> Hidden =>
         HiddenField().Matches(Html).Select(match => KeyValuePair.Create(match.Groups["name"].Value, WebUtility.HtmlDecode(match.Groups["value"].Value)));

@@ -35,6 +35,16 @@ internal static class Pages
     public static Task ProblemAsync(HttpContext context, int status, string title, string why, string? again = null) => WriteAsync(
         context, status, title, $"<p class=\"wrong\" role=\"alert\">{Text(why)}</p>{(again is null ? "" : $"<p><a class=\"button\" href=\"{Text(again)}\">Try again</a></p>")}");
 
+    /// <summary>A page of another part of the gateway.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="status">Of the answer.</param>
+    /// <param name="title">What it is about.</param>
+    /// <param name="text">What it says.</param>
+    /// <param name="html">What can be done there, in words of the gateway's own.</param>
+    /// <param name="formTarget">Where the form on it may lead beside the gateway, in the words of a content security policy.</param>
+    public static Task NoticeAsync(HttpContext context, int status, string title, string text, string html = "", string? formTarget = null) =>
+        WriteAsync(context, status, title, $"<p>{Text(text)}</p>{html}", formTarget);
+
     /// <summary>Something that went wrong, and that a client may be told; but nobody answers for the web site that it would be told at, so whether to go there is the person's to say.</summary>
     public static Task RefusedAsync(HttpContext context, string? name, string redirectUri, string why, string back)
     {
