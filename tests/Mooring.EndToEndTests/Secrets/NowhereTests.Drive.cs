@@ -60,7 +60,7 @@ public sealed partial class NowhereTests
             if (page.Body.Contains("type=\"password\"", StringComparison.Ordinal))
             {
                 await _ann.FormAsync("sign-in, wrong password", "/oauth/signin", ("request", request), ("user", "ann"), ("password", _canaries.Plant("wrong password")));
-                await _ann.FormAsync("sign-in, unknown user", "/oauth/signin", ("request", request), ("user", _canaries.Plant("name that nobody has", "answer to sign-in, unknown user")), ("password", _canaries.Plant("password of nobody")));
+                await _ann.FormAsync("sign-in, unknown user", "/oauth/signin", ("request", request), ("user", _canaries.Plant("name that nobody has")), ("password", _canaries.Plant("password of nobody")));
                 var right = await _ann.FormAsync("sign-in, right password", "/oauth/signin", ("request", request), ("user", "ann"), ("password", _password));
                 request = _canaries.Add("request of a consent, " + name, right.Query("request"), "answer to sign-in");
                 page = await _ann.GetAsync("sign-in, consent", right.Location!.PathAndQuery);

@@ -264,6 +264,29 @@ public sealed class AuthorizePageTests
         Assert.Equal(HttpStatusCode.SeeOther, (await browser.SubmitAsync(page, ("user", "ann"), ("password", "secret"))).Status);
     }
 
+    [Theory]
+    [InlineData("nobody\"><script>alert(1)</script>", "nobody")]
+    [InlineData("\"><script>alert(1)</script>", "script")]
+    [InlineData("ann", "\"ann\"")]
+    public async Task SignIn_Refused_RepeatsNothingOfWhatWasTyped(string user, string trace)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+
+        TestPage refused;
+        do
+        {
+            refused = await browser.SubmitAsync(page, ("user", user), ("password", "typed and wrong"));
+            Assert.DoesNotContain(trace, refused.Html, StringComparison.Ordinal);
+            Assert.DoesNotContain("typed and wrong", refused.Html, StringComparison.Ordinal);
+        }
+        while (refused.Status == HttpStatusCode.Forbidden);
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.Status);
+    }
+
     [Fact]
     public async Task SignedIn_SomebodyWhoIsKnownNoLonger_HasToSignInAnew()
     {

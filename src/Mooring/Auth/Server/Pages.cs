@@ -58,7 +58,7 @@ internal static class Pages
 
     /// <summary>Where people choose how to sign in.</summary>
     public static Task SignInAsync(
-        HttpContext context, int status, string root, string request, string why, IReadOnlyList<(string Name, string Title)> providers, bool hasUsers, string? wrong, string? user)
+        HttpContext context, int status, string root, string request, string why, IReadOnlyList<(string Name, string Title)> providers, bool hasUsers, string? wrong)
     {
         var body = new StringBuilder($"<p>{Text(why)}</p>");
         if (wrong is not null)
@@ -76,8 +76,8 @@ internal static class Pages
         {
             body.Append(
                 $"<form method=\"post\" action=\"{Text(root)}/oauth/signin\"><input type=\"hidden\" name=\"request\" value=\"{Text(request)}\">"
-                + $"<label for=\"user\">User name</label><input id=\"user\" name=\"user\" autocomplete=\"username\" autocapitalize=\"none\" required value=\"{Text(user ?? "")}\"{(wrong is null ? " autofocus" : " aria-describedby=\"wrong\"")}>"
-                + $"<label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required{(wrong is null ? "" : " autofocus aria-describedby=\"wrong\"")}>"
+                + $"<label for=\"user\">User name</label><input id=\"user\" name=\"user\" autocomplete=\"username\" autocapitalize=\"none\" required autofocus{(wrong is null ? "" : " aria-describedby=\"wrong\"")}>"
+                + $"<label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required{(wrong is null ? "" : " aria-describedby=\"wrong\"")}>"
                 + "<button>Sign in</button></form>");
         }
 

@@ -46,14 +46,14 @@ internal sealed partial class SignInEndpoint(
         await TryAsync(context, form.GetValueOrDefault("request", ""), form.GetValueOrDefault("user", ""), form.GetValueOrDefault("password", ""));
     }
 
-    public Task PageAsync(HttpContext context, int status, string secret, RequestData data, string? wrong = null, string? user = null)
+    public Task PageAsync(HttpContext context, int status, string secret, RequestData data, string? wrong = null)
     {
         var oauth = config.Current.Auth.OAuth;
         var why = data.Account is { } account
             ? $"A link to connect an account of {account} is for one person alone. Sign in first."
             : $"{data.Client.Name ?? "A client without a name"} asks for access. Sign in first.";
         return Pages.SignInAsync(
-            context, status, address.Of(context), secret, why, [.. oauth.Providers.Select(one => (one.Key, one.Value.Title ?? TitleOf(one.Key)))], oauth.Users.Count > 0, wrong, user);
+            context, status, address.Of(context), secret, why, [.. oauth.Providers.Select(one => (one.Key, one.Value.Title ?? TitleOf(one.Key)))], oauth.Users.Count > 0, wrong);
     }
 
     /// <summary>Off to a provider.</summary>
@@ -155,7 +155,7 @@ internal sealed partial class SignInEndpoint(
         if (wait is { } seconds)
         {
             context.Response.Headers.RetryAfter = seconds.ToString();
-            await PageAsync(context, StatusCodes.Status429TooManyRequests, secret, data, $"Too many tries. Try again in {(seconds + 59) / 60} minutes.", user);
+            await PageAsync(context, StatusCodes.Status429TooManyRequests, secret, data, $"Too many tries. Try again in {(seconds + 59) / 60} minutes.");
             return;
         }
 
@@ -167,7 +167,7 @@ internal sealed partial class SignInEndpoint(
             Log.WrongPassword(logger, who);
             // What was typed may be a password in the wrong field: only a name that is known is written.
             Note(context, "failed", Person.OfConfiguration, isKnown ? name : null, "wrong name or password");
-            await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, "That name and password are not known here.", user);
+            await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, "That name and password are not known here.");
             return;
         }
 
