@@ -264,6 +264,29 @@ public sealed class AuthorizePageTests
         Assert.Equal(HttpStatusCode.SeeOther, (await browser.SubmitAsync(page, ("user", "ann"), ("password", "secret"))).Status);
     }
 
+    [Fact]
+    public async Task SignIn_UnknownName_IsToldAsAWrongPasswordIs_ToTheLetter_AlsoOnceItIsBlocked()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var browser = new TestBrowser(gateway.Http);
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+        async Task<(HttpStatusCode, string, string)> TryAsync(string user)
+        {
+            var answer = await browser.SubmitAsync(page, ("user", user), ("password", "wrong"));
+            return (answer.Status, answer.Html, string.Join('\n', answer.Headers.OrderBy(header => header.Key, StringComparer.Ordinal).Select(header => $"{header.Key}: {header.Value}")));
+        }
+
+        for (var i = 0; i < 12; i++)
+        {
+            gateway.Advance(TimeSpan.FromSeconds(1));
+            var (known, unknown) = (await TryAsync("ann"), await TryAsync("nobody"));
+
+            Assert.Equal(known, unknown);
+            Assert.Equal((i < 10 ? HttpStatusCode.Forbidden : HttpStatusCode.TooManyRequests, i >= 10), (known.Item1, known.Item3.Contains("Retry-After: ", StringComparison.Ordinal)));
+        }
+    }
+
     [Theory]
     [InlineData("nobody\"><script>alert(1)</script>", "nobody")]
     [InlineData("\"><script>alert(1)</script>", "script")]
