@@ -127,8 +127,15 @@ internal sealed partial class Authenticator(
 
         _nextLook = now + Units(LookEvery);
         var today = time.GetUtcNow();
+        var isTimeToSweep = now >= _nextSweep;
+        HashSet<string>? issuers = null;
         foreach (var (hash, known) in _known)
         {
+            if (isTimeToSweep)
+            {
+                (issuers ??= new HashSet<string>(StringComparer.Ordinal)).Add(known.Caller.Person.Issuer);
+            }
+
             if (known.Caller.Expires <= today)
             {
                 known.Caller.End(isRevoked: false);
@@ -147,10 +154,14 @@ internal sealed partial class Authenticator(
             }
         }
 
-        if (now >= _nextSweep)
+        if (isTimeToSweep)
         {
             _nextSweep = now + Units(SweepEvery);
             _ = SweepAsync(today);
+            foreach (var verifier in issuers is null ? [] : _verifiers)
+            {
+                verifier.Remembered(issuers!);
+            }
         }
     }
 

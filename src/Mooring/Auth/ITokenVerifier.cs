@@ -12,6 +12,9 @@ internal interface ITokenVerifier
     /// <summary>Whether the configuration in force still lets in whom a token was found to be of. Asked after each reload, without a question to anybody else.</summary>
     bool Allows(Caller caller);
 
+    /// <summary>Tokens of the issuers of these names are remembered: what vouches for their tokens must not grow old while nothing new comes. Called once a minute; waits for nobody.</summary>
+    void Remembered(IReadOnlySet<string> names);
+
     /// <returns>Null: it is not good, or not any more.</returns>
     /// <exception cref="Stores.StoreException">The store cannot be asked just now.</exception>
     ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel);

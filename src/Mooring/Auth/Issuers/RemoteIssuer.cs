@@ -10,7 +10,7 @@ namespace Mooring.Auth.Issuers;
 /// </summary>
 internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp http, TimeProvider time, ILogger<RemoteIssuer> logger)
 {
-    /// <summary>How old keys may be before they are asked for again, beside the requests.</summary>
+    /// <summary>How old keys may be before they are asked for again, beside the requests, and while tokens are remembered that they vouch for.</summary>
     private static readonly TimeSpan KeysAge = TimeSpan.FromMinutes(30);
 
     private static readonly TimeSpan DocumentAge = TimeSpan.FromHours(12);
@@ -37,12 +37,21 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
             await LookAsync();
             known = _keys;
         }
-        else if (time.GetElapsedTime(known.At) > KeysAge)
+        else
         {
-            _ = LookAsync();
+            LookIfOld();
         }
 
         return known?.All ?? [];
+    }
+
+    /// <summary>Asks for the keys again, beside whatever goes on, where those known are old.</summary>
+    public void LookIfOld()
+    {
+        if (_keys is { } known && time.GetElapsedTime(known.At) > KeysAge)
+        {
+            _ = LookAsync();
+        }
     }
 
     /// <summary>The discovery document; null where it cannot be had just now.</summary>
@@ -119,12 +128,13 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
             return;
         }
 
-        if (_keys?.Ids.SetEquals(keys.Ids) is not true)
+        var isAnother = _keys?.Ids.SetEquals(keys.Ids) is not true;
+        _keys = keys;
+        if (isAnother)
         {
+            // Last: whoever sees the number verifies with the keys that it is the number of.
             Generation++;
         }
-
-        _keys = keys;
     }
 
     private async Task DiscoverAsync()
