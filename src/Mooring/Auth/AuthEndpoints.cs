@@ -11,8 +11,11 @@ namespace Mooring.Auth;
 /// <summary>The paths of who may come in: metadata, and the gateway's own authorization server.</summary>
 internal sealed partial class AuthEndpoints(
     ConfigStore config, ResourceMetadata resources, ServerMetadata server, AuthorizeEndpoint authorize, SignInEndpoint signIn, ConsentEndpoint consent, GrantEndpoint token, Registration registration,
-    PublicAddress address, ILogger<AuthEndpoints> logger)
+    PublicAddress address, Attempts attempts, ILogger<AuthEndpoints> logger)
 {
+    /// <summary>Pages that one address may open: each asks the store for what its request names. Whoever signs in opens three of them, and an office may do so behind one address.</summary>
+    internal const int PagesPerMinute = 360;
+
     private static readonly string[] Methods = ["GET", "POST", "OPTIONS", "HEAD"];
 
     /// <param name="routes">Where to map them.</param>
@@ -24,21 +27,24 @@ internal sealed partial class AuthEndpoints(
             ? answer(context)
             : OpenAnswers.RefuseAsync(context, StatusCodes.Status404NotFound, "not_found", "The gateway issues no tokens (auth.mode)."));
 
+        void AddPage(string path, Func<HttpContext, Task> answer) => AddServer(path, context =>
+            attempts.TryTake("page", Attempts.Who(context.Connection.RemoteIpAddress), PagesPerMinute, TimeSpan.FromMinutes(1)) is { } seconds ? Pages.WaitAsync(context, seconds) : answer(context));
+
         Add(ResourceMetadata.Path, context => resources.AnswerAsync(context, ""));
         Add(ResourceMetadata.Path + "/{**path}", context => resources.AnswerAsync(context, (string?)context.GetRouteValue("path") ?? ""));
         AddServer(ServerMetadata.Path, server.AnswerAsync);
         // Clients of 2025-03-26 take the path they connect to for the issuer's; what they find says who it is.
         AddServer(ServerMetadata.Path + "/{**path}", server.AnswerAsync);
         AddServer("/oauth/authorize", authorize.AnswerAsync);
-        AddServer("/oauth/signin", signIn.AnswerAsync);
-        AddServer("/oauth/signin/{provider}", signIn.VisitAsync);
-        AddServer("/oauth/consent", consent.AnswerAsync);
+        AddPage("/oauth/signin", signIn.AnswerAsync);
+        AddPage("/oauth/signin/{provider}", signIn.VisitAsync);
+        AddPage("/oauth/consent", consent.AnswerAsync);
         AddServer("/oauth/token", token.AnswerAsync);
         AddServer("/oauth/revoke", token.RevokeAsync);
         AddServer("/oauth/register", registration.AnswerAsync);
-        AddServer("/oauth/callback", signIn.CallbackAsync);
+        AddPage("/oauth/callback", signIn.CallbackAsync);
         // What providers were told in earlier deployments.
-        AddServer("/auth/callback", signIn.CallbackAsync);
+        AddPage("/auth/callback", signIn.CallbackAsync);
     }
 
     private async Task AnswerAsync(HttpContext context, Func<HttpContext, Task> answer, Func<HttpContext, string?> checkHost)

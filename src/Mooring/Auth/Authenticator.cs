@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Http;
 using Mooring.Audit;
+using Mooring.Auth.Server;
 using Mooring.Configuration;
 using Mooring.Stores;
 using Mooring.Streams;
@@ -22,6 +23,9 @@ internal enum TokenFound
 
     /// <summary>The store cannot be asked just now.</summary>
     StoreAway,
+
+    /// <summary>It may be good; but so many were shown from that address that were not that nobody is asked about another one just now.</summary>
+    TooMany,
 }
 
 /// <summary>
@@ -30,7 +34,7 @@ internal enum TokenFound
 /// anywhere works nowhere after <see cref="Longest"/>. One that only open streams use is asked about as often, so that they end within 5 s too.
 /// </summary>
 internal sealed partial class Authenticator(
-    ConfigStore config, IEnumerable<ITokenVerifier> verifiers, IAuthStore store, TimeProvider time, AuditLog audit, ILogger<Authenticator> logger) : IHeartbeatHandler, IDisposable
+    ConfigStore config, IEnumerable<ITokenVerifier> verifiers, IAuthStore store, Attempts attempts, TimeProvider time, AuditLog audit, ILogger<Authenticator> logger) : IHeartbeatHandler, IDisposable
 {
     /// <summary>How long an answer of the store is good without another question.</summary>
     public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(3);
@@ -40,6 +44,14 @@ internal sealed partial class Authenticator(
 
     /// <summary>Questions at once about tokens that only open streams use: there may be as many of those as of streams, and the store has others to serve.</summary>
     public const int LooksAtOnce = 32;
+
+    /// <summary>
+    /// Tokens that nobody knows and one address may show in a minute: each is a question to the store. An office of a thousand people, whose tokens all ended over night, shows that
+    /// many on its own; tokens that are remembered are looked up nowhere, and work on.
+    /// </summary>
+    public const int UnknownPerMinute = 1200;
+
+    private const string Unknown = "unknown token";
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
@@ -70,7 +82,7 @@ internal sealed partial class Authenticator(
         var hash = TokenHash.Of(token);
         if (!_known.TryGetValue(hash, out var known))
         {
-            return VerifyAsync(token.ToString(), hash, known: null);
+            return MeetAsync(token.ToString(), hash, Attempts.Who(context.Connection.RemoteIpAddress));
         }
 
         if (!IsAllowed(known, hash))
@@ -99,6 +111,9 @@ internal sealed partial class Authenticator(
 
         return VerifyAsync(known.Token, hash, known);
     }
+
+    /// <summary>For how many seconds nobody is asked about tokens from where a request is from.</summary>
+    public int WaitOf(HttpContext context) => attempts.WaitOf(Unknown, Attempts.Who(context.Connection.RemoteIpAddress), UnknownPerMinute) ?? 1;
 
     /// <summary>Somebody took a token away at this replica: it works no longer from now on.</summary>
     public void Forget(string token)
@@ -197,6 +212,28 @@ internal sealed partial class Authenticator(
                 Volatile.Write(ref known.Refreshing, 0);
             }
         }
+    }
+
+    /// <summary>A token that is not remembered.</summary>
+    private async ValueTask<(Caller? Caller, TokenFound Found)> MeetAsync(string token, TokenHash hash, string who)
+    {
+        if (!Array.Exists(_verifiers, one => one.Takes(token)))
+        {
+            return (null, TokenFound.Unknown);
+        }
+
+        if (attempts.WaitOf(Unknown, who, UnknownPerMinute) is not null)
+        {
+            return (null, TokenFound.TooMany);
+        }
+
+        var (caller, found) = await VerifyAsync(token, hash, known: null);
+        if (found == TokenFound.Unknown)
+        {
+            attempts.TryTake(Unknown, who, UnknownPerMinute, TimeSpan.FromMinutes(1));
+        }
+
+        return (caller, found);
     }
 
     private async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, TokenHash hash, Known? known)

@@ -108,12 +108,13 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
             TokenFound.Missing => "missing",
             TokenFound.Expired => "expired",
             TokenFound.StoreAway => "store_away",
+            TokenFound.TooMany => "too_many",
             TokenFound.Good => isFor ? "scope" : "audience",
             _ => "unknown",
         };
         metrics.Refused(reason);
         // Without a token clients ask each time they look where to sign in: that is no try.
-        if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway) && pace.TryTake(reason, WhoOf(context, caller), out var leftOut))
+        if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway or TokenFound.TooMany) && pace.TryTake(reason, WhoOf(context, caller), out var leftOut))
         {
             audit.Write(new AuditEntry("token_refused", reason)
             {
@@ -129,6 +130,13 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         {
             response.Headers.RetryAfter = "2";
             await WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "The gateway's store is not reachable just now, so it cannot tell whose token this is. Try again.");
+            return false;
+        }
+
+        if (found == TokenFound.TooMany)
+        {
+            response.Headers.RetryAfter = authenticator.WaitOf(context).ToString();
+            await WriteAsync(context, StatusCodes.Status429TooManyRequests, "Too many tokens that are not known were shown from this address. Try again later.");
             return false;
         }
 

@@ -43,21 +43,8 @@ internal sealed partial class ConnectEndpoints(
         return gate.CheckHost(context) is { } wrong ? Pages.NoticeAsync(context, StatusCodes.Status403Forbidden, "Not served here", wrong) : answer(context);
     }
 
-    private Task BoundedAsync(HttpContext context, Func<HttpContext, Task> answer)
-    {
-        if (attempts.TryTake("connect", Attempts.Who(context.Connection.RemoteIpAddress), PerMinute, TimeSpan.FromMinutes(1)) is not { } seconds)
-        {
-            return answer(context);
-        }
-
-        return WaitAsync(context, seconds);
-    }
-
-    private static Task WaitAsync(HttpContext context, int seconds)
-    {
-        context.Response.Headers.RetryAfter = seconds.ToString();
-        return Pages.NoticeAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
-    }
+    private Task BoundedAsync(HttpContext context, Func<HttpContext, Task> answer) =>
+        attempts.TryTake("connect", Attempts.Who(context.Connection.RemoteIpAddress), PerMinute, TimeSpan.FromMinutes(1)) is { } seconds ? Pages.WaitAsync(context, seconds) : answer(context);
 
     /// <summary>What the gateway is as a client, for authorization servers that take an address for a registration.</summary>
     private Task DescribeAsync(HttpContext context)
@@ -125,7 +112,7 @@ internal sealed partial class ConnectEndpoints(
     {
         if (await signIn.TrySendAsync(context, provider, ticket, anew) is { } seconds)
         {
-            await WaitAsync(context, seconds);
+            await Pages.WaitAsync(context, seconds);
         }
     }
 

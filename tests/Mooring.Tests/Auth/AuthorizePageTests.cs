@@ -187,6 +187,29 @@ public sealed class AuthorizePageTests
     }
 
     [Theory]
+    [InlineData("/oauth/consent?request=x")]
+    [InlineData("/oauth/signin?request=x")]
+    [InlineData("/oauth/signin/corp?request=x")]
+    [InlineData("/oauth/callback?state=x&code=y")]
+    [InlineData("/auth/callback?state=x&code=y")]
+    public async Task Pages_OpenedAgainAndAgainFromOneAddress_Are429ForAWhile_AndForOthersNot(string path)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var browser = new TestBrowser(gateway.Http);
+        for (var i = 0; i < AuthEndpoints.PagesPerMinute; i++)
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(path)).Status);
+        }
+
+        var page = await browser.OpenAsync(path);
+
+        Assert.Equal((HttpStatusCode.TooManyRequests, "60"), (page.Status, page.Headers["Retry-After"]));
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(path, ("X-Test-Address", "10.0.0.9"))).Status);
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(path)).Status);
+    }
+
+    [Theory]
     [InlineData("Origin", "https://evil.example")]
     [InlineData("Origin", "null")]
     [InlineData("Sec-Fetch-Site", "cross-site")]

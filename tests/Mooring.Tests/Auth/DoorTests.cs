@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using Mooring.Auth;
 using Mooring.Configuration;
 using Xunit;
@@ -80,6 +81,41 @@ public sealed class DoorTests
             Assert.Equal(HttpStatusCode.Unauthorized, status);
             Assert.StartsWith("Bearer error=\"invalid_token\", ", headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task Tokens_NobodyKnows_ManyFromOneAddress_AreLookedForNoMore_AndKnownOnesWork()
+    {
+        var asked = 0;
+        await using var gateway = await AuthFixture.StartAsync(AuthFixture.Keys, new FixtureOptions
+        {
+            Store = clock => new FaultyStore(clock)
+            {
+                Before = operation =>
+                {
+                    asked += operation.StartsWith("FindAuthAsync", StringComparison.Ordinal) ? 1 : 0;
+                    return Task.CompletedTask;
+                },
+            },
+        });
+        var (known, fresh) = (await gateway.KeyAsync(), await gateway.KeyAsync("ben"));
+        Task<(HttpStatusCode Status, string Body, HttpResponseHeaders Headers)> TryAsync(string token, string address = "127.0.0.1") => gateway.SendAsync(HttpMethod.Get, "/mcp/status", token, ("X-Test-Address", address));
+        Assert.Equal(HttpStatusCode.OK, (await TryAsync(known)).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await TryAsync("not even one of ours")).Status);
+        for (var i = 0; i < Authenticator.UnknownPerMinute; i++)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await TryAsync($"mrk_{i}")).Status);
+        }
+
+        var before = asked;
+        var (status, body, headers) = await TryAsync("mrk_x");
+        Assert.Equal((HttpStatusCode.TooManyRequests, TimeSpan.FromMinutes(1), before), (status, headers.RetryAfter!.Delta!.Value, asked));
+        Assert.Contains("\"error\"", body, StringComparison.Ordinal);
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.TooManyRequests), ((await TryAsync(known)).Status, (await TryAsync(fresh)).Status));
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Unauthorized), ((await TryAsync(fresh, "10.0.0.9")).Status, (await TryAsync("mrk_x", "10.0.0.9")).Status));
+        Assert.Equal(HttpStatusCode.OK, (await TryAsync(fresh)).Status);
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await TryAsync("mrk_x")).Status);
     }
 
     [Fact]

@@ -36,8 +36,12 @@ internal sealed class Attempts(TimeProvider time)
             (_, now) => new Window(now, span, 1),
             (_, old, now) => time.GetElapsedTime(old.Start, now) >= old.Span ? new Window(now, span, 1) : old with { Count = old.Count + 1 },
             time.GetTimestamp());
-        return window.Count <= limit ? null : Math.Max(1, (int)Math.Ceiling((span - time.GetElapsedTime(window.Start)).TotalSeconds));
+        return window.Count <= limit ? null : SecondsLeft(window);
     }
+
+    /// <summary>As <see cref="TryTake"/>, and nothing is counted.</summary>
+    public int? WaitOf(string what, string who, int limit) =>
+        _windows.TryGetValue((what, who), out var window) && window.Count >= limit && time.GetElapsedTime(window.Start) < window.Span ? SecondsLeft(window) : null;
 
     /// <summary>Whom an address stands for: whoever has one of IPv6 has the 2^64 around it too.</summary>
     public static string Who(IPAddress? address)
@@ -50,6 +54,8 @@ internal sealed class Attempts(TimeProvider time)
         var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
         return plain.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(plain.GetAddressBytes().AsSpan(0, 8)) : plain.ToString();
     }
+
+    private int SecondsLeft(Window window) => Math.Max(1, (int)Math.Ceiling((window.Span - time.GetElapsedTime(window.Start)).TotalSeconds));
 
     private readonly record struct Window(long Start, TimeSpan Span, int Count);
 }

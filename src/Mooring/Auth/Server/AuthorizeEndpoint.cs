@@ -35,7 +35,7 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
         var wait = attempts.TryTake("authorize", who, PerMinute, minute) ?? (id is not null && clients.HasToAsk(id) ? attempts.TryTake("document", who, DocumentsPerMinute, minute) : null);
         if (wait is { } seconds)
         {
-            await WaitAsync(context, seconds);
+            await Pages.WaitAsync(context, seconds);
             return;
         }
 
@@ -105,7 +105,7 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
         // :: 3 on to whoever is to decide
         if (attempts.TryTake(InAll, "", PerMinuteInAll, minute) is { } pause)
         {
-            await WaitAsync(context, pause);
+            await Pages.WaitAsync(context, pause);
             return;
         }
 
@@ -113,12 +113,6 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
         var secret = await requests.AddAsync(new RequestData(
             browsers.Know(context), client with { RedirectUris = [] }, found.Source, redirectUri, state, challenge, asked.Count == 0 ? [Scopes.Use] : asked, path is "" ? null : path, prompts.Contains("login")));
         Redirect(context, $"{address.Of(context)}/oauth/consent?request={Uri.EscapeDataString(secret)}");
-    }
-
-    private static Task WaitAsync(HttpContext context, int seconds)
-    {
-        context.Response.Headers.RetryAfter = seconds.ToString();
-        return Pages.ProblemAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
     }
 
     /// <summary>Sends the browser back to the client, with the issuer that answers (RFC 9207).</summary>

@@ -35,6 +35,13 @@ internal static class Pages
     public static Task ProblemAsync(HttpContext context, int status, string title, string why, string? again = null) => WriteAsync(
         context, status, title, $"<p class=\"wrong\" role=\"alert\">{Text(why)}</p>{(again is null ? "" : $"<p><a class=\"button\" href=\"{Text(again)}\">Try again</a></p>")}");
 
+    /// <summary>Something was tried too often.</summary>
+    public static Task WaitAsync(HttpContext context, int seconds)
+    {
+        context.Response.Headers.RetryAfter = seconds.ToString();
+        return ProblemAsync(context, StatusCodes.Status429TooManyRequests, "Too many tries", $"Try again in {seconds} seconds.");
+    }
+
     /// <summary>A page of another part of the gateway.</summary>
     /// <param name="context">The request.</param>
     /// <param name="status">Of the answer.</param>
