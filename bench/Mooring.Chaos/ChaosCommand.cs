@@ -11,8 +11,8 @@ internal static class ChaosCommand
     {
         var rounds = new Argument<string[]>("ROUND") { Description = "Rounds to play; all without one.", Arity = ArgumentArity.ZeroOrMore };
         rounds.AcceptOnlyFromAmong([.. AllRounds.Names, Throughput.Name]);
-        var sessions = new Option<int?>("--sessions") { Description = "Sessions under load in each round; usually 200, in short rounds 16." };
-        var official = new Option<int?>("--official") { Description = "How many of them are clients built on the official libraries; usually 10, in short rounds 3." };
+        var sessions = new Option<int?>("--sessions") { Description = "Sessions under load in each round; usually 200, in short rounds 10. Clients of 2026-07-28 come on top, one for four sessions." };
+        var official = new Option<int?>("--official") { Description = "Clients built on the official libraries, two thirds of them among the sessions; usually 10, in short rounds 3." };
         var seed = new Option<int>("--seed") { Description = "Decides what each session does.", DefaultValueFactory = _ => 1 };
         var pace = new Option<double?>("--pace") { Description = "Mean seconds between two steps of one session; usually 2, in short rounds 1." };
         var isShort = new Option<bool>("--short") { Description = "Rounds of a few seconds each." };
@@ -35,6 +35,13 @@ internal static class ChaosCommand
         });
         root.Validators.Add(given =>
         {
+            if (given.GetValue(sessions) is { } asked && asked < (given.GetValue(official) ?? (given.GetValue(isShort) ? 3 : 10)))
+            {
+                given.AddError("The official clients are among the sessions: more --sessions, or fewer --official.");
+            }
+        });
+        root.Validators.Add(given =>
+        {
             if (given.GetValue(store) == "dynamodb" && AllRounds.Of(given.GetValue(rounds)!).Any(round => round.Shape.StrikesStore || round.Shape.WiredStore))
             {
                 given.AddError("Rounds that strike the store strike PostgreSQL: name others with --store dynamodb.");
@@ -43,7 +50,7 @@ internal static class ChaosCommand
         root.SetAction((parsed, cancel) => PlayAsync(
             new ChaosOptions(
                 parsed.GetValue(rounds)!,
-                parsed.GetValue(sessions) ?? (parsed.GetValue(isShort) ? 16 : 200),
+                parsed.GetValue(sessions) ?? (parsed.GetValue(isShort) ? 10 : 200),
                 parsed.GetValue(official) ?? (parsed.GetValue(isShort) ? 3 : 10),
                 parsed.GetValue(seed),
                 TimeSpan.FromSeconds(parsed.GetValue(pace) ?? (parsed.GetValue(isShort) ? 1 : 2)),

@@ -19,14 +19,15 @@ internal static class Match
         conduct.Pace = options.Pace;
         conduct.Slowest = options.IsShort ? ShortSlowest : conduct.Slowest;
         var evidence = new Evidence();
+        var population = new Population(options.Sessions, options.Official);
         await using var stand = await Stand.BuildAsync(shape, postgres, cancel);
-        await using var crowd = new Crowd(options.Sessions, options.Official, options.Seed, stand.Entrances, conduct);
+        await using var crowd = new Crowd(population, options.Seed, stand.Entrances, conduct);
         await crowd.StartAsync(cancel);
         var field = new Field(stand, crowd, conduct, evidence, options.IsShort);
         await field.WaitAsync(5, 2, cancel);
         if (!options.IsShort)
         {
-            Report.Progress($"{round.Name}: {options.Sessions} sessions under load, {crowd.Tally.Calls.Count} calls so far, load average {Report.Load()}; " +
+            Report.Progress($"{round.Name}: {population.Sessions} sessions and {population.WithoutSession} clients without one under load, {crowd.Tally.Calls.Count} calls so far, load average {Report.Load()}; " +
                 $"without tools while all of it began: {crowd.Tally.WithoutToolsAtFirst.TotalSeconds:0.0} s");
         }
 
@@ -36,7 +37,7 @@ internal static class Match
         await crowd.StopAsync(cancel);
         var executed = Ledger.Read(stand.Ledgers);
         KeepJournals(round, crowd.Tally);
-        var result = new Result(round, shape, options.Sessions, crowd.Tally, executed, evidence);
+        var result = new Result(round, shape, population, crowd.Tally, executed, evidence);
         if (result.Broken.Count > 0)
         {
             KeepLogs(round, stand);

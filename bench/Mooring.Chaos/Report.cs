@@ -144,7 +144,7 @@ internal sealed partial class Report(ChaosOptions options)
     private string Conditions(string loadBefore) => new StringBuilder("Conditions of the last run:\n\n")
         .Append($"- {TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}, {RuntimeInformation.FrameworkDescription}, ")
         .Append($"Linux {Environment.OSVersion.Version}, {Environment.ProcessorCount} cores. {FirstOf(Says("haproxy", "-v")).Split(" - ")[0]}; {FirstOf(Says("nginx", "-v"))}.\n")
-        .Append($"- {options.Sessions} sessions in each round, {options.Official} of them on the official libraries, seed {options.Seed}, ")
+        .Append($"- {options.Sessions} sessions in each round, and the clients of 2026-07-28; {options.Official} of all on the official libraries, seed {options.Seed}, ")
         .Append($"{options.Pace.TotalSeconds:0.#} s between two steps of a session on average. ")
         .Append("Clients, servers, gateways, balancers and database share these cores over loopback, with other programs: ")
         .Append($"load average {loadBefore} at the start, {Load()} at the end.\n").ToString();

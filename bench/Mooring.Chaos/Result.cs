@@ -6,7 +6,7 @@ using Mooring.Chaos.Stands;
 namespace Mooring.Chaos;
 
 /// <summary>What came out of one round, and what of it breaks a promise.</summary>
-internal sealed class Result(Round round, StandShape shape, int sessions, Tally tally, Dictionary<string, int> executed, Evidence evidence)
+internal sealed class Result(Round round, StandShape shape, Population population, Tally tally, Dictionary<string, int> executed, Evidence evidence)
 {
     /// <summary>A list whose connection broke is asked for again after 0.3 s; longer than this is more than the connection that broke.</summary>
     private static readonly TimeSpan ToolsLimit = TimeSpan.FromSeconds(2);
@@ -15,7 +15,7 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
     private static readonly Pair[] Pairs = [new(false, false), new(false, true), new(true, false), new(true, true)];
 
     private const string Titles =
-        "| round | gateways, store | sessions | calls | result | after resume | by task | not executed | error | unknown | cut | cut in 2025-06-18 | cut in 2026-07-28 | lost | done twice | answered, not done | refused, yet done | " +
+        "| round | gateways, store | sessions | clients without one | calls | result | after resume | by task | not executed | error | unknown | cut | cut in 2025-06-18 | cut in 2026-07-28 | lost | done twice | answered, not done | refused, yet done | " +
         "events | events lost | lost without an id | events repeated | tasks: begun / true / untrue / lost | sessions lost | wrong lists | without tools | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
 
     public static string Head { get; } = Titles + "\n|" + string.Concat(Enumerable.Repeat("---|", Titles.Count(c => c == '|') - 1));
@@ -93,12 +93,12 @@ internal sealed class Result(Round round, StandShape shape, int sessions, Tally 
 
     /// <summary>All counts in one line, for a round that is no row of the table.</summary>
     public string Line =>
-        $"{sessions} sessions, {tally.Calls.Count} calls: {tally.Count(Outcome.Answered)} answered, {tally.Count(Outcome.Resumed)} after resume, {tally.Count(Outcome.ByTask)} by task, {tally.Count(Outcome.Refused)} not executed, " +
+        $"{population.Sessions} sessions and {population.WithoutSession} clients without one, {tally.Calls.Count} calls: {tally.Count(Outcome.Answered)} answered, {tally.Count(Outcome.Resumed)} after resume, {tally.Count(Outcome.ByTask)} by task, {tally.Count(Outcome.Refused)} not executed, " +
         $"{tally.Count(Outcome.Failed)} error, {tally.Count(Outcome.Unknown)} unknown, {tally.Count(Outcome.Cut)} cut, {tally.Count(Outcome.CutOlder)} cut in 2025-06-18, {tally.Count(Outcome.CutStateless)} cut in 2026-07-28; {Lost} lost, {Twice} twice, {NeverDone} not done, {DoneThough} done though refused, " +
         $"tasks {Tasks} ({executed.Count(entry => Errands.IsTask(entry.Key))} of servers' own), {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.EventsLost} of {tally.EventsExpected} events lost, {tally.EventsRepeated} repeated; {evidence}";
 
     public override string ToString() =>
-        $"| {round.Title} (`{round.Name}`) | {Gateways}, {shape.StoreName} | {sessions} | {tally.Calls.Count} | " +
+        $"| {round.Title} (`{round.Name}`) | {Gateways}, {shape.StoreName} | {population.Sessions} | {population.WithoutSession} | {tally.Calls.Count} | " +
         $"{tally.Count(Outcome.Answered)} | {tally.Count(Outcome.Resumed)} | {tally.Count(Outcome.ByTask)} | {tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | " +
         $"{tally.Count(Outcome.Cut)} | {tally.Count(Outcome.CutOlder)} | {tally.Count(Outcome.CutStateless)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsWithoutId} | {tally.EventsRepeated} | " +
         $"{Tasks} | {tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +

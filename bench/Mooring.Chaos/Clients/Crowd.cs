@@ -3,9 +3,9 @@ using System.Net.Sockets;
 namespace Mooring.Chaos.Clients;
 
 /// <summary>
-/// All sessions of a round. One in eight talks to the server on standard streams, one in eight speaks 2025-06-18, whose clients cannot
-/// come back for the answer of a call; a quarter of the rest talks to the server without sessions. They go by turns through each balancer. A quarter of
-/// all are clients of 2026-07-28, half at each server over HTTP. Beside these strict ones some are built on the official libraries. Made and disposed by the round.
+/// All clients of a round. Of the strict sessions one in eight talks to the server on standard streams, one in eight speaks 2025-06-18, whose clients cannot
+/// come back for the answer of a call; a quarter of the rest talks to the server without sessions. They go by turns through each balancer. Beside the
+/// sessions there are clients of 2026-07-28, half at each server over HTTP, and some of both kinds are built on the official libraries. Made and disposed by the round.
 /// </summary>
 internal sealed class Crowd : IAsyncDisposable
 {
@@ -38,19 +38,17 @@ internal sealed class Crowd : IAsyncDisposable
     private readonly Func<OfficialClients>? _makeOfficial;
     private OfficialClients? _official;
 
-    /// <param name="count">Sessions in all.</param>
-    /// <param name="official">How many of them are built on the official libraries.</param>
+    /// <param name="population">How many there are.</param>
     /// <param name="seed">Decides what each does.</param>
     /// <param name="balancers">Where they connect to.</param>
     /// <param name="conduct">What the round wants of them.</param>
-    public Crowd(int count, int official, int seed, IReadOnlyList<Uri> balancers, Conduct conduct)
+    public Crowd(Population population, int seed, IReadOnlyList<Uri> balancers, Conduct conduct)
     {
         _conduct = conduct;
-        _makeOfficial = official > 0 ? () => new OfficialClients(official, seed, balancers, Tally, conduct) : null;
-        var stateless = count / 4;
+        _makeOfficial = population.Official > 0 ? () => new OfficialClients(population.Official, seed, balancers, Tally, conduct) : null;
         Stateless =
         [
-            .. Enumerable.Range(0, stateless).Select(index => new StatelessClient(
+            .. Enumerable.Range(0, population.Stateless).Select(index => new StatelessClient(
                 index,
                 new Uri(balancers[index / 2 % balancers.Count], index % 2 == 0 ? Web : Bare),
                 hasTasks: index / 2 % 3 != 1,
@@ -62,7 +60,7 @@ internal sealed class Crowd : IAsyncDisposable
         ];
         Sessions =
         [
-            .. Enumerable.Range(0, count - official - stateless).Select(index => new StrictSession(
+            .. Enumerable.Range(0, population.Strict).Select(index => new StrictSession(
                 index,
                 // The first of each pair of eights goes through the one balancer, the second through the other, so that both see every kind.
                 new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : index % 8 is 2 or 6 ? Bare : Web),
