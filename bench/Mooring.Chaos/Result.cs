@@ -95,7 +95,8 @@ internal sealed class Result(Round round, StandShape shape, Population populatio
     public string Line =>
         $"{population.Sessions} sessions and {population.WithoutSession} clients without one, {tally.Calls.Count} calls: {tally.Count(Outcome.Answered)} answered, {tally.Count(Outcome.Resumed)} after resume, {tally.Count(Outcome.ByTask)} by task, {tally.Count(Outcome.Refused)} not executed, " +
         $"{tally.Count(Outcome.Failed)} error, {tally.Count(Outcome.Unknown)} unknown, {tally.Count(Outcome.Cut)} cut, {tally.Count(Outcome.CutOlder)} cut in 2025-06-18, {tally.Count(Outcome.CutStateless)} cut in 2026-07-28; {Lost} lost, {Twice} twice, {NeverDone} not done, {DoneThough} done though refused, " +
-        $"tasks {Tasks} ({executed.Count(entry => Errands.IsTask(entry.Key))} of servers' own), {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.EventsLost} of {tally.EventsExpected} events lost, {tally.EventsRepeated} repeated; {evidence}";
+        $"tasks {Tasks} ({executed.Count(entry => Errands.IsTask(entry.Key))} of servers' own), {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.WithoutTools.TotalSeconds:0.0} s without tools, {tally.EventsLost} of {tally.EventsExpected} events lost, " +
+        $"{tally.EventsWithoutId} without an id, {tally.EventsRepeated} repeated, {tally.Reconnects} reconnects; {evidence}";
 
     public override string ToString() =>
         $"| {round.Title} (`{round.Name}`) | {Gateways}, {shape.StoreName} | {population.Sessions} | {population.WithoutSession} | {tally.Calls.Count} | " +
