@@ -6,11 +6,14 @@ internal sealed class Conduct
     private TaskCompletionSource _reads = Done();
     private TaskCompletionSource _calls = Done();
 
-    /// <summary>How long the fault keeps the answer of a call away whatever anybody does; zero where it does not.</summary>
-    public TimeSpan FaultLasts { get; init; }
+    /// <summary>How long after it was to be answered a call may end otherwise than as lost, not counting the fault itself.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long after it was to be answered a call may end otherwise than as lost: 30 s, not counting the fault itself.</summary>
-    public TimeSpan Patience => TimeSpan.FromSeconds(30) + FaultLasts;
+    /// <summary>How long in all the faults of the round keep answers away; zero where they do not. Who waits for the end of everything waits so much longer.</summary>
+    public TimeSpan FaultsLast { get; init; }
+
+    /// <summary>When they do.</summary>
+    public FaultTimes Faults { get; } = new(TimeProvider.System);
 
     /// <summary>Mean time between two steps of one session.</summary>
     public TimeSpan Pace { get; set; } = TimeSpan.FromSeconds(2);
@@ -20,6 +23,12 @@ internal sealed class Conduct
 
     /// <summary>Longest of the slow calls, in seconds.</summary>
     public int Slowest { get; set; } = 10;
+
+    /// <summary>Whether a call that was to take so many seconds may still end otherwise than as lost.</summary>
+    /// <param name="start">When it was begun.</param>
+    /// <param name="seconds">What it takes.</param>
+    public bool HasTime(long start, int seconds) =>
+        TimeProvider.System.GetElapsedTime(start) - Faults.Since(start) < TimeSpan.FromSeconds(seconds) + Patience;
 
     /// <summary>Stops those sessions that can be stopped from reading their standalone streams, or lets them read on.</summary>
     public void Reading(bool on) => Set(ref _reads, on);

@@ -100,7 +100,7 @@ internal sealed class Crowd : IAsyncDisposable
     {
         await _stop.CancelAsync();
         var all = Task.WhenAll([.. _running, _official?.StopAsync() ?? Task.CompletedTask]);
-        var limit = _conduct.Patience + _conduct.Patience + TimeSpan.FromSeconds(30);
+        var limit = Conduct.Patience + Conduct.Patience + _conduct.FaultsLast + TimeSpan.FromSeconds(30);
         await Task.WhenAny(all, Task.Delay(limit, cancel));
         await _end.CancelAsync();
         if (_official is not null)

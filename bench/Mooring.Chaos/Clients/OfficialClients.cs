@@ -22,7 +22,7 @@ internal sealed class OfficialClients : IAsyncDisposable
     public OfficialClients(int count, int seed, IReadOnlyList<Uri> balancers, Tally tally, Conduct conduct)
     {
         (_count, _tally) = (count, tally);
-        string[] numbers = [.. new[] { count, seed, (int)conduct.Pace.TotalMilliseconds, conduct.Slowest, (int)conduct.Patience.TotalSeconds }.Select(number => number.ToString(CultureInfo.InvariantCulture))];
+        string[] numbers = [.. new[] { count, seed, (int)conduct.Pace.TotalMilliseconds, conduct.Slowest, (int)Conduct.Patience.TotalSeconds, (int)conduct.FaultsLast.TotalSeconds }.Select(number => number.ToString(CultureInfo.InvariantCulture))];
         _process = Process.Start(new ProcessStartInfo(
             Program, ["chaos.mjs", .. numbers, .. balancers.SelectMany((balancer, index) => (string[])(index % 2 == 0 ? ["web", "bare"] : ["bare", "web"]), (balancer, server) => new Uri(balancer, $"/servers/{server}/mcp").AbsoluteUri)])
         {
@@ -32,6 +32,11 @@ internal sealed class OfficialClients : IAsyncDisposable
             WorkingDirectory = Repository.NodeFixtures,
         })!;
         _reading = ReadAsync();
+        conduct.Faults.Changed += lasts =>
+        {
+            _process.StandardInput.WriteLine(lasts ? "fault" : "whole");
+            _process.StandardInput.Flush();
+        };
     }
 
     /// <summary>Completes when each has its session and its tools.</summary>

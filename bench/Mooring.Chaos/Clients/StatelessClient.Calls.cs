@@ -18,8 +18,7 @@ internal sealed partial class StatelessClient
         var key = $"s{index}-{Interlocked.Increment(ref _calls)}-{tool}";
         arguments["key"] = key;
         var start = TimeProvider.System.GetTimestamp();
-        var limit = TimeSpan.FromSeconds(seconds) + conduct.Patience;
-        var call = new CallState(key, tool, arguments, () => TimeProvider.System.GetElapsedTime(start) < limit);
+        var call = new CallState(key, tool, arguments, () => conduct.HasTime(start, seconds));
         tally.Began(key);
         var outcome = Outcome.Lost;
         try

@@ -12,12 +12,11 @@ internal sealed partial class StrictSession
         var key = $"{index}-{Interlocked.Increment(ref _calls)}-{tool}";
         arguments["key"] = key;
         var start = TimeProvider.System.GetTimestamp();
-        var limit = TimeSpan.FromSeconds(seconds) + conduct.Patience;
         tally.Began(key);
         var outcome = Outcome.Lost;
         try
         {
-            var call = new CallState(key, tool, arguments, () => TimeProvider.System.GetElapsedTime(start) < limit);
+            var call = new CallState(key, tool, arguments, () => conduct.HasTime(start, seconds));
             outcome = await SendCallAsync(call, end);
             outcome = call.Task is { } task ? await FollowTaskAsync(call, task, end) : outcome;
             outcome = outcome == Outcome.Cut && !IsPrimed ? Outcome.CutOlder : outcome;

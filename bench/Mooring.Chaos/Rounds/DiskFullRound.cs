@@ -23,7 +23,7 @@ internal sealed class DiskFullRound : Round
 
     public override StandShape Shape => new(Replicas: 1) { Prepare = MountAsync };
 
-    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(20) };
+    public override Conduct Conduct { get; } = new() { FaultsLast = TimeSpan.FromSeconds(20) };
 
     public override string? Obstacle =>
         Environment.UserName != "root" ? "only root may mount the small disk" : File.Exists("/usr/bin/sqlite3") ? null : "sqlite3 is not installed";
@@ -35,10 +35,11 @@ internal sealed class DiskFullRound : Round
         {
             await reader.SayAsync("begin; select 'reads', count(*) from sqlite_master;");
             await reader.FirstLineAsync(Limit, cancel);
+            using var lasts = field.Conduct.Faults.Begin();
             await FillAsync(ballast, field, cancel);
+            File.Delete(ballast);
         }
 
-        File.Delete(ballast);
         field.ShowSaid(WritesFail);
         await field.WaitAsync(15, 3, cancel);
     }

@@ -77,7 +77,7 @@ internal sealed class HalfOpenRound : Round
 
     public override StandShape Shape => new(Replicas: 2) { WiredClients = true };
 
-    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(30) };
+    public override Conduct Conduct { get; } = new() { FaultsLast = TimeSpan.FromSeconds(30) };
 
     /// <summary>Nobody can be given tools whose network is away.</summary>
     public override bool ToolsAlways => false;
@@ -87,9 +87,13 @@ internal sealed class HalfOpenRound : Round
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         await field.CallsUnderWayAsync(cancel);
-        field.Stand.ClientWires[0].FallSilent();
-        await field.WaitAsync(30, 6, cancel);
-        field.Stand.ClientWires[0].Heal();
+        using (field.Conduct.Faults.Begin())
+        {
+            field.Stand.ClientWires[0].FallSilent();
+            await field.WaitAsync(30, 6, cancel);
+            field.Stand.ClientWires[0].Heal();
+        }
+
         field.Evidence.Show("bytes swallowed", field.Stand.ClientWires[0].SwallowedBytes);
         // Until the dead connections have been silent for too long.
         await field.WaitAsync(15, 5, cancel);

@@ -13,15 +13,19 @@ internal sealed class StoreStoppedRound : Round
 
     public override StandShape Shape => new(Replicas: 2) { StrikesStore = true };
 
-    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(20) };
+    public override Conduct Conduct { get; } = new() { FaultsLast = TimeSpan.FromSeconds(20) };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         await field.AcquaintAsync(cancel);
-        await field.Stand.Postgres.StopServerAsync();
-        await field.WaitAsync(20, 5, cancel);
-        field.Evidence.Show("refused by the stopped database", await RefusesAsync(field.Stand, cancel) ? 1 : 0);
-        await field.Stand.Postgres.StartServerAsync();
+        using (field.Conduct.Faults.Begin())
+        {
+            await field.Stand.Postgres.StopServerAsync();
+            await field.WaitAsync(20, 5, cancel);
+            field.Evidence.Show("refused by the stopped database", await RefusesAsync(field.Stand, cancel) ? 1 : 0);
+            await field.Stand.Postgres.StartServerAsync();
+        }
+
         await field.WaitAsync(15, 4, cancel);
         field.ShowSaid("The store is away");
     }
@@ -76,21 +80,29 @@ internal sealed class StoreCutRound : Round
 
     public override StandShape Shape => new(Replicas: 2) { WiredStore = true };
 
-    public override Conduct Conduct { get; } = new() { FaultLasts = TimeSpan.FromSeconds(10) };
+    public override Conduct Conduct { get; } = new() { FaultsLast = TimeSpan.FromSeconds(40) };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {
         await field.AcquaintAsync(cancel);
         foreach (var wire in field.Stand.StoreWires)
         {
-            wire.Cut();
-            await field.WaitAsync(10, 2, cancel);
-            wire.Heal();
+            using (field.Conduct.Faults.Begin())
+            {
+                wire.Cut();
+                await field.WaitAsync(10, 2, cancel);
+                wire.Heal();
+            }
+
             field.Evidence.Show("connections to the store cut or refused", wire.CutConnections);
             await field.WaitAsync(8, 1, cancel);
-            wire.FallSilent();
-            await field.WaitAsync(10, 2, cancel);
-            wire.Heal();
+            using (field.Conduct.Faults.Begin())
+            {
+                wire.FallSilent();
+                await field.WaitAsync(10, 2, cancel);
+                wire.Heal();
+            }
+
             field.Evidence.Show("bytes to the store swallowed", wire.SwallowedBytes);
             await field.WaitAsync(8, 1, cancel);
         }
