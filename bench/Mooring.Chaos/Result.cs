@@ -64,7 +64,7 @@ internal sealed class Result(Round round, StandShape shape, Population populatio
             Check(TasksLost, "tasks lost");
             Check(tally.SessionsLost, "sessions lost");
             Check(tally.EventsRepeated, "events repeated");
-            Check(round.EventsMayBeLost is null ? Math.Max(0, tally.EventsLost - evidence.Forgiven) : 0, "events lost");
+            Check(Math.Max(0, tally.EventsLost - evidence.Forgiven), "events lost");
             Check(round.ListsAlways ? tally.WrongLists : 0, "wrong lists");
             // A short round shares the machine with others: how long something took there says nothing.
             Check(!shape.IsShort && round.ToolsAlways && tally.WithoutTools > ToolsLimit ? 1 : 0, "without tools");

@@ -9,7 +9,7 @@ internal sealed class FaultTimes(TimeProvider time)
     private long? _began;
 
     /// <summary>Told of each beginning (true) and each end.</summary>
-    public event Action<bool>? Changed;
+    public Action<bool>? Changed { get; set; }
 
     /// <summary>The fault lasts until what is returned is disposed.</summary>
     public IDisposable Begin()

@@ -32,7 +32,7 @@ internal sealed class OfficialClients : IAsyncDisposable
             WorkingDirectory = Repository.NodeFixtures,
         })!;
         _reading = ReadAsync();
-        conduct.Faults.Changed += lasts =>
+        conduct.Faults.Changed = lasts =>
         {
             _process.StandardInput.WriteLine(lasts ? "fault" : "whole");
             _process.StandardInput.Flush();

@@ -19,9 +19,6 @@ internal abstract class Round
 
     public virtual Conduct Conduct => new();
 
-    /// <summary>Why events may be missing; null where none may.</summary>
-    public virtual string? EventsMayBeLost => null;
-
     /// <summary>Whether servers know the tasks that they made to the end. Not where they are killed.</summary>
     public virtual bool ServersKeepTasks => true;
 

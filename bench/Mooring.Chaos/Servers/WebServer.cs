@@ -102,7 +102,7 @@ internal sealed class WebServer : IDisposable
         if (method == "initialize")
         {
             id = Guid.NewGuid().ToString("n");
-            _sessions[id] = session = new WebSession();
+            _sessions[id] = session = new WebSession(id, _ledger);
             context.Response.Headers["Mcp-Session-Id"] = id;
         }
         else if (!_sessions.TryGetValue(id, out session))
@@ -271,7 +271,7 @@ internal sealed class WebServer : IDisposable
     {
         if (_sessions.TryRemove(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
         {
-            session.Close();
+            session.Discard();
         }
 
         return Task.CompletedTask;

@@ -4,8 +4,12 @@ namespace Mooring.Chaos.Servers;
 /// One session of the web server: its notifications, numbered, kept for whoever comes back with <c>Last-Event-ID</c>. Any thread may add;
 /// one reader at a time is served, as the official servers do it.
 /// </summary>
-internal sealed class WebSession
+/// <param name="id">Of the session.</param>
+/// <param name="ledger">Where it is written down what it owes.</param>
+internal sealed class WebSession(string id, Ledger ledger)
 {
+    private const string Numbered = "notifications/message";
+
     /// <summary>More than a round ever sends to one session.</summary>
     private const int Kept = 5000;
 
@@ -27,7 +31,13 @@ internal sealed class WebSession
                 return false;
             }
 
-            _events.Add((++_lastId, text));
+            _lastId++;
+            if (text.Contains(Numbered, StringComparison.Ordinal))
+            {
+                ledger.Write(Notices.Accepted(id, _lastId));
+            }
+
+            _events.Add((_lastId, text));
             if (_events.Count > Kept)
             {
                 _events.RemoveAt(0);
@@ -77,7 +87,7 @@ internal sealed class WebSession
         }
     }
 
-    private int Unsent => _events.Count(entry => entry.Id > _sent && entry.Text.Contains("notifications/message", StringComparison.Ordinal));
+    private int Unsent => _events.Count(entry => entry.Id > _sent && entry.Text.Contains(Numbered, StringComparison.Ordinal));
 
     /// <summary>What came after the given event; waits for the next where there is none.</summary>
     /// <returns>Null when the session is over.</returns>
@@ -109,12 +119,24 @@ internal sealed class WebSession
         }
     }
 
-    public void Sent(long id)
+    /// <summary>All up to this event are out.</summary>
+    public void Sent(long upTo)
     {
         lock (_gate)
         {
-            _sent = Math.Max(_sent, id);
+            if (upTo > _sent)
+            {
+                _sent = upTo;
+                ledger.Write(Notices.SettledTo(id, upTo));
+            }
         }
+    }
+
+    /// <summary>The gateway wants no more of it.</summary>
+    public void Discard()
+    {
+        Close();
+        Sent(long.MaxValue);
     }
 
     private void Wake()
