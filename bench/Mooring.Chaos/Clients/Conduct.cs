@@ -27,8 +27,10 @@ internal sealed class Conduct
     /// <summary>Whether a call that was to take so many seconds may still end otherwise than as lost.</summary>
     /// <param name="start">When it was begun.</param>
     /// <param name="seconds">What it takes.</param>
-    public bool HasTime(long start, int seconds) =>
-        TimeProvider.System.GetElapsedTime(start) - Faults.Since(start) < TimeSpan.FromSeconds(seconds) + Patience;
+    public bool HasTime(long start, int seconds) => Since(start) < TimeSpan.FromSeconds(seconds) + Patience;
+
+    /// <summary>How long that is ago, without the time in which a fault kept answers away.</summary>
+    public TimeSpan Since(long start) => TimeProvider.System.GetElapsedTime(start) - Faults.Since(start);
 
     /// <summary>Stops those sessions that can be stopped from reading their standalone streams, or lets them read on.</summary>
     public void Reading(bool on) => Set(ref _reads, on);

@@ -3,9 +3,10 @@ using System.Net.Sockets;
 namespace Mooring.Chaos.Clients;
 
 /// <summary>
-/// All clients of a round. Of the strict sessions one in eight talks to the server on standard streams, one in eight speaks 2025-06-18, whose clients cannot
-/// come back for the answer of a call; a quarter of the rest talks to the server without sessions. They go by turns through each balancer. Beside the
-/// sessions there are clients of 2026-07-28, half at each server over HTTP, and some of both kinds are built on the official libraries. Made and disposed by the round.
+/// All clients of a round. Of each eight strict sessions one talks to the server on standard streams and two to the one without sessions; one speaks 2025-06-18 and one
+/// 2025-03-26, whose clients cannot come back for the answer of a call, and one HTTP+SSE. They go by turns through each balancer. Beside the sessions there are
+/// clients of 2026-07-28, one in eight at the server on standard streams and the others half at each over HTTP. Some of both kinds are built on the official
+/// libraries. Made and disposed by the round.
 /// </summary>
 internal sealed class Crowd : IAsyncDisposable
 {
@@ -14,6 +15,9 @@ internal sealed class Crowd : IAsyncDisposable
 
     /// <summary>The path to the server with sessions.</summary>
     public const string Web = "/servers/web/mcp";
+
+    /// <summary>The path to the server on standard streams.</summary>
+    public const string Local = "/servers/local/mcp";
 
     private const string Bare = "/servers/bare/mcp";
 
@@ -50,7 +54,7 @@ internal sealed class Crowd : IAsyncDisposable
         [
             .. Enumerable.Range(0, population.Stateless).Select(index => new StatelessClient(
                 index,
-                new Uri(balancers[index / 2 % balancers.Count], index % 2 == 0 ? Web : Bare),
+                new Uri(balancers[index / 2 % balancers.Count], index % 8 == 4 ? Local : index % 2 == 0 ? Web : Bare),
                 hasTasks: index / 2 % 3 != 1,
                 _http,
                 Tally,
@@ -60,22 +64,29 @@ internal sealed class Crowd : IAsyncDisposable
         ];
         Sessions =
         [
-            .. Enumerable.Range(0, population.Strict).Select(index => new StrictSession(
-                index,
+            .. Enumerable.Range(0, population.Strict).Select(ISessionClient (index) =>
+            {
                 // The first of each pair of eights goes through the one balancer, the second through the other, so that both see every kind.
-                new Uri(balancers[(index + (index / 8)) % balancers.Count], index % 8 == 0 ? "/servers/local/mcp" : index % 8 is 2 or 6 ? Bare : Web),
-                index % 8 == 3 ? "2025-06-18" : "2025-11-25",
-                _http,
-                Tally,
-                conduct,
-                new Random((seed * 100_003) + index),
-                new Journal())),
+                var balancer = balancers[(index + (index / 8)) % balancers.Count];
+                var random = new Random((seed * 100_003) + index);
+                return index % 8 == 7
+                    ? new LegacySession(index, new Uri(balancer, "/servers/web/sse"), _http, Tally, conduct, random, new Journal())
+                    : new StrictSession(
+                        index,
+                        new Uri(balancer, index % 8 == 0 ? Local : index % 8 is 2 or 6 ? Bare : Web),
+                        index % 8 == 3 ? "2025-06-18" : index % 8 == 4 ? StrictSession.March : "2025-11-25",
+                        _http,
+                        Tally,
+                        conduct,
+                        random,
+                        new Journal());
+            }),
         ];
     }
 
     public Tally Tally { get; } = new();
 
-    public IReadOnlyList<StrictSession> Sessions { get; }
+    public IReadOnlyList<ISessionClient> Sessions { get; }
 
     /// <summary>Those of 2026-07-28.</summary>
     public IReadOnlyList<StatelessClient> Stateless { get; }

@@ -4,9 +4,9 @@ using System.Text.Json.Nodes;
 namespace Mooring.Chaos.Clients;
 
 /// <summary>One block of an event stream. A comment alone is one too: it shows that the stream lives.</summary>
-internal sealed record EventBlock(string? Id, string? Data, int? Retry)
+internal sealed record EventBlock(string? Id, string? Event, string? Data, int? Retry)
 {
-    public JsonObject? Message => string.IsNullOrEmpty(Data) ? null : JsonNode.Parse(Data) as JsonObject;
+    public JsonObject? Message => string.IsNullOrEmpty(Data) || Event is not (null or "message") ? null : JsonNode.Parse(Data) as JsonObject;
 }
 
 /// <summary>Reads an event stream, written apart from the code under test. Whoever made it disposes it, which closes the connection.</summary>
@@ -44,7 +44,7 @@ internal sealed class EventReader(HttpResponseMessage response, Stream body) : I
 
     private async Task<EventBlock?> BlockAsync(CancellationToken cancel)
     {
-        string? id = null, data = null;
+        string? id = null, name = null, data = null;
         int? retry = null;
         var any = false;
         while (await _reader.ReadLineAsync(cancel).AsTask().WaitAsync(LongestSilence, cancel) is { } line)
@@ -53,7 +53,7 @@ internal sealed class EventReader(HttpResponseMessage response, Stream body) : I
             {
                 if (any)
                 {
-                    return new EventBlock(id, data, retry);
+                    return new EventBlock(id, name, data, retry);
                 }
 
                 continue;
@@ -66,6 +66,9 @@ internal sealed class EventReader(HttpResponseMessage response, Stream body) : I
             {
                 case "id":
                     id = value;
+                    break;
+                case "event":
+                    name = value;
                     break;
                 case "data":
                     data = data is null ? value : $"{data}\n{value}";

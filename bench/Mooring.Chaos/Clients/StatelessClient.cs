@@ -30,6 +30,9 @@ internal sealed partial class StatelessClient(
     private int _lastId;
     private int _calls;
 
+    /// <summary>Whether changes of its list are told: each process of the server on standard streams has a list of its own, and says nothing of it.</summary>
+    private bool HearsChanges => !endpoint.AbsolutePath.Equals(Crowd.Local, StringComparison.Ordinal);
+
     private string Who => $"stateless {index} ({endpoint.AbsolutePath}{(hasTasks ? ", with tasks" : "")})";
 
     /// <summary>Completes when its tools were seen and it listens.</summary>
@@ -101,7 +104,7 @@ internal sealed partial class StatelessClient(
                 await CallAsync(Errands.Tool, random.Next(1, conduct.Slowest + 1), end);
                 break;
             default:
-                await ChangeAsync(end);
+                await (HearsChanges ? ChangeAsync(end) : CallAsync("fast", new JsonObject(), seconds: 0, end));
                 break;
         }
 

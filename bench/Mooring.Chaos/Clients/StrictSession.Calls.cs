@@ -19,7 +19,7 @@ internal sealed partial class StrictSession
             var call = new CallState(key, tool, arguments, () => conduct.HasTime(start, seconds));
             outcome = await SendCallAsync(call, end);
             outcome = call.Task is { } task ? await FollowTaskAsync(call, task, end) : outcome;
-            outcome = outcome == Outcome.Cut && !IsPrimed ? Outcome.CutOlder : outcome;
+            outcome = outcome == Outcome.Cut && !IsPrimed ? (version == March ? Outcome.CutOldest : Outcome.CutOlder) : outcome;
             // Whatever came after the time is over came too late.
             outcome = call.HasTime() || outcome == Outcome.Refused ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
         }

@@ -11,8 +11,11 @@ namespace Mooring.Chaos.Clients;
 /// unless it was told that it may. Made and run by <see cref="Crowd"/>.
 /// </summary>
 internal sealed partial class StrictSession(
-    int index, Uri endpoint, string version, HttpClient http, Tally tally, Conduct conduct, Random random, Journal journal)
+    int index, Uri endpoint, string version, HttpClient http, Tally tally, Conduct conduct, Random random, Journal journal) : ISessionClient
 {
+    /// <summary>The first version of this transport.</summary>
+    public const string March = "2025-03-26";
+
     private readonly Journal _journal = journal;
     private readonly EventBook _events = new(journal, IsPrimedIn(version));
     private readonly Lock _gate = new();
@@ -27,12 +30,8 @@ internal sealed partial class StrictSession(
 
     private string Who => $"{index} ({endpoint.AbsolutePath}, {version})";
 
-    /// <summary>Completes when the session has been opened and its tools were seen.</summary>
     public Task Ready => _ready.Task;
 
-    /// <summary>Works until told to stop, finishes what it began, and waits for what is still owed.</summary>
-    /// <param name="stop">No new calls.</param>
-    /// <param name="end">Everything is over, finished or not.</param>
     public async Task RunAsync(CancellationToken stop, CancellationToken end)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(end);
@@ -84,8 +83,8 @@ internal sealed partial class StrictSession(
         await AskForToolsAsync(end);
         _ready.TrySetResult();
         await conduct.MayCallAsync(stop);
-        // The first is an errand, so that each round has some of each kind.
-        switch (_calls == 0 ? 14 : random.Next(20))
+        // The first is an errand, and each fifth of the few that have tasks made of them, so that each round has some of each kind.
+        switch (_calls == 0 || (_calls % 5 == 0 && MakesTaskOf(Errands.Tool)) ? 14 : random.Next(20))
         {
             case < 12:
                 await CallAsync("fast", new JsonObject(), seconds: 0, end);
@@ -105,11 +104,9 @@ internal sealed partial class StrictSession(
         await Task.Delay(conduct.Pace * (0.4 + (1.2 * random.NextDouble())), stop);
     }
 
-    /// <summary>A call on the orders of a round, beside the session's own ones.</summary>
     public Task<Outcome> CallAsync(string tool, int seconds, CancellationToken end) =>
         CallAsync(tool, new JsonObject { ["seconds"] = seconds }, seconds, end);
 
-    /// <summary>Has the server send numbered notifications outside of the call, and remembers that they are owed.</summary>
     public async Task AnnounceAsync(int count, CancellationToken end)
     {
         if (_pair.IsServerStateless)
@@ -130,7 +127,6 @@ internal sealed partial class StrictSession(
         }
     }
 
-    /// <summary>Asks for its tools at one gateway, past the balancers.</summary>
     public async Task VisitAsync(Uri gateway, CancellationToken end)
     {
         using var request = Post(Request(NextId(), "tools/list", parameters: null), Current());
@@ -278,7 +274,11 @@ internal sealed partial class StrictSession(
         if (session is not null)
         {
             request.Headers.Add("Mcp-Session-Id", session);
-            request.Headers.Add("MCP-Protocol-Version", version);
+            if (version != March)
+            {
+                // That version has no such header.
+                request.Headers.Add("MCP-Protocol-Version", version);
+            }
         }
 
         return request;

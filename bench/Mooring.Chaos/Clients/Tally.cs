@@ -26,8 +26,14 @@ internal enum Outcome
     /// <summary>The connection ended before the client had anything to come back with.</summary>
     Cut,
 
-    /// <summary>As <see cref="Cut"/>, of a version that gives a call no event id before its first message: no gateway can help that.</summary>
+    /// <summary>As <see cref="Cut"/>, of 2025-06-18, which gives a call no event id before its first message: no gateway can help that.</summary>
     CutOlder,
+
+    /// <summary>As <see cref="CutOlder"/>, of 2025-03-26.</summary>
+    CutOldest,
+
+    /// <summary>Of HTTP+SSE (2024-11-05), where a message has no event id: the stream to which the answer was to come ended before it came, or the request's connection did.</summary>
+    CutLegacy,
 
     /// <summary>As <see cref="Cut"/>, of 2026-07-28, which has no way back to a call but as a task.</summary>
     CutStateless,
