@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Plays faults against real gateways under load, behind real balancers, and prints what was lost as Markdown tables.
 #
-#   eng/chaos.sh                   every round with 200 sessions, then the throughput; about 35 minutes
+#   eng/chaos.sh                   every round with 200 sessions and 53 clients without, then the throughput; about 35 minutes
 #   eng/chaos.sh ROUND...          these only, such as kill or store-cut (docs/stability.md lists them)
 #   eng/chaos.sh --write           also puts the results into docs/stability.md; rows of rounds that were not played stay
 #   eng/chaos.sh --sessions 50     fewer sessions, or more
-#   eng/chaos.sh --official 0      how many of them are clients built on the official npm libraries (10)
+#   eng/chaos.sh --official 0      clients built on the official npm libraries (10, of which 7 are among the sessions)
 #   eng/chaos.sh --pace 0.5        mean seconds between two steps of one session (2)
 #   eng/chaos.sh --seed 7          another course of events; the same seed has every session do the same
-#   eng/chaos.sh --short           every round in some seconds: shorter and fewer faults, 16 clients, 3 of them official, three rounds at a
+#   eng/chaos.sh --short           every round in some seconds: shorter and fewer faults, 16 clients, 10 with a session, three rounds at a
 #                                  time, one PostgreSQL for all that do not strike it; one line for each. ./test.sh plays them so
 #   eng/chaos.sh --parallel 3      rounds at the same time (1)
 #   eng/chaos.sh --replicas 2      every round with that many gateways instead of its own number (more than one: on PostgreSQL)
