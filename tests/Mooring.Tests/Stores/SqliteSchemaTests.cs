@@ -1,6 +1,8 @@
 using System.Reflection;
 using Mooring.Stores;
 using Mooring.Stores.Sqlite;
+using Mooring.Tests.Vault;
+using Mooring.Vault;
 using Xunit;
 using static Mooring.Tests.Stores.StoreRecords;
 
@@ -8,6 +10,9 @@ namespace Mooring.Tests.Stores;
 
 public sealed class SqliteSchemaTests : IAsyncDisposable
 {
+    /// <summary>The first version of which a row of everything is kept; of version 1 there are those that it had.</summary>
+    private const int FirstKept = 9;
+
     private readonly SqliteFixture _fixture = new();
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -51,6 +56,39 @@ public sealed class SqliteSchemaTests : IAsyncDisposable
         Assert.Equal(3, (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Count);
         Assert.Equal(2, await store.CountSessionsAsync(Cancel));
     }
+
+    public static TheoryData<int> Kept => [.. Enumerable.Range(FirstKept, SqliteSchema.Migrations.Count - FirstKept + 1)];
+
+    [Theory]
+    [MemberData(nameof(Kept))]
+    public async Task Open_FileOfAVersionBefore_ServesEveryRowAndGoesOnWithThem(int version)
+    {
+        await using var fixture = new VaultFixture();
+        await File.WriteAllBytesAsync(fixture.Options.DatabasePath, [], Cancel);
+        using (var database = SqliteDatabase.Open(fixture.Options))
+        {
+            database.Execute(await StoreDump.ReadAsync("sqlite", version));
+        }
+
+        var store = await fixture.OpenStoreAsync();
+        var isSealed = version >= SqliteSchema.ReadsSealed;
+        Assert.Equal(isSealed, SealedBody.IsSealed((await store.FindSessionAsync("session", Cancel))!.InitializeParams.Span));
+        var vault = await fixture.OpenAsync(store, config => config with { KeyFile = StoreDump.Key });
+
+        await StoreDump.AssertServedAsync(vault.Store, vault.Replicas, store, isSealed ? new Credentials(vault.Keys, store) : null);
+    }
+
+    [Fact]
+    public Task Dumps_OfEveryVersionSinceTheFirstKept_AreThere() => StoreDump.DemandAsync("sqlite", FirstKept, SqliteSchema.Migrations.Count, async () =>
+    {
+        await using var fixture = new VaultFixture();
+        var store = await fixture.OpenStoreAsync();
+        var vault = await fixture.OpenAsync(store, config => config with { KeyFile = StoreDump.Key });
+        await StoreDump.FillAsync(vault.Store, vault.Replicas, store, new Credentials(vault.Keys, store));
+        await store.DisposeAsync();
+        using var database = SqliteDatabase.Open(fixture.Options);
+        return Dump(database);
+    });
 
     [Fact]
     public async Task Apply_FileOfThePreviousVersion_RunsOnlyWhatIsMissingAndKeepsTheRows()
@@ -144,6 +182,35 @@ public sealed class SqliteSchemaTests : IAsyncDisposable
                     step.StartsWith("SCAN", StringComparison.Ordinal) && !step.Contains("streams_running_calls", StringComparison.Ordinal),
                     $"{name}: {step}");
             }
+        }
+    }
+
+    /// <summary>All that is in a file, as text that makes it anew.</summary>
+    private static string Dump(SqliteDatabase database)
+    {
+        var lines = new List<string> { $"-- A file as a gateway with schema version {SqliteSchema.Migrations.Count} leaves it. Never changed: later releases must serve it." };
+        lines.AddRange(Ask("select sql || ';' from sqlite_master where type = 'table' order by rowid"));
+        foreach (var table in Ask("select name from sqlite_master where type = 'table' order by rowid"))
+        {
+            // Quoting ends at a NUL.
+            var columns = Ask($"select '\"' || name || '\"' from pragma_table_info('{table}') order by cid")
+                .Select(column => $"case when typeof({column}) = 'text' and instr({column}, char(0)) > 0 then 'cast(x''' || hex({column}) || ''' as text)' else quote({column}) end");
+            lines.AddRange(Ask($"select 'insert into {table} values (' || {string.Join(" || ', ' || ", columns)} || ');' from {table}"));
+        }
+
+        lines.AddRange(Ask("select sql || ';' from sqlite_master where type <> 'table' and sql is not null order by rowid"));
+        return string.Join('\n', lines) + "\n";
+
+        List<string> Ask(string sql)
+        {
+            var answers = new List<string>();
+            using var read = database.Use(sql);
+            while (read.Step())
+            {
+                answers.Add(read.Text(0));
+            }
+
+            return answers;
         }
     }
 }
