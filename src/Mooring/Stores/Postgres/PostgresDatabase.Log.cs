@@ -14,5 +14,11 @@ internal sealed partial class PostgresDatabase
 
         [LoggerMessage(3, LogLevel.Information, "{Name} is back after {Seconds:0.0} s.", EventName = "StoreBack")]
         public static partial void Back(ILogger logger, string name, double seconds);
+
+        [LoggerMessage(4, LogLevel.Error, "{Name} is full: {Reason}", EventName = "StoreFull")]
+        public static partial void Full(ILogger logger, string name, string reason);
+
+        [LoggerMessage(5, LogLevel.Information, "{Name} has room again after {Seconds:0.0} s.", EventName = "StoreHasRoom")]
+        public static partial void HasRoom(ILogger logger, string name, double seconds);
     }
 }

@@ -6,7 +6,8 @@ namespace Mooring.Stores.Postgres;
 /// <summary>
 /// The way to the database: a bounded pool, and the knowledge whether it answers. Made and disposed by <see cref="PostgresStore"/>.
 /// While the database is known to be away every use fails at once, and one loop alone tries to reach it. It is away when a connection cannot be
-/// had or breaks again and again; what only takes too long fails alone, unless another connection gets no answer either.
+/// had or breaks again and again; what only takes too long fails alone, unless another connection gets no answer either. One that is full is not away:
+/// it answers, and takes what fits into the room that its files have left; what does not fails alone.
 /// </summary>
 /// <remarks>
 /// Each use is one implicit transaction: a single command, or a batch sent with one Sync. Nothing is left in the server's session
@@ -17,6 +18,9 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
 {
     /// <summary>Tries of one use: a connection that died in the pool is noticed only when it is used, and a deadlock has one victim.</summary>
     private const int Tries = 3;
+
+    /// <summary>Without a failure for so long, the next write that succeeds shows that there is room: on a full disk some fit and some do not.</summary>
+    internal static readonly TimeSpan Room = TimeSpan.FromSeconds(5);
 
     private readonly PostgresStoreOptions _options;
     private readonly TimeProvider _time;
@@ -29,6 +33,7 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
     private Task _probing = Task.CompletedTask;
     private Task<Exception?>? _checking;
     private volatile Absence? _away;
+    private volatile Fullness? _full;
     private bool _open;
     private bool _disposed;
 
@@ -48,8 +53,8 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
 
     public bool IsAway => _away is not null;
 
-    /// <summary>Since when it is away; null while it is there.</summary>
-    public DateTimeOffset? AwaySince => _away?.Since;
+    /// <summary>Since when it is away or has no room; null while it is there and takes what is written.</summary>
+    public DateTimeOffset? AwaySince => _away?.Since ?? _full?.Since;
 
     /// <summary>Connects, and brings the schema up to date. One try.</summary>
     public async Task OpenAsync(CancellationToken cancel)
@@ -129,6 +134,11 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
             }
             catch (NpgsqlException e) when (!PostgresFailure.IsConflict(e) || attempt == Tries)
             {
+                if (PostgresFailure.IsFull(e))
+                {
+                    NoteFull(e);
+                }
+
                 throw new StoreException($"{Name} failed: {PostgresFailure.Describe(e)}", e);
             }
             catch (NpgsqlException)
@@ -144,6 +154,15 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
         if (_away is { } absence)
         {
             throw new StoreException(absence.Reason);
+        }
+    }
+
+    /// <summary>Something was written.</summary>
+    public void NoteWritten()
+    {
+        if (_full is { } full && _time.GetElapsedTime(full.FailedLast) >= Room && Interlocked.CompareExchange(ref _full, null, full) == full)
+        {
+            Log.HasRoom(_logger, Name, (_time.GetUtcNow() - full.Since).TotalSeconds);
         }
     }
 
@@ -219,6 +238,15 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
         }
 
         return new StoreException(reason, failure);
+    }
+
+    private void NoteFull(Exception failure)
+    {
+        var before = _full;
+        if (Interlocked.CompareExchange(ref _full, new Fullness(before?.Since ?? _time.GetUtcNow(), _time.GetTimestamp()), before) is null && before is null)
+        {
+            Log.Full(_logger, Name, PostgresFailure.Describe(failure));
+        }
     }
 
     /// <summary>Asks the database whether it is there, on a connection of its own; one question for all that want to know.</summary>
@@ -304,4 +332,6 @@ internal sealed partial class PostgresDatabase : IAsyncDisposable
     private string Unreachable(Exception failure) => $"{Name} cannot be reached: {PostgresFailure.Describe(failure)}";
 
     private sealed record Absence(string Reason, DateTimeOffset Since);
+
+    private sealed record Fullness(DateTimeOffset Since, long FailedLast);
 }

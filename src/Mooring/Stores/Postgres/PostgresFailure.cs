@@ -25,6 +25,9 @@ internal static class PostgresFailure
         _ => false,
     };
 
+    /// <summary>There is no room for what was to be written. Questions are answered all the same.</summary>
+    public static bool IsFull(Exception failure) => failure is PostgresException { SqlState: PostgresErrorCodes.DiskFull };
+
     /// <summary>Two transactions were in each other's way; the one that was rolled back goes through when tried again.</summary>
     public static bool IsConflict(Exception? failure) =>
         failure is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure };

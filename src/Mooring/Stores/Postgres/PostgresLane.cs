@@ -110,6 +110,7 @@ internal sealed class PostgresLane
             return failure;
         }
 
+        _database.NoteWritten();
         foreach (var write in writes)
         {
             write.Complete();

@@ -45,6 +45,43 @@ public sealed class PostgresFaultTests(SharedCluster shared)
     }
 
     [Fact]
+    public async Task Disk_Full_SaysSinceWhen_AnswersQuestions_AndTakesWritesAgainByItself()
+    {
+        await using var fixture = await PostgresFixture.OnAsync(shared);
+        var store = await fixture.OpenAsync();
+        await store.SaveSessionAsync(Session());
+        await store.OpenStreamAsync(Call(), Event(1));
+        await fixture.ExecuteAsync("""
+            create function mooring.no_room() returns trigger language plpgsql as $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$;
+            create trigger no_room before insert on mooring.events for each row execute function mooring.no_room();
+            """);
+
+        var refused = await Assert.ThrowsAsync<StoreException>(() => store.AppendEventAsync(Event(2)));
+
+        Assert.Contains("Make room", refused.Message, StringComparison.Ordinal);
+        var since = fixture.Clock.GetUtcNow();
+        Assert.Equal(since, store.AwaySince);
+        Assert.False(store.Database.IsAway);
+        Assert.NotNull(await store.FindSessionAsync("session", Cancel));
+        // What fits is taken, and says nothing of the rest.
+        await store.SaveSessionAsync(Session("fits"));
+        fixture.Clock.Advance(PostgresDatabase.Room / 2);
+        await Assert.ThrowsAsync<StoreException>(() => store.AppendEventAsync(Event(2)));
+        fixture.Clock.Advance(PostgresDatabase.Room / 2);
+        await store.SaveSessionAsync(Session("too"));
+        Assert.Equal(since, store.AwaySince);
+
+        await fixture.ExecuteAsync("drop trigger no_room on mooring.events");
+        fixture.Clock.Advance(PostgresDatabase.Room);
+        await store.AppendEventAsync(Event(2), StreamState.Finished);
+
+        Assert.Null(store.AwaySince);
+        Assert.Equal([1, 2], (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(e => e.Sequence));
+        Assert.Single(fixture.Log.Lines, line => line.StartsWith("Error StoreFull", StringComparison.Ordinal));
+        Assert.Single(fixture.Log.Lines, line => line.StartsWith("Information StoreHasRoom", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Server_RestartedWhileNobodyAsked_TheNextCallersNoticeNothing()
     {
         await using var fixture = await PostgresFixture.AloneAsync();
