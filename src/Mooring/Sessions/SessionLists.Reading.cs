@@ -29,15 +29,16 @@ internal sealed partial class SessionLists
         }
         finally
         {
-            bool wasLeft;
+            string? leftWith;
             lock (_gate)
             {
-                // Whoever stops waiting from here on is answered with what was read.
-                wasLeft = look.WasLeft;
+                // Whoever stops waiting from here on is answered with what was read; where nothing was, with what was known.
+                leftWith = state.LeftWith ?? (look.WasLeft || list is null ? before?.Hash : null);
+                state.LeftWith = list is null ? leftWith : null;
                 state.Look = ReferenceEquals(state.Look, look) ? null : state.Look;
             }
 
-            if (wasLeft && list is not null && list.Hash != before?.Hash)
+            if (leftWith is not null && list is not null && list.Hash != leftWith)
             {
                 session.Outbox.SendListChanged(kind.Changed());
             }

@@ -321,6 +321,9 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
 
         public Look? Look { get; set; }
 
+        /// <summary>The hash of what was shown to somebody since no look came to an end with a list: the one that does tells of a change. Null: nobody waits for that.</summary>
+        public string? LeftWith { get; set; }
+
         /// <summary>Begun when the link was opened.</summary>
         public Task<ServerList?>? Reading { get; set; }
     }

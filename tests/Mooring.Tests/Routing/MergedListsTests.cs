@@ -160,6 +160,47 @@ public sealed class MergedListsTests
         Assert.Equal(["a__late", "b__x"], await client.ListAsync("tools"));
     }
 
+    /// <summary>Whoever was shown it must not be left with it because the look that he began came to nothing.</summary>
+    [Fact]
+    public async Task List_KnownButCouldNotBeRead_IsToldOfOnceItCanAndIsAnotherOne()
+    {
+        var (refuses, asked) = (false, 0);
+        var a = new ListingServer("a");
+        a.Before = e =>
+        {
+            if ((asked == 0 && !refuses) || (string?)e.Message?["method"] != "tools/list")
+            {
+                return false;
+            }
+
+            asked++;
+            if (refuses)
+            {
+                e.Error(-32603, "not now");
+            }
+            else
+            {
+                e.Result("""{"tools":[{"name":"late"}]}""");
+            }
+
+            return true;
+        };
+        await using var gateway = await GatewayAsync(null, a);
+        var client = await gateway.MergedAsync();
+        Assert.Equal(["a__x"], await client.ListAsync("tools"));
+        await client.ResultAsync("a__x");
+        using var stream = await client.GetAsync();
+        refuses = true;
+        gateway.Session(client).Lists.Doubt(gateway.Get<UpstreamTable>().Find("a")!, kind: null);
+        Assert.Equal(["a__x"], await client.ListAsync("tools"));
+        Assert.True(asked > 0, "The server was not asked.");
+        refuses = false;
+
+        Assert.Equal(["a__late"], await client.ListAsync("tools"));
+
+        Assert.Equal("notifications/tools/list_changed", (string?)(await stream.Events.MessageAsync())["method"]);
+    }
+
     /// <summary>The list from before is likelier right than a client is patient.</summary>
     [Fact]
     public async Task List_KnownButMayBeAnotherOne_IsShownAfterASecondAndTheClientIsToldWhenItIs()
