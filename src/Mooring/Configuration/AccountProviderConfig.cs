@@ -17,6 +17,12 @@ public sealed record AccountProviderConfig
 
     public IReadOnlyList<string> Scopes { get; init; } = [];
 
+    /// <summary>The ways back that earlier systems had their providers told.</summary>
+    internal static readonly string[] OlderCallbacks = ["/auth/hubspot/callback", "/auth/slack/callback", "/oauth/hubspot-callback"];
+
+    /// <summary>Where it sends people back to, where it knows the gateway by one of <see cref="OlderCallbacks"/>; null: <c>/connect/NAME/callback</c>.</summary>
+    public Uri? RedirectUri { get; init; }
+
     /// <summary>More parameters of the authorization request, such as <c>access_type</c>.</summary>
     public IReadOnlyDictionary<string, string> Parameters { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }

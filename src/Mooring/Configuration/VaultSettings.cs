@@ -15,7 +15,9 @@ internal static class VaultSettings
         .Add("clientSecret", new TextShape(), c => c.ClientSecret, (c, v) => c with { ClientSecret = v }, "Its secret there; write ${NAME} or ${file:PATH}. Without it the gateway is a public client.")
         .Add("scopes", new ListShape<string>(new TextShape("a scope without spaces", t => t.Length > 0 && !t.Contains(' '))), c => c.Scopes, (c, v) => c with { Scopes = v }, "What is asked for.")
         .Add("parameters", new MapShape<string>(new TextShape(loose: true), StringComparer.Ordinal), c => c.Parameters, (c, v) => c with { Parameters = v },
-            "More parameters of the authorization request, such as access_type.");
+            "More parameters of the authorization request, such as access_type.")
+        .Add("redirectUri", new UrlShape(), c => c.RedirectUri, (c, v) => c with { RedirectUri = v },
+            "Where it sends people back to, if it knows the gateway by the address of an earlier system. Without it, /connect/NAME/callback of publicUrl.");
 
     /// <summary><c>providers</c>. Names stand in addresses.</summary>
     public static readonly MapShape<AccountProviderConfig> Providers = new(Provider, StringComparer.Ordinal, name =>
@@ -80,6 +82,14 @@ internal static class VaultSettings
                 {
                     reading.Error(ConfigPath.Member(ConfigPath.Member("providers", name), key), at?.Line, "is missing.");
                 }
+            }
+
+            // Nobody would be found there, and only once somebody has come back.
+            string[] served = [.. AccountProviderConfig.OlderCallbacks, $"/connect/{name}/callback"];
+            if (provider.RedirectUri is { } back && !served.Any(path => back.AbsolutePath.EndsWith(path, StringComparison.Ordinal)))
+            {
+                reading.Error(
+                    ConfigPath.Member(ConfigPath.Member("providers", name), "redirectUri"), root.Member("providers")?.Member(name)?.Member("redirectUri")?.Line, $"must end in one of {string.Join(", ", served)}.");
             }
         }
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Auth.Server;
+using Mooring.Configuration;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Vault;
@@ -34,6 +35,10 @@ internal sealed partial class ConnectEndpoints(
         Add("/connect/client.json", ["GET"], DescribeAsync);
         Add("/connect/{provider}", ["GET", "POST"], context => BoundedAsync(context, BeginAsync));
         Add("/connect/{provider}/callback", ["GET"], context => BoundedAsync(context, CompleteAsync));
+        foreach (var path in AccountProviderConfig.OlderCallbacks)
+        {
+            Add(path, ["GET"], context => BoundedAsync(context, CompleteAsync));
+        }
     }
 
     /// <summary>Under the gateway's own names alone, whichever page it is.</summary>
@@ -121,12 +126,12 @@ internal sealed partial class ConnectEndpoints(
         Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
         && (origin.Authority == links.Gateway.Authority || origin.Authority == request.Host.Value);
 
-    private CookieOptions CookieOptions => new()
+    private CookieOptions CookieOptionsOf(string provider) => new()
     {
         HttpOnly = true,
         SameSite = SameSiteMode.Lax,
         Secure = links.Gateway.Scheme == "https",
-        Path = links.CookiePath,
+        Path = links.CookiePath(provider),
         IsEssential = true,
     };
 
@@ -140,13 +145,13 @@ internal sealed partial class ConnectEndpoints(
             return;
         }
 
-        context.Response.Cookies.Append(Cookie, nonce, new CookieOptions(CookieOptions) { MaxAge = AccountLinks.Patience });
+        context.Response.Cookies.Append(Cookie, nonce, new CookieOptions(CookieOptionsOf(ticket.Provider)) { MaxAge = AccountLinks.Patience });
         AuthorizeEndpoint.Redirect(context, to.AbsoluteUri);
     }
 
     private async Task CompleteAsync(HttpContext context)
     {
-        var provider = (string)context.Request.RouteValues["provider"]!;
+        var provider = (string?)context.Request.RouteValues["provider"];
         var query = context.Request.Query;
         try
         {
@@ -155,11 +160,15 @@ internal sealed partial class ConnectEndpoints(
             var (whose, why) = await links.CompleteAsync(
                 provider, query["state"], query["code"], query.ContainsKey("error") ? query["error"].ToString() : null, query["iss"], context.Request.Cookies[Cookie],
                 key => caller == Principal.Anonymous ? !signIn.CanAsk(key.Issuer) : caller == new Principal(key.Issuer, key.Subject), context.RequestAborted);
-            context.Response.Cookies.Delete(Cookie, CookieOptions);
+            if ((whose?.Provider ?? provider) is { } from)
+            {
+                context.Response.Cookies.Delete(Cookie, CookieOptionsOf(from));
+            }
+
             if (whose is { } key)
             {
                 // Not where nobody's link was brought back: anybody can make one up.
-                Note(context, why is null ? "ok" : "failed", key.Issuer, key.Subject, provider, why);
+                Note(context, why is null ? "ok" : "failed", key.Issuer, key.Subject, key.Provider, why);
             }
 
             if (why is not null)
@@ -168,8 +177,8 @@ internal sealed partial class ConnectEndpoints(
                 return;
             }
 
-            Log.Linked(logger, provider);
-            sessions.AccountLinked(new Principal(whose!.Value.Issuer, whose.Value.Subject));
+            Log.Linked(logger, whose!.Value.Provider);
+            sessions.AccountLinked(new Principal(whose.Value.Issuer, whose.Value.Subject));
             await Pages.NoticeAsync(context, StatusCodes.Status200OK, "The account is connected", "You can close this page and go on in your client.");
         }
         catch (StoreException)

@@ -27,13 +27,14 @@ internal sealed class AccountLinks(
     public Uri Gateway => config.Current.PublicUrl
         ?? new Uri(config.Current.Listen[0].Replace("//0.0.0.0", "//127.0.0.1", StringComparison.Ordinal).Replace("//[::]", "//127.0.0.1", StringComparison.Ordinal));
 
-    /// <summary>The path of its pages, as browsers see it.</summary>
-    public string CookiePath => new Uri(PageOf(Gateway, "")).AbsolutePath.TrimEnd('/');
+    /// <summary>Where browsers bring back what they were given when they went: the path of the pages, or that of a provider's older way back.</summary>
+    public string CookiePath(string provider) => providers.Find(provider)?.RedirectUri?.AbsolutePath ?? new Uri(PageOf(Gateway, "")).AbsolutePath.TrimEnd('/');
 
     /// <summary>One of a gateway's pages. The gateway may live below a path, which is a proxy's business.</summary>
     public static string PageOf(Uri gateway, string page) => new Uri($"{gateway.GetLeftPart(UriPartial.Path).TrimEnd('/')}/connect/{page}").AbsoluteUri;
 
-    public string RedirectUri(string provider) => PageOf(Gateway, $"{provider}/callback");
+    /// <summary>To the letter as it is registered, where the configuration says it.</summary>
+    public string RedirectUri(string provider) => providers.Find(provider)?.RedirectUri?.OriginalString ?? PageOf(Gateway, $"{provider}/callback");
 
     /// <summary>Where this person links this account. It is his alone, and of no use after a few minutes.</summary>
     public string AddressFor(CredentialKey key, string? name, Challenge challenge)
@@ -89,7 +90,7 @@ internal sealed class AccountLinks(
     }
 
     /// <summary>The browser is back.</summary>
-    /// <param name="provider">From where.</param>
+    /// <param name="provider">From where; null: the address does not say it, but the state does.</param>
     /// <param name="state">As the gateway sent it.</param>
     /// <param name="code">To be exchanged for a token.</param>
     /// <param name="error">Why there is no code.</param>
@@ -99,9 +100,9 @@ internal sealed class AccountLinks(
     /// <param name="cancel">Gives up.</param>
     /// <returns>Whose account it is, where that is known, and what went wrong, for a page; null: it is linked.</returns>
     public async Task<(CredentialKey? Whose, string? Why)> CompleteAsync(
-        string provider, string? state, string? code, string? error, string? from, string? nonce, Func<CredentialKey, bool> isTheirs, CancellationToken cancel)
+        string? provider, string? state, string? code, string? error, string? from, string? nonce, Func<CredentialKey, bool> isTheirs, CancellationToken cancel)
     {
-        if (await AccountTicket.ReadAsync(keys, Back, provider, state, cancel) is not { Nonce: { } expected, Verifier: { } verifier } ticket || ticket.Expires <= time.GetUtcNow())
+        if (await ReadBackAsync(provider, state, cancel) is not { Nonce: { } expected, Verifier: { } verifier } ticket || ticket.Expires <= time.GetUtcNow())
         {
             return (null, "This link is of no use any more. Ask for a new one.");
         }
@@ -126,12 +127,12 @@ internal sealed class AccountLinks(
             return (ticket.Key, $"The account was not linked ({(error is null ? "no code" : OAuthText.Word(error))}).");
         }
 
-        if (providers.ClientFor(provider, ticket.Client) is not { } client)
+        if (providers.ClientFor(ticket.Provider, ticket.Client) is not { } client)
         {
             return (ticket.Key, "This provider is not in the configuration any more.");
         }
 
-        var answer = await endpoint.RedeemAsync(client, code, RedirectUri(provider), verifier, cancel);
+        var answer = await endpoint.RedeemAsync(client, code, RedirectUri(ticket.Provider), verifier, cancel);
         if (answer.Credential is not { } credential)
         {
             return (ticket.Key, $"The provider gave no token: {answer.Why}.");
@@ -139,6 +140,20 @@ internal sealed class AccountLinks(
 
         await credentials.ReplaceAsync(ticket.Key, credential with { Client = ticket.Client }, cancel);
         return (ticket.Key, null);
+    }
+
+    /// <summary>A state opens for its own provider alone, so each that has such a way back is tried. There are few.</summary>
+    private async Task<AccountTicket?> ReadBackAsync(string? provider, string? state, CancellationToken cancel)
+    {
+        foreach (var name in provider is not null ? [provider] : providers.Names.Where(name => providers.Find(name)?.RedirectUri is not null))
+        {
+            if (await AccountTicket.ReadAsync(keys, Back, name, state, cancel) is { } ticket)
+            {
+                return ticket;
+            }
+        }
+
+        return null;
     }
 
     private static string Random() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));

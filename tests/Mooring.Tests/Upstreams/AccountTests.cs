@@ -152,6 +152,7 @@ public sealed partial class AccountTests : IAsyncDisposable
     [InlineData("/connect/acme")]
     [InlineData("/connect/acme/callback?code=x&state=y")]
     [InlineData("/connect/client.json")]
+    [InlineData("/auth/hubspot/callback?code=x&state=y")]
     public async Task Path_UnderANameThatIsNotTheGateways_Is403(string path)
     {
         await StartAsync();
