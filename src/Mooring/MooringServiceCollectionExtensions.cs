@@ -97,6 +97,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<AuthorizeEndpoint>();
         services.TryAddSingleton<SignInEndpoint>();
         services.TryAddSingleton<SignInFirst>();
+        services.TryAddSingleton<KeyFirst>();
         services.TryAddSingleton<ConsentEndpoint>();
         services.TryAddSingleton<GrantEndpoint>();
         services.TryAddSingleton<AuthEndpoints>();

@@ -13,16 +13,18 @@ namespace Mooring.FrontDoor;
 
 /// <summary>
 /// The pages on which a person links an account: what is about to happen and for whom, then the provider, then how it went. A link is of use for
-/// a few minutes and for one person. Where people sign in at the gateway, that person has to be the one who is signed in; elsewhere a browser that is known to be somebody
-/// else's is refused. The way back is bound to the browser that went.
+/// a few minutes and for one person. Where people sign in at the gateway, that person has to be the one who is signed in; one who has an API key shows it; elsewhere a browser
+/// that is known to be somebody else's is refused. The way back is bound to the browser that went.
 /// </summary>
 internal sealed partial class ConnectEndpoints(
-    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, Attempts attempts, PublicAddress address, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
+    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, KeyFirst keys, Attempts attempts, PublicAddress address, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
 
     private const string Prompt = "prompt";
     private const string Login = "login";
+
+    private const string KeyField = """<p><label for="key">Your API key for this gateway</label><br><input id="key" name="key" type="password" autocomplete="off" required></p>""";
 
     private const int LongestName = 100;
 
@@ -97,13 +99,13 @@ internal sealed partial class ConnectEndpoints(
                 Note(context, "refused", caller.Issuer, caller.Subject, provider, $"a link of {(ticket.Subject.Length == 0 ? "everybody" : ticket.Subject)}");
                 await RefuseAsync(context, ticket, brought);
             }
-            else if (HttpMethods.IsPost(context.Request.Method) && IsOwnPage(context.Request))
+            else if (!HttpMethods.IsPost(context.Request.Method) || !IsOwnPage(context.Request))
+            {
+                await AskAsync(context, ticket, NeedsKey(caller, ticket));
+            }
+            else if (!NeedsKey(caller, ticket) || await TakeKeyAsync(context, ticket))
             {
                 await SendOnAsync(context, ticket);
-            }
-            else
-            {
-                await AskAsync(context, ticket);
             }
         }
         catch (StoreException)
@@ -111,6 +113,25 @@ internal sealed partial class ConnectEndpoints(
             context.Response.Headers.RetryAfter = "5";
             await Pages.NoticeAsync(context, StatusCodes.Status503ServiceUnavailable, "Try again in a moment", "The gateway's store is not reachable.");
         }
+    }
+
+    private static bool NeedsKey(Principal caller, AccountTicket ticket) => caller == Principal.Anonymous && KeyFirst.IsFor(ticket.Issuer);
+
+    /// <summary>Whether whoever pressed the button has a key of the person that the link is for; false after answering that.</summary>
+    private async Task<bool> TakeKeyAsync(HttpContext context, AccountTicket ticket)
+    {
+        var (isTheirs, seconds) = await keys.TryAsync(context, (await Forms.ReadAsync(context))?.GetValueOrDefault("key") ?? "", ticket.Subject);
+        if (seconds is { } wait)
+        {
+            await Pages.WaitAsync(context, wait);
+        }
+        else if (!isTheirs)
+        {
+            Note(context, "failed", ticket.Issuer, ticket.Subject, ticket.Provider, "not with a key of theirs");
+            await AskAsync(context, ticket, needsKey: true, wasWrong: true);
+        }
+
+        return isTheirs;
     }
 
     private async Task SignInAsync(HttpContext context, string provider, string? ticket, bool anew)
@@ -196,10 +217,10 @@ internal sealed partial class ConnectEndpoints(
         }
     }
 
-    private Task AskAsync(HttpContext context, AccountTicket ticket) => Pages.NoticeAsync(
-        context, StatusCodes.Status200OK, $"Connect an account of {ticket.Provider}?",
+    private Task AskAsync(HttpContext context, AccountTicket ticket, bool needsKey, bool wasWrong = false) => Pages.NoticeAsync(
+        context, wasWrong ? StatusCodes.Status403Forbidden : StatusCodes.Status200OK, $"Connect an account of {ticket.Provider}?",
         $"The gateway will be able to use this account for {WhoOf(ticket)}. Go on only if you asked for this yourself.",
-        """<form method="post"><button>Go on</button></form>""",
+        $"""{(wasWrong ? "<p class=\"wrong\" role=\"alert\">That is no key of the one whom this is for.</p>" : "")}<form method="post">{(needsKey ? KeyField : "")}<button>Go on</button></form>""",
         // Browsers hold this against each redirect that follows, and providers lead from one of their hosts to the next: none of them can be named.
         links.Gateway.Scheme == "https" ? "https:" : "https: http:");
 

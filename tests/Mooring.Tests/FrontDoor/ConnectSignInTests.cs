@@ -115,11 +115,78 @@ public sealed class ConnectSignInTests : IAsyncDisposable
         Assert.Contains(says, page.Html, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData(Person.OfApiKeys)]
-    [InlineData("https://login.example.com")]
-    public async Task Link_OfSomebodyWhoDoesNotSignInHere_CanOnlySayWhomItIsFor(string issuer)
+    /// <summary>Whoever makes a link has its own key: a person who is sent it has not.</summary>
+    [Fact]
+    public async Task Link_OfAPersonOfKeys_AsksForAKeyOfTheirs_AndOnlyThenLeadsToTheProvider()
     {
+        await StartAsync();
+        var link = LinkFor("mallory", Person.OfApiKeys);
+        string[] wrong = ["", "mrk_unknown", "eyJhbGciOiJub25lIn0.e30.", await _gateway.KeyAsync("victim"), await _gateway.KeyAsync("mallory", TimeSpan.FromMinutes(1))];
+        _gateway.Advance(TimeSpan.FromMinutes(1));
+
+        var page = await _browser.OpenAsync(link);
+        var without = await PressAsync(link);
+        var refused = new List<TestPage>();
+        foreach (var key in wrong)
+        {
+            refused.Add(await PressAsync(link, key));
+        }
+
+        Assert.Contains("for mallory.", page.Html, StringComparison.Ordinal);
+        Assert.Contains("type=\"password\"", page.Html, StringComparison.Ordinal);
+        Assert.All([without, .. refused], pressed => Assert.Equal((HttpStatusCode.Forbidden, null), (pressed.Status, pressed.Location)));
+        Assert.All(refused, pressed => Assert.Contains("type=\"password\"", pressed.Html, StringComparison.Ordinal));
+        Assert.DoesNotContain("mooring-connect", _browser.Cookies.Keys);
+
+        var own = await _gateway.KeyAsync("mallory");
+        var foreign = await _browser.PostAsync(link, new Dictionary<string, string>(StringComparer.Ordinal) { ["key"] = own }, ("Origin", "https://evil.test"));
+        Assert.Equal((HttpStatusCode.OK, null), (foreign.Status, foreign.Location));
+        var sent = await PressAsync(link, own);
+        Assert.StartsWith("https://acme.test/authorize?", sent.Location, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await _browser.OpenAsync(_accounts.Allow(new Uri(sent.Location!)).PathAndQuery)).Status);
+        Assert.NotNull(await _gateway.Get<Credentials>().FindAsync(new CredentialKey(Person.OfApiKeys, "mallory", "acme"), TestContext.Current.CancellationToken));
+        Assert.DoesNotContain(own, _gateway.LogLines.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>Who is known in the browser is no stranger to ask for a key: it is that person, or it is not.</summary>
+    [Fact]
+    public async Task Link_OfAPersonOfKeys_InABrowserThatTheHostKnows_IsRefusedAsBefore()
+    {
+        await StartAsync();
+        var link = LinkFor("mallory", Person.OfApiKeys);
+
+        var refused = await _browser.OpenAsync(link, ("X-Test-User", "victim"));
+
+        Assert.Equal(HttpStatusCode.Forbidden, refused.Status);
+        Assert.DoesNotContain("<form", refused.Html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Keys_TriedAgainAndAgain_AreBoundedPerAddress_AndInAll()
+    {
+        await StartAsync();
+        var (link, key) = (LinkFor("mallory", Person.OfApiKeys), await _gateway.KeyAsync("mallory"));
+        for (var i = 0; i < KeyFirst.TriesPerAddress; i++)
+        {
+            Assert.Equal(HttpStatusCode.Forbidden, (await PressAsync(link, "mrk_guess")).Status);
+        }
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PressAsync(link, key)).Status);
+        Assert.Equal(HttpStatusCode.SeeOther, (await PressAsync(link, key, ("X-Test-Address", "192.0.2.1"))).Status);
+        for (var i = KeyFirst.TriesPerAddress + 1; i < KeyFirst.TriesInAll; i++)
+        {
+            _gateway.Get<Attempts>().TryTake("keys", "", KeyFirst.TriesInAll, TimeSpan.FromMinutes(5));
+        }
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PressAsync(link, key, ("X-Test-Address", "192.0.2.2"))).Status);
+        _gateway.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal(HttpStatusCode.SeeOther, (await PressAsync(LinkFor("mallory", Person.OfApiKeys), key)).Status);
+    }
+
+    [Fact]
+    public async Task Link_OfSomebodyWhoDoesNotSignInHere_CanOnlySayWhomItIsFor()
+    {
+        const string issuer = "https://login.example.com";
         await StartAsync();
         var link = LinkFor("5f7c", issuer, "Ann \u202Eof the office");
 
@@ -234,5 +301,14 @@ public sealed class ConnectSignInTests : IAsyncDisposable
     private async Task<TestPage> SignInAsync(TestPage page, string user, string password) =>
         await _browser.OpenAsync((await _browser.SubmitAsync(page, ("user", user), ("password", password))).Location!);
 
-    private Task<TestPage> PressAsync(string link) => _browser.PostAsync(link, new Dictionary<string, string>(StringComparer.Ordinal), ("Origin", "http://localhost"));
+    private Task<TestPage> PressAsync(string link, string? key = null, params (string Name, string Value)[] headers)
+    {
+        var form = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (key is not null)
+        {
+            form["key"] = key;
+        }
+
+        return _browser.PostAsync(link, form, [("Origin", "http://localhost"), .. headers]);
+    }
 }
