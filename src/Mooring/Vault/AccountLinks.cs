@@ -156,7 +156,8 @@ internal sealed class AccountLinks(
         return null;
     }
 
-    private static string Random() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+    /// <summary>Text that nobody guesses.</summary>
+    internal static string Random() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
 
     private static Uri Authorize(AccountProviderConfig provider)
     {

@@ -9,11 +9,14 @@ namespace Mooring.Vault;
 
 /// <summary>
 /// Who the gateway is at an authorization server: as the configuration says, by the address of a document about itself, or by a registration
-/// (RFC 7591) that all replicas share.
+/// (RFC 7591) that all replicas share. One that the server knows no longer, or whose secret ends, is made anew with the next link.
 /// </summary>
-internal sealed class ClientRegistrations(Credentials credentials, VaultHttp http, TimeProvider time)
+internal sealed class ClientRegistrations(Credentials credentials, TokenRequests endpoint, VaultHttp http, TimeProvider time)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>A registration is not doubted for so long: a server that takes none would be registered at with each link.</summary>
+    private static readonly TimeSpan JustMade = TimeSpan.FromMinutes(1);
 
     public async Task<(TokenClient? Client, string Why)> FindAsync(AuthorizationServer server, Uri namedBy, ServerAuthConfig config, Uri gateway, string redirectUri, CancellationToken cancel)
     {
@@ -35,9 +38,13 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
 
         // A registration belongs to the address that it was made for.
         var key = new CredentialKey("", "mooring", $"{server.Issuer} {redirectUri}");
-        if (await credentials.FindAsync(key, cancel) is ({ Client: { } registered }, _))
+        if (await credentials.FindAsync(key, cancel) is ({ Client: { } registered } kept, _))
         {
-            return (registered with { Resource = server.Resource, TokenUrl = tokens }, "");
+            var client = registered with { Resource = server.Resource, TokenUrl = tokens };
+            if (await IsGoodAsync(kept, client with { NamedBy = namedBy }, redirectUri, cancel))
+            {
+                return (client, "");
+            }
         }
 
         if (server.RegisterUrl is null)
@@ -45,13 +52,13 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
             return (null, "the gateway is not registered at its authorization server, which lets nobody register; set auth.clientId");
         }
 
-        var (client, why) = await RegisterAsync(server, namedBy, redirectUri, cancel);
-        if (client is not null)
+        var (made, ends, why) = await RegisterAsync(server, namedBy, redirectUri, cancel);
+        if (made is not null)
         {
-            await credentials.ReplaceAsync(key, new Credential { AccessToken = "", Received = time.GetUtcNow(), Client = client }, cancel);
+            await credentials.ReplaceAsync(key, new Credential { AccessToken = "", Received = time.GetUtcNow(), Expires = ends, Client = made }, cancel);
         }
 
-        return (client, why);
+        return (made, why);
     }
 
     /// <summary>What a client is that says where its description is (client id metadata documents).</summary>
@@ -77,7 +84,24 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
         return document;
     }
 
-    private async Task<(TokenClient? Client, string Why)> RegisterAsync(AuthorizationServer server, Uri namedBy, string redirectUri, CancellationToken cancel)
+    /// <summary>
+    /// Whether the registration still counts. A server that forgot it would tell the person, whom nothing leads back from there; so it is asked before, for a code that
+    /// nobody has: it says first who it does not know (RFC 6749, 5.2). Whatever else it answers, or none, says nothing against it.
+    /// </summary>
+    private async Task<bool> IsGoodAsync(Credential kept, TokenClient client, string redirectUri, CancellationToken cancel)
+    {
+        var now = time.GetUtcNow();
+        if (kept.Expires <= now + AccountLinks.Patience)
+        {
+            // It has to last until the person is back.
+            return false;
+        }
+
+        var nothing = AccountLinks.Random();
+        return kept.Received + JustMade > now || (await endpoint.RedeemAsync(client, nothing, redirectUri, nothing, cancel)).Outcome != TokenOutcome.ClientRefused;
+    }
+
+    private async Task<(TokenClient? Client, DateTimeOffset? Ends, string Why)> RegisterAsync(AuthorizationServer server, Uri namedBy, string redirectUri, CancellationToken cancel)
     {
         var method = new[] { "client_secret_basic", "client_secret_post", "none" }.FirstOrDefault(m => Takes(server, m)) ?? "none";
         using var request = new HttpRequestMessage(HttpMethod.Post, server.RegisterUrl)
@@ -87,7 +111,7 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
         var (status, body, fault) = await http.AskAsync(request, Patience, namedBy, cancel);
         if (fault is not null || status is not (HttpStatusCode.OK or HttpStatusCode.Created))
         {
-            return (null, $"its authorization server did not register the gateway ({fault ?? $"HTTP {(int)status}"}); set auth.clientId");
+            return (null, null, $"its authorization server did not register the gateway ({fault ?? $"HTTP {(int)status}"}); set auth.clientId");
         }
 
         try
@@ -95,16 +119,24 @@ internal sealed class ClientRegistrations(Credentials credentials, VaultHttp htt
             using var answer = JsonDocument.Parse(body);
             if (AuthorizationServer.Text(answer.RootElement, "client_id") is not { Length: > 0 } id)
             {
-                return (null, "its authorization server registered the gateway without an id");
+                return (null, null, "its authorization server registered the gateway without an id");
             }
 
             var secret = AuthorizationServer.Text(answer.RootElement, "client_secret");
             var uses = AuthorizationServer.Text(answer.RootElement, "token_endpoint_auth_method") ?? method;
-            return (new TokenClient(server.TokenUrl.AbsoluteUri, id, uses == "none" ? null : secret, server.Resource, uses == "client_secret_basic"), "");
+            var client = new TokenClient(server.TokenUrl.AbsoluteUri, id, uses == "none" ? null : secret, server.Resource, uses == "client_secret_basic");
+            return (client, client.ClientSecret is null ? null : EndOf(answer.RootElement), "");
         }
         catch (JsonException)
         {
-            return (null, "its authorization server answered the registration with something that is not JSON");
+            return (null, null, "its authorization server answered the registration with something that is not JSON");
         }
     }
+
+    /// <summary>When its secret ends; null: never, which is written as 0 (RFC 7591, 3.2.1).</summary>
+    private static DateTimeOffset? EndOf(JsonElement answer) =>
+        answer.TryGetProperty("client_secret_expires_at", out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var seconds)
+        && seconds > 0 && seconds < DateTimeOffset.MaxValue.ToUnixTimeSeconds()
+            ? DateTimeOffset.FromUnixTimeSeconds(seconds)
+            : null;
 }

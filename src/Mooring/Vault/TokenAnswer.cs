@@ -8,6 +8,9 @@ internal enum TokenOutcome
     /// <summary>The grant is of no use any more (<c>invalid_grant</c>): asking again will not help.</summary>
     Refused,
 
+    /// <summary>The gateway is not known there as that client, or not any more (<c>invalid_client</c>).</summary>
+    ClientRefused,
+
     /// <summary>Another refusal, no answer, or one that cannot be read: it may be asked again.</summary>
     Failed,
 

@@ -86,7 +86,7 @@ internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
             // Only the word: its description may repeat what was sent.
             return error == "invalid_grant"
                 ? new TokenAnswer(TokenOutcome.Refused, null, error)
-                : Failed($"it answered HTTP {(int)status}, {OAuthText.Word(error)}");
+                : new TokenAnswer(error == "invalid_client" ? TokenOutcome.ClientRefused : TokenOutcome.Failed, null, $"it answered HTTP {(int)status}, {OAuthText.Word(error)}");
         }
 
         if (status != HttpStatusCode.OK || Text(answer, "access_token") is not { Length: > 0 } token)

@@ -315,6 +315,8 @@ internal sealed partial class Tokens(
                 _pauses.TryRemove(key, out _);
                 return await KeepAsync(key, credential, answer.Credential!, version, done);
             case TokenOutcome.Refused:
+            // The client that it was had with stands beside it, so only another linking brings one that is known. Until its end that one may yet be taken.
+            case TokenOutcome.ClientRefused when credential.Client is not null && !(credential.Expires > time.GetUtcNow()):
                 _pauses.TryRemove(key, out _);
                 Log.Refused(logger, key.Provider, answer.Why);
                 return await SaveAsync(key, credential, credential with { Broken = answer.Why }, version);

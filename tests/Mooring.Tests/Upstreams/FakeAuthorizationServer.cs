@@ -15,7 +15,9 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
 {
     private readonly ConcurrentDictionary<string, Dictionary<string, string>> _codes = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<HttpRequestMessage> _requests = new();
+    private readonly ConcurrentDictionary<string, bool> _forgotten = new(StringComparer.Ordinal);
     private int _tokens;
+    private int _registrations;
 
     /// <summary>The MCP server's metadata; null: it has none.</summary>
     public JsonObject? Resource { get; set; } = new()
@@ -47,6 +49,18 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
     public string? Authorization { get; private set; }
 
     public JsonObject? Registered { get; private set; }
+
+    /// <summary>What it says of the end of the secrets that it gives; null: nothing.</summary>
+    public long? SecretEnds { get; set; }
+
+    /// <summary>As one that was set up anew: it knows none of those that are registered so far.</summary>
+    public void Forget()
+    {
+        for (var n = 1; n <= _registrations; n++)
+        {
+            _forgotten[ClientOf(n)] = true;
+        }
+    }
 
     public bool IsAway { get; set; }
 
@@ -87,7 +101,13 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
                 return Json(HttpStatusCode.OK, Metadata);
             case "https://as.test/register":
                 Registered = JsonNode.Parse(body)!.AsObject();
-                return Json(HttpStatusCode.Created, new JsonObject { ["client_id"] = "registered", ["client_secret"] = "hush", ["token_endpoint_auth_method"] = "client_secret_basic" });
+                var given = new JsonObject { ["client_id"] = ClientOf(++_registrations), ["client_secret"] = "hush", ["token_endpoint_auth_method"] = "client_secret_basic" };
+                if (SecretEnds is { } end)
+                {
+                    given["client_secret_expires_at"] = end;
+                }
+
+                return Json(HttpStatusCode.Created, given);
             case "https://as.test/token" or "https://acme.test/token":
                 Form = QueryHelpers.ParseQuery(body).ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
                 Authorization = request.Headers.Authorization?.ToString();
@@ -97,8 +117,15 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
         }
     }
 
+    private static string ClientOf(int registration) => registration == 1 ? "registered" : $"registered-{registration}";
+
     private HttpResponseMessage Token()
     {
+        if (Authorization is { } basic && _forgotten.ContainsKey(Encoding.UTF8.GetString(Convert.FromBase64String(basic["Basic ".Length..])).Split(':')[0]))
+        {
+            return Json(HttpStatusCode.Unauthorized, new JsonObject { ["error"] = "invalid_client" });
+        }
+
         if (Form["grant_type"] == "authorization_code"
             && !(_codes.TryRemove(Form["code"], out var asked) && asked["redirect_uri"] == Form["redirect_uri"] && asked["code_challenge_method"] == "S256"
                 && asked["code_challenge"] == WebEncoders.Base64UrlEncode(SHA256.HashData(Encoding.ASCII.GetBytes(Form["code_verifier"])))))
