@@ -139,6 +139,32 @@ public sealed class ProviderTests
         Assert.Equal(mayCome ? HttpStatusCode.SeeOther : HttpStatusCode.Forbidden, page.Status);
     }
 
+    /// <summary>Some providers tell only there what does not fit into a token.</summary>
+    [Theory]
+    [InlineData("u-1", "ann@example.com", "Ann", "staff", "reader")]
+    [InlineData("u-2", null, null, "", "")]
+    public async Task Provider_TellsTheRestAtUserinfo_IsTaken_IfItIsOfTheSamePerson(string subject, string? email, string? name, string groups, string roles)
+    {
+        var provider = new TestProvider(_internet, _clock, Corp) { Claims = [] };
+        var bearer = Userinfo(new JsonObject { ["sub"] = subject, ["email"] = "ann@example.com", ["email_verified"] = true, ["name"] = "Ann", ["groups"] = new JsonArray("staff"), ["roles"] = new JsonArray("reader") });
+
+        var person = await PersonAsync(provider);
+
+        Assert.Equal((email, name, groups, roles), (person.Email, person.Name, string.Join(' ', person.Groups!), string.Join(' ', person.Roles!)));
+        Assert.Equal(["Bearer at"], bearer);
+    }
+
+    [Fact]
+    public async Task Provider_TellsRolesAloneAtUserinfo_HasThemTaken_AndWhatItsTokenSaysStays()
+    {
+        var provider = new TestProvider(_internet, _clock, Corp) { Claims = [("email", "ann@example.com"), ("email_verified", true), ("name", "Ann"), ("groups", new[] { "staff" })] };
+        Userinfo(new JsonObject { ["sub"] = "u-1", ["email"] = "other@example.com", ["email_verified"] = true, ["name"] = "Another", ["groups"] = new JsonArray("others"), ["roles"] = new JsonArray("reader") });
+
+        var person = await PersonAsync(provider);
+
+        Assert.Equal(("ann@example.com", "Ann", "staff", "reader"), (person.Email, person.Name, string.Join(' ', person.Groups!), string.Join(' ', person.Roles!)));
+    }
+
     [Theory]
     [InlineData("example.com", true)]
     [InlineData("evil.example", false)]
@@ -193,6 +219,28 @@ public sealed class ProviderTests
             gateway.Config.Replace(config with { Auth = config.Auth with { OAuth = config.Auth.OAuth with { Providers = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal) { ["github"] = elsewhere } } } });
             Assert.Equal(HttpStatusCode.Unauthorized, await mcp.TryAsync());
         }
+    }
+
+    /// <returns>With which tokens it was asked.</returns>
+    private System.Collections.Concurrent.ConcurrentQueue<string?> Userinfo(JsonObject says)
+    {
+        var bearers = new System.Collections.Concurrent.ConcurrentQueue<string?>();
+        _internet.Serve(Corp + "/userinfo", (request, _) =>
+        {
+            bearers.Enqueue(request.Headers.Authorization?.ToString());
+            return TestInternet.Json(says);
+        });
+        return bearers;
+    }
+
+    /// <summary>Who is signed in, once the provider has sent somebody back.</summary>
+    private async Task<Person> PersonAsync(TestProvider provider)
+    {
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        var browser = new TestBrowser(gateway.Http);
+        await browser.OpenAsync(provider.Answer(await VisitAsync(await TestOAuthClient.RegisterAsync(gateway), browser, "corp")));
+        var row = Assert.Single(await gateway.Get<IAuthStore>().ListAuthAsync(AuthKind.Browser, TestContext.Current.CancellationToken));
+        return AuthJson.Read<BrowserData>(row).Person;
     }
 
     private Task<GatewayFixture> StartAsync(string name, SignInProviderConfig provider) => AuthFixture.StartAsync(

@@ -117,7 +117,7 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
                 : new PersonFound(null, $"Your account is of no organization that may come in here ({string.Join(", ", Config.Domains)}). Choose another account.");
         }
 
-        if ((email is null || groups.Count == 0) && access is not null && Address(document, "userinfo_endpoint") is { } endpoint
+        if ((email is null || groups.Count == 0 || roles.Count == 0) && access is not null && Address(document, "userinfo_endpoint") is { } endpoint
             && await http.GetAsync(endpoint, cancel, access) is { IsGood: true, Json: { } info } && (string?)info["sub"] == subject)
         {
             // Some providers keep their tokens small, and tell the rest there.
