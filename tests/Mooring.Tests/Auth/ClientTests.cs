@@ -320,6 +320,40 @@ public sealed class ClientTests
         Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
     }
 
+    /// <summary>Where it leads nobody has looked at, and its host would vouch for what another one says.</summary>
+    [Theory]
+    [InlineData(HttpStatusCode.Found)]
+    [InlineData(HttpStatusCode.PermanentRedirect)]
+    public async Task Document_ThatIsElsewhere_IsNotFollowed(HttpStatusCode status)
+    {
+        const string elsewhere = "https://app.example.com/oauth/moved.json";
+        _internet.Serve(DocumentUrl, (_, _) => new HttpResponseMessage(status) { Headers = { Location = new Uri(elsewhere) }, Content = new StringContent(Document().ToJsonString()) });
+        _internet.Serve(elsewhere, Document());
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
+        Assert.Equal([DocumentUrl], _internet.Asked);
+    }
+
+    /// <summary>The same on the real way out, with the connection alone made up.</summary>
+    [Fact]
+    public async Task Guard_AnswerLeadsElsewhere_IsNotFollowed()
+    {
+        var asked = new List<string>();
+        var handler = (SocketsHttpHandler)GuardedAddress.NewHandler();
+        handler.ConnectCallback = (context, _) =>
+        {
+            asked.Add(context.DnsEndPoint.Host);
+            return ValueTask.FromResult<Stream>(new MadeConnection("HTTP/1.1 302 Found\r\nLocation: http://inside.example/\r\nContent-Length: 0\r\n\r\n"u8.ToArray()));
+        };
+        using var http = new AuthHttp(TimeProvider.System) { Handler = () => handler };
+
+        var answer = await http.GetGuardedAsync(new Uri("http://app.example.com/client.json"), 100, TestContext.Current.CancellationToken);
+
+        Assert.Equal((302, false), (answer.Status, answer.IsGood));
+        Assert.Equal(["app.example.com"], asked);
+    }
+
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("10.1.2.3")]
@@ -382,4 +416,22 @@ public sealed class ClientTests
         ["redirect_uris"] = new JsonArray(TestOAuthClient.Callback),
         ["token_endpoint_auth_method"] = "none",
     };
+
+    /// <summary>Answers whatever is sent with the same bytes, and ends.</summary>
+    private sealed class MadeConnection(byte[] answer) : MemoryStream(answer, writable: false)
+    {
+        public override bool CanWrite => true;
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+        }
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+        }
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => ValueTask.CompletedTask;
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => Task.CompletedTask;
+    }
 }
