@@ -181,9 +181,9 @@ internal sealed partial class ConnectEndpoints(
             var (whose, why) = await links.CompleteAsync(
                 provider, query["state"], query["code"], query.ContainsKey("error") ? query["error"].ToString() : null, query["iss"], context.Request.Cookies[Cookie],
                 key => caller == Principal.Anonymous ? !signIn.CanAsk(key.Issuer) : caller == new Principal(key.Issuer, key.Subject), context.RequestAborted);
-            if ((whose?.Provider ?? provider) is { } from)
+            if ((whose?.Provider ?? provider) is { } of)
             {
-                context.Response.Cookies.Delete(Cookie, CookieOptionsOf(from));
+                context.Response.Cookies.Delete(Cookie, CookieOptionsOf(of));
             }
 
             if (whose is { } key)

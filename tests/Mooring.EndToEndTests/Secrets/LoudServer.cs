@@ -150,6 +150,8 @@ internal sealed class LoudServer : IAsyncDisposable
                 ["serverInfo"] = new JsonObject { ["name"] = "loud", ["version"] = "1" },
             },
             "tools/list" => new JsonObject { ["tools"] = new JsonArray(new JsonObject { ["name"] = "tell", ["inputSchema"] = new JsonObject { ["type"] = "object" } }) },
+            // Larger than what a store keeps in one piece, in noise that nothing makes smaller; what is looked for stands at both ends.
+            "tools/call" when tool == "large" => new JsonObject { ["content"] = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = Result + Convert.ToHexString(RandomNumberGenerator.GetBytes(300_000)) + Result }) },
             "tools/call" => new JsonObject { ["content"] = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = Result }) },
             _ => [],
         };

@@ -26,6 +26,7 @@ public sealed partial class NowhereTests
         await OddRequestsAsync(access);
         await EchoesAsync(access);
         await AccountsAsync(access);
+        await AccountOfAKeyAsync(key);
         await LooksAsync(await KeyAsync("root", "--scopes", "mcp,admin"));
         await VerbsAsync();
 
@@ -157,18 +158,27 @@ public sealed partial class NowhereTests
         Assert.Contains(said, answered.Body, StringComparison.Ordinal);
 
         // With a session, so that the answer goes through the store.
-        var hello = """{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"},"x":"NOTE"}}""".Replace("NOTE", _canaries.Plant("parameter of initialize"), StringComparison.Ordinal);
-        using var first = new HttpRequestMessage(HttpMethod.Post, _gateway.ServerUrl("quiet")) { Content = new StringContent(hello, System.Text.Encoding.UTF8, "application/json") };
+        var belongs = await SessionAsync("quiet", access);
+        var kept = _canaries.Plant("argument of a durable call", "answer to durable");
+        var durable = await _ann.PostAsync("durable", "/servers/quiet/mcp", """{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"text":"KEPT"}}}""".Replace("KEPT", kept, StringComparison.Ordinal), access, belongs);
+        Assert.Contains(kept, durable.Body, StringComparison.Ordinal);
+        await _ann.GetAsync("a place in no stream", "/servers/quiet/mcp", access, [.. belongs, ("Last-Event-ID", _canaries.Plant("Last-Event-ID"))]);
+        var large = await _ann.PostAsync(
+            "tell, large", "/servers/large/mcp", """{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"large","arguments":{}}}""", access, await SessionAsync("large", access));
+        Assert.Equal(2, large.Body.Split(_loud.Result).Length - 1);
+    }
+
+    /// <summary>Says hello on a server's own route.</summary>
+    /// <returns>What says on later requests that they belong to that session.</returns>
+    private async Task<(string Name, string Value)[]> SessionAsync(string server, string access)
+    {
+        var hello = """{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"},"x":"NOTE"}}""".Replace("NOTE", _canaries.Plant($"parameter of initialize at {server}", server == "large" ? ["heard at /mcp"] : []), StringComparison.Ordinal);
+        using var first = new HttpRequestMessage(HttpMethod.Post, _gateway.ServerUrl(server)) { Content = new StringContent(hello, System.Text.Encoding.UTF8, "application/json") };
         first.Headers.TryAddWithoutValidation("Accept", "application/json, text/event-stream");
         first.Headers.Add("Authorization", "Bearer " + access);
         using var http = new HttpClient();
         using var greeted = await http.SendAsync(first, TestContext.Current.CancellationToken);
-        var session = greeted.Headers.GetValues("Mcp-Session-Id").Single();
-        var kept = _canaries.Plant("argument of a durable call", "answer to durable");
-        (string, string)[] belongs = [("Mcp-Session-Id", session), ("MCP-Protocol-Version", "2025-11-25")];
-        var durable = await _ann.PostAsync("durable", "/servers/quiet/mcp", """{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"text":"KEPT"}}}""".Replace("KEPT", kept, StringComparison.Ordinal), access, belongs);
-        Assert.Contains(kept, durable.Body, StringComparison.Ordinal);
-        await _ann.GetAsync("a place in no stream", "/servers/quiet/mcp", access, [.. belongs, ("Last-Event-ID", _canaries.Plant("Last-Event-ID"))]);
+        return [("Mcp-Session-Id", greeted.Headers.GetValues("Mcp-Session-Id").Single()), ("MCP-Protocol-Version", "2025-11-25")];
     }
 
     /// <summary>What nobody would send who means well.</summary>
@@ -177,7 +187,7 @@ public sealed partial class NowhereTests
         foreach (var (path, door) in new[] { ("/mcp", "all"), ("/servers/quiet/mcp", "one"), ("/messages?sessionId=" + _canaries.Plant("session in an address"), "messages") })
         {
             await _ann.PostAsync($"malformed at {door}", path, $$"""{"jsonrpc":"2.0","id":1,"method":"{{_canaries.Plant($"malformed JSON at {door}")}}""", access);
-            await _ann.PostAsync($"oversize at {door}", path, $$"""{"x":"{{_canaries.Plant($"oversize at {door}")}}{{new string('x', 100_000)}}"}""", access);
+            await _ann.PostAsync($"oversize at {door}", path, $$"""{"x":"{{_canaries.Plant($"oversize at {door}")}}{{new string('x', 1_100_000)}}"}""", access);
             await _ann.PostAsync($"unknown session at {door}", path, """{"jsonrpc":"2.0","id":1,"method":"ping"}""", access, ("Mcp-Session-Id", _canaries.Plant($"unknown session at {door}")));
         }
 
@@ -246,6 +256,18 @@ public sealed partial class NowhereTests
         {
             await _ann.GetAsync($"connect, unknown at {path}", $"{path}?ticket={_canaries.Plant("unknown ticket at " + path)}&state={_canaries.Plant("unknown state at " + path)}&code=x");
         }
+    }
+
+    /// <summary>Who has nothing but a key shows it on the page itself.</summary>
+    private async Task AccountOfAKeyAsync(string key)
+    {
+        var needed = (await _ann.CallAsync("link of a key", "linked", key, "tell")).Message["result"]!;
+        var page = new Uri((string)needed["inputRequests"]!.AsObject().Single().Value!["params"]!["url"]!).PathAndQuery;
+        _canaries.Add("ticket of a link of a key", System.Web.HttpUtility.ParseQueryString(page.Split('?')[1])["ticket"]!, "answer to link of a key");
+        using var browser = new Visitor(_gateway.BaseUrl, _canaries);
+        await browser.GetAsync("connect, page for a key", page);
+        Assert.Equal(403, (await browser.FormAsync("connect, wrong key", page, ("key", "mrk_" + _canaries.Plant("wrong key for a link")))).Status);
+        Assert.Equal(303, (await browser.FormAsync("connect, right key", page, ("key", key))).Status);
     }
 
     private async Task LooksAsync(string admin)

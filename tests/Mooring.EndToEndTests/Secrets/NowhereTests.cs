@@ -1,9 +1,14 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using System.Text.Json.Nodes;
+using Amazon.DynamoDBv2;
+using Amazon.DynamoDBv2.Model;
+using Amazon.Runtime;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Stores.DynamoDb;
 using Mooring.Tests;
 using Npgsql;
 using Xunit;
@@ -88,6 +93,34 @@ public sealed partial class NowhereTests : IAsyncDisposable
         AssertNowhere();
     }
 
+    [Fact]
+    public async Task DynamoDb_WhatWasPlantedInEveryInput_StandsInNoItem_NoChunk_AndNoOtherOutput()
+    {
+        await using var dynamo = await DynaliteServer.StartAsync(keeps: true);
+        // It asks nobody whose signature it is.
+        _variables["AWS_SECRET_ACCESS_KEY"] = _canaries.Plant("secret key of the database");
+        await StartAsync(new JsonObject { ["kind"] = "dynamodb", ["endpoint"] = dynamo.Endpoint.AbsoluteUri, ["table"] = "keeper", ["region"] = "eu-central-1", ["createTable"] = true });
+        await DriveAsync();
+
+        var items = await ItemsAsync(dynamo, "keeper");
+        foreach (var (name, bytes) in items)
+        {
+            _canaries.Saw(name, bytes);
+        }
+
+        Assert.True(items.Count >= 20, $"Only {items.Count} items.");
+        Assert.True(items.Where(item => item.Name.StartsWith("item B#", StringComparison.Ordinal)).Sum(item => item.Bytes.Length) > 500_000, "The large result is not in chunks.");
+        await dynamo.KillAsync();
+        // While its database is away it has reason to speak of it.
+        await _ann.GetAsync("the status, database away", "/ready");
+        await _ann.GetAsync("a request, database away", "/mcp/status", _canaries.Plant("token, database away"));
+        await dynamo.StartAgainAsync();
+        await _gateway.StopAsync();
+        Keep("stopped");
+        _canaries.SawFiles("data:", Directory.CreateDirectory(_gateway.DataFolder).FullName);
+        AssertNowhere();
+    }
+
     private void AssertNowhere()
     {
         Assert.True(_canaries.Count >= 35, $"Only {_canaries.Count} secrets were planted.");
@@ -105,7 +138,10 @@ public sealed partial class NowhereTests : IAsyncDisposable
 
     private string _environment = "";
 
-    private Dictionary<string, string> Environment() => new(StringComparer.Ordinal) { ["CANARY_HEADER"] = _environment };
+    /// <summary>Further ones.</summary>
+    private readonly Dictionary<string, string> _variables = new(StringComparer.Ordinal);
+
+    private Dictionary<string, string> Environment() => new(_variables, StringComparer.Ordinal) { ["CANARY_HEADER"] = _environment };
 
     private async Task StartAsync(JsonObject store)
     {
@@ -128,6 +164,7 @@ public sealed partial class NowhereTests : IAsyncDisposable
                 },
             }),
             ("linked", new JsonObject { ["url"] = _loud.Base + "/linked", ["auth"] = new JsonObject { ["provider"] = "acme" } }),
+            ("large", new JsonObject { ["url"] = _loud.Base + "/mcp", ["commit"] = "durable" }),
             ("quiet", new JsonObject { ["url"] = _quiet.Url.AbsoluteUri, ["commit"] = "durable" }),
             ("missing", new JsonObject
             {
@@ -139,7 +176,7 @@ public sealed partial class NowhereTests : IAsyncDisposable
         config["store"] = store;
         config["vault"] = new JsonObject { ["keyFile"] = _inputs.File("vault.key") };
         config["tls"] = new JsonObject { ["cert"] = _inputs.File("cert.pem"), ["key"] = _inputs.File("key.pem") };
-        config["limits"] = new JsonObject { ["bodySize"] = "64kB" };
+        config["limits"] = new JsonObject { ["bodySize"] = "1MB" };
         config["calls"] = new JsonObject { ["firstListWait"] = "2s" };
         config["providers"] = new JsonObject
         {
@@ -201,6 +238,50 @@ public sealed partial class NowhereTests : IAsyncDisposable
         }
 
         return rows;
+    }
+
+    /// <summary>All items of a table: each by its key, with all that it holds as it is.</summary>
+    private static async Task<List<(string Name, byte[] Bytes)>> ItemsAsync(DynaliteServer dynamo, string table)
+    {
+        using var client = new AmazonDynamoDBClient(
+            new BasicAWSCredentials("AKIDEXAMPLE", "of the tests"), new AmazonDynamoDBConfig { ServiceURL = dynamo.Endpoint.AbsoluteUri, AuthenticationRegion = "eu-central-1" });
+        var items = new List<(string Name, byte[] Bytes)>();
+        ScanResponse page;
+        var request = new ScanRequest { TableName = table, ConsistentRead = true };
+        do
+        {
+            page = await client.ScanAsync(request, TestContext.Current.CancellationToken);
+            foreach (var item in page.Items)
+            {
+                using var whole = new MemoryStream();
+                Write(new AttributeValue { M = item, IsMSet = true }, whole);
+                items.Add(($"item {item[DynamoKeys.Partition].S} {item[DynamoKeys.Sort].S}", whole.ToArray()));
+            }
+
+            request.ExclusiveStartKey = page.LastEvaluatedKey;
+        }
+        while (page.LastEvaluatedKey is { Count: > 0 });
+        return items;
+
+        static void Write(AttributeValue value, MemoryStream whole)
+        {
+            foreach (var text in new[] { value.S, value.N }.Concat(value.SS ?? []).OfType<string>())
+            {
+                whole.Write(Encoding.UTF8.GetBytes(text + "\n"));
+            }
+
+            value.B?.CopyTo(whole);
+            foreach (var part in value.L ?? [])
+            {
+                Write(part, whole);
+            }
+
+            foreach (var (name, part) in value.M ?? [])
+            {
+                whole.Write(Encoding.UTF8.GetBytes(name + "\n"));
+                Write(part, whole);
+            }
+        }
     }
 
     private async Task<(int ExitCode, string Output)> VerbAsync(string what, params string[] arguments)
