@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need (skips what is there), builds, and runs every test. Last line: "N passed, N failed".
 # With arguments only the named suites run: ./test.sh Mooring.Tests node format
-# Suites: Mooring.Tests, Mooring.EndToEndTests, node, format, and rounds: each round of eng/chaos.sh in its short form, one test each.
+# Suites: Mooring.Tests, Mooring.EndToEndTests, node, format, and rounds: each round of eng/chaos.sh in its short form, one test each, and kill once more on DynamoDB.
 set -u
 
 cd -- "$(dirname -- "$0")" || exit 1
@@ -183,24 +183,35 @@ run_node_suite() {
 # as a test that fails is.
 run_rounds() {
     say 'rounds'
+    count_rounds '' ''
+    # The gateways of all those share a PostgreSQL; these share a DynamoDB table.
+    count_rounds ', dynamodb' kill --store dynamodb --replicas 2 --sessions 8
+}
+
+# What to say of them beside their name, their names (all without one), and options.
+count_rounds() {
+    kind=$1
+    names=$2
+    shift 2
     rounds="$results/rounds"
-    play --short
+    # Word splitting is meant: $names and $again are lists.
+    # shellcheck disable=SC2086
+    play --short "$@" $names
     bad=$(grep -c '^[a-z-]*: \*\*broken' "$rounds")
     ok=$(grep -c '^[a-z-]*: kept in ' "$rounds")
     if [ "$bad" -gt 0 ] && [ "$bad" -le "${TEST_AGAIN:-3}" ]; then
         again=$(sed -n 's/^\([a-z-]*\): \*\*broken.*/\1/p' "$rounds" | tr '\n' ' ')
-        printf 'once more, alone: %s\n' "$again"
-        # Word splitting is meant: $again is a list.
+        printf 'once more, alone: %s%s\n' "$again" "$kind"
         # shellcheck disable=SC2086
-        play --short --parallel 1 $again
+        play --short --parallel 1 "$@" $again
         bad=$(grep -c '^[a-z-]*: \*\*broken' "$rounds")
         ok=$((ok + $(grep -c '^[a-z-]*: kept in ' "$rounds")))
-        sed -n 's/^\([a-z-]*\): kept in .*/rounds: \1/p' "$rounds" >> "$results/unsteady"
+        sed -n "s/^\([a-z-]*\): kept in .*/rounds: \1$kind/p" "$rounds" >> "$results/unsteady"
     fi
     passed=$((passed + ok))
     failed=$((failed + bad))
     if [ "$bad" -eq 0 ] && { [ "$code" -ne 0 ] || [ "$ok" -eq 0 ]; }; then
-        fail "rounds ended with code $code after $ok of them"
+        fail "rounds$kind ended with code $code after $ok of them"
     fi
 }
 
