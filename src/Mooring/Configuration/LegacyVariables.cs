@@ -36,7 +36,6 @@ internal static class LegacyVariables
         ("SERVICENOW_INSTANCE", "the servicenow connector is not available in this version"),
         ("SERVICENOW_USERNAME", "the servicenow connector is not available in this version"),
         ("SERVICENOW_PASSWORD", "the servicenow connector is not available in this version"),
-        ("AWS_ROLE_ARN", "the gateway takes no other role; give it credentials that may use what it needs"),
         ("NODE_ENV", "there is one mode only"),
         ("MCP_MODE", "both transports are always served"),
     ];
@@ -63,6 +62,7 @@ internal static class LegacyVariables
         SignInWithGoogle(root, reading, notes);
         Kms(root, reading, notes);
         DynamoDb(root, reading, notes);
+        Role(root, reading, notes);
         foreach (var name in reading.Environment.Keys.Order(StringComparer.Ordinal))
         {
             var why = WithoutEffect.FirstOrDefault(known => known.Name == name).Why
@@ -150,6 +150,33 @@ internal static class LegacyVariables
             && string.Equals(root.Member("store")?.Member("kind")?.Text, "dynamodb", StringComparison.OrdinalIgnoreCase))
         {
             Set(root, ["store", "region"], "AWS_REGION", ConfigNode.String(region, "AWS_REGION"), notes);
+        }
+    }
+
+    /// <summary>It named the role that was assumed for the table and the key. With a token file beside it, the AWS SDK takes it for itself (a role of a service account).</summary>
+    private static void Role(ConfigNode root, ConfigReading reading, List<string> notes)
+    {
+        const string name = "AWS_ROLE_ARN";
+        if (!reading.Environment.TryGetValue(name, out var role) || role.Length == 0 || reading.Environment.GetValueOrDefault("AWS_WEB_IDENTITY_TOKEN_FILE") is { Length: > 0 })
+        {
+            return;
+        }
+
+        var isTable = string.Equals(root.Member("store")?.Member("kind")?.Text, "dynamodb", StringComparison.OrdinalIgnoreCase);
+        var isKey = root.Member("vault")?.Member("kmsKey") is not null;
+        if (isTable)
+        {
+            Set(root, ["store", "role"], name, ConfigNode.String(role, name), notes);
+        }
+
+        if (isKey)
+        {
+            Set(root, ["vault", "role"], name, ConfigNode.String(role, name), notes);
+        }
+
+        if (!isTable && !isKey)
+        {
+            reading.Warn(name, null, "is set but has no effect: neither \"store\" nor \"vault\" is one of AWS.");
         }
     }
 

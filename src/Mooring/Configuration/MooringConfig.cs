@@ -313,6 +313,9 @@ public sealed record StoreConfig
     /// <summary>The table's region; null: what the AWS SDK finds.</summary>
     public string? Region { get; init; }
 
+    /// <summary>A role that is assumed for DynamoDB; null: none, beside what the AWS SDK finds.</summary>
+    public string? Role { get; init; }
+
     /// <summary>Another address of DynamoDB, such as an interface endpoint; null: the region's own.</summary>
     public Uri? Endpoint { get; init; }
 

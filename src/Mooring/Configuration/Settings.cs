@@ -115,6 +115,8 @@ internal static class Settings
             "For dynamodb: the table, with the partition key pk and the sort key sk, both strings, and TTL on expires.", restart: true)
         .Add("region", new TextShape("a region", t => t.Length > 0), c => c.Region, (c, v) => c with { Region = v },
             "For dynamodb: the table's region. Without it, what the AWS SDK finds.", restart: true)
+        .Add("role", new TextShape("a role's ARN", t => t.StartsWith("arn:", StringComparison.Ordinal)), c => c.Role, (c, v) => c with { Role = v },
+            "For dynamodb: a role that is assumed with the credentials that the AWS SDK finds, by its ARN. Without it, these are used.", restart: true)
         .Add("endpoint", new UrlShape(), c => c.Endpoint, (c, v) => c with { Endpoint = v },
             "For dynamodb: another address of the service, such as an interface endpoint.", restart: true)
         .Add("createTable", new BooleanShape(), c => c.CreateTable, (c, v) => c with { CreateTable = v },

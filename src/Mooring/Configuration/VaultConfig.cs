@@ -26,6 +26,9 @@ public sealed record VaultConfig
     /// <summary>Where it is; null: what its ARN says, or what is usual for the AWS SDK.</summary>
     public string? Region { get; init; }
 
+    /// <summary>A role that is assumed for the service; null: none, beside what the AWS SDK finds.</summary>
+    public string? Role { get; init; }
+
     /// <summary>Another address of the service, such as an interface endpoint of a private network.</summary>
     public Uri? KmsEndpoint { get; init; }
 

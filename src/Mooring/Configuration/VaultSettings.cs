@@ -34,6 +34,8 @@ internal static class VaultSettings
             "For awsKms: the key's id, ARN or alias. Its role needs kms:Encrypt and kms:Decrypt. With local: the key that was in use before.", restart: true)
         .Add("region", new TextShape("a region", t => t.Length > 0), c => c.Region, (c, v) => c with { Region = v },
             "For awsKms: the key's region. Without it: what its ARN says, or what the AWS SDK finds.", restart: true)
+        .Add("role", new TextShape("a role's ARN", t => t.StartsWith("arn:", StringComparison.Ordinal)), c => c.Role, (c, v) => c with { Role = v },
+            "For awsKms: a role that is assumed with the credentials that the AWS SDK finds, by its ARN. Without it, these are used.", restart: true)
         .Add("kmsEndpoint", new UrlShape(), c => c.KmsEndpoint, (c, v) => c with { KmsEndpoint = v },
             "For awsKms: another address of the service, such as an interface endpoint.", restart: true)
         .Add("oldKeyFiles", new ListShape<string>(new PathShape(), orOne: true), c => c.OldKeyFiles, (c, v) => c with { OldKeyFiles = v },

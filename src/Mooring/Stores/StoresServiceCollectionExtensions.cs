@@ -87,7 +87,7 @@ internal static class StoresServiceCollectionExtensions
                     kind, postgres, postgres, postgres, postgres, new PostgresSignals(postgres, options, time, loggers.CreateLogger<PostgresSignals>()))
                 { Permits = postgres };
             case StoreKind.DynamoDb:
-                var table = new DynamoDbStoreOptions { Table = config.Table, Region = config.Region, Endpoint = config.Endpoint, CreateTable = config.CreateTable };
+                var table = new DynamoDbStoreOptions { Table = config.Table, Region = config.Region, Role = config.Role, Endpoint = config.Endpoint, CreateTable = config.CreateTable };
                 var dynamo = new DynamoDbStore(table, time, loggers.CreateLogger<DynamoDbStore>());
                 return new StoreParts(kind, dynamo, dynamo, dynamo, dynamo, new DynamoSignals(dynamo, time, loggers.CreateLogger<DynamoSignals>()));
             default:

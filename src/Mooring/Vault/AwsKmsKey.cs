@@ -39,7 +39,7 @@ internal sealed class AwsKmsKey : IKeyWrapper, IDisposable
             settings.AuthenticationRegion = region ?? "us-east-1";
         }
 
-        _client = new AmazonKeyManagementServiceClient(settings);
+        _client = AwsRole.Of(config.Role) is { } role ? new AmazonKeyManagementServiceClient(role, settings) : new AmazonKeyManagementServiceClient(settings);
     }
 
     public string Name => Prefix + _key;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
+using Mooring.Tests;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Operation;
@@ -80,6 +81,31 @@ public sealed class AwsKmsTests
         Assert.Contains(Key, tool.Errors, StringComparison.Ordinal);
         Assert.Contains("vault.kmsKey", tool.Errors, StringComparison.Ordinal);
         Assert.Equal(1, kms.Asked("Encrypt"));
+    }
+
+    /// <summary>The variable of earlier deployments: what the process has serves to assume the role alone.</summary>
+    [Fact]
+    public async Task Start_WithARole_AssumesItForTheKeyAndForTheTable()
+    {
+        const string role = "arn:aws:iam::111122223333:role/gateway";
+        await using var server = await FaultyServer.StartAsync();
+        await using var kms = await FakeKms.StartAsync();
+        await using var sts = await FakeSts.StartAsync();
+        await using var dynamo = await DynaliteServer.StartAsync();
+        var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
+        config["vault"] = new JsonObject { ["kind"] = "awsKms", ["kmsKey"] = Key, ["kmsEndpoint"] = kms.Url.AbsoluteUri };
+        config["store"] = new JsonObject { ["kind"] = "dynamodb", ["endpoint"] = dynamo.Endpoint.AbsoluteUri, ["region"] = "eu-central-1", ["createTable"] = true };
+        var environment = new Dictionary<string, string>(Credentials, StringComparer.Ordinal) { ["AWS_ROLE_ARN"] = role, ["AWS_REGION"] = "eu-central-1", ["AWS_ENDPOINT_URL_STS"] = sts.Url.AbsoluteUri };
+
+        await using var gateway = await GatewayProcess.StartAsync(config, environment: environment);
+        await gateway.ReadyAsync();
+
+        Assert.StartsWith($"AWS4-HMAC-SHA256 Credential={FakeSts.AccessKey}/", kms.Signed.Signature, StringComparison.Ordinal);
+        Assert.Equal(FakeSts.SessionToken, kms.Signed.Token);
+        // Once for the client of each service.
+        Assert.Equal([role, role], sts.Roles);
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"));
+        Assert.Equal("one", await client.CallAsync("echo", "one"));
     }
 
     private static async Task<GatewayProcess> StartAsync(FaultyServer server, FakeKms kms, bool isReady = true)

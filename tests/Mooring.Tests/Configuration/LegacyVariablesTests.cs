@@ -141,6 +141,25 @@ public sealed class LegacyVariablesTests : IDisposable
     }
 
     [Fact]
+    public void Role_IsThatOfTheTableAndOfTheKey_AndTheSdksOwnBesideATokenFile()
+    {
+        const string role = "arn:aws:iam::111122223333:role/gateway";
+        var both = Load(("AWS_ROLE_ARN", role), ("SESSIONS_TABLE", "first"), ("KMS_KEY_ID", "alias/k"));
+        Assert.Equal((role, role), (both.Config!.Store.Role, both.Config.Vault.Role));
+        Assert.Contains("AWS_ROLE_ARN: older name of \"store.role\"; in use. Write MOORING_store__role or set it in the file.", both.Notes);
+
+        _fixture.Environment.Clear();
+        var none = Load(("AWS_ROLE_ARN", role));
+        Assert.Equal((null, null), (none.Config!.Store.Role, none.Config.Vault.Role));
+        Assert.Contains(none.Problems, problem => problem.Path == "AWS_ROLE_ARN" && problem.Message.Contains("has no effect", StringComparison.Ordinal));
+
+        // A role of a service account, which the SDK takes by itself.
+        var account = Load(("AWS_ROLE_ARN", role), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token"), ("SESSIONS_TABLE", "first"));
+        Assert.Null(account.Config!.Store.Role);
+        Assert.DoesNotContain(account.Problems, problem => problem.Path == "AWS_ROLE_ARN");
+    }
+
+    [Fact]
     public void Region_Alone_ChoosesNoStore()
     {
         // Set on every machine of that provider, whatever runs there.

@@ -8,6 +8,9 @@ internal sealed record DynamoDbStoreOptions
     /// <summary>Null: what the AWS SDK finds (AWS_REGION, a profile, the instance's own).</summary>
     public string? Region { get; init; }
 
+    /// <summary>A role that is assumed; null: none.</summary>
+    public string? Role { get; init; }
+
     /// <summary>Another address of the service; null: the region's own.</summary>
     public Uri? Endpoint { get; init; }
 

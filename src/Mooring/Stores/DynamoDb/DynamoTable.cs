@@ -238,7 +238,7 @@ internal sealed partial class DynamoTable : IAsyncDisposable
             settings.AuthenticationRegion = _options.Region ?? "us-east-1";
         }
 
-        var client = new AmazonDynamoDBClient(settings);
+        var client = AwsRole.Of(_options.Role) is { } role ? new AmazonDynamoDBClient(role, settings) : new AmazonDynamoDBClient(settings);
         client.AfterResponseEvent += (_, happened) =>
         {
             if (happened is WebServiceResponseEventArgs { ResponseHeaders: { } headers } && headers.TryGetValue("Date", out var date)

@@ -35,6 +35,9 @@ internal sealed class FakeKms : IAsyncDisposable
 
     public JsonObject Last(string operation) => _asked.Last(entry => entry.Operation == operation).Body;
 
+    /// <summary>What the last request was signed with: the header, and the token beside it.</summary>
+    public (string Signature, string Token) Signed { get; private set; }
+
     /// <summary>Forgets what it made: what was encrypted here cannot be decrypted any more.</summary>
     public void Forget() => _texts.Clear();
 
@@ -58,6 +61,7 @@ internal sealed class FakeKms : IAsyncDisposable
         var operation = context.Request.Headers["X-Amz-Target"].ToString().Split('.')[^1];
         using var reader = new StreamReader(context.Request.Body);
         var body = JsonNode.Parse(await reader.ReadToEndAsync())!.AsObject();
+        Signed = (context.Request.Headers.Authorization.ToString(), context.Request.Headers["X-Amz-Security-Token"].ToString());
         _asked.Enqueue((operation, body));
         if (IsAway)
         {
