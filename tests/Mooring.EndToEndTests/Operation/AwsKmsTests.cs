@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
@@ -81,6 +82,55 @@ public sealed class AwsKmsTests
         Assert.Contains(Key, tool.Errors, StringComparison.Ordinal);
         Assert.Contains("vault.kmsKey", tool.Errors, StringComparison.Ordinal);
         Assert.Equal(1, kms.Asked("Encrypt"));
+    }
+
+    /// <summary>Whoever named a file goes to the service, and back to another file, without losing what is sealed.</summary>
+    [Fact]
+    public async Task Key_FromAFileToTheService_AndBackToAnotherFile_ReadsWhatIsSealed()
+    {
+        await using var server = await FaultyServer.StartAsync();
+        await using var kms = await FakeKms.StartAsync();
+        using var keys = new TempFolder();
+        foreach (var name in new[] { "first", "second" })
+        {
+            await File.WriteAllTextAsync(keys.File(name), Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)), TestContext.Current.CancellationToken);
+        }
+
+        JsonObject Service() => new() { ["kind"] = "awsKms", ["kmsKey"] = Key, ["kmsEndpoint"] = kms.Url.AbsoluteUri };
+        var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
+        config["vault"] = new JsonObject { ["keyFile"] = keys.File("first") };
+        await using var gateway = await GatewayProcess.StartAsync(config, environment: Credentials);
+        await gateway.ReadyAsync();
+        // What it said when it came is sealed, so the session goes on only where that opens.
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"));
+
+        // To the service, with the file beside it once, and then without.
+        var both = Service();
+        both["oldKeyFiles"] = new JsonArray(keys.File("first"));
+        await RestartAsync(both);
+        Assert.Equal("service", await client.CallAsync("echo", "service"));
+        Assert.Equal((1, 0), (kms.Asked("Encrypt"), kms.Asked("Decrypt")));
+        await RestartAsync(Service());
+        Assert.Equal("alone", await client.CallAsync("echo", "alone"));
+        Assert.Equal((1, 1), (kms.Asked("Encrypt"), kms.Asked("Decrypt")));
+
+        // Back to a file, with the service's key beside it once, and then without the service.
+        await RestartAsync(new JsonObject { ["keyFile"] = keys.File("second"), ["kmsKey"] = Key, ["kmsEndpoint"] = kms.Url.AbsoluteUri });
+        Assert.Equal("back", await client.CallAsync("echo", "back"));
+        Assert.Equal((1, 2), (kms.Asked("Encrypt"), kms.Asked("Decrypt")));
+        kms.IsAway = true;
+        await RestartAsync(new JsonObject { ["keyFile"] = keys.File("second") });
+        Assert.Equal("without", await client.CallAsync("echo", "without"));
+        Assert.Equal((1, 2), (kms.Asked("Encrypt"), kms.Asked("Decrypt")));
+
+        async Task RestartAsync(JsonObject vault)
+        {
+            await gateway.StopAsync();
+            config["vault"] = vault;
+            await File.WriteAllTextAsync(gateway.ConfigFile, config.ToJsonString(), TestContext.Current.CancellationToken);
+            await gateway.RestartAsync(Credentials);
+            await gateway.ReadyAsync();
+        }
     }
 
     /// <summary>The variable of earlier deployments: what the process has serves to assume the role alone.</summary>
