@@ -21,12 +21,12 @@ internal sealed class TokenReplicas : IAsyncDisposable
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().AddSingleton<MooringMeter>().BuildServiceProvider();
     private readonly List<VaultHttp> _clients = [];
 
-    private TokenReplicas(int count)
+    private TokenReplicas(int count, IReadOnlyList<IVaultStore>? stores)
     {
         Provider = new FakeProvider(Clock);
         var key = _fixture.MakeKey("shared.key");
         Memory = new MemoryStore(Clock);
-        All = [.. Enumerable.Range(0, count).Select(_ => Make(key))];
+        All = [.. Enumerable.Range(0, count).Select(n => Make(key, stores?[n] ?? Memory))];
     }
 
     public FakeClock Clock => _fixture.Clock;
@@ -35,6 +35,7 @@ internal sealed class TokenReplicas : IAsyncDisposable
 
     public FakeProvider Provider { get; }
 
+    /// <summary>What they share, unless each was given its own way to something else.</summary>
     public MemoryStore Memory { get; }
 
     public IReadOnlyList<TokenReplica> All { get; }
@@ -43,9 +44,11 @@ internal sealed class TokenReplicas : IAsyncDisposable
 
     public TokenReplica B => All[1];
 
-    public static async Task<TokenReplicas> StartAsync(int count = 3)
+    /// <param name="count">How many.</param>
+    /// <param name="stores">Of each its own way to what they share; null: <see cref="Memory"/>.</param>
+    public static async Task<TokenReplicas> StartAsync(int count = 3, IReadOnlyList<IVaultStore>? stores = null)
     {
-        var replicas = new TokenReplicas(count);
+        var replicas = new TokenReplicas(count, stores);
         foreach (var replica in replicas.All)
         {
             await replica.Keys.OpenAsync(CancellationToken.None);
@@ -97,7 +100,7 @@ internal sealed class TokenReplicas : IAsyncDisposable
         await _fixture.DisposeAsync();
     }
 
-    private TokenReplica Make(string key)
+    private TokenReplica Make(string key, IVaultStore shared)
     {
         var config = new ConfigStore(
             new MooringConfig
@@ -111,7 +114,7 @@ internal sealed class TokenReplicas : IAsyncDisposable
                 },
             },
             _fixture.Folder);
-        var store = new CuttableVault(Memory);
+        var store = new CuttableVault(shared);
         var ring = new KeyRing(store, new KeyWrappers(config), config, Clock, _fixture.Loggers.CreateLogger<KeyRing>());
         var credentials = new Credentials(ring, store);
         var http = new VaultHttp(Clock, _ => Provider);
@@ -137,6 +140,9 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     /// <summary>Whether it takes no credential for now, though it answers all else.</summary>
     public bool TakesNothing { get; set; }
 
+    /// <summary>As whom it leases; null: it has not yet.</summary>
+    public string? Holder { get; private set; }
+
     public Task<IReadOnlyList<KeyRecord>> LoadKeysAsync(CancellationToken cancel) => Do(() => inner.LoadKeysAsync(cancel));
 
     public Task<bool> AddKeyAsync(KeyRecord key) => Do(() => inner.AddKeyAsync(key));
@@ -161,8 +167,11 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
 
     public Task DeleteCredentialAsync(CredentialKey key) => inner.DeleteCredentialAsync(key);
 
-    public Task<bool> TryLeaseCredentialAsync(CredentialKey key, long version, string holder, TimeSpan lease) =>
-        Do(() => inner.TryLeaseCredentialAsync(key, version, holder, lease));
+    public Task<bool> TryLeaseCredentialAsync(CredentialKey key, long version, string holder, TimeSpan lease)
+    {
+        Holder = holder;
+        return Do(() => inner.TryLeaseCredentialAsync(key, version, holder, lease));
+    }
 
     public Task ReleaseCredentialAsync(CredentialKey key, string holder) => Do(async () =>
     {
