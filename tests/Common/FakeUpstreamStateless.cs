@@ -30,6 +30,8 @@ internal sealed class StatelessUpstream
 
     public int TtlMs { get; set; }
 
+    public string CacheScope { get; set; } = "public";
+
     /// <summary>Sees every request first; true: it has dealt with it.</summary>
     public Func<UpstreamExchange, bool>? Intercept { get; set; }
 
@@ -92,7 +94,7 @@ internal sealed class StatelessUpstream
 
     private void Answer(UpstreamExchange exchange, string method)
     {
-        var caching = $"\"resultType\":\"complete\",\"ttlMs\":{TtlMs},\"cacheScope\":\"public\"";
+        var caching = $"\"resultType\":\"complete\",\"ttlMs\":{TtlMs},\"cacheScope\":\"{CacheScope}\"";
         switch (method)
         {
             case "server/discover":

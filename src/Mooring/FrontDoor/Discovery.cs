@@ -30,8 +30,15 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
         [
             .. "{\"supportedVersions\":"u8, .. StatelessChecks.SupportedVersions, .. ",\"capabilities\":"u8, .. capabilities,
             .. instructions.IsPresent ? [.. ",\"instructions\":"u8, .. known.AsSpan(instructions.Start, instructions.Length)] : (byte[])[],
-            (byte)'}',
+            .. HintOf(session, access).More(), (byte)'}',
         ];
+    }
+
+    /// <summary>For how long and for whom: as the servers of the route say of theirs, and nothing as long as one of them was never seen.</summary>
+    private CacheHint HintOf(Session session, Access access)
+    {
+        var servers = session.Server is { } name ? upstreams.Find(name) is { } only ? [only] : [] : upstreams.All;
+        return CacheHint.Least(servers.Where(upstream => !access.Hides(upstream.Name)).Select(upstream => CacheHint.Of(catalogue.LikelySaidTo(session, upstream).Span)));
     }
 
     /// <summary>Who answers on a route: its one server, as far as it ever said who it is, else the gateway.</summary>

@@ -120,7 +120,10 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         }
 
         var at = known.IsEmpty ? default : JsonFields.Find(known.Span, "protocolVersion"u8);
-        return at.IsPresent ? JsonFields.Splice(known.Span, at, JsonText.Quote(session.Version.ToWire())) : Generic(session, upstream);
+        // How long a server of 2026-07-28 lets it be kept is nothing that initialize has.
+        return at.IsPresent
+            ? JsonFields.Without(JsonFields.Without(JsonFields.Splice(known.Span, at, JsonText.Quote(session.Version.ToWire())), "ttlMs"u8), "cacheScope"u8)
+            : Generic(session, upstream);
     }
 
     private async Task LookAsync(Session session, Upstream upstream)

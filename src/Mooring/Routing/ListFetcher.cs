@@ -16,7 +16,7 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
     {
         if (!JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(kind.Capability())).IsPresent)
         {
-            return (ServerList.Empty(kind), "");
+            return (ServerList.Empty(kind, CacheHint.Of(link.InitializeResult.Span)), "");
         }
 
         var asked = Turn.Next();

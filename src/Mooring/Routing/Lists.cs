@@ -23,8 +23,10 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
             await FirstLooksAsync(session, servers, kind, reply.Access);
             if (session.Server is null)
             {
-                var (items, hash) = Permits.Shown(reply.Access, views.Merged(session, kind), session.Version);
-                Page(request, reply, kind, items, hash);
+                var merged = views.Merged(session, kind);
+                var (items, hash) = Permits.Shown(reply.Access, merged, session.Version);
+                // Without a server it is neither complete nor the same for everybody.
+                Page(request, reply, kind, items, hash, merged.Sources.Count == servers.Count ? merged.Hint : CacheHint.None);
                 return;
             }
 
@@ -51,7 +53,7 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
             {
                 var result = list.ResultFor(session.Version);
                 var shown = ReferenceEquals(result, list.Result) ? list : ServerList.Of(kind, result);
-                Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12]);
+                Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12], list.Hint);
             }
         }
         catch (Exception e)
@@ -81,7 +83,7 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
         request.Envelope.Cursor.IsPresent && !request.Span(request.Envelope.Cursor).SequenceEqual("null"u8);
 
     /// <summary>One page. Cursors are the gateway's own, bound to what they page through.</summary>
-    private static void Page(Frame request, Reply reply, ListKind kind, IReadOnlyList<byte[]> items, string hash)
+    private static void Page(Frame request, Reply reply, ListKind kind, IReadOnlyList<byte[]> items, string hash, CacheHint hint)
     {
         var from = 0;
         if (HasCursor(request))
@@ -115,6 +117,7 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
             body.AddRange(Encoding.ASCII.GetBytes($",\"nextCursor\":\"{hash}.{to}\""));
         }
 
+        body.AddRange(hint.More());
         body.Add((byte)'}');
         reply.Answer(request, body.ToArray());
     }

@@ -24,6 +24,7 @@ internal sealed partial class MergedList
         Origins = origins;
         _places = places;
         _renamed = renamed;
+        Hint = CacheHint.Least(sources.Select(source => source.Item2.Hint));
         Hash = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(
             System.Text.Encoding.ASCII.GetBytes(string.Join(',', sources.Select(s => s.Item1.Name + s.Item2.Hash)))).AsSpan(0, 6));
     }
@@ -50,6 +51,9 @@ internal sealed partial class MergedList
     /// <summary>As <see cref="Items"/>, as a client of the version can read them.</summary>
     public IReadOnlyList<byte[]> ItemsFor(ProtocolVersion version) =>
         Kind == ListKind.Tools && version.WantsObjects() ? _older ??= [.. Items.Select(item => OlderClients.Tool(item) ?? item)] : Items;
+
+    /// <summary>For how long and for whom all of its servers say that theirs is so.</summary>
+    public CacheHint Hint { get; }
 
     /// <summary>Of what it was made from; cursors are bound to it.</summary>
     public string Hash { get; }

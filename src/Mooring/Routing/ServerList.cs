@@ -50,6 +50,9 @@ internal sealed class ServerList
     /// <summary>Whether any tool says of itself that it is safe to repeat: without that, whoever only asks this needs no name.</summary>
     public bool HasHints { get; }
 
+    /// <summary>For how long and for whom its server says that it is so.</summary>
+    public CacheHint Hint => CacheHint.Of(Result);
+
     /// <summary>Whether any tool is executed as a task alone.</summary>
     public bool HasTasks { get; }
 
@@ -62,11 +65,14 @@ internal sealed class ServerList
         }
     }
 
-    public static ServerList Empty(ListKind kind) => Of(kind, System.Text.Encoding.ASCII.GetBytes($"{{\"{kind.Key()}\":[]}}"));
+    /// <param name="kind">Of what there is nothing.</param>
+    /// <param name="hint">For how long and for whom.</param>
+    public static ServerList Empty(ListKind kind, CacheHint hint = default) =>
+        Of(kind, [.. "{\""u8, .. kind.KeyBytes(), .. "\":[]"u8, .. hint.More(), (byte)'}']);
 
     public static ServerList Of(ListKind kind, byte[] result) => new(kind, result, Turn.Next());
 
-    /// <summary>Joins pages: the first page's other fields, the items of all.</summary>
+    /// <summary>Joins pages: the first page's other fields, the items of all, and of what they say of how long and for whom they hold the least.</summary>
     public static ServerList Join(ListKind kind, IReadOnlyList<byte[]> pages, long asked)
     {
         var first = pages[0];
@@ -93,7 +99,7 @@ internal sealed class ServerList
 
         items.Add((byte)']');
         var joined = JsonFields.Splice(first, JsonFields.Find(first, key), items.ToArray());
-        return new ServerList(kind, WithoutCursor(joined), asked);
+        return new ServerList(kind, WithoutCursor(CacheHint.Least(pages.Select(page => CacheHint.Of(page))).Lower(joined)), asked);
     }
 
     /// <summary>As <see cref="Result"/>, as a client of the version can read it.</summary>

@@ -34,6 +34,16 @@ public sealed class ServerListTests
     public void Join_CursorAnywhere_IsTakenOutCleanly(string first, string expected) =>
         Assert.Equal(expected, Join(ListKind.Tools, first, """{"tools":[{"name":"b"}]}"""));
 
+    [Theory]
+    [InlineData("\"ttlMs\":60000,\"cacheScope\":\"public\"", "\"ttlMs\":5000,\"cacheScope\":\"public\"", "\"ttlMs\":5000,\"cacheScope\":\"public\"")]
+    [InlineData("\"ttlMs\":5000,\"cacheScope\":\"public\"", "\"ttlMs\":60000,\"cacheScope\":\"private\"", "\"ttlMs\":5000,\"cacheScope\":\"private\"")]
+    [InlineData("\"ttlMs\":5000,\"cacheScope\":\"public\"", "\"x\":1", "\"ttlMs\":0,\"cacheScope\":\"private\"")]
+    [InlineData("\"x\":1", "\"ttlMs\":5000,\"cacheScope\":\"public\"", "\"x\":1")]
+    public void Join_PagesOfDifferentTimesAndScopes_SaysTheLeast(string first, string second, string said) =>
+        Assert.Equal(
+            $$"""{"tools":[{"name":"a"},{"name":"b"}],{{said}}}""",
+            Join(ListKind.Tools, $$"""{"tools":[{"name":"a"}],"nextCursor":"2",{{first}}}""", $$"""{"tools":[{"name":"b"}],{{second}}}"""));
+
     [Fact]
     public void Join_OnePageWithAnEmptyCursor_HasNone() =>
         Assert.Equal("""{"resources":[]}""", Join(ListKind.Resources, """{"resources":[],"nextCursor":""}"""));

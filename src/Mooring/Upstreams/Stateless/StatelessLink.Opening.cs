@@ -69,7 +69,8 @@ internal sealed partial class StatelessLink
         [
             .. "{\"protocolVersion\":"u8, .. JsonText.Quote(Version.ToWire()), .. ",\"capabilities\":"u8, .. capabilities, .. ",\"serverInfo\":"u8,
             .. info.IsPresent ? result.Slice(info.Start, info.Length) : [.. "{\"name\":"u8, .. JsonText.Quote(Upstream.Name), .. ",\"version\":\"0\"}"u8],
-            .. instructions.IsPresent ? [.. ",\"instructions\":"u8, .. result.Slice(instructions.Start, instructions.Length)] : default(ReadOnlySpan<byte>), (byte)'}',
+            .. instructions.IsPresent ? [.. ",\"instructions\":"u8, .. result.Slice(instructions.Start, instructions.Length)] : default(ReadOnlySpan<byte>),
+            .. CacheHint.Of(result).More(), (byte)'}',
         ];
         _listener.Declare(capabilities);
         return (Discovery.Stateless, "");
