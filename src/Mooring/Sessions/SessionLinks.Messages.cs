@@ -47,6 +47,11 @@ internal sealed partial class SessionLinks
 
     public Task ReadyAsync() => session.Outbox.ReadyAsync();
 
+    /// <summary>Where the server shows everybody the same, the watch looks for all (<see cref="SharedLinks"/>). What an account shows only this link can see; nobody needs it while nobody listens.</summary>
+    public Task LookForChangesAsync(Link link, CancellationToken cancel) => link.Upstream.NeedsAccount
+        ? SilentLists.WatchAsync(link, async kind => session.Outbox.IsConnected && await session.Lists.IsAnotherAsync(link, kind), services.Time, cancel)
+        : Task.CompletedTask;
+
     private void OnRequest(Link link, Frame frame, Call? call)
     {
         if (frame.Method == McpMethod.Ping && (!session.IsKept || call is not { Reply.IsConnected: true }))

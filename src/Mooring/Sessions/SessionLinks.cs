@@ -118,7 +118,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     {
         lock (_gate)
         {
-            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream)) is { Link: { IsUsable: true, Listens: true } };
+            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream)) is { Link: { IsUsable: true, Hears: true } };
         }
     }
 

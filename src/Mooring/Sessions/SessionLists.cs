@@ -187,6 +187,14 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
+    /// <summary>Reads a list again, where the server has no way to say that it is another one; the client is told of it then.</summary>
+    /// <returns>Whether it is.</returns>
+    public async Task<bool> IsAnotherAsync(Link link, ListKind kind)
+    {
+        var before = Of(link.Upstream)?[kind];
+        return await ReadAsync(link, kind, isNew: false) is { } list && before is not null && before.Hash != list.Hash;
+    }
+
     /// <summary>A list that is shown to everybody; where it equals this session's own, that is no longer its own.</summary>
     public void Share(Upstream upstream, ServerList list)
     {

@@ -355,6 +355,12 @@ internal sealed partial class SessionTable
                 return;
             }
 
+            if (session.Lists.Of(upstream)?[change.List.Kind]?.Hash == change.List.Hash)
+            {
+                // Its own link has shown it that already, and told it.
+                return;
+            }
+
             if (!change.WasTold && (isItsKey || change.Key == CatalogueKey.Base))
             {
                 session.ServerListChanged(upstream, change.List.Kind);

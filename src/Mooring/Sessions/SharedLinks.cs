@@ -108,6 +108,19 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         }
     }
 
+    /// <summary>On behalf of all sessions: those whose own links hear as little are told by the catalogue.</summary>
+    public Task LookForChangesAsync(Link link, CancellationToken cancel) => link.Upstream.NeedsAccount
+        ? Task.CompletedTask
+        : SilentLists.WatchAsync(
+            link,
+            async kind =>
+            {
+                var before = catalogue.Find(link.Upstream.Name, CatalogueKey.Base)[kind];
+                return await RefreshAsync(link, kind) is { } list && before is not null && before.Hash != list.Hash;
+            },
+            time,
+            cancel);
+
     /// <summary>Reads a list on a shared link.</summary>
     public async Task<ServerList?> RefreshAsync(Link link, ListKind kind)
     {

@@ -18,6 +18,12 @@ internal interface ILinkOwner
     {
     }
 
+    /// <summary>
+    /// The server has no way to say that something is another now: lists that it declares to tell changes of are read again and again, where that is this owner's to do.
+    /// </summary>
+    /// <returns>Completes when it is cancelled, or was nothing to do.</returns>
+    Task LookForChangesAsync(Link link, CancellationToken cancel) => Task.CompletedTask;
+
     /// <summary>Completes when what the owner heard so far is far enough on its way to its clients.</summary>
     Task ReadyAsync() => Task.CompletedTask;
 
@@ -81,6 +87,9 @@ internal abstract class Link : IAsyncDisposable
 
     /// <summary>Whether it is asked for here.</summary>
     public virtual bool Listens => true;
+
+    /// <summary>Whether what the server says of its own accord arrives here: it is asked for, and the server has a way to say it.</summary>
+    public virtual bool Hears => Listens;
 
     /// <summary>Asks from now on for what the server says of its own accord.</summary>
     /// <param name="after">The server's id of the last event that is known; null: from now on.</param>

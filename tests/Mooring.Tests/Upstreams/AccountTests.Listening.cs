@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Mooring.Stores.Memory;
+using Mooring.Tests.Routing;
 using Mooring.Tests.Vault;
 using Xunit;
 
@@ -58,6 +59,30 @@ public sealed partial class AccountTests
         _good.UnionWith(["Bearer token-1", "Bearer token-2", "Bearer token-3"]);
 
         await GoesOnAsync(stream, said);
+    }
+
+    [Fact]
+    public async Task Listening_ServerHasNoStream_ListsOfTheAccountAreReadAgainWhileItsClientListens()
+    {
+        await StartAsync();
+        _ann = await _gateway.ClientAsync(user: "ann", capabilities: Url);
+        await LinkAsync(await AddressAsync(_ann));
+        await _ann.ResultAsync("echo");
+        using var stream = await _gateway.ListenAsync(_ann);
+
+        _server.Hold("new");
+
+        await _gateway.PassTimeAsync(UntilShownAsync(stream), TimeSpan.FromSeconds(40), "its client is told");
+    }
+
+    /// <summary>Asks for the tools each time that something is told; what was told before may be.</summary>
+    private async Task UntilShownAsync(TestReply stream)
+    {
+        do
+        {
+            await stream.Events.MessageAsync();
+        }
+        while (!(await _ann!.AskAsync("tools/list"))["result"]!["tools"]!.AsArray().Any(tool => (string?)tool!["name"] == "new"));
     }
 
     /// <summary>A client that listens, and its server's stream, on which one event was told.</summary>

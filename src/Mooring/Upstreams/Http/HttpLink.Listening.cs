@@ -8,10 +8,13 @@ internal sealed partial class HttpLink
 {
     private CancellationTokenSource? _listening;
     private Task _relaying = Task.CompletedTask;
+    private volatile bool _isSilent;
 
     public override bool HasToListen => true;
 
     public override bool Listens => _listening is not null;
+
+    public override bool Hears => Listens && !_isSilent;
 
     public override void Listen(string? after)
     {
@@ -85,7 +88,7 @@ internal sealed partial class HttpLink
                     {
                         Log.NoGetStream(_logger, Upstream.Name, status);
                         // Not on this session; the next may be with another release of the server.
-                        await renewed.WaitAsync(cancel);
+                        await StaySilentAsync(renewed, cancel);
                         pause.Reset();
                         continue;
                     }
@@ -106,6 +109,24 @@ internal sealed partial class HttpLink
         catch (OperationCanceledException)
         {
             // The link is closed, or listens no more.
+        }
+    }
+
+    /// <summary>Nothing can be heard until a call has renewed the session: meanwhile the owner looks for itself.</summary>
+    private async Task StaySilentAsync(Task renewed, CancellationToken cancel)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        _isSilent = true;
+        var looking = Owner.LookForChangesAsync(this, over.Token);
+        try
+        {
+            await renewed.WaitAsync(cancel);
+        }
+        finally
+        {
+            _isSilent = false;
+            await over.CancelAsync();
+            await looking;
         }
     }
 

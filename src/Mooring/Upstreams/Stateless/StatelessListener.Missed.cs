@@ -5,12 +5,6 @@ namespace Mooring.Upstreams.Stateless;
 /// <content>Changes that the server has not told of: it was not heard for a while, or tells of none and says how long its lists stay as they are.</content>
 internal sealed partial class StatelessListener
 {
-    /// <summary>However short-lived a server calls its lists.</summary>
-    private static readonly TimeSpan ShortestPoll = TimeSpan.FromSeconds(15);
-
-    /// <summary>However often nothing was new.</summary>
-    private static readonly TimeSpan LongestPoll = TimeSpan.FromMinutes(30);
-
     private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(30);
 
     private volatile Subscription? _honoured;
@@ -65,9 +59,7 @@ internal sealed partial class StatelessListener
             while (true)
             {
                 var silent = Silent();
-                var ttl = silent.Select(lists.Ttl).Where(t => t is not null).Min() ?? ShortestPoll;
-                var pause = Math.Clamp(ttl.Ticks << Math.Min(idle, 3), ShortestPoll.Ticks, LongestPoll.Ticks);
-                await Task.Delay(TimeSpan.FromTicks(pause) * (0.9 + (Random.Shared.NextDouble() * 0.2)), time, cancel);
+                await Task.Delay(ListPace.Pause(silent.Select(lists.Ttl).Where(t => t is not null).Min(), idle), time, cancel);
                 var due = Silent().Where(l => lists.Ttl(l) is not null).ToList();
                 idle = due.Count == 0 || await ReadAgainAsync(due, cancel) ? 0 : idle + 1;
             }
