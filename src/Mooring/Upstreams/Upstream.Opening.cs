@@ -195,7 +195,7 @@ internal sealed partial class Upstream
         }
         else
         {
-            _services.Eras.Guess(this);
+            _services.Eras.Guess(this, era);
         }
     }
 
@@ -204,15 +204,16 @@ internal sealed partial class Upstream
     private async Task<(Link? Link, string Why)> OpenProcessAsync(LinkParameters parameters, ILinkOwner owner, CancellationToken cancel)
     {
         var era = Era;
+        Discovery? left = null;
         if (era != Era.Sessions)
         {
-            var (probed, whyNot, mayHaveLeft) = await ProbeProcessAsync(parameters, owner, era, cancel);
-            if (probed is not null || !mayHaveLeft || !MayChangeEra)
+            (var probed, var whyNot, left) = await ProbeProcessAsync(parameters, owner, era, cancel);
+            if (probed is not null || left is null || !MayChangeEra)
             {
                 return (probed, whyNot);
             }
 
-            // Some servers leave when the first thing they hear is not initialize.
+            // Some servers leave when the first thing they hear is not initialize; others may have left for any reason.
         }
 
         var (channel, noChannel) = await StartProcessAsync(cancel);
@@ -222,37 +223,38 @@ internal sealed partial class Upstream
         }
 
         var (opened, why) = await ShakeHandsAsync(parameters, owner, channel, cancel, mayDiscover: MayChangeEra && era == Era.Sessions);
-        if (opened is ChannelLink && era != Era.Sessions)
+        if (opened is ChannelLink)
         {
-            _services.Eras.Learn(this, Era.Sessions);
+            Remember(left, era);
         }
 
         return (opened, why);
     }
 
     /// <summary>Starts a process that nobody knows, or that has no sessions, and asks it what it is.</summary>
-    private async Task<(Link? Link, string Why, bool MayHaveLeft)> ProbeProcessAsync(LinkParameters parameters, ILinkOwner owner, Era era, CancellationToken cancel)
+    /// <returns>The link, or why there is none; and where the process has left, what it had said by then.</returns>
+    private async Task<(Link? Link, string Why, Discovery? Left)> ProbeProcessAsync(LinkParameters parameters, ILinkOwner owner, Era era, CancellationToken cancel)
     {
         var (channel, noChannel) = await StartProcessAsync(cancel);
         if (channel is null)
         {
-            return (null, noChannel, false);
+            return (null, noChannel, null);
         }
 
         var link = new ChannelLink(this, parameters, owner, channel, _services.Logger);
         link.Start();
         try
         {
-            var (opened, why) = await DiscoverAsync(link, owner, era, cancel);
+            var (opened, why, found) = await DiscoverAsync(link, owner, era, cancel);
             if (opened is not null)
             {
-                return (opened, "", false);
+                return (opened, "", null);
             }
 
             var hasLeft = !link.IsUsable;
             await link.DisposeAsync();
             cancel.ThrowIfCancellationRequested();
-            return (null, why.Length == 0 ? channel.EndReason : why, hasLeft);
+            return (null, why.Length == 0 ? channel.EndReason : why, hasLeft ? found : null);
         }
         catch
         {
@@ -262,7 +264,7 @@ internal sealed partial class Upstream
     }
 
     /// <param name="opening">The answer to <c>initialize</c>, where it is asked for already.</param>
-    private async Task<(Link? Link, string Why)> DiscoverAsync(
+    private async Task<(Link? Link, string Why, Discovery Found)> DiscoverAsync(
         ChannelLink channel, ILinkOwner owner, Era era, CancellationToken cancel, Task<string?>? opening = null)
     {
         var leg = new StatelessChannel(channel, _services.Logger);
@@ -279,8 +281,8 @@ internal sealed partial class Upstream
                 if (await Task.WhenAny(discovering, opening) == opening && await opening is null)
                 {
                     await over.CancelAsync();
-                    _services.Eras.Learn(this, Era.Sessions);
-                    return (channel, "");
+                    Remember(Discovery.Undecided, era);
+                    return (channel, "", Discovery.Undecided);
                 }
             }
         }
@@ -290,22 +292,22 @@ internal sealed partial class Upstream
         {
             channel.HandOver(leg);
             _services.Eras.Learn(this, Era.Stateless);
-            return (stateless, "");
+            return (stateless, "", found);
         }
 
         if (found == Discovery.Barred || !MayChangeEra || !channel.IsUsable || cancel.IsCancellationRequested)
         {
-            return (null, why);
+            return (null, why, found);
         }
 
         var refused = await (opening ?? channel.OpenAsync(cancel));
         if (refused is not null)
         {
-            return (null, refused);
+            return (null, refused, found);
         }
 
-        _services.Eras.Learn(this, Era.Sessions);
-        return (channel, "");
+        Remember(found, era);
+        return (channel, "", found);
     }
 
     private async Task<(LineChannel? Channel, string Why)> StartProcessAsync(CancellationToken cancel)

@@ -44,9 +44,11 @@ internal sealed class Eras(TimeProvider time)
     }
 
     /// <summary>It has sessions, but whether it could do without was not to be had: asked again after a while, and not kept.</summary>
-    public void Guess(Upstream upstream)
+    /// <param name="upstream">The server.</param>
+    /// <param name="before">What was known of it when it was asked; what others have found out since stays.</param>
+    public void Guess(Upstream upstream, Era before)
     {
-        if (Of(upstream) == Era.Unknown)
+        if (Of(upstream) == before)
         {
             _known[upstream.Name] = new Known(upstream.Fingerprint, Era.Sessions, time.GetUtcNow() + GuessLasts);
         }
