@@ -172,6 +172,9 @@ internal abstract class Reply
         return null;
     }
 
+    /// <summary>Refuses a request of which nothing was done, since the store is away. Where an HTTP status is still to be given, that says so too.</summary>
+    public virtual void RefuseForStore(Frame request, string why) => Refuse(request, JsonRpc.InternalError, why);
+
     /// <summary>The gateway's own answer.</summary>
     public void Answer(Frame request, ReadOnlySpan<byte> result) => Complete(request.Raw(request.Envelope.Id), JsonRpc.Result(request.Id, result));
 

@@ -26,6 +26,13 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
             return;
         }
 
+        if (await OwnTasksAsync(session, filter) is not { } own)
+        {
+            context.Response.Headers.RetryAfter = Answers.StoreRetryAfter;
+            await Answers.RefuseAsync(context, StatusCodes.Status503ServiceUnavailable, JsonRpc.InternalError, "The gateway's store is not reachable just now, so whose tasks these are cannot be told. Try again.", request.Id);
+            return;
+        }
+
         if (await services.TryOpenStreamAsync(session) is { } refusal)
         {
             context.Response.Headers.RetryAfter = refusal.Seconds.ToString(CultureInfo.InvariantCulture);
@@ -35,7 +42,7 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
 
         try
         {
-            await ServeAsync(new ListenStream(context, services.Streams, request.Id.ToArray(), filter), session, filter);
+            await ServeAsync(new ListenStream(context, services.Streams, request.Id.ToArray(), filter), session, filter, own);
         }
         finally
         {
@@ -44,15 +51,15 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
         }
     }
 
-    private async Task ServeAsync(ListenStream stream, Session session, ListenFilter filter)
+    private async Task ServeAsync(ListenStream stream, Session session, ListenFilter filter, IReadOnlyList<string> own)
     {
-        var ears = (filter.Tasks ?? []).Select(id => new TaskEar(id, task => stream.Tell(TaskState.Notification(task)))).ToList();
+        var ears = own.Select(id => new TaskEar(id, task => stream.Tell(TaskState.Notification(task)))).ToList();
         var subscribing = filter.Resources.Select(uri => (Uri: uri, Works: interests.EnterAsync(session, uri))).ToList();
         try
         {
             session.Outbox.Add(stream.Listener);
             stream.Connection.Start();
-            _ = AcknowledgeAsync(session, stream, filter, subscribing, ears);
+            _ = AcknowledgeAsync(session, stream, filter, own, subscribing, ears);
             await stream.Connection.RunAsync();
         }
         finally
@@ -71,20 +78,20 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
         }
     }
 
-    private async Task AcknowledgeAsync(Session session, ListenStream stream, ListenFilter filter, List<(string Uri, Task<bool> Works)> subscribing, List<TaskEar> ears)
+    private async Task AcknowledgeAsync(Session session, ListenStream stream, ListenFilter filter, IReadOnlyList<string> own, List<(string Uri, Task<bool> Works)> subscribing, List<TaskEar> ears)
     {
         await Task.WhenAll(subscribing.Select(s => s.Works));
-        var own = await OwnTasksAsync(session, filter);
         stream.Acknowledge(new ListenFilter(
             filter.Lists.Where(kind => IsTold(session, kind)).ToHashSet(), [.. subscribing.Where(s => s.Works.Result).Select(s => s.Uri)], own));
         lock (ears)
         {
             // None are left where the client is gone meanwhile.
-            ears.Where(ear => own.Contains(ear.Id)).ToList().ForEach(news.Add);
+            ears.ForEach(news.Add);
         }
     }
 
-    private async Task<List<string>> OwnTasksAsync(Session session, ListenFilter filter)
+    /// <summary>Which of the tasks are the client's to hear of; null where the store cannot say.</summary>
+    private async Task<List<string>?> OwnTasksAsync(Session session, ListenFilter filter)
     {
         var own = new List<string>();
         try
@@ -99,7 +106,7 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
         }
         catch (StoreException)
         {
-            // Not honoured, which the client is told; it can ask for each.
+            return null;
         }
 
         return own;

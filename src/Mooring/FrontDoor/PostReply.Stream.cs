@@ -46,7 +46,7 @@ internal sealed partial class PostReply
         {
             lock (_gate)
             {
-                _notRecorded = true;
+                _isForStore = true;
                 _isDecided = false;
             }
 

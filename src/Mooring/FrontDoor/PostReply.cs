@@ -40,8 +40,8 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
     /// <summary>The client was gone before the stream began, so it has no event id to come back with.</summary>
     private bool _hadLeft;
 
-    /// <summary>The call could not be put on record and was not begun: the client may send it again.</summary>
-    private bool _notRecorded;
+    /// <summary>The store did not take the call's record, or could not say what is needed for it; it was not begun, and the client may send it again.</summary>
+    private bool _isForStore;
 
     /// <param name="context">The POST.</param>
     /// <param name="session">Whose it is.</param>
@@ -109,7 +109,7 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
         }
 
         response.StatusCode = StatusCodes.Status200OK;
-        if (_notRecorded)
+        if (_isForStore)
         {
             response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             response.Headers.RetryAfter = Answers.StoreRetryAfter;
@@ -194,6 +194,13 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
     }
 
     public override Task ReadyAsync() => _stream?.ReadyAsync() ?? _session.Outbox.ReadyAsync();
+
+    public override void RefuseForStore(Frame request, string why)
+    {
+        // One of a batch says nothing of the others.
+        _isForStore |= !_isBatch;
+        base.RefuseForStore(request, why);
+    }
 
     protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
     {

@@ -75,6 +75,11 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided, IValueTask
 
         var response = _context.Response;
         response.StatusCode = _status;
+        if (_status == StatusCodes.Status503ServiceUnavailable)
+        {
+            response.Headers.RetryAfter = Answers.StoreRetryAfter;
+        }
+
         response.ContentType = "application/json";
         response.ContentLength = _answer.Length;
         _answer.WriteTo(response.BodyWriter);

@@ -22,6 +22,9 @@ internal sealed partial class StatelessReply : Reply
     private bool _hasLeft;
     private bool _isOver;
 
+    /// <summary>It is refused since the store is away: the client may send it again.</summary>
+    private bool _isForStore;
+
     public StatelessReply(Session session, PostedExchange exchange, ParkedCalls parked, TaskThresholds thresholds, TimeProvider time)
     {
         Session = session;
@@ -116,6 +119,12 @@ internal sealed partial class StatelessReply : Reply
 
     public override Task ReadyAsync() => Current?.TakenAsync() ?? Task.CompletedTask;
 
+    public override void RefuseForStore(Frame request, string why)
+    {
+        _isForStore = true;
+        base.RefuseForStore(request, why);
+    }
+
     protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
     {
         StatelessExchange? exchange;
@@ -173,7 +182,7 @@ internal sealed partial class StatelessReply : Reply
 
         IsAnswered = true;
         var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo, isPrivate: !Access.IsEverything);
-        exchange.Finish(message, status);
+        exchange.Finish(message, _isForStore ? StatusCodes.Status503ServiceUnavailable : status);
     }
 
     /// <summary>Under the token that this very request gave; one that gave none wants to hear of none.</summary>

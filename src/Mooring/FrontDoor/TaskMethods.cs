@@ -51,13 +51,13 @@ internal sealed partial class TaskMethods(HeldTasks tasks, ILogger<TaskMethods> 
             }
             else
             {
-                reply.Refuse(request, JsonRpc.InternalError, "The gateway process that runs the task cannot be told just now. Try again.");
+                reply.RefuseForStore(request, "The gateway process that runs the task cannot be told just now. Try again.");
             }
         }
         catch (StoreException)
         {
             // That the store is away is said by the store, once; here it would be said for every request.
-            reply.Refuse(request, JsonRpc.InternalError, "The gateway's store is not reachable just now. Try again.");
+            reply.RefuseForStore(request, "The gateway's store is not reachable just now; the task is not lost. Try again.");
         }
         catch (Exception e)
         {

@@ -196,7 +196,7 @@ internal sealed partial class Router(
         {
             // That the store is away is said by the store, once; here it would be said for every request.
             Log.OwnerNotKnown(logger, e.Message);
-            reply.Refuse(request, JsonRpc.InternalError, "The gateway's store is not reachable, so whose task it is could not be told.");
+            reply.RefuseForStore(request, "The gateway's store is not reachable just now, so whose task it is could not be told. Try again.");
         }
         catch (Exception e)
         {

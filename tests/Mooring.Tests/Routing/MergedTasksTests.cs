@@ -166,6 +166,21 @@ public sealed class MergedTasksTests
         Assert.Equal("outcome_unknown", (string?)(await reply.MessageAsync())["error"]!["data"]!["mooring"]!["reason"]);
     }
 
+    [Fact]
+    public async Task SharedLink_StoreAway_WhoseATaskIsCannotBeTold_Is503WithRetryAfter()
+    {
+        FaultyStore? store = null;
+        await using var gateway = await GatewayAsync(Shared with { Store = time => store = new FaultyStore(time) }, _a);
+        var ada = await gateway.ClientAsync(path: "/servers/a/mcp", user: "ada");
+        await MakeAsync(ada, "t");
+        store!.IsAway = true;
+
+        using var reply = await ada.RequestAsync("tasks/get", """{"taskId":"t"}""");
+
+        Assert.Equal((System.Net.HttpStatusCode.ServiceUnavailable, "2"), (reply.Status, reply.Header("Retry-After")));
+        Assert.Equal(-32603, (int?)(await reply.MessageAsync())["error"]!["code"]);
+    }
+
     private static FixtureOptions Shared => new() { Server = server => server with { Scope = LinkScope.Shared } };
 
     private async Task<string?> MakeAsync(McpTestClient client, string id)
