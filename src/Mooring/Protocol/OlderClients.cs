@@ -28,13 +28,28 @@ internal static class OlderClients
     /// <summary>A server's <c>sampling/createMessage</c> as a client of the version can read it; null where it is that already.</summary>
     public static byte[]? Question(ProtocolVersion version, Frame request)
     {
-        if (request.Method != McpMethod.CreateMessage || version.HasAudio() || !request.Envelope.Params.IsPresent || !MayConcern(version, request.Bytes))
+        if (request.Method != McpMethod.CreateMessage || version.HasToolsInSampling() || !request.Envelope.Params.IsPresent)
         {
             return null;
         }
 
         var at = request.Envelope.Params;
-        return Messages(version, request.Span(at)) is { } changed ? JsonFields.Splice(request.Bytes, at, changed) : null;
+        return Sampled(version, request.Span(at)) is { } changed ? JsonFields.Splice(request.Bytes, at, changed) : null;
+    }
+
+    /// <summary>
+    /// Whether a server's <c>sampling/createMessage</c> wants what cannot be said in the client's version: that tools be called. A client that does not declare
+    /// them has to refuse it (2025-11-25, schema, "CreateMessageRequestParams").
+    /// </summary>
+    public static bool CannotBeAsked(ProtocolVersion version, Frame request)
+    {
+        if (request.Method != McpMethod.CreateMessage || version.HasToolsInSampling() || !request.Envelope.Params.IsPresent)
+        {
+            return false;
+        }
+
+        var parameters = request.Span(request.Envelope.Params);
+        return JsonFields.Has(parameters, "tools"u8) || JsonFields.Has(parameters, "toolChoice"u8);
     }
 
     /// <summary>A tool of a list without its <c>outputSchema</c>, where that describes no object: only 2026-07-28 has such. Null where nothing is to be changed.</summary>
@@ -109,13 +124,63 @@ internal static class OlderClients
         return changed;
     }
 
+    /// <summary>What is to be sampled, with one block in each message: one of several becomes several messages.</summary>
+    private static byte[]? Sampled(ProtocolVersion version, ReadOnlySpan<byte> parameters)
+    {
+        byte[]? changed = null;
+        foreach (var place in Enumerable.Reverse(JsonFields.Elements(parameters, "messages"u8)))
+        {
+            var message = parameters.Slice(place.Start, place.Length);
+            var content = JsonFields.Find(message, "content"u8);
+            if (!content.IsPresent)
+            {
+                continue;
+            }
+
+            var first = message[content.Start];
+            var one = first == '[' ? Split(version, message, content) : Block(version, message.Slice(content.Start, content.Length)) is { } text ? JsonFields.Splice(message, content, text) : null;
+            changed = one is null ? changed : JsonFields.Splice(changed ?? parameters, place, one);
+        }
+
+        return changed;
+    }
+
+    private static byte[] Split(ProtocolVersion version, ReadOnlySpan<byte> message, Slice content)
+    {
+        var messages = new List<byte>();
+        foreach (var at in JsonFields.Elements(message, "content"u8))
+        {
+            var block = message.Slice(at.Start, at.Length);
+            messages.AddRange(messages.Count > 0 ? ","u8 : default);
+            messages.AddRange(JsonFields.Splice(message, content, Block(version, block) ?? block));
+        }
+
+        // One without any block still has its turn.
+        return messages.Count > 0 ? [.. messages] : JsonFields.Splice(message, content, TextBlock(""));
+    }
+
     /// <summary>The text that stands for a block of a kind that the version does not know; null for all others.</summary>
     private static byte[]? Block(ProtocolVersion version, ReadOnlySpan<byte> block) => JsonFields.String(block, "type"u8) switch
     {
         "audio" when !version.HasAudio() => TextBlock($"[Audio ({JsonFields.String(block, "mimeType"u8) ?? "of unknown type"}) that this client cannot take.]"),
         "resource_link" when !version.HasResourceLinks() => TextBlock(Link(block)),
+        "tool_use" when !version.HasToolsInSampling() => TextBlock($"[Call of the tool {JsonFields.String(block, "name"u8)}: {Encoding.UTF8.GetString(JsonFields.Object(block, "input"u8))}]"),
+        "tool_result" when !version.HasToolsInSampling() => TextBlock($"[Result of a tool: {ToolText(block)}]"),
         _ => null,
     };
+
+    /// <summary>What a tool gave, as far as it is text; of the rest its kind.</summary>
+    private static string ToolText(ReadOnlySpan<byte> result)
+    {
+        var texts = new List<string>();
+        foreach (var at in JsonFields.Elements(result, "content"u8))
+        {
+            var block = result.Slice(at.Start, at.Length);
+            texts.Add(JsonFields.String(block, "text"u8) ?? $"({JsonFields.String(block, "type"u8)})");
+        }
+
+        return string.Join('\n', texts);
+    }
 
     private static string Link(ReadOnlySpan<byte> block)
     {

@@ -82,6 +82,12 @@ internal sealed partial class SessionLinks
         // Where the link does not say on whose behalf its server asks: the latest call on it. One asked outside of calls with nobody
         // listening there is better asked on a call's stream than not at all.
         call ??= link.TellsRequests && session.Outbox.IsConnected ? null : LatestCall(link);
+        if (OlderClients.CannotBeAsked(session.Version, frame))
+        {
+            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.InvalidParams, "The client has not declared sampling.tools, and its protocol version has none."), CancellationToken.None).AsTask();
+            return;
+        }
+
         if (OlderClients.Question(session.Version, frame) is { } older)
         {
             frame = Frame.Parse(older);

@@ -71,6 +71,43 @@ public sealed class OlderClientsTests
         Assert.Equal(Request(audio), Encoding.UTF8.GetString(OlderClients.Question(Version(version), request) ?? request.Bytes.ToArray()));
     }
 
+    [Theory]
+    [InlineData("2024-11-05", true)]
+    [InlineData("2025-03-26", true)]
+    [InlineData("2025-06-18", true)]
+    [InlineData("2025-11-25", false)]
+    [InlineData("2026-07-28", false)]
+    public void Sampling_WithSeveralBlocksAndTools_IsOneTextEachForWhoDoesNotKnowThem(string version, bool changes)
+    {
+        const string Call = """{"type":"tool_use","id":"c","name":"add","input":{"a":1}}""";
+        const string Given = """{"type":"tool_result","toolUseId":"c","content":[{"type":"text","text":"2"},{"type":"image","data":"AAAA","mimeType":"image/png"}]}""";
+        const string CallText = """{"type":"text","text":"[Call of the tool add: {\"a\":1}]"}""";
+        const string GivenText = """{"type":"text","text":"[Result of a tool: 2\n(image)]"}""";
+        string Request(string messages) => $$$"""{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"messages":[{{{messages}}}],"maxTokens":1}}""";
+        var request = Request($$$"""{"role":"user","content":{{{Text}}}},{"role":"assistant","content":[{{{Text}}}, {{{Call}}}],"_meta":{}},{"role":"user","content":{{{Given}}}},{"role":"user","content":[]},{"role":"user"}""");
+        var older = Request(
+            $$$"""{"role":"user","content":{{{Text}}}},{"role":"assistant","content":{{{Text}}},"_meta":{}},{"role":"assistant","content":{{{CallText}}},"_meta":{}},{"role":"user","content":{{{GivenText}}}},"""
+            + """{"role":"user","content":{"type":"text","text":""}},{"role":"user"}""");
+
+        var frame = Frame.Parse(Encoding.UTF8.GetBytes(request));
+        var said = Encoding.UTF8.GetString(OlderClients.Question(Version(version), frame) ?? frame.Bytes.ToArray());
+
+        Assert.True(System.Text.Json.Nodes.JsonNode.DeepEquals(System.Text.Json.Nodes.JsonNode.Parse(changes ? older : request), System.Text.Json.Nodes.JsonNode.Parse(said)), said);
+        Assert.False(OlderClients.CannotBeAsked(Version(version), frame));
+    }
+
+    [Theory]
+    [InlineData("tools", "[]", true)]
+    [InlineData("toolChoice", "{}", true)]
+    [InlineData("temperature", "1", false)]
+    public void Sampling_WithToolsToCall_CannotBeAskedOfWhoCannotDeclareThem(string property, string value, bool cannot)
+    {
+        var request = Frame.Parse(Encoding.UTF8.GetBytes($$$"""{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"messages":[],"maxTokens":1,"{{{property}}}":{{{value}}}}}"""));
+
+        Assert.Equal(cannot, OlderClients.CannotBeAsked(ProtocolVersion.V2025_06_18, request));
+        Assert.False(OlderClients.CannotBeAsked(ProtocolVersion.V2025_11_25, request));
+    }
+
     [Fact]
     public void Answer_OfAnotherMethodOrAnError_StaysAsItIs()
     {

@@ -61,6 +61,30 @@ public sealed class OlderClientTests
         Assert.Equal("text", (string?)(await reply.MessageAsync())["params"]!["messages"]![0]!["content"]!["type"]);
     }
 
+    [Theory]
+    [InlineData("2025-06-18", true)]
+    [InlineData("2025-11-25", false)]
+    public async Task Sampling_WithToolsToCall_IsRefusedForAClientThatCannotDeclareThem(string version, bool refused)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync(version, capabilities: """{"sampling":{"tools":{}}}""");
+        var (reply, call) = await gateway.StreamedAsync(client);
+
+        await call.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"sampling/createMessage","params":{"messages":[],"maxTokens":1,"tools":[{"name":"x","inputSchema":{"type":"object"}}]}}""");
+
+        using var stream = reply;
+        if (refused)
+        {
+            JsonObject? Refusal() => gateway.Upstream.Requests.Select(r => r.Message).FirstOrDefault(m => m?["id"]?.ToJsonString() == "\"s1\"");
+            await gateway.UntilAsync(() => Refusal() is not null, "it is refused");
+            Assert.Equal(-32602, (int?)Refusal()!["error"]!["code"]);
+        }
+        else
+        {
+            Assert.Single((await reply.MessageAsync())["params"]!["tools"]!.AsArray());
+        }
+    }
+
     private static async Task<JsonArray> ListAsync(TestReply reply)
     {
         using (reply)
