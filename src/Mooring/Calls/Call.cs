@@ -74,9 +74,24 @@ internal sealed class Call : PendingRequest, IDisposable
     {
         get
         {
-            var name = Request.Method == McpMethod.ToolsCall ? ToolName : Request.MethodName;
-            return name.Length <= LongestWhat ? name : name[..LongestWhat] + "…";
+            return Shorten(Request.Method == McpMethod.ToolsCall ? ToolName : Request.MethodName);
         }
+    }
+
+    /// <summary>As <see cref="What"/>, of a request that runs elsewhere: a tool by the client's name of it.</summary>
+    public static string WhatOf(Frame request) =>
+        Shorten(request.Method == McpMethod.ToolsCall && request.Envelope.Name.IsPresent ? request.Text(request.Envelope.Name) : request.MethodName);
+
+    /// <summary>How often it was sent again since it was provably not executed, and why the last time.</summary>
+    public (int Times, string Reason, string Detail) SentAgain { get; private set; }
+
+    /// <summary>Told of each such sending; the runner's.</summary>
+    public Action<Call>? NoteSentAgain { get; set; }
+
+    public override void OnSentAgain(string reason, string detail)
+    {
+        SentAgain = (SentAgain.Times + 1, reason, detail);
+        NoteSentAgain?.Invoke(this);
     }
 
     /// <summary>Done with a result before the client hears of it: what the gateway itself has to remember (level, subscriptions, whose a task is). May fail the call by an error message.</summary>
@@ -118,6 +133,8 @@ internal sealed class Call : PendingRequest, IDisposable
 
         return Renamed is { } renamed ? message.Replace(renamed.Where, renamed.With) : message;
     }
+
+    private static string Shorten(string name) => name.Length <= LongestWhat ? name : name[..LongestWhat] + "…";
 
     /// <summary>From now on it is sent with an idempotency key, the same each time.</summary>
     public void GiveKey() => _key = IdempotencyKey.In(Request, Id);

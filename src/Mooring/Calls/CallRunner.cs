@@ -43,6 +43,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             call.Session.Add(call);
         }
 
+        call.NoteSentAgain = _noteSentAgain ??= NoteSentAgain;
         call.Reply.Began(call);
         return RunToEndAsync(call);
     }
@@ -173,9 +174,8 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                     upstream.Failed(attempt.Detail);
                 }
 
-                // Nothing was done, so this happens many times over while a server is away: not for the log of every day.
                 return time.GetElapsedTime(call.Started) < ConnectPatience
-                    ? Again(call, attempt.Detail, "not_executed", LogLevel.Debug)
+                    ? AgainAfterNothing(call, attempt.Detail)
                     : Fail(call, CallFailure.UpstreamUnreachable, attempt.Detail);
 
             default:
@@ -191,19 +191,6 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         return !repeating.IsSafe() ? FailUnknown(call, detail, repeating.ToTag())
             : tries < MaxTries ? AgainAfterUnknown(call, detail, repeating)
             : FailUnknown(call, $"{detail}, at the last of {tries} tries", "gave_up");
-    }
-
-    private Next AgainAfterUnknown(Call call, string detail, Repeating repeating)
-    {
-        call.MayHaveRun = true;
-        return Again(call, detail, repeating.ToTag(), LogLevel.Information);
-    }
-
-    private Next Again(Call call, string detail, string reason, LogLevel level)
-    {
-        Log.SentAgain(logger, level, call.What, call.Upstream.Name, reason, detail);
-        metrics.Replayed(call.Upstream.Name, reason);
-        return Next.TryAgain;
     }
 
     private Next FailUnknown(Call call, string detail, string reason)
@@ -259,6 +246,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             return;
         }
 
+        SaySentAgain(call);
         metrics.Ended(call.Upstream.Name, answer.Kind == FrameKind.Error ? "error" : "result", time.GetElapsedTime(call.Started));
         if (views.NeedsTranslation(call.Session, call.Upstream, answer.Bytes))
         {
@@ -293,6 +281,11 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             Log.NotSentAgain(logger, call.What, call.Upstream.Name, "gave_up", detail);
             metrics.UnknownOutcome(call.Upstream.Name, "gave_up");
             (failure, detail) = (CallFailure.OutcomeUnknown, $"gave no answer, and when it was asked again: {detail}");
+        }
+
+        if (failure != CallFailure.UpstreamUnreachable)
+        {
+            SaySentAgain(call);
         }
 
         metrics.Ended(call.Upstream.Name, failure.ToTag(), time.GetElapsedTime(call.Started));

@@ -158,7 +158,13 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             return Task.CompletedTask;
         }
 
-        return IsStillWanted(passed.Request) ? RunAsync(passed.Session, passed.Upstream, passed.Request, left: passed.Home) : Task.CompletedTask;
+        if (!IsStillWanted(passed.Request))
+        {
+            return Task.CompletedTask;
+        }
+
+        _runner.Moved(Frame.Parse(passed.Request.Body), passed.Upstream.Name, passed.Home);
+        return RunAsync(passed.Session, passed.Upstream, passed.Request, left: passed.Home);
     }
 
     /// <returns>False when its home is gone without having got it.</returns>

@@ -88,6 +88,13 @@ internal abstract class PendingRequest
     {
     }
 
+    /// <summary>The link itself sends it again, or what belongs to it, since it was provably not executed.</summary>
+    /// <param name="reason">In one word, for the log and the metrics.</param>
+    /// <param name="detail">What the server said, or what became of the sending.</param>
+    public virtual void OnSentAgain(string reason, string detail)
+    {
+    }
+
     /// <summary>A sign of life of whoever works on it.</summary>
     public virtual void Sign()
     {

@@ -152,6 +152,8 @@ public sealed class HomeCallTests
         // Run here, where the server of this test cannot be reached that way; what counts is that it was tried, and where.
         Assert.Equal("upstream_unreachable", message.Reason());
         Assert.Contains(pair.A.LogLines.Lines, line => line.Contains("ended as UpstreamUnreachable", StringComparison.Ordinal));
+        Assert.Single(pair.A.LogLines.Lines, line => line.StartsWith("Information CallSentAgain: A call of echo to server one is sent again (moved): replica home did not run it", StringComparison.Ordinal));
+        Assert.Contains("mooring_calls_replayed_total{server=\"one\",reason=\"moved\"} 1", await pair.A.MetricsAsync("mooring_calls_replayed_total{"));
         Assert.Equal(name, await pair.Store.Replicas.ClaimHomeAsync(client.SessionId!, "one", Home));
         Assert.Single(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
     }

@@ -187,6 +187,8 @@ internal sealed partial class StatelessLink
             {
                 return Attempt.Abandoned("");
             }
+
+            request.OnSentAgain("answers", attempt.Detail);
         }
     }
 

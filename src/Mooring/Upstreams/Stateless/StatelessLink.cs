@@ -163,7 +163,11 @@ internal sealed partial class StatelessLink : Link
         if (IsError(attempt, HeaderMismatch))
         {
             // Refused for what its headers said, before anything was done: the tool may have other ones by now.
-            attempt = said.Frame.Method == McpMethod.ToolsCall && await ReadToolsAsync(request.Abandoned) ? await RoundAsync(request, said, more) : attempt;
+            if (said.Frame.Method == McpMethod.ToolsCall && await ReadToolsAsync(request.Abandoned))
+            {
+                request.OnSentAgain("headers", ErrorText(attempt.Answer!));
+                attempt = await RoundAsync(request, said, more);
+            }
         }
 
         if (IsForeign(attempt))

@@ -201,6 +201,8 @@ public sealed class RoundsTests
         Assert.Equal(("outcome_unknown", "unknown"), (answer.Reason(), answer.Executed()));
         Assert.All(gateway.Upstream.Messages("tools/call").Skip(1), m => Assert.NotNull(m["params"]!["inputResponses"]));
         Assert.True(gateway.Upstream.Messages("tools/call").Count > 2);
+        Assert.Single(gateway.LogLines.Lines, l => l.StartsWith("Information CallSentAgain: A call of slow to server one is sent again (answers): 4 times before it was over; at last: ", StringComparison.Ordinal));
+        Assert.Equal(["mooring_calls_replayed_total{server=\"one\",reason=\"answers\"} 4"], await gateway.MetricsAsync("mooring_calls_replayed_total{"));
     }
 
     [Fact]

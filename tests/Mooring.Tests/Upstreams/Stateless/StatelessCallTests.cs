@@ -168,6 +168,8 @@ public sealed class StatelessCallTests
         using var reply = await posting;
         Assert.Equal("done", (await reply.MessageAsync()).Text());
         Assert.Equal("here", again.Header("Mcp-Param-Region"));
+        Assert.Single(gateway.LogLines.Lines, l => l.StartsWith("Information CallSentAgain: A call of slow to server one is sent again (headers): 1 times before it was over; at last: Mcp-Param-Region is missing", StringComparison.Ordinal));
+        Assert.Equal(["mooring_calls_replayed_total{server=\"one\",reason=\"headers\"} 1"], await gateway.MetricsAsync("mooring_calls_replayed_total{"));
     }
 
     [Fact]
