@@ -144,6 +144,18 @@ internal sealed partial class HomeCalls
             }
         }
 
+        /// <summary>Its home was certainly not given it, by this try.</summary>
+        public void WasNotPosted()
+        {
+            lock (_gate)
+            {
+                if (_passed is { IsUnsure: false } passed)
+                {
+                    passed.IsPosted = false;
+                }
+            }
+        }
+
         /// <summary>Its home does not have it after all, or does not run it; false where it was cancelled meanwhile.</summary>
         public bool TryTakeBack()
         {

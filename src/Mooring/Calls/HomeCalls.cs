@@ -180,15 +180,8 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
                 await _peers.WhileDoubtedAsync(passed.Home, passed.Ended.Token);
             }
 
-            if (!passed.Request.TryPost())
-            {
-                // Cancelled meanwhile.
-                TryTake(key, out _);
-                return true;
-            }
-
             var letter = new Letter(passed.Session.Id, $"{passed.Asked} {key} {passed.Home} {Uri.EscapeDataString(passed.Upstream.Name)}", passed.Request.Body);
-            if (await _peers.PostSurelyAsync(passed.Home, CallLetter, letter, () => passed.IsUnsure = true, passed.Ended.Token) || !TryTake(key, out _))
+            if (await _peers.PostSurelyAsync(passed.Home, CallLetter, letter, () => passed.IsUnsure = true, passed.Request.TryPost, passed.Request.WasNotPosted, passed.Ended.Token) || !TryTake(key, out _))
             {
                 return true;
             }
@@ -202,8 +195,8 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
         catch (OperationCanceledException)
         {
-            // It was ended meanwhile, or the process ends; whether the letter is there nobody can tell.
-            if (TryTake(key, out _))
+            // It was ended or cancelled meanwhile, or the process ends.
+            if (TryTake(key, out _) && (passed.IsPosted || IsStillWanted(passed.Request)))
             {
                 Lose(passed, "the gateway stopped while it was passed on");
             }
@@ -310,7 +303,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         LogLost(_logger, server, passed.Home, passed.IsPosted ? "may have been executed" : "was not executed", why);
         if (!passed.IsPosted)
         {
-            passed.Request.Reply.Complete(id, CallFailure.UpstreamUnreachable.ToResponse(id, server, "whether the gateway process that has its link lives is not known"));
+            passed.Request.Reply.Complete(id, CallFailure.UpstreamUnreachable.ToResponse(id, server, "the gateway process that has its link could not be given the call"));
             return;
         }
 

@@ -31,22 +31,30 @@ internal sealed partial class Peers
     /// <param name="kind">Kind of letter.</param>
     /// <param name="letter">The letter.</param>
     /// <param name="unsure">Told that a try failed: from then on the letter may be there, and may have been read, whatever comes of the next.</param>
+    /// <param name="begins">Asked before each try, after which the letter may be there; false gives up.</param>
+    /// <param name="refused">Told that a try was certainly not taken: the mailbox is full.</param>
     /// <param name="cancel">Gives up; the letter may be there or not.</param>
     /// <returns>False when there is no such replica any more; then it was not posted, unless a try before failed.</returns>
     /// <exception cref="OperationCanceledException">It was given up, or this process ends.</exception>
-    public async Task<bool> PostSurelyAsync(string to, string kind, Letter letter, Action? unsure = null, CancellationToken cancel = default)
+    public async Task<bool> PostSurelyAsync(
+        string to, string kind, Letter letter, Action? unsure = null, Func<bool>? begins = null, Action? refused = null, CancellationToken cancel = default)
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, cancel);
         var name = NewName();
         while (true)
         {
+            if (begins?.Invoke() is false)
+            {
+                throw new OperationCanceledException();
+            }
+
             try
             {
                 return await PostOnceAsync(to, kind, name, letter);
             }
             catch (MailboxFullException e)
             {
-                // Of this try it is known.
+                refused?.Invoke();
                 Complain(e);
             }
             catch (StoreException e)

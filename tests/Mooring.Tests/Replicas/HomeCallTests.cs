@@ -117,7 +117,7 @@ public sealed class HomeCallTests
 
         var message = await EndAsync(pair, client.CallAsync("echo", id: "7"));
 
-        Assert.Equal("outcome_unknown", message.Reason());
+        Assert.Equal("upstream_unreachable", message.Reason());
         isFull = false;
         await pair.PassAsync(TimeSpan.FromSeconds(5));
         Assert.Empty(await pair.Store.Replicas.ReadMailboxAsync(Home, 0, 10, CancellationToken.None));
