@@ -11,7 +11,7 @@ namespace Mooring.FrontDoor;
 /// Resources that open requests of clients without sessions listen to. The first request that wants one has its server asked for it, in the name
 /// of the session that stands for the client; the last one to go has it unsubscribed.
 /// </summary>
-internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTable sessions, Views views, Discovery discovery, SharedLinks shared, AuditLog audit)
+internal sealed partial class Interests(ConfigStore config, TimeProvider time, SessionTable sessions, Views views, Discovery discovery, SharedLinks shared, AuditLog audit, ILogger<Interests> logger)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<(Session Session, string Uri), Interest> _all = [];
@@ -56,20 +56,7 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
 
         if (wanted != subscribed)
         {
-            try
-            {
-                subscribed = wanted && await SubscribeAsync(session, uri);
-                if (!wanted)
-                {
-                    await UnsubscribeAsync(session, uri);
-                }
-            }
-            catch (OperationCanceledException)
-            {
-                // It takes too long: not honoured, which the client is told.
-                subscribed = false;
-                await ForgetAsync(session, uri);
-            }
+            subscribed = await AskAsync(session, uri, wanted);
         }
 
         lock (_gate)
@@ -82,6 +69,40 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
         }
 
         return subscribed;
+    }
+
+    /// <summary>Whoever has its turn next waits for this one: it never fails.</summary>
+    private async Task<bool> AskAsync(Session session, string uri, bool wanted)
+    {
+        try
+        {
+            if (wanted)
+            {
+                return await SubscribeAsync(session, uri);
+            }
+
+            await UnsubscribeAsync(session, uri);
+            return false;
+        }
+        catch (OperationCanceledException)
+        {
+            // It takes too long: not honoured, which the client is told.
+        }
+        catch (Exception e)
+        {
+            Log.AskFailed(logger, e);
+        }
+
+        try
+        {
+            await ForgetAsync(session, uri);
+        }
+        catch (Exception e)
+        {
+            Log.AskFailed(logger, e);
+        }
+
+        return false;
     }
 
     private async Task<bool> SubscribeAsync(Session session, string uri)
@@ -163,5 +184,11 @@ internal sealed class Interests(ConfigStore config, TimeProvider time, SessionTa
         public int Count { get; set; }
 
         public Task<bool> Tail { get; set; } = Task.FromResult(false);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(143, LogLevel.Error, "Asking a server to tell of a resource, or not to any more, failed; it is taken as not told of.", EventName = "InterestFailed")]
+        public static partial void AskFailed(ILogger logger, Exception exception);
     }
 }

@@ -34,6 +34,28 @@ public sealed class InterestsTests
         Assert.False(await Limit.Of(interests.EnterAsync(session, NobodysUri), "whether it is told"));
     }
 
+    [Fact]
+    public async Task Enter_AskingTheServerFails_IsNotHonoured_AndTheNextOneIs()
+    {
+        var fails = true;
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream
+        {
+            Intercept = e => (string?)e.Message?["method"] == "resources/subscribe" && fails ? throw new InvalidOperationException("a bug") : false,
+        });
+        var client = new StatelessClient(gateway.Http);
+        const string Wanted = """{"resourceSubscriptions":["test://one/a"]}""";
+
+        var (first, refused) = await client.ListenAsync(Wanted);
+        first.Dispose();
+        fails = false;
+        var (second, honoured) = await client.ListenAsync(Wanted);
+        second.Dispose();
+
+        Assert.Equal("{}", refused["params"]!["notifications"]!.ToJsonString());
+        Assert.Equal(Wanted, honoured["params"]!["notifications"]!.ToJsonString());
+        Assert.Contains(gateway.LogLines.Lines, line => line.StartsWith("Error InterestFailed", StringComparison.Ordinal));
+    }
+
     /// <summary>Gives work that gives way its turn when the test says so.</summary>
     private sealed class Turns : SynchronizationContext
     {
