@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Upstreams;
@@ -54,6 +55,9 @@ internal sealed class Call : PendingRequest, IDisposable
     public Reply Reply { get; }
 
     public long Started { get; }
+
+    /// <summary>For whoever traces; null where nobody does. One that another replica runs has its own there.</summary>
+    public Activity? Trace { get; set; }
 
     /// <summary>The client's id, a raw JSON token.</summary>
     public ReadOnlyMemory<byte> ClientId => Request.Raw(Request.Envelope.Id);

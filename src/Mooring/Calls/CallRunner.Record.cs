@@ -14,6 +14,7 @@ internal sealed partial class CallRunner
         Interlocked.Increment(ref _running);
         // A cancellation may come meanwhile, and must find it.
         call.Session.Add(call);
+        call.Trace = CallTraces.Begin(call);
         var isOnRecord = false;
         try
         {

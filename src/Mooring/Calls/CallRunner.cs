@@ -51,6 +51,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     private async Task RunToEndAsync(Call call)
     {
         var upstream = call.Upstream;
+        call.Trace ??= CallTraces.Begin(call);
         try
         {
             if (replay.HasKey(call))
@@ -247,7 +248,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         }
 
         SaySentAgain(call);
-        metrics.Ended(call.Upstream.Name, answer.Kind == FrameKind.Error ? "error" : "result", time.GetElapsedTime(call.Started));
+        Ended(call, answer.Kind == FrameKind.Error ? "error" : "result");
         if (views.NeedsTranslation(call.Session, call.Upstream, answer.Bytes))
         {
             answer = Frame.Parse(views.ToClient(call.Session, call.Upstream, answer.Bytes.ToArray()));
@@ -288,7 +289,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             SaySentAgain(call);
         }
 
-        metrics.Ended(call.Upstream.Name, failure.ToTag(), time.GetElapsedTime(call.Started));
+        Ended(call, failure.ToTag());
         // The store's failure is one thing to be told of, not one for each call that it refuses.
         Log.Failed(logger, failure == CallFailure.NotRecorded ? LogLevel.Debug : LogLevel.Warning, call.Upstream.Name, failure, detail);
         call.Reply.Complete(call.ClientId, failure.ToResponse(call.ClientId.Span, call.Upstream.Name, detail));
@@ -299,7 +300,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     {
         if (TryEnd(call))
         {
-            metrics.Ended(call.Upstream.Name, CallFailure.AccountNeeded.ToTag(), time.GetElapsedTime(call.Started));
+            Ended(call, CallFailure.AccountNeeded.ToTag());
             Log.Failed(logger, LogLevel.Information, call.Upstream.Name, CallFailure.AccountNeeded, needed.Why);
             call.Reply.Complete(call.ClientId, AccountErrors.ToResponse(call.ClientId.Span, call.Session, call.Upstream.Name, needed));
         }
@@ -335,7 +336,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         {
             if (TryEnd(call))
             {
-                metrics.Ended(call.Upstream.Name, "cancelled", time.GetElapsedTime(call.Started));
+                Ended(call, "cancelled");
                 call.Reply.Abandon(call.ClientId);
             }
 

@@ -27,6 +27,9 @@ internal abstract class Reply
     /// <summary>What whoever asks showed that can be exchanged for a token of a server; of the request at hand as well.</summary>
     public SubjectToken? ShownToken { get; init; }
 
+    /// <summary>The headers <c>traceparent</c> and <c>tracestate</c> of the HTTP request that brought it.</summary>
+    public (string? Parent, string? State) Trace { get; init; }
+
     private List<AuditedCall>? _audited;
 
     /// <summary>Whether a client still listens. A reply without one keeps taking messages: they wait where they can.</summary>

@@ -131,7 +131,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         var access = services.AccessOf(context, session);
         foreach (var frame in frames.Where(frame => frame.Kind == FrameKind.Request))
         {
-            Handle(session, frame, access, Caller.ShownBy(context));
+            Handle(session, frame, access, Caller.ShownBy(context), TraceHeaders.Of(context.Request.Headers));
         }
 
         context.Response.StatusCode = StatusCodes.Status202Accepted;
@@ -158,7 +158,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             : [frame];
     }
 
-    private void Handle(Session session, Frame frame, Access access, SubjectToken? shown)
+    private void Handle(Session session, Frame frame, Access access, SubjectToken? shown, (string?, string?) trace)
     {
         if (frame.Method == McpMethod.Initialize)
         {
@@ -166,7 +166,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
         else
         {
-            router.Handle(session, frame, new LegacyReply(session) { Access = access, ShownToken = shown });
+            router.Handle(session, frame, new LegacyReply(session) { Access = access, ShownToken = shown, Trace = trace });
         }
     }
 

@@ -36,6 +36,7 @@ internal sealed partial class StatelessReply : Reply
         exchange.OnLeft = Left;
         Headers = ParamHeaders.In(exchange.Headers);
     }
+        Trace = TraceHeaders.Of(exchange.Headers);
 
     /// <summary>Whether its time counts, or did: the business of <see cref="TaskThresholds"/>.</summary>
     public bool IsWatched { get; set; }
