@@ -22,7 +22,7 @@ namespace Mooring;
 /// </summary>
 internal sealed partial class MooringService(
     IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, Peers peers,
-    Readiness readiness, ProcessGuard guard, Router router, AuditLog audit, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
+    Readiness readiness, GatewayDrain drain, ProcessGuard guard, Router router, AuditLog audit, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
     private const string Gone = "the gateway process that ran it is gone";
     private const string Restarted = "the gateway was restarted before the answer came";
@@ -56,7 +56,14 @@ internal sealed partial class MooringService(
 
     public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    /// <summary>
+    /// Nothing listens less yet, whoever stops the host. <c>mooring</c> has drained before; an application with the gateway in it has not, and would cut every stream
+    /// without a word (invariant 13). Where nothing was served, or the host waits for nobody, there is nothing to drain.
+    /// </summary>
+    public Task StoppingAsync(CancellationToken cancellationToken) =>
+        readiness.Failure is null && lifetime.ApplicationStarted.IsCancellationRequested && !cancellationToken.IsCancellationRequested
+            ? drain.StopAsync(cancellationToken)
+            : Task.CompletedTask;
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

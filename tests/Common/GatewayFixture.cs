@@ -34,6 +34,8 @@ internal sealed class GatewayFixture : IAsyncDisposable
 
     private readonly WebApplication _app;
 
+    private Task? _stopping;
+
     private GatewayFixture(WebApplication app, FakeClock clock, IReadOnlyList<FakeUpstream> upstreams, ConfigStore config, FixtureLog log)
     {
         _app = app;
@@ -247,11 +249,14 @@ internal sealed class GatewayFixture : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops as the host does: nobody is told anything, the store is closed.</summary>
+    /// <summary>Begins the stop as a host does that waits for what is under way.</summary>
+    public Task StopAsync() => _stopping = _app.StopAsync(CancellationToken.None);
+
+    /// <summary>Stops as a host that waits for nobody: nobody is told anything, the store is closed.</summary>
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        var stopping = _app.StopAsync(CancellationToken.None);
+        var stopping = _stopping ?? _app.StopAsync(new CancellationToken(canceled: true));
         // As long as it takes: on a busy machine minutes may pass before it has begun to wait for something.
         await PassTimeAsync(stopping, TimeSpan.FromHours(1), "the gateway stopped");
         await _app.DisposeAsync();

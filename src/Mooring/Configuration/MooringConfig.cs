@@ -280,6 +280,20 @@ public sealed record DrainConfig
 
     /// <summary>All stages together, at the longest.</summary>
     internal TimeSpan Longest => Delay + Grace + (2 * AbortPatience);
+
+    /// <summary>The same, but no longer in all: what is too much is taken from the grace first.</summary>
+    /// <param name="limit">Infinite: there is none.</param>
+    internal DrainConfig Within(TimeSpan limit)
+    {
+        if (limit == Timeout.InfiniteTimeSpan || Longest <= limit)
+        {
+            return this;
+        }
+
+        var left = TimeSpan.FromTicks(Math.Max(0, (limit - (2 * AbortPatience)).Ticks));
+        var delay = Delay < left ? Delay : left;
+        return this with { Delay = delay, Grace = left - delay };
+    }
 }
 
 public enum StoreKind

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Protocol;
@@ -24,8 +25,8 @@ internal enum DrainStage
 /// often; the process itself goes on, refusing work, until it is told to end.
 /// </summary>
 internal sealed partial class GatewayDrain(
-    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, StreamTable streams, CallRunner runner, HeldTasks tasks, Peers peers, IHostApplicationLifetime lifetime,
-    ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDrain
+    ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, StreamTable streams, CallRunner runner, HeldTasks tasks, Peers peers, IOptions<HostOptions> host,
+    ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDrain, IDisposable
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
     private static readonly (int First, int Last) RetryWindow = (1000, 5000);
@@ -33,6 +34,7 @@ internal sealed partial class GatewayDrain(
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
 
     private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _givenUp = new();
     private TaskCompletionSource? _over;
     private DrainStage? _stage;
     private long _began;
@@ -64,12 +66,27 @@ internal sealed partial class GatewayDrain(
         return Begin(evenIfIdle: peers.IsShared).WaitAsync(cancel);
     }
 
+    /// <summary>
+    /// The stop of a host that drained nothing before, such as an application with the gateway in it; its web server serves until this is over. What was begun
+    /// before is waited for. All stages together take no longer than the host gives: for what finds no room in that, calls have less time, and then balancers.
+    /// </summary>
+    /// <param name="cancel">The host waits no longer.</param>
+    public async Task StopAsync(CancellationToken cancel)
+    {
+        await using var late = cancel.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _givenUp);
+        _ends = true;
+        await Begin(evenIfIdle: peers.IsShared, host.Value.ShutdownTimeout);
+    }
+
+    public void Dispose() => _givenUp.Dispose();
+
     /// <summary>Begins the drain unless it was begun before; the task is that of the one drain, and never fails.</summary>
     /// <param name="evenIfIdle">
     /// Whether <c>drain.delay</c> is waited for also where nobody seems connected. Whoever asks from outside has a balancer that must notice, and
     /// clients that connect for each request anew are seen only while one is under way.
     /// </param>
-    public Task Begin(bool evenIfIdle)
+    /// <param name="within">What there is for all stages, where that is less than they are set to.</param>
+    public Task Begin(bool evenIfIdle, TimeSpan? within = null)
     {
         TaskCompletionSource over;
         DrainConfig settings;
@@ -81,7 +98,7 @@ internal sealed partial class GatewayDrain(
             }
 
             over = _over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            settings = config.Current.Drain;
+            settings = config.Current.Drain.Within(within ?? Timeout.InfiniteTimeSpan);
             _began = time.GetTimestamp();
             _atMost = settings.Longest;
             _stage = DrainStage.Unready;
@@ -99,11 +116,11 @@ internal sealed partial class GatewayDrain(
         var failed = false;
         try
         {
-            left = await StagesAsync(settings, evenIfIdle, lifetime.ApplicationStopping);
+            left = await StagesAsync(settings, evenIfIdle, _givenUp.Token);
         }
-        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (_givenUp.IsCancellationRequested)
         {
-            // The host stops for another reason and waits for nobody.
+            // The host waits for nobody any more.
             failed = true;
         }
         catch (Exception e)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Faults.Parts;
@@ -12,7 +11,7 @@ namespace Mooring.EndToEndTests.Harness;
 /// The real program, started from a config with its own data folder, port and process. The test that started it disposes it,
 /// which ends the process and removes the folder.
 /// </summary>
-internal sealed partial class GatewayProcess : IAsyncDisposable
+internal sealed class GatewayProcess : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
@@ -146,11 +145,7 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
     }
 
     /// <summary>Sends a signal by its number (15 SIGTERM, 2 SIGINT).</summary>
-    public void Signal(int number)
-    {
-        Assert.False(OperatingSystem.IsWindows(), "Signals are for Unix.");
-        Assert.True(Kill(Process.Id, number) == 0, Process.Describe($"could not send signal {number}"));
-    }
+    public void Signal(int number) => Process.Signal(number);
 
     public async ValueTask DisposeAsync()
     {
@@ -200,8 +195,4 @@ internal sealed partial class GatewayProcess : IAsyncDisposable
             return false;
         }
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Kill(int process, int signal);
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Mooring.EndToEndTests.Harness;
@@ -7,7 +8,7 @@ namespace Mooring.EndToEndTests.Harness;
 /// One child process of a test, with everything it said. Made by the helpers here; whoever started it disposes it, which kills
 /// it with its children and waits until it is gone.
 /// </summary>
-internal sealed class ToolProcess : IAsyncDisposable
+internal sealed partial class ToolProcess : IAsyncDisposable
 {
     private static readonly TimeSpan KillPatience = TimeSpan.FromSeconds(10);
 
@@ -85,6 +86,15 @@ internal sealed class ToolProcess : IAsyncDisposable
         await _process.StandardInput.FlushAsync();
     }
 
+    /// <summary>Sends a signal by its number (15 SIGTERM, 2 SIGINT).</summary>
+    public void Signal(int number)
+    {
+        if (OperatingSystem.IsWindows() || Kill(Id, number) != 0)
+        {
+            throw new InvalidOperationException(Describe($"could not send signal {number}"));
+        }
+    }
+
     public void Kill() => _process.Kill(entireProcessTree: true);
 
     public string Describe(string phase) =>
@@ -148,4 +158,8 @@ internal sealed class ToolProcess : IAsyncDisposable
     }
 
     private static string Tail(string text) => text.Length <= 8000 ? text : "…" + text[^8000..];
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Kill(int process, int signal);
 }

@@ -69,6 +69,25 @@ public sealed class EmbeddingSampleTests : IDisposable
         });
         Assert.Equal("three", called.GetProperty("id").GetString());
         Assert.Equal("Hello, Ada!", called.GetProperty("result").GetProperty("content")[0].GetProperty("text").GetString());
+
+        await AssertEndsInOrderAsync(app, endpoint, session!, cancellation);
+    }
+
+    /// <summary>The signal goes to the application, which knows nothing of drains.</summary>
+    private async Task AssertEndsInOrderAsync(ToolProcess app, Uri endpoint, string session, CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, endpoint);
+        request.Headers.Accept.ParseAdd("text/event-stream");
+        request.Headers.Add("Mcp-Session-Id", session);
+        request.Headers.Add("MCP-Protocol-Version", "2025-11-25");
+        using var listening = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+
+        app.Signal(15);
+
+        // To its end: a stream that is cut throws.
+        var heard = await listening.Content.ReadAsStringAsync(cancellation);
+        Assert.Matches(@"\nretry: [1-5]\d{3}\n\n$", heard);
+        Assert.Equal(0, await app.ExitAsync(StartLimit, cancellation));
     }
 
     public void Dispose()

@@ -1,4 +1,6 @@
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Mooring.Drain;
 using Xunit;
 
@@ -55,6 +57,37 @@ public sealed class DrainTests
         Assert.Equal("draining", (await olderPost.MessageAsync()).Reason());
         Assert.Equal(DrainStage.AbortRest, gateway.Drain.Stage);
         Assert.True(stuck.Aborted.IsCancellationRequested);
+    }
+
+    /// <summary>An application that embeds the gateway gets its signal; the gateway hears of it when its host stops.</summary>
+    [Fact]
+    public async Task Host_StopsAndNobodyDrained_DoesSoFirst_WithinTheTimeThatItHas()
+    {
+        await using var gateway = await StartAsync(hostWaits: TimeSpan.FromMinutes(20), new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync("2025-06-18");
+        using var listening = await gateway.ListenAsync(client);
+        var (reply, slow) = await gateway.StreamedAsync(client);
+        using var post = reply;
+
+        var stopping = gateway.StopAsync();
+        await gateway.UntilAsync(() => gateway.Drain.Stage == DrainStage.FinishCalls, "streams were sent away", TimeSpan.FromSeconds(6));
+        Assert.InRange((await listening.Events.RestAsync())[^1].Retry!.Value, 1000, 5000);
+        slow.Text("finished");
+        Assert.Equal("finished", (await post.MessageAsync()).Text());
+        await gateway.PassTimeAsync(stopping, TimeSpan.FromSeconds(10), "the host stopped");
+    }
+
+    [Fact]
+    public async Task Host_StopsAndHasLessTimeThanTheDrain_CallsAreToldBeforeItIsOver()
+    {
+        await using var gateway = await StartAsync(hostWaits: TimeSpan.FromSeconds(200), new FakeUpstream().Hold("slow"), grace: TimeSpan.FromHours(1));
+        var (reply, _) = await gateway.StreamedAsync(await gateway.ClientAsync("2025-06-18"));
+        using var post = reply;
+
+        var stopping = gateway.StopAsync();
+        await gateway.PassTimeAsync(stopping, TimeSpan.FromSeconds(200), "the host stopped");
+
+        Assert.Equal("draining", (await post.MessageAsync()).Reason());
     }
 
     [Fact]
@@ -179,4 +212,13 @@ public sealed class DrainTests
 
         Assert.True(retries.Count > 3, "they are told different times");
     }
+
+    private static Task<GatewayFixture> StartAsync(TimeSpan hostWaits, FakeUpstream upstream, TimeSpan? grace = null) => GatewayFixture.StartAsync(
+        new FixtureOptions
+        {
+            Config = c => c with { Drain = c.Drain with { Grace = grace ?? c.Drain.Grace } },
+            // A host has the system's clock, so this is far more than a test takes.
+            Services = services => services.Configure<HostOptions>(host => host.ShutdownTimeout = hostWaits),
+        },
+        upstream);
 }
