@@ -134,7 +134,7 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
             }
         }
 
-        return session.SeenLinks?.TryGetValue(uri, out var seen) == true && upstreams.Find(seen) is { } known ? (known, uri) : null;
+        return session.SeenLinks?.ServerOf(uri) is { } seen && upstreams.Find(seen) is { } known ? (known, uri) : null;
     }
 
     /// <summary>A message of a server as the client of a merged route sees it: URIs and task ids by their shown names.</summary>

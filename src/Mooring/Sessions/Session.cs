@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Mooring.Calls;
 using Mooring.Configuration;
@@ -29,7 +28,7 @@ internal sealed partial class Session
     private int _connections;
     private int _expiring;
     private int _tasks;
-    private ConcurrentDictionary<string, string>? _seenLinks;
+    private SeenLinks? _seenLinks;
     private (MooringConfig Config, ClientTraits Traits)? _client;
 
     public Session(SessionRecord record, SessionServices services)
@@ -47,6 +46,7 @@ internal sealed partial class Session
         Outbox = new Outbox(this, services);
         Questions = new Questions(isMerged: record.Server is null, services.Time, services.Logger);
         Outbox.HeldBy(record.Listener);
+        Restore(record.Links);
     }
 
     public string Id => _record.Id;
@@ -114,7 +114,7 @@ internal sealed partial class Session
     public Questions Questions { get; }
 
     /// <summary>Resources that servers sent this session links to, with their server; null while there were none.</summary>
-    public IReadOnlyDictionary<string, string>? SeenLinks => _seenLinks;
+    public SeenLinks? SeenLinks => Volatile.Read(ref _seenLinks);
 
     public bool IsEnded { get; private set; }
 
@@ -183,16 +183,8 @@ internal sealed partial class Session
         Interlocked.Decrement(ref _connections);
     }
 
-    /// <summary>Notes where a resource that no list shows lives. Bounded: a session that is sent more links than that reads the older ones by other means.</summary>
-    public void Remember(string uri, string server)
-    {
-        var links = _seenLinks ?? Interlocked.CompareExchange(ref _seenLinks, new ConcurrentDictionary<string, string>(StringComparer.Ordinal), null) ?? _seenLinks;
-        if (links.Count < 10_000)
-        {
-            // As with listed ones: it stays with the first; another server's is shown with a prefix.
-            links.TryAdd(uri, server);
-        }
-    }
+    /// <summary>Notes where a resource that no list shows lives.</summary>
+    public void Remember(string uri, string server) => MakeSeenLinks().Add(new SeenLink(server, uri));
 
     /// <summary>How long ago the store was asked whether this session is still as it is here.</summary>
     public TimeSpan Unconfirmed => _time.GetElapsedTime(Volatile.Read(ref _confirmed));
@@ -260,9 +252,20 @@ internal sealed partial class Session
         }
     }
 
+    private SeenLinks MakeSeenLinks() => SeenLinks ?? Interlocked.CompareExchange(ref _seenLinks, new SeenLinks(), null) ?? _seenLinks;
+
+    private void Restore(IReadOnlyList<SeenLink> links)
+    {
+        if (links.Count > 0)
+        {
+            MakeSeenLinks().Restore(links);
+        }
+    }
+
     private void TakeLocked(SessionRecord record)
     {
         _record = record;
+        Restore(record.Links);
         _client = null;
         if (ProtocolVersions.TryParse(record.Version, out var version))
         {

@@ -48,6 +48,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
             _nextLook = now + (long)(LookEvery.TotalSeconds * services.Time.TimestampFrequency);
             table.ExpireUnused(now);
             Unload(now);
+            KeepLinks(now);
             if (services.Peers.IsShared)
             {
                 table.LookAgain();
@@ -62,7 +63,25 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     }
 
     /// <summary>Writes down what only memory knows; at a stop.</summary>
-    public Task SaveAsync() => TouchAsync();
+    public async Task SaveAsync()
+    {
+        await TouchAsync();
+        await Task.WhenAll(table.All.Where(s => s.IsKept && s.SeenLinks is { HasNews: true }).Select(KeepLinksAsync));
+    }
+
+    private void KeepLinks(long now)
+    {
+        foreach (var session in table.All)
+        {
+            if (session.IsKept && session.SeenLinks is { } links && links.IsDue(now, services.Time))
+            {
+                _ = KeepLinksAsync(session);
+            }
+        }
+    }
+
+    /// <summary>The table has them in whatever it writes of a session.</summary>
+    private Task<bool> KeepLinksAsync(Session session) => table.ChangeAsync(session, record => record);
 
     /// <summary>The store has all of them; the next request brings one back.</summary>
     private void Unload(long now)
@@ -76,7 +95,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
                     _ = table.EndAsync(session, StreamReason.SessionExpired);
                 }
             }
-            else if (session.IdleFor(now) > UnloadAfter && session.IsSeenSaved && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)
+            else if (session.IdleFor(now) > UnloadAfter && session.IsSeenSaved && session.SeenLinks is not { HasNews: true } && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)
             {
                 table.Forget(session);
             }

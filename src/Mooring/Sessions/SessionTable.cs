@@ -170,9 +170,12 @@ internal sealed partial class SessionTable
         {
             for (var tries = 0; tries < MostChanges; tries++)
             {
+                var (links, news) = (session.SeenLinks, session.SeenLinks?.News ?? 0);
                 var changed = change(session.Record);
+                changed = links?.In(changed) ?? changed;
                 if (await _services.Store.UpdateSessionAsync(changed))
                 {
+                    links?.Kept(news);
                     session.Take(changed with { Revision = changed.Revision + 1 });
                     _services.Peers.SignalAll(ChangedSignal, session.Id);
                     return true;

@@ -32,6 +32,21 @@ internal sealed record SessionRecord
     /// <summary>Resource URIs subscribed to, as the client wrote them.</summary>
     public IReadOnlyList<string> Subscriptions { get; init; } = [];
 
+    /// <summary>Resources that no list shows, as servers sent links to them; the newest last.</summary>
+    public IReadOnlyList<SeenLink> Links { get; init; } = [];
+
+    /// <summary>Both as stores keep them: in one list, which a release that knows no links goes on with.</summary>
+    public IReadOnlyList<string> Lasting
+    {
+        get => Links.Count == 0 ? Subscriptions : [.. Subscriptions, .. Links.Select(link => link.ToString())];
+        init
+        {
+            var links = value.Select(SeenLink.Parse).OfType<SeenLink>().ToList();
+            Links = links;
+            Subscriptions = links.Count == 0 ? value : [.. value.Where(text => SeenLink.Parse(text) is null)];
+        }
+    }
+
     public required DateTimeOffset Created { get; init; }
 
     public required DateTimeOffset LastSeen { get; init; }
@@ -44,6 +59,21 @@ internal sealed record SessionRecord
 
     /// <summary>0, 1, 2 … with every change of the record by <see cref="IStore.UpdateSessionAsync"/>, which tells the changes of several replicas apart.</summary>
     public long Revision { get; init; }
+}
+
+/// <summary>A resource that no list shows.</summary>
+/// <param name="Server">Who sent the session a link to it.</param>
+/// <param name="Uri">As it was sent.</param>
+internal readonly record struct SeenLink(string Server, string Uri)
+{
+    /// <summary>No URI begins so, and neither server names nor URIs have spaces.</summary>
+    private const string Mark = "mooring-link ";
+
+    /// <summary>Null: it is something else.</summary>
+    public static SeenLink? Parse(string text) =>
+        text.StartsWith(Mark, StringComparison.Ordinal) && text[Mark.Length..].Split(' ', 2) is [var server, var uri] ? new(server, uri) : null;
+
+    public override string ToString() => $"{Mark}{Server} {Uri}";
 }
 
 /// <summary>Where a session is listened to.</summary>

@@ -32,9 +32,9 @@ internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
         return session with
         {
             InitializeParams = await keys.OpenAsync(Params(sessionId), session.InitializeParams, cancel),
-            Subscriptions = session.Subscriptions is [{ } only] && only.StartsWith(SealedText, StringComparison.Ordinal)
+            Lasting = session.Lasting is [{ } only] && only.StartsWith(SealedText, StringComparison.Ordinal)
                 ? await OpenListAsync(sessionId, only, cancel)
-                : session.Subscriptions,
+                : session.Lasting,
         };
     }
 
@@ -97,7 +97,7 @@ internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
     private SessionRecord Seal(SessionRecord session) => session with
     {
         InitializeParams = keys.Seal(Params(session.Id), session.InitializeParams),
-        Subscriptions = SealList(session.Id, session.Subscriptions),
+        Lasting = SealList(session.Id, session.Lasting),
     };
 
     private IReadOnlyList<string> SealList(string sessionId, IReadOnlyList<string> texts)

@@ -2,6 +2,7 @@ using System.Net;
 using Mooring.Configuration;
 using Mooring.Replicas;
 using Mooring.Stores;
+using Mooring.Tests.Routing;
 using Xunit;
 
 namespace Mooring.Tests.Replicas;
@@ -17,6 +18,21 @@ public sealed class ReplicaTests
 
         Assert.Equal("nothing", (await ReplicaPair.At(pair.B, client).ResultAsync("echo")).Text());
         Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+    }
+
+    [Fact]
+    public async Task Link_SentHere_LeadsToItsServerAtTheOtherBeforeLong()
+    {
+        var server = new ListingServer("one") { CallResult = """{"content":[{"type":"resource_link","uri":"l:1","name":"l"}]}""" };
+        await using var pair = await ReplicaPair.StartAsync(server.Fake);
+        var client = await pair.A.ClientAsync(path: "/mcp");
+        var there = ReplicaPair.At(pair.B, client);
+        await there.ResultAsync("one__x");
+
+        await pair.UntilAsync(() => pair.B.Session(client).Record.Links.Count == 1, "the link is kept");
+        await pair.UntilAsync(() => pair.A.Session(client).IsDoubted || pair.A.Session(client).Record.Links.Count == 1, "the other heard of it");
+
+        Assert.Equal("one:l:1", (string?)(await client.ReadAsync("l:1"))["result"]!["contents"]![0]!["text"]);
     }
 
     [Fact]

@@ -254,6 +254,45 @@ public sealed class RestartTests : IDisposable
         Assert.Equal(server.Exchanges("resources/subscribe")[0].Session, server.Exchanges("resources/subscribe")[1].Session);
     }
 
+    [Fact]
+    public async Task Restart_LinksThatServersSent_LeadToThemAsBefore()
+    {
+        var clock = new FakeClock();
+        var a = new ListingServer("a");
+        var b = new ListingServer("b") { CallResult = """{"content":[{"type":"resource_link","uri":"l:1","name":"l"},{"type":"resource_link","uri":"l:2","name":"l"}]}""" };
+        string? id;
+        await using (var before = await StartAsync(clock, a.Fake, b.Fake))
+        {
+            var client = await before.ClientAsync(path: "/mcp");
+            id = client.SessionId;
+            await client.ResultAsync("b__x");
+            (await client.RequestAsync("resources/subscribe", """{"uri":"l:1"}""")).Dispose();
+            // Also what is only seen is written before long, whatever becomes of the process.
+            await before.UntilAsync(() => before.Session(client).Record.Links.Count == 2, "the links are kept", TimeSpan.FromSeconds(15));
+        }
+
+        await using var after = await StartAsync(clock, a.Fake, b.Fake);
+        var again = after.NewClient(path: "/mcp");
+        again.SessionId = id;
+        using var stream = await after.ListenAsync(again);
+
+        Assert.Equal("b:l:2", (string?)(await again.ReadAsync("l:2"))["result"]!["contents"]![0]!["text"]);
+        await after.UntilAsync(() => b.Exchanges("resources/subscribe").Count == 2, "the link subscribed again");
+        Assert.Empty(a.Exchanges("resources/subscribe"));
+    }
+
+    [Fact]
+    public async Task Unloaded_SessionThatWasSentALink_FindsItsServerWhenItIsBack()
+    {
+        var server = new ListingServer("a") { CallResult = """{"content":[{"type":"resource_link","uri":"l:1","name":"l"}]}""" };
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Directory = _directory, Server = s => s with { Scope = Mooring.Configuration.LinkScope.Shared } }, server.Fake);
+        var client = await gateway.ClientAsync(path: "/mcp");
+        await client.ResultAsync("a__x");
+        await gateway.UntilAsync(() => gateway.Sessions.Count == 0, "the session was put away", TimeSpan.FromMinutes(15));
+
+        Assert.Equal("a:l:1", (string?)(await client.ReadAsync("l:1"))["result"]!["contents"]![0]!["text"]);
+    }
+
     private Task<GatewayFixture> SharedAsync(FakeClock clock, ListingServer server) => GatewayFixture.StartAsync(
         new FixtureOptions { Clock = clock, Directory = _directory, Server = s => s with { Scope = Mooring.Configuration.LinkScope.Shared } }, server.Fake);
 }

@@ -55,6 +55,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
             Initialized = false,
             LogLevel = null,
             Subscriptions = [],
+            Links = [],
         };
         await _store.SaveSessionAsync(full);
         await _store.SaveSessionAsync(bare);

@@ -18,6 +18,7 @@ internal static class StoreRecords
         Initialized = true,
         LogLevel = "warning",
         Subscriptions = ["file:///a b", "file:///\"quoted\"", ""],
+        Links = [new("files", "file:///a c"), new("other", "file:///\"quoted\"")],
         Created = FakeClock.Start - TimeSpan.FromTicks(1),
         LastSeen = seen ?? FakeClock.Start,
     };
@@ -81,8 +82,8 @@ internal static class StoreRecords
     /// <summary>Everything in one line: records compare their byte and list members by reference.</summary>
     public static string Describe(SessionRecord? session) => session is null
         ? "none"
-        : Line(session with { InitializeParams = default, Subscriptions = [] })
-            + Text(session.InitializeParams) + Line(session.Subscriptions);
+        : Line(session with { InitializeParams = default, Subscriptions = [], Links = [] })
+            + Text(session.InitializeParams) + Line(session.Subscriptions) + string.Join('|', session.Links);
 
     public static string Describe(LinkRecord link) =>
         Line(link with { InitializeResult = default, OwnLists = default }) + Text(link.InitializeResult) + Text(link.OwnLists);

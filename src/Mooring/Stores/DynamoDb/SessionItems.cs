@@ -17,7 +17,7 @@ internal static class SessionItems
         var held = new Dictionary<string, AttributeValue>(StringComparer.Ordinal);
         await bodies.AddAsync(held, Init, session.InitializeParams, expires: null, DynamoBodies.ListedBytes);
         var write = new DynamoWrite(DynamoKeys.Session(session.Id)).Set("version", Text(session.Version)).Set("initialized", Flag(session.Initialized))
-            .Set("logLevel", TextOrNull(session.LogLevel)).Set("subscriptions", Texts(session.Subscriptions));
+            .Set("logLevel", TextOrNull(session.LogLevel)).Set("subscriptions", Texts(session.Lasting));
         return write.SetBody(held, Init);
     }
 
@@ -43,7 +43,7 @@ internal static class SessionItems
         InitializeParams = init,
         Initialized = head.Flag("initialized"),
         LogLevel = head.TextOrNull("logLevel"),
-        Subscriptions = head.Texts("subscriptions"),
+        Lasting = head.Texts("subscriptions"),
         Created = head.Time("created"),
         LastSeen = head.Time("seen"),
         Listener = SessionListener.Parse(head.TextOrNull("listener")),

@@ -22,7 +22,7 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
     public Task SaveSessionAsync(SessionRecord session)
     {
         // A copy: the caller's buffers are his again when the task is done.
-        var copy = session with { InitializeParams = session.InitializeParams.ToArray(), Subscriptions = [.. session.Subscriptions] };
+        var copy = session with { InitializeParams = session.InitializeParams.ToArray(), Lasting = [.. session.Lasting] };
         lock (_gate)
         {
             if (_sessions.TryGetValue(session.Id, out var known))
@@ -53,7 +53,7 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
                 InitializeParams = session.InitializeParams.ToArray(),
                 Initialized = session.Initialized,
                 LogLevel = session.LogLevel,
-                Subscriptions = [.. session.Subscriptions],
+                Lasting = [.. session.Lasting],
                 Revision = session.Revision + 1,
             };
             return Task.FromResult(true);

@@ -41,7 +41,7 @@ internal static class SessionRows
         ],
         Parameters = static (to, all) => to.Text(all[0].Id).Text(all[0].Issuer).Text(all[0].Subject).Text(all[0].Server).Text(all[0].Transport)
             .Text(all[0].Version).Bytes(all[0].InitializeParams).Flag(all[0].Initialized).Text(all[0].LogLevel)
-            .Text(PostgresValues.List(all[0].Subscriptions)).Time(all[0].Created).Time(all[0].LastSeen),
+            .Text(PostgresValues.List(all[0].Lasting)).Time(all[0].Created).Time(all[0].LastSeen),
     };
 
     public static readonly PostgresStatement<SessionRecord, bool> Update = new()
@@ -56,7 +56,7 @@ internal static class SessionRows
         ],
         HasRows = true,
         Parameters = static (to, all) => to.Text(all[0].Id).Text(all[0].Version).Bytes(all[0].InitializeParams).Flag(all[0].Initialized)
-            .Text(all[0].LogLevel).Text(PostgresValues.List(all[0].Subscriptions)).Number(all[0].Revision),
+            .Text(all[0].LogLevel).Text(PostgresValues.List(all[0].Lasting)).Number(all[0].Revision),
         Result = static row => row.GetBoolean(0),
     };
 
@@ -155,7 +155,7 @@ internal static class SessionRows
         InitializeParams = row.Bytes(6),
         Initialized = row.GetBoolean(7),
         LogLevel = row.TextOrNull(8),
-        Subscriptions = row.List(9),
+        Lasting = row.List(9),
         Created = row.Time(10),
         LastSeen = row.Time(11),
         Listener = SessionListener.Parse(row.TextOrNull(12)),

@@ -57,7 +57,7 @@ internal static class SessionRows
             InitializeParams = find.Bytes(6),
             Initialized = find.Number(7) != 0,
             LogLevel = find.TextOrNull(8),
-            Subscriptions = find.Texts(9),
+            Lasting = find.Texts(9),
             Created = find.Time(10),
             LastSeen = find.Time(11),
             Listener = SessionListener.Parse(find.TextOrNull(12)),
@@ -78,7 +78,7 @@ internal static class SessionRows
         using var save = database.Use(SaveSql);
         save.Bind(session.Id).Bind(session.Issuer).Bind(session.Subject).Bind(session.Server).Bind(session.Transport)
             .Bind(session.Version).Bind(session.InitializeParams.Span).Bind(session.Initialized ? 1 : 0).Bind(session.LogLevel)
-            .Bind(session.Subscriptions).Bind(session.Created).Bind(session.LastSeen);
+            .Bind(session.Lasting).Bind(session.Created).Bind(session.LastSeen);
         return save.Run() > 0;
     }
 
@@ -86,7 +86,7 @@ internal static class SessionRows
     {
         using var update = database.Use(UpdateSql);
         update.Bind(session.Version).Bind(session.InitializeParams.Span).Bind(session.Initialized ? 1 : 0).Bind(session.LogLevel)
-            .Bind(session.Subscriptions).Bind(session.Id).Bind(session.Revision);
+            .Bind(session.Lasting).Bind(session.Id).Bind(session.Revision);
         return update.Run() > 0;
     }
 
