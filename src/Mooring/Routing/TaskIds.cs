@@ -1,7 +1,3 @@
-using System.Buffers;
-using System.Text.Json;
-using Mooring.Protocol;
-
 namespace Mooring.Routing;
 
 /// <summary>
@@ -22,53 +18,11 @@ internal static class TaskIds
     public static string Of(string server, string taskId) => server + Separator + taskId;
 
     /// <summary>Puts the server's name before each task id: in a created task, a task's state, a page of tasks, a status notification, and the related-task note.</summary>
-    public static byte[] Show(byte[] line, string server) => Replace(line, id => Of(server, id), IsProtocols);
+    public static byte[] Show(byte[] line, string server) => IdPlaces.Replace(line, "taskId", id => Of(server, id), IsProtocols);
 
     /// <summary>Takes the server's name off again where a client's answer says which task it belongs to.</summary>
     public static byte[] Hide(byte[] line, string server) =>
-        Replace(line, id => id.StartsWith(server + Separator, StringComparison.Ordinal) ? id[(server.Length + 1)..] : null, IsRelated);
-
-    private static byte[] Replace(byte[] line, Func<string, string?> replace, Func<List<string>, bool> isPlace)
-    {
-        ArrayBufferWriter<byte>? output = null;
-        var copied = 0;
-        var path = new List<string>();
-        var reader = new Utf8JsonReader(line, JsonFields.AnyDepth);
-        while (reader.Read())
-        {
-            switch (reader.TokenType)
-            {
-                case JsonTokenType.PropertyName:
-                    while (path.Count >= reader.CurrentDepth)
-                    {
-                        path.RemoveAt(path.Count - 1);
-                    }
-
-                    while (path.Count < reader.CurrentDepth - 1)
-                    {
-                        path.Add("[]");
-                    }
-
-                    path.Add(JsonText.Value(ref reader));
-                    break;
-                case JsonTokenType.String when path.Count > 0 && path[^1] == "taskId" && path.Count == reader.CurrentDepth && isPlace(path) && replace(JsonText.Value(ref reader)) is { } text:
-                    output ??= new ArrayBufferWriter<byte>(line.Length + 64);
-                    var start = (int)reader.TokenStartIndex;
-                    output.Write(line.AsSpan(copied, start - copied));
-                    output.Write(JsonText.Quote(text));
-                    copied = (int)reader.BytesConsumed;
-                    break;
-            }
-        }
-
-        if (output is null)
-        {
-            return line;
-        }
-
-        output.Write(line.AsSpan(copied));
-        return output.WrittenSpan.ToArray();
-    }
+        IdPlaces.Replace(line, "taskId", id => id.StartsWith(server + Separator, StringComparison.Ordinal) ? id[(server.Length + 1)..] : null, IsRelated);
 
     private static bool IsProtocols(List<string> path) => path switch
     {

@@ -137,7 +137,7 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
         return session.SeenLinks?.ServerOf(uri) is { } seen && upstreams.Find(seen) is { } known ? (known, uri) : null;
     }
 
-    /// <summary>A message of a server as the client of a merged route sees it: URIs and task ids by their shown names.</summary>
+    /// <summary>A message of a server as the client of a merged route sees it: URIs, and ids of tasks and pages, by their shown names.</summary>
     public byte[] ToClient(Session session, Upstream upstream, byte[] line)
     {
         Learn(session, upstream, line);
@@ -146,13 +146,18 @@ internal sealed class Views(UpstreamTable upstreams, Catalogue catalogue, Names 
             line = TaskIds.Show(line, upstream.Name);
         }
 
+        if (line.AsSpan().IndexOf("\"elicitationId\""u8) >= 0)
+        {
+            line = ElicitationIds.Show(line, upstream.Name);
+        }
+
         return MayRename(session, upstream) ? ResourceUris.Replace(line, uri => ShownUri(session, upstream, uri)) : line;
     }
 
     /// <summary>Whether answers of this server can differ from what the client is to see at all.</summary>
     public bool NeedsTranslation(Session session, Upstream upstream, ReadOnlySpan<byte> answer) =>
         session.Server is null
-        && (answer.IndexOf("\"taskId\""u8) >= 0 || answer.IndexOf("resource_link"u8) >= 0
+        && (answer.IndexOf("\"taskId\""u8) >= 0 || answer.IndexOf("resource_link"u8) >= 0 || answer.IndexOf("\"elicitationId\""u8) >= 0
             || (answer.IndexOf("\"uri\""u8) >= 0 && MayRename(session, upstream)));
 
     private bool MayRename(Session session, Upstream upstream) =>

@@ -85,6 +85,39 @@ public sealed class MergedMessagesTests
     }
 
     [Fact]
+    public async Task Pages_OfTwoServersUnderTheSameId_AreToldApart()
+    {
+        foreach (var server in new[] { _a, _b })
+        {
+            server.CallResult = """{"content":[],"structuredContent":{"elicitationId":"e1"}}""";
+        }
+
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync("""{"elicitation":{"url":{}}}""");
+        Assert.Equal("e1", (string?)(await client.ResultAsync("a__x"))["result"]!["structuredContent"]!["elicitationId"]);
+        await client.ResultAsync("b__x");
+        using var stream = await client.GetAsync();
+
+        foreach (var server in new[] { _a, _b })
+        {
+            var said = await server.StreamOfLatestAsync("tools/call");
+            await said.SendAsync("""{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"mode":"url","message":"Visit.","url":"https://a.test/","elicitationId":"e1"}}""");
+            Assert.Equal($"{server.Name}.e1", (string?)(await stream.Events.MessageAsync())["params"]!["elicitationId"]);
+            await said.SendAsync("""{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"e1"}}""");
+            Assert.Equal($"{server.Name}.e1", (string?)(await stream.Events.MessageAsync())["params"]!["elicitationId"]);
+            server.Before = e => (string?)e.Message?["method"] == "tools/call" && NeedsAPage(e);
+            var refused = (await client.ResultAsync($"{server.Name}__x"))["error"]!;
+            Assert.Equal((-32042, $"{server.Name}.e1"), ((int)refused["code"]!, (string?)refused["data"]!["elicitations"]![0]!["elicitationId"]));
+        }
+
+        static bool NeedsAPage(UpstreamExchange call)
+        {
+            call.Status(System.Net.HttpStatusCode.OK, $$$$"""{"jsonrpc":"2.0","id":{{{{call.Id}}}},"error":{"code":-32042,"message":"m","data":{"elicitations":[{"mode":"url","elicitationId":"e1","url":"https://a.test/","message":"m"}]}}}""");
+            return true;
+        }
+    }
+
+    [Fact]
     public async Task SharedLink_DeclaresNothingAndRefusesWhatServersAsk()
     {
         await using var gateway = await GatewayAsync(Shared, _a);
