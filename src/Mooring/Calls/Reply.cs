@@ -185,5 +185,17 @@ internal abstract class Reply
     public void Refuse(Frame request, int code, string message, byte[]? data = null) =>
         Complete(request.Raw(request.Envelope.Id), JsonRpc.Error(request.Id, code, message, data));
 
+    /// <summary>The gateway's own refusal of what may be tried again once something of what is under way has ended.</summary>
+    public void RefuseForNow(Frame request, string message)
+    {
+        Crowded();
+        Refuse(request, JsonRpc.ServerError, message);
+    }
+
+    /// <summary>The answer that comes next is such a refusal; HTTP has a status for it (429) where that can still be said.</summary>
+    protected virtual void Crowded()
+    {
+    }
+
     public void Complete(ReadOnlyMemory<byte> requestId, byte[] response) => Complete(requestId, new Message(Frame.Parse(response)));
 }

@@ -72,7 +72,7 @@ internal static class Settings
         .Add("headerSize", new SizeShape("1kB", "1MB"), c => c.HeaderSize, (c, v) => c with { HeaderSize = (int)v },
             "All request headers together.", restart: true)
         .Add("jsonDepth", new IntegerShape(8, 1000), c => c.JsonDepth, (c, v) => c with { JsonDepth = v },
-            "Deepest nesting of a message.")
+            "Deepest nesting of a message, of clients and of servers (of a stdio server from its next start).")
         .Add("batch", new IntegerShape(1, 10_000), c => c.Batch, (c, v) => c with { Batch = v },
             "Messages in one batch (2025-03-26).")
         .Add("callsPerUserPerMinute", new IntegerShape(0, 1_000_000), c => c.CallsPerUserPerMinute, (c, v) => c with { CallsPerUserPerMinute = v },
@@ -80,7 +80,7 @@ internal static class Settings
         .Add("callsPerMinute", new IntegerShape(0, 100_000_000), c => c.CallsPerMinute, (c, v) => c with { CallsPerMinute = v },
             "Such calls of all users; 0: no limit.")
         .Add("callsPerSession", new IntegerShape(1, 100_000), c => c.CallsPerSession, (c, v) => c with { CallsPerSession = v },
-            "Calls of one session under way at once.")
+            "Calls of one session under way at once; more are refused with 429.")
         .Add("getStreamsPerSession", new IntegerShape(1, 1000), c => c.GetStreamsPerSession, (c, v) => c with { GetStreamsPerSession = v },
             "Standalone GET streams of one session.")
         .Add("waitingCallsPerUser", new IntegerShape(1, 1_000_000), c => c.WaitingCallsPerUser ?? LimitsConfig.DefaultWaitingCallsPerUser, (c, v) => c with { WaitingCallsPerUser = v },

@@ -10,6 +10,9 @@ internal static class Answers
     /// <summary>Seconds after which a client may try again what the store did not take.</summary>
     public const string StoreRetryAfter = "2";
 
+    /// <summary>The same where others of its own calls have to end first: nobody knows when.</summary>
+    public const string CrowdedRetryAfter = "1";
+
     public static Task RefuseAsync(HttpContext context, int status, int code, string message, ReadOnlySpan<byte> id = default) =>
         WriteAsync(context, status, JsonRpc.Error(id, code, message));
 

@@ -43,6 +43,9 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
     /// <summary>The store did not take the call's record, or could not say what is needed for it; it was not begun, and the client may send it again.</summary>
     private bool _isForStore;
 
+    /// <summary>The one request was refused for now. Of a batch others may have been taken.</summary>
+    private bool _isCrowded;
+
     /// <param name="context">The POST.</param>
     /// <param name="session">Whose it is.</param>
     /// <param name="requests">Ids of a batch's requests, raw JSON tokens; null where there is one.</param>
@@ -113,6 +116,11 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
         {
             response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             response.Headers.RetryAfter = Answers.StoreRetryAfter;
+        }
+        else if (_isCrowded)
+        {
+            response.StatusCode = StatusCodes.Status429TooManyRequests;
+            response.Headers.RetryAfter = Answers.CrowdedRetryAfter;
         }
 
         if (_asEvent)
@@ -201,6 +209,8 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
         _isForStore |= !_isBatch;
         base.RefuseForStore(request, why);
     }
+
+    protected override void Crowded() => _isCrowded = !_isBatch;
 
     protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
     {

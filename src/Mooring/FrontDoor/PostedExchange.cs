@@ -79,6 +79,10 @@ internal sealed class PostedExchange : StatelessExchange, IUndecided, IValueTask
         {
             response.Headers.RetryAfter = Answers.StoreRetryAfter;
         }
+        else if (_status == StatusCodes.Status429TooManyRequests)
+        {
+            response.Headers.RetryAfter = Answers.CrowdedRetryAfter;
+        }
 
         response.ContentType = "application/json";
         response.ContentLength = _answer.Length;

@@ -20,6 +20,7 @@ internal sealed partial class StatelessReply : Reply
     private Call? _call;
     private Frame? _outcome;
     private bool _hasLeft;
+    private bool _isCrowded;
     private bool _isOver;
 
     /// <summary>It is refused since the store is away: the client may send it again.</summary>
@@ -35,8 +36,8 @@ internal sealed partial class StatelessReply : Reply
         _exchange = exchange;
         exchange.OnLeft = Left;
         Headers = ParamHeaders.In(exchange.Headers);
-    }
         Trace = TraceHeaders.Of(exchange.Headers);
+    }
 
     /// <summary>Whether its time counts, or did: the business of <see cref="TaskThresholds"/>.</summary>
     public bool IsWatched { get; set; }
@@ -126,6 +127,8 @@ internal sealed partial class StatelessReply : Reply
         base.RefuseForStore(request, why);
     }
 
+    protected override void Crowded() => _isCrowded = true;
+
     protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
     {
         StatelessExchange? exchange;
@@ -183,7 +186,7 @@ internal sealed partial class StatelessReply : Reply
 
         IsAnswered = true;
         var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo, isPrivate: !Access.IsEverything);
-        exchange.Finish(message, _isForStore ? StatusCodes.Status503ServiceUnavailable : status);
+        exchange.Finish(message, _isForStore ? StatusCodes.Status503ServiceUnavailable : _isCrowded ? StatusCodes.Status429TooManyRequests : status);
     }
 
     /// <summary>Under the token that this very request gave; one that gave none wants to hear of none.</summary>

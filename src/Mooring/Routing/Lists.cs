@@ -79,7 +79,7 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
     }
 
     /// <summary>Some clients write <c>"cursor":null</c> where they have none.</summary>
-    private static bool HasCursor(Frame request) =>
+    public static bool HasCursor(Frame request) =>
         request.Envelope.Cursor.IsPresent && !request.Span(request.Envelope.Cursor).SequenceEqual("null"u8);
 
     /// <summary>One page. Cursors are the gateway's own, bound to what they page through.</summary>

@@ -17,6 +17,13 @@ internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks s
 
     public async Task ListAsync(Session session, Frame request, Reply reply)
     {
+        if (Lists.HasCursor(request))
+        {
+            // All of them are in one answer, so no cursor was ever given out.
+            reply.Refuse(request, JsonRpc.InvalidParams, "Unknown cursor.");
+            return;
+        }
+
         using var limit = new CancellationTokenSource(Patience, time);
         var lists = await Task.WhenAll(upstreams.All
             .Where(upstream => (session.Server is null || session.Server == upstream.Name) && !reply.Access.Hides(upstream.Name))

@@ -65,7 +65,7 @@ internal sealed partial class Router(
     {
         if (session.RunningCalls >= config.Current.Limits.CallsPerSession)
         {
-            reply.Refuse(request, JsonRpc.ServerError, $"This session has {config.Current.Limits.CallsPerSession} requests under way (limits.callsPerSession); wait for some to end.");
+            reply.RefuseForNow(request, $"This session has {config.Current.Limits.CallsPerSession} requests under way (limits.callsPerSession); wait for some to end.");
             return;
         }
 

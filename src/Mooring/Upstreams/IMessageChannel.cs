@@ -25,8 +25,8 @@ internal interface IMessageChannel : IAsyncDisposable
 internal readonly record struct ChannelRead(Frame? Frame, string? Fault, long? Spoiled = null)
 {
     /// <summary>A message, or what is wrong with it.</summary>
-    public static ChannelRead Parse(byte[] bytes, int length, bool pooled) =>
-        FrameReader.Take(bytes, length, pooled, FrameLimits.Default, out var fault) is { } frame
+    public static ChannelRead Parse(byte[] bytes, int length, bool pooled, FrameLimits limits) =>
+        FrameReader.Take(bytes, length, pooled, limits, out var fault) is { } frame
             ? new ChannelRead(frame, null)
             : new ChannelRead(null, fault!.Value.Message, !fault.Value.HasMethod && JsonRpc.TryReadId(bytes.AsSpan(fault.Value.Id.Start, fault.Value.Id.Length), out var id) ? id : null);
 

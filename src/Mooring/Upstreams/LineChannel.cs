@@ -12,6 +12,7 @@ internal sealed class LineChannel : IMessageChannel
     private readonly PipeReader _reader;
     private readonly Stream _output;
     private readonly long _maxBytes;
+    private readonly FrameLimits _limits;
     private readonly Func<ValueTask> _close;
     private readonly Func<string> _endReason;
     private readonly bool _takesLast;
@@ -22,15 +23,17 @@ internal sealed class LineChannel : IMessageChannel
     /// <param name="input">What the server writes.</param>
     /// <param name="output">What the server reads.</param>
     /// <param name="maxBytes">Longest line accepted.</param>
+    /// <param name="limits">What a message may be otherwise.</param>
     /// <param name="endReason">Why the far end stopped, once it has.</param>
     /// <param name="close">Stops the far end.</param>
     /// <param name="takesLast">Whether what the last line end leaves over is a line too; of a process that died it may be half of one.</param>
-    public LineChannel(Stream input, Stream output, long maxBytes, Func<string> endReason, Func<ValueTask> close, bool takesLast = false)
+    public LineChannel(Stream input, Stream output, long maxBytes, FrameLimits limits, Func<string> endReason, Func<ValueTask> close, bool takesLast = false)
     {
         _takesLast = takesLast;
         _reader = PipeReader.Create(new FairStream(input), new StreamPipeReaderOptions(bufferSize: 16 * 1024, minimumReadSize: 4096));
         _output = output;
         _maxBytes = maxBytes;
+        _limits = limits;
         _endReason = endReason;
         _close = close;
     }
@@ -145,7 +148,7 @@ internal sealed class LineChannel : IMessageChannel
 
     private ChannelRead TooLong(long? answered) => new(null, $"a line longer than the limit of {_maxBytes} bytes", answered);
 
-    private static ChannelRead Parse(ReadOnlySequence<byte> line)
+    private ChannelRead Parse(ReadOnlySequence<byte> line)
     {
         var length = (int)line.Length;
         var bytes = ArrayPool<byte>.Shared.Rent(length);
@@ -156,6 +159,6 @@ internal sealed class LineChannel : IMessageChannel
             return default;
         }
 
-        return ChannelRead.Parse(bytes, length, pooled: true);
+        return ChannelRead.Parse(bytes, length, pooled: true, _limits);
     }
 }

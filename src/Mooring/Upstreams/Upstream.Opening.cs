@@ -334,7 +334,7 @@ internal sealed partial class Upstream
         var stopping = false;
         var watching = WatchAsync(process, () => stopping);
         LineChannel? channel = null;
-        channel = new LineChannel(process.Output, process.Input, _services.Config.Current.Limits.BodySize,
+        channel = new LineChannel(process.Output, process.Input, _services.Config.Current.Limits.BodySize, new(_services.Config.Current.Limits.JsonDepth),
             () => process.Exited.IsCompletedSuccessfully ? $"its process ended with {process.Exited.Result}" : "it closed its output",
             async () =>
             {

@@ -44,7 +44,7 @@ internal sealed partial class Upstream : IAsyncDisposable
         if (config.Url is { } url)
         {
             _http = new HttpExchange(
-                url, config.Headers, () => services.Config.Current.Limits.BodySize, () => services.Config.Current.Http.PeerTimeout, services.Handler);
+                url, config.Headers, () => services.Config.Current.Limits, () => services.Config.Current.Http.PeerTimeout, services.Handler);
         }
     }
 
@@ -234,7 +234,7 @@ internal sealed partial class Upstream : IAsyncDisposable
         var fromServer = new Pipe();
         var stop = new CancellationTokenSource();
         var serving = ServeAsync();
-        return new LineChannel(fromServer.Reader.AsStream(), toServer.Writer.AsStream(), _services.Config.Current.Limits.BodySize,
+        return new LineChannel(fromServer.Reader.AsStream(), toServer.Writer.AsStream(), _services.Config.Current.Limits.BodySize, new(_services.Config.Current.Limits.JsonDepth),
             () => "the connector ended", StopAsync);
 
         async Task ServeAsync()

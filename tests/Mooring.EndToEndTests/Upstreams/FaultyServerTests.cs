@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Mooring.Configuration;
 using Mooring.EndToEndTests.Faults.Parts;
 using Mooring.EndToEndTests.Harness;
 using Mooring.Upstreams.Http;
@@ -19,7 +20,7 @@ public sealed class FaultyServerTests
     {
         using var target = Listen(out var elsewhere);
         using var server = Listen(out var url);
-        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal) { ["X-Api-Key"] = "secret" }, () => 1024, () => TimeSpan.FromMinutes(1));
+        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal) { ["X-Api-Key"] = "secret" }, () => new LimitsConfig { BodySize = 1024 }, () => TimeSpan.FromMinutes(1));
         using var request = http.Post(new ByteArrayContent("{}"u8.ToArray()), session: "mine", version: null);
 
         var sending = http.SendAsync(request, Cancel);
@@ -35,7 +36,7 @@ public sealed class FaultyServerTests
     public async Task EncodedAnswer_StaysAsItCame_AndIsKnownAsSuch()
     {
         using var server = Listen(out var url);
-        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal), () => 1024, () => TimeSpan.FromMinutes(1));
+        using var http = new HttpExchange(url, new Dictionary<string, string>(StringComparer.Ordinal), () => new LimitsConfig { BodySize = 1024 }, () => TimeSpan.FromMinutes(1));
         using var request = http.Post(new ByteArrayContent("{}"u8.ToArray()), session: null, version: null);
         using var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))

@@ -12,6 +12,35 @@ namespace Mooring.Tests.BadInput;
 /// <summary>Servers that answer with garbage: the client gets exactly one explicit error, which says whether the call may have been executed; others notice nothing.</summary>
 public sealed class UpstreamAnswerTests
 {
+    /// <summary>How deep servers may nest is the configuration's to say, as it is for clients.</summary>
+    [Theory]
+    [InlineData(100, false, null)]
+    [InlineData(100, true, null)]
+    [InlineData(40, false, Unknown)]
+    [InlineData(40, true, Unknown)]
+    public async Task Answer_NestedEightyDeep_IsTakenWhereThatIsAllowed(int allowed, bool asEvent, string? reason)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Config = c => c with { Limits = c.Limits with { JsonDepth = allowed } } }, new FakeUpstream().Hold("deep"));
+        var client = await gateway.ClientAsync();
+        var posting = client.CallAsync("deep");
+        var call = await gateway.Upstream.CallAsync();
+        var deep = $$"""{"content":[],"deep":{{new string('[', 78)}}{{new string(']', 78)}}}""";
+        if (asEvent)
+        {
+            await call.Stream().SendAsync($$"""{"jsonrpc":"2.0","id":{{call.Id}},"result":{{deep}}}""");
+        }
+        else
+        {
+            call.Result(deep);
+        }
+
+        using var reply = await posting;
+        var body = await reply.BodyAsync();
+
+        Assert.True(reason is null ? body.Contains(deep, StringComparison.Ordinal) : body.Contains(reason, StringComparison.Ordinal), body);
+    }
+
     private const string Unknown = "outcome_unknown";
     private const string Refused = "upstream_refused";
 

@@ -88,9 +88,12 @@ public sealed class LimitTests
         var posting = client.CallAsync("slow");
         var call = await gateway.Upstream.CallAsync();
 
-        var refused = await client.ResultAsync("echo");
+        using (var refused = await client.CallAsync("echo"))
+        {
+            Assert.Equal((HttpStatusCode.TooManyRequests, "1"), (refused.Status, refused.Header("Retry-After")));
+            Assert.Equal(-32000, (await refused.MessageAsync()).ErrorCode());
+        }
 
-        Assert.Equal(-32000, refused.ErrorCode());
         Assert.Equal(0, gateway.Upstream.Executions("echo"));
         call.Text("done");
         (await posting).Dispose();

@@ -55,6 +55,15 @@ public sealed class MergedTasksTests
     }
 
     [Fact]
+    public async Task List_WithACursor_IsRefusedSinceNoneWasGivenOut()
+    {
+        await using var gateway = await GatewayAsync(null, _a, _b);
+        var client = await gateway.MergedAsync();
+
+        Assert.Equal(-32602, (int?)(await client.AskAsync("tasks/list", """{"cursor":"2"}"""))["error"]?["code"]);
+    }
+
+    [Fact]
     public async Task Status_NotificationsNameTheTaskAsShown()
     {
         await using var gateway = await GatewayAsync(null, _a, _b);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
+using Mooring.Configuration;
 using Mooring.Network;
 using Mooring.Protocol;
 
@@ -15,17 +16,17 @@ internal sealed class HttpExchange : IDisposable
     private readonly HttpMessageInvoker _invoker;
     private readonly Uri _endpoint;
     private readonly KeyValuePair<string, string>[] _headers;
-    private readonly Func<long> _maxBytes;
+    private readonly Func<LimitsConfig> _limits;
     private readonly LinkAuthorizer? _authorizer;
 
-    /// <param name="maxBytes">Asked for each answer: a reload may change it.</param>
+    /// <param name="limits">Of what the server sends. Asked for each answer: a reload may change it.</param>
     /// <param name="peerTimeout">How long the server's machine may acknowledge nothing; asked for each connection.</param>
     public HttpExchange(
-        Uri endpoint, IReadOnlyDictionary<string, string> headers, Func<long> maxBytes, Func<TimeSpan> peerTimeout, Func<HttpMessageHandler>? handler = null)
+        Uri endpoint, IReadOnlyDictionary<string, string> headers, Func<LimitsConfig> limits, Func<TimeSpan> peerTimeout, Func<HttpMessageHandler>? handler = null)
     {
         _endpoint = endpoint;
         _headers = [.. headers];
-        _maxBytes = maxBytes;
+        _limits = limits;
         _invoker = new HttpMessageInvoker(handler?.Invoke() ?? new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
@@ -44,7 +45,7 @@ internal sealed class HttpExchange : IDisposable
 
     private HttpExchange(HttpExchange other, LinkAuthorizer authorizer)
     {
-        (_invoker, _endpoint, _headers, _maxBytes) = (other._invoker, other._endpoint, other._headers, other._maxBytes);
+        (_invoker, _endpoint, _headers, _limits) = (other._invoker, other._endpoint, other._headers, other._limits);
         _authorizer = authorizer;
     }
 
@@ -52,7 +53,10 @@ internal sealed class HttpExchange : IDisposable
     public HttpExchange For(LinkAuthorizer? authorizer) => authorizer is null ? this : new HttpExchange(this, authorizer);
 
     /// <summary>Largest message accepted from the server.</summary>
-    public long MaxBytes => _maxBytes();
+    public long MaxBytes => _limits().BodySize;
+
+    /// <summary>What a message of the server may be otherwise.</summary>
+    public FrameLimits FrameLimits => new(_limits().JsonDepth);
 
     public Uri Endpoint => _endpoint;
 
@@ -170,7 +174,7 @@ internal sealed class HttpExchange : IDisposable
             await Task.Yield();
         }
 
-        var frame = FrameReader.Take(buffer, length, pooled: true, FrameLimits.Default, out var fault);
+        var frame = FrameReader.Take(buffer, length, pooled: true, FrameLimits, out var fault);
         return (frame, fault?.Message);
     }
 

@@ -147,7 +147,7 @@ internal sealed partial class HttpLink
                 await Task.Yield();
             }
 
-            var message = ChannelRead.Parse(bytes, bytes.Length, pooled: false);
+            var message = ChannelRead.Parse(bytes, bytes.Length, pooled: false, _http.FrameLimits);
             if (message.Frame is { } frame)
             {
                 return (frame, StreamEnding.Clean);

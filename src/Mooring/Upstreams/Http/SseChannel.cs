@@ -112,7 +112,7 @@ internal sealed class SseChannel : IMessageChannel
                         await Task.Yield();
                     }
 
-                    return ChannelRead.Parse(bytes, bytes.Length, pooled: false);
+                    return ChannelRead.Parse(bytes, bytes.Length, pooled: false, _http.FrameLimits);
             }
         }
     }

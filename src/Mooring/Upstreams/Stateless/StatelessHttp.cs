@@ -115,7 +115,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
                         await Task.Yield();
                     }
 
-                    if (await TakeAsync(request, ChannelRead.Parse(bytes, bytes.Length, pooled: false), cancel) is { } attempt)
+                    if (await TakeAsync(request, ChannelRead.Parse(bytes, bytes.Length, pooled: false, http.FrameLimits), cancel) is { } attempt)
                     {
                         return attempt;
                     }
@@ -128,7 +128,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
     private async ValueTask<Attempt> ReadLinesAsync(PendingRequest request, HttpResponseMessage response, CancellationToken cancel)
     {
         var body = await response.Content.ReadAsStreamAsync(cancel);
-        var lines = new LineChannel(body, Stream.Null, http.MaxBytes, () => "", () => ValueTask.CompletedTask, takesLast: true);
+        var lines = new LineChannel(body, Stream.Null, http.MaxBytes, http.FrameLimits, () => "", () => ValueTask.CompletedTask, takesLast: true);
         try
         {
             while (true)
