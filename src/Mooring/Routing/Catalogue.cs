@@ -67,6 +67,10 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     /// <summary>Lists known of the server under any key, the base key first: the best there is while the server cannot be asked.</summary>
     public ServerLists FindAny(string server) => _entries.Any(server);
 
+    /// <summary>Names of what a server shows in lists of one kind, under any key.</summary>
+    public IReadOnlySet<string> NamesIn(string server, ListKind kind) =>
+        _entries.All(server).SelectMany(lists => lists[kind]?.Items ?? []).Select(item => item.Name).ToHashSet(StringComparer.Ordinal);
+
     /// <summary>A list as everybody's object where it is the same: a session that shares nothing holds no second one.</summary>
     public ServerList OneOf(string server, ServerList list) => FindAny(server)[list.Kind] is { } known && known.Hash == list.Hash ? known : list;
 

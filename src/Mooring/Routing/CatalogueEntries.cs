@@ -47,6 +47,9 @@ internal sealed class CatalogueEntries
     public IEnumerable<(string Key, ServerLists Lists)> Others(string server) =>
         _all.Where(e => e.Key.Server == server && e.Key.Key != CatalogueKey.Base).Select(e => (e.Key.Key, e.Value.Lists));
 
+    /// <summary>What is known of a server, under each key.</summary>
+    public IEnumerable<ServerLists> All(string server) => _all.Where(e => e.Key.Server == server).Select(e => e.Value.Lists);
+
     /// <summary>Changes what is known under a key, which counts as a use of it.</summary>
     /// <returns>The key that had to go for it, or null.</returns>
     public string? Change(string server, string key, Func<ServerLists, ServerLists> change)

@@ -138,7 +138,7 @@ internal sealed partial class MergedList
         }
 
         var plain = Names.Fit(name);
-        var holder = claim(kind == ListKind.Tools ? "tool" : "prompt", plain);
+        var holder = claim(Names.KindIn(kind), plain);
         if (holder == upstream.Name)
         {
             return plain;

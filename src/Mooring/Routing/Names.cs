@@ -71,6 +71,9 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
         }
     }
 
+    /// <summary>The kind of name that a list's items have.</summary>
+    public static string KindIn(ListKind list) => list == ListKind.Tools ? "tool" : "prompt";
+
     public static string Prefixed(string server, string name) => Fit(server + Separator + name);
 
     /// <summary>A legal name of at most 128 characters: others become an underscore, over-long names end in a hash of the whole.</summary>

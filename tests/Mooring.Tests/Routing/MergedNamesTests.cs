@@ -102,6 +102,19 @@ public sealed class MergedNamesTests
     }
 
     [Fact]
+    public async Task Clash_WithoutPrefixes_IsCountedWhileItLasts()
+    {
+        var (a, b) = (new ListingServer("a"), new ListingServer("b") { Prompts = Named("p") });
+        await using var gateway = await GatewayAsync(NoPrefix, a, b);
+        Assert.Equal(["x", "b__x"], await (await gateway.MergedAsync()).ListAsync("tools"));
+
+        Assert.Equal(["mooring_names_taken{server=\"a\"} 0", "mooring_names_taken{server=\"b\"} 1"], await gateway.MetricsAsync("mooring_names_taken{"));
+        gateway.Config.Replace(gateway.Config.Current with { Servers = [.. gateway.Config.Current.Servers.Where(s => s.Name == "b")] });
+
+        Assert.Equal(["mooring_names_taken{server=\"b\"} 0"], await gateway.MetricsAsync("mooring_names_taken{"));
+    }
+
+    [Fact]
     public async Task Clash_HolderTakenOutOfTheConfig_FreesTheName()
     {
         await using var gateway = await GatewayAsync(NoPrefix, new ListingServer("a"), new ListingServer("b"));
