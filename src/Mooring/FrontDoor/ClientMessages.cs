@@ -3,6 +3,7 @@ using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
+using Mooring.Stores;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -119,8 +120,15 @@ internal sealed partial class ClientMessages
                 return Cancel(session, frame.Span(frame.Envelope.RequestId));
             case McpMethod.Progress:
                 return await session.Questions.ProgressAsync(frame, cancel);
+            case McpMethod.TasksStatus:
+                foreach (var link in session.Links.Open)
+                {
+                    _ = TellOwnerAsync(session, link, frame);
+                }
+
+                return false;
             default:
-                // roots/list_changed, tasks/status and what no version knows yet: for every server of this session.
+                // roots/list_changed and what no version knows yet: for every server of this session.
                 // Not waited for: a server that does not take it must hold up neither the others nor the client.
                 foreach (var link in session.Links.Open)
                 {
@@ -131,6 +139,23 @@ internal sealed partial class ClientMessages
                 }
 
                 return false;
+        }
+    }
+
+    /// <summary>How a task of the client's is doing is for the server that had it made.</summary>
+    private async Task TellOwnerAsync(Session session, Link link, Frame frame)
+    {
+        try
+        {
+            if (Permits.OfNotification(session.Access, link.Upstream, frame) && await session.Links.HoldsClientTaskAsync(link.Upstream, frame))
+            {
+                await PassOnAsync(link, frame);
+            }
+        }
+        catch (StoreException)
+        {
+            // It is told the more for those who wait: whoever wants to know asks.
+            Log.NotPassedOn(_logger, link.Upstream.Name, frame.MethodName);
         }
     }
 

@@ -7,7 +7,8 @@ namespace Mooring.Routing;
 
 /// <summary>
 /// Whose task is whose on links that several people share: their server sees one client and would hand anybody's task to everybody. On a
-/// link of its own a session reaches only what that session of the server made.
+/// link of its own a session reaches only what that session of the server made. And for which server a session's client holds a task, where several
+/// servers may ask about its tasks.
 /// </summary>
 internal sealed class TaskOwners(IStore store, TimeProvider time)
 {
@@ -17,13 +18,36 @@ internal sealed class TaskOwners(IStore store, TimeProvider time)
     /// <summary>Clocks of servers are not ours.</summary>
     private static readonly TimeSpan Slack = TimeSpan.FromHours(1);
 
+    /// <summary>In the place of an issuer: the subject is a session, whose client holds the task. No issuer has such a name.</summary>
+    private const string HeldByClient = "mooring:client";
+
     /// <summary>Whether this request may make a task that needs an owner.</summary>
     public static bool MayMake(Upstream upstream, Frame request) =>
         !upstream.IsPerSession && request.Envelope.Params.IsPresent && JsonFields.Has(request.Span(request.Envelope.Params), "task"u8);
 
     /// <summary>Commits whose the task is that a server made; only then may its id leave.</summary>
     /// <returns>Null, or why the id must not leave.</returns>
-    public async Task<string?> KeepAsync(Principal principal, Upstream upstream, Frame answer)
+    public Task<string?> KeepAsync(Principal principal, Upstream upstream, Frame answer) => KeepAsync(principal, upstream, answer, id => id);
+
+    /// <summary>As <see cref="KeepAsync(Principal, Upstream, Frame)"/>, for a task that a session's client holds for a server.</summary>
+    public Task<string?> KeepClientsAsync(string session, Upstream upstream, Frame answer) =>
+        KeepAsync(new Principal(HeldByClient, session), upstream, answer, id => ClientsId(session, id));
+
+    /// <summary>Whether a session's client holds the task for this server.</summary>
+    /// <inheritdoc cref="IsOfAsync"/>
+    public async ValueTask<bool> IsClientsAsync(string session, Upstream upstream, string taskId) =>
+        await store.FindTaskAsync(upstream.Name, ClientsId(session, taskId), CancellationToken.None) is not null;
+
+    /// <summary>Whether what <see cref="ClientsAsync"/> gave has a task.</summary>
+    public static bool IsAmong(IReadOnlySet<string> clients, string session, string taskId) => clients.Contains(ClientsId(session, taskId));
+
+    /// <summary>All that a session's client holds for this server.</summary>
+    /// <inheritdoc cref="IsOfAsync"/>
+    public Task<IReadOnlySet<string>> ClientsAsync(string session, Upstream upstream) => OfAsync(new Principal(HeldByClient, session), upstream, CancellationToken.None);
+
+    private static string ClientsId(string session, string taskId) => $"{session}/{taskId}";
+
+    private async Task<string?> KeepAsync(Principal principal, Upstream upstream, Frame answer, Func<string, string> nameOf)
     {
         var result = answer.Span(answer.Envelope.Result).ToArray();
         var task = JsonFields.Find(result, "task"u8) is { IsPresent: true } at ? result.AsSpan(at.Start, at.Length).ToArray() : [];
@@ -34,7 +58,7 @@ internal sealed class TaskOwners(IStore store, TimeProvider time)
 
         try
         {
-            await store.SaveTaskAsync(new TaskRecord(upstream.Name, id, principal.Issuer, principal.Subject, time.GetUtcNow() + LifeOf(task) + Slack));
+            await store.SaveTaskAsync(new TaskRecord(upstream.Name, nameOf(id), principal.Issuer, principal.Subject, time.GetUtcNow() + LifeOf(task) + Slack));
             return null;
         }
         catch (StoreException)

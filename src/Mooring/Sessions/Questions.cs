@@ -47,8 +47,9 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
     /// <param name="call">The call on whose behalf it asks, if that is known.</param>
     /// <param name="isItsOwn">Whether the server itself said so, by asking on the call's own stream; then the question ends with the call.</param>
     /// <param name="map">Changes the message for the client where names differ; null: none.</param>
+    /// <param name="onAnswer">Sees the answer before its server does, and may change it; null: none.</param>
     /// <returns>The message for the client, or null when too many are open.</returns>
-    public byte[]? Ask(Link link, Frame frame, Call? call, bool isItsOwn, Func<byte[], byte[]>? map)
+    public byte[]? Ask(Link link, Frame frame, Call? call, bool isItsOwn, Func<byte[], byte[]>? map, Func<byte[], Task<byte[]>>? onAnswer = null)
     {
         var id = Interlocked.Increment(ref s_lastId);
         var token = frame.Envelope.MetaProgressToken;
@@ -60,7 +61,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
                 return null;
             }
 
-            _open.Add(id, new Question(link, frame.Id.ToArray(), token.IsPresent ? frame.Span(token).ToArray() : null, call, isItsOwn));
+            _open.Add(id, new Question(link, frame.Id.ToArray(), token.IsPresent ? frame.Span(token).ToArray() : null, call, isItsOwn, onAnswer));
         }
 
         call?.BeginAsking();
@@ -86,6 +87,10 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         var message = new Message(response).Replace(response.Envelope.Id, question.ServerId);
         var answer = message.ToArray();
         answer = isMerged && answer.AsSpan().IndexOf("\"taskId\""u8) >= 0 ? TaskIds.Hide(answer, question.Link.Upstream.Name) : answer;
+        if (question.OnAnswer is { } onAnswer)
+        {
+            answer = await onAnswer(answer);
+        }
 
         // Not given up with whoever brought it: nobody can bring it again. And who brought it need not wait for more than one try.
         var sending = SendAsync(question, answer);
@@ -280,5 +285,5 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         public static partial void SendingFailed(ILogger logger, Exception exception, string server);
     }
 
-    private sealed record Question(Link Link, byte[] ServerId, byte[]? ProgressToken, Call? Call, bool IsItsOwn);
+    private sealed record Question(Link Link, byte[] ServerId, byte[]? ProgressToken, Call? Call, bool IsItsOwn, Func<byte[], Task<byte[]>>? OnAnswer);
 }

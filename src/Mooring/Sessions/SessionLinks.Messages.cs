@@ -79,6 +79,17 @@ internal sealed partial class SessionLinks
             }
         }
 
+        if (session.Server is null && frame.Method is (McpMethod.TasksGet or McpMethod.TasksResult or McpMethod.TasksCancel))
+        {
+            _ = AskAboutTaskAsync(link, Frame.Parse(frame.Bytes.ToArray()), call, isItsOwn);
+            return;
+        }
+
+        Ask(link, frame, call, isItsOwn);
+    }
+
+    private void Ask(Link link, Frame frame, Call? call, bool isItsOwn)
+    {
         // Where the link does not say on whose behalf its server asks: the latest call on it. One asked outside of calls with nobody
         // listening there is better asked on a call's stream than not at all.
         call ??= link.TellsRequests && session.Outbox.IsConnected ? null : LatestCall(link);
@@ -93,7 +104,7 @@ internal sealed partial class SessionLinks
             frame = Frame.Parse(older);
         }
 
-        var line = session.Questions.Ask(link, frame, call, isItsOwn, IsAboutClientTask(frame) ? null : l => Translate(link, l));
+        var line = session.Questions.Ask(link, frame, call, isItsOwn, IsAboutClientTask(frame) ? null : l => Translate(link, l), OnAnswer(link, frame));
         if (line is null)
         {
             Log.TooManyQuestions(services.Logger, link.Upstream.Name);

@@ -382,6 +382,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         [LoggerMessage(506, LogLevel.Information, "The link to server {Server} is given up: another replica, which took this one for dead, has one of its own for the session.", EventName = "LinkGivenUp")]
         public static partial void GivenUp(ILogger logger, string server);
 
+        [LoggerMessage(507, LogLevel.Error, "Asking the client about a task for server {Server} failed.", EventName = "TaskQuestionFailed")]
+        public static partial void TaskQuestionFailed(ILogger logger, Exception exception, string server);
+
         [LoggerMessage(502, LogLevel.Warning, "Server {Server} asks the client too much at once; the request was refused.", EventName = "TooManyQuestions")]
         public static partial void TooManyQuestions(ILogger logger, string server);
 

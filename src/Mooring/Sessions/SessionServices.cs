@@ -10,7 +10,7 @@ namespace Mooring.Sessions;
 
 /// <summary>What every session shares.</summary>
 internal sealed class SessionServices(
-    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, Names names, ListFetcher fetcher, Views views, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
+    ConfigStore config, TimeProvider time, IStore store, UpstreamTable upstreams, Catalogue catalogue, Names names, ListFetcher fetcher, Views views, TaskOwners owners, SharedLinks shared, StreamsMetrics streams, UpstreamMetrics metrics, Peers peers,
     IReplicaStore replicas, StoreOpener opener, Accounts accounts, PolicyTable policies, SessionPlaces places, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
@@ -51,6 +51,9 @@ internal sealed class SessionServices(
     public StoreOutage Outage { get; } = new(time);
 
     public Views Views => views;
+
+    /// <summary>Whose a task is.</summary>
+    public TaskOwners Owners => owners;
 
     /// <summary>Links that belong to no single session.</summary>
     public SharedLinks Shared => shared;
