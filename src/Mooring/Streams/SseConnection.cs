@@ -14,6 +14,8 @@ namespace Mooring.Streams;
 /// </summary>
 internal sealed class SseConnection
 {
+    private const long NoComment = -1;
+
     private readonly Lock _gate = new();
     private readonly HttpContext _context;
     private readonly StreamTable _table;
@@ -23,6 +25,7 @@ internal sealed class SseConnection
     private TaskCompletionSource? _taken;
     private long _due;
     private long _flushStarted;
+    private long _comment = NoComment;
     private bool _flushing;
     private bool _completing;
     private int _ended;
@@ -201,14 +204,15 @@ internal sealed class SseConnection
             }
             else
             {
-                var late = now - _due;
+                Volatile.Write(ref _comment, Math.Max(0, now - _due));
                 _writer!.Write(SseFormat.Comment);
                 Flush();
-                _table.KeptAlive(this, late);
                 return;
             }
         }
 
+        // Also where what it does not take is something else: the next comment cannot be sent.
+        Volatile.Write(ref _comment, NoComment);
         _table.KeepAliveFailed(this);
         AbortSlow();
     }
@@ -298,7 +302,7 @@ internal sealed class SseConnection
 
         if (flush.IsCompletedSuccessfully)
         {
-            _ = flush.Result;
+            CommentLeft(wasTaken: !flush.Result.IsCompleted);
             return;
         }
 
@@ -309,6 +313,26 @@ internal sealed class SseConnection
         _ = Task.Run(() => AwaitFlushAsync(flush));
     }
 
+    /// <summary>What was written before is sent, or cannot be. Counts a comment, where that is what it was.</summary>
+    private void CommentLeft(bool wasTaken)
+    {
+        // Without an exchange where there is none, which is nearly always.
+        var late = Volatile.Read(ref _comment) == NoComment ? NoComment : Interlocked.Exchange(ref _comment, NoComment);
+        if (late == NoComment)
+        {
+            return;
+        }
+
+        if (wasTaken)
+        {
+            _table.KeptAlive(this, late);
+        }
+        else
+        {
+            _table.KeepAliveFailed(this);
+        }
+    }
+
     private async Task AwaitFlushAsync(ValueTask<FlushResult> flush)
     {
         try
@@ -316,6 +340,7 @@ internal sealed class SseConnection
             while (true)
             {
                 var result = await flush;
+                CommentLeft(wasTaken: !result.IsCompleted);
                 lock (_gate)
                 {
                     _flushing = false;
@@ -350,6 +375,7 @@ internal sealed class SseConnection
         catch (Exception)
         {
             // A write failed before anyone said that the connection is over; where the request's abort was first, that is the reason.
+            CommentLeft(wasTaken: false);
             End(StreamReason.ClientVanished, ClosedBy.Client);
             return;
         }

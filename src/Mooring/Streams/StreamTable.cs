@@ -118,7 +118,7 @@ internal sealed partial class StreamTable : IHeartbeatHandler
     }
 
     public void KeptAlive(SseConnection connection, long late) =>
-        _metrics.KeepAlive(connection.Transport, _time.GetElapsedTime(0, Math.Max(0, late)));
+        _metrics.KeepAlive(connection.Transport, _time.GetElapsedTime(0, late));
 
     public void KeepAliveFailed(SseConnection connection) => _metrics.KeepAliveFailed(connection.Transport);
 

@@ -19,7 +19,7 @@ public sealed partial class ManyStreamsTests
         await using var server = await FaultyServer.StartAsync();
         using var folder = new TempFolder();
         await using var gateway = await GatewayProcess.StartAsync(
-            GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url))), program: await WithFewFilesAsync(folder));
+            GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url))), program: await WithFewFilesAsync(folder, "-Sn 256"));
         Assert.True(await SoftFileLimitAsync(gateway.Process.Id) > Sessions * StreamsPerSession);
         var clients = new List<McpClient>();
         var streams = new List<SseStream>();
@@ -49,10 +49,24 @@ public sealed partial class ManyStreamsTests
         }
     }
 
-    private static async Task<string> WithFewFilesAsync(TempFolder folder)
+    [Fact]
+    public async Task FileLimit_ThatCannotBeRaised_IsWarnedOf_AndTheGatewayServes()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        using var folder = new TempFolder();
+        // Both at once: the hard limit alone cannot be set below the soft one.
+        await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(), program: await WithFewFilesAsync(folder, "-n 1024"));
+
+        Assert.Equal(1024, await SoftFileLimitAsync(gateway.Process.Id));
+        await Wait.UntilAsync(
+            () => gateway.Process.Errors.Contains("warning: the open-file limit is 1024, but limits.streams is", StringComparison.Ordinal),
+            () => gateway.Process.Describe("no warning"));
+    }
+
+    private static async Task<string> WithFewFilesAsync(TempFolder folder, string limit)
     {
         var script = folder.File("few-files");
-        await File.WriteAllTextAsync(script, $"#!/bin/sh\nulimit -Sn 256\nexec '{await GatewayBinary.PathAsync()}' \"$@\"\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(script, $"#!/bin/sh\nulimit {limit}\nexec '{await GatewayBinary.PathAsync()}' \"$@\"\n", TestContext.Current.CancellationToken);
         if (!OperatingSystem.IsWindows())
         {
             File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

@@ -442,6 +442,10 @@ public sealed class FrontDoorTests
         using var own = await client.PostAsync(Ping, headers: ("Origin", "http://localhost:5173"));
         Assert.Equal(HttpStatusCode.OK, own.Status);
         Assert.Equal("http://localhost:5173", own.Header("Access-Control-Allow-Origin"));
+        // What scripts of other origins need of the answer, and would not be shown.
+        Assert.Superset(
+            new HashSet<string> { "Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate" },
+            own.Header("Access-Control-Expose-Headers")!.Split(", ").ToHashSet());
         Unharmed(gateway);
     }
 

@@ -141,6 +141,7 @@ public sealed class UpstreamSessionTests
         Assert.True(
             after.FindIndex(r => r.Method == "resources/subscribe") < after.FindIndex(r => r.Method == "tools/call"),
             "what the client set up is there before its call is");
+        Assert.Equal(["mooring_upstream_reinitialized_total{server=\"one\",reason=\"session_lost\"} 1"], await gateway.MetricsAsync("mooring_upstream_reinitialized_total{"));
     }
 
     [Fact]

@@ -113,6 +113,37 @@ public sealed class GetStreamTests
     }
 
     [Fact]
+    public async Task Get_ServerAsksWhileThereIsNeitherStreamNorCall_IsAskedOnTheNext()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream { HasGetStream = true });
+        var client = await gateway.ClientAsync(capabilities: """{"elicitation":{}}""");
+        using (await gateway.ListenAsync(client))
+        {
+            // With a stream of its client's the gateway listens to the server.
+            await client.ResultAsync("echo");
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 0 && !gateway.Session(client).Outbox.IsConnected, "nobody listens");
+        var link = gateway.Session(client).Links.Open[0].SessionId;
+        UpstreamExchange server;
+        do
+        {
+            server = await gateway.Upstream.GetAsync();
+        }
+        while (server.Session != link);
+
+        await server.Stream().SendAsync("""{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"?","requestedSchema":{}}}""");
+        await gateway.UntilAsync(() => gateway.Session(client).Questions.Count == 1, "the question is here");
+        using var stream = await gateway.ListenAsync(client);
+        var question = await stream.Events.MessageAsync();
+        Assert.Equal("elicitation/create", (string?)question["method"]);
+
+        using var posted = await client.PostAsync($$"""{"jsonrpc":"2.0","id":{{question.RawId()}},"result":{"action":"decline"} }""");
+        await gateway.UntilAsync(() => gateway.Upstream.Requests.Any(e => e.Body.Contains("decline", StringComparison.Ordinal)), "its server has the answer");
+        Assert.Equal("q", (string?)gateway.Upstream.Requests.Single(e => e.Body.Contains("decline", StringComparison.Ordinal)).Message!["id"]);
+    }
+
+    [Fact]
     public async Task Get_NobodyListening_MessagesWaitForTheNextStream()
     {
         await using var gateway = await GatewayFixture.StartAsync();

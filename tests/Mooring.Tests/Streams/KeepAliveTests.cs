@@ -37,6 +37,31 @@ public sealed class KeepAliveTests
     }
 
     [Fact]
+    public async Task Comments_AreCountedByTransport_WithHowLateTheyWere()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        using var get = await gateway.ListenAsync(await gateway.ClientAsync());
+        using var sse = await gateway.NewClient(path: "/servers/one/sse").GetAsync();
+        foreach (var stream in new[] { get, sse })
+        {
+            await stream.Events.NextAsync();
+            await stream.Events.NextAsync();
+        }
+
+        gateway.Advance(TimeSpan.FromSeconds(18.1));
+        await get.Events.NextAsync();
+        await sse.Events.NextAsync();
+
+        Assert.Equal(
+            ["mooring_keepalive_sent_total{transport=\"get\"} 1", "mooring_keepalive_sent_total{transport=\"sse\"} 1"],
+            (await gateway.MetricsAsync("mooring_keepalive_sent_total{")).Order(StringComparer.Ordinal));
+        Assert.Equal(["mooring_keepalive_lateness_seconds_count 2"], await gateway.MetricsAsync("mooring_keepalive_lateness_seconds_count"));
+        var late = double.Parse((await gateway.MetricsAsync("mooring_keepalive_lateness_seconds_sum")).Single().Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange(late, 0, 2 * Heartbeat.Beat.TotalSeconds);
+        Assert.Empty(await gateway.MetricsAsync("mooring_keepalive_failed_total{"));
+    }
+
+    [Fact]
     public async Task Stream_JustWrittenTo_IsNotDueBeforeItsInterval()
     {
         await using var gateway = await GatewayFixture.StartAsync();
@@ -115,6 +140,9 @@ public sealed class KeepAliveTests
         Assert.Equal((StreamReason.ClientVanished, ClosedBy.Client), (connection.Reason, connection.By));
         Assert.True((await other.Events.NextAsync())!.Comment);
         Assert.Contains("""mooring_stream_duration_seconds_count{transport="get",reason="client_vanished",closed_by="client"} 1""", await gateway.MetricsAsync("mooring_stream_duration_seconds_count"));
+        // The one whose first bytes did not get out was never owed a comment.
+        Assert.Equal(["mooring_keepalive_sent_total{transport=\"get\"} 1"], await gateway.MetricsAsync("mooring_keepalive_sent_total{"));
+        Assert.Equal(good == 0 ? [] : ["mooring_keepalive_failed_total{transport=\"get\"} 1"], await gateway.MetricsAsync("mooring_keepalive_failed_total{"));
     }
 
     [Fact]
@@ -132,6 +160,7 @@ public sealed class KeepAliveTests
 
         await gateway.UntilAsync(() => gateway.Streams.Count == 0, "the stream ended");
         await gateway.UntilAsync(() => gateway.LogLines.Lines.Any(l => l.Contains("slow_reader", StringComparison.Ordinal)), "the log names the slow reader");
+        Assert.Equal(["mooring_keepalive_failed_total{transport=\"get\"} 1"], await gateway.MetricsAsync("mooring_keepalive_failed_total{"));
     }
 
     [Fact]

@@ -100,6 +100,9 @@ public sealed class ResumeTests
             Assert.Equal($"{i}", Data(next));
             Assert.True(ids.Add(next.Id));
         }
+
+        var replayed = Assert.Single(await gateway.MetricsAsync("mooring_events_replayed_total{"));
+        Assert.StartsWith("mooring_events_replayed_total{transport=\"get\"} 25", replayed);
     }
 
     [Fact]
