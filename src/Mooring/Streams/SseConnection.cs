@@ -12,10 +12,8 @@ namespace Mooring.Streams;
 /// Writes go into the response as they come; while the client is not taking them they wait in a bounded buffer, and when that is
 /// full or too old the connection ends with <see cref="StreamReason.SlowReader"/>. Nothing that writes ever waits for the reader.
 /// </summary>
-internal sealed class SseConnection
+internal sealed partial class SseConnection
 {
-    private const long NoComment = -1;
-
     private readonly Lock _gate = new();
     private readonly HttpContext _context;
     private readonly StreamTable _table;
@@ -25,7 +23,6 @@ internal sealed class SseConnection
     private TaskCompletionSource? _taken;
     private long _due;
     private long _flushStarted;
-    private long _comment = NoComment;
     private bool _flushing;
     private bool _completing;
     private int _ended;
@@ -311,26 +308,6 @@ internal sealed class SseConnection
         _due = _flushStarted + _table.WriteTimeout;
         // Not on this stack, which holds the lock: a flush that has failed already ends the connection.
         _ = Task.Run(() => AwaitFlushAsync(flush));
-    }
-
-    /// <summary>What was written before is sent, or cannot be. Counts a comment, where that is what it was.</summary>
-    private void CommentLeft(bool wasTaken)
-    {
-        // Without an exchange where there is none, which is nearly always.
-        var late = Volatile.Read(ref _comment) == NoComment ? NoComment : Interlocked.Exchange(ref _comment, NoComment);
-        if (late == NoComment)
-        {
-            return;
-        }
-
-        if (wasTaken)
-        {
-            _table.KeptAlive(this, late);
-        }
-        else
-        {
-            _table.KeepAliveFailed(this);
-        }
     }
 
     private async Task AwaitFlushAsync(ValueTask<FlushResult> flush)

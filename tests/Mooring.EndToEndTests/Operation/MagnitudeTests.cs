@@ -6,13 +6,13 @@ using Xunit;
 namespace Mooring.EndToEndTests.Operation;
 
 /// <summary>
-/// Orders of magnitude: bounds ten times and more above what is measured where nothing else runs (docs/benchmarks.md), for other tests run beside these. They find what has
-/// become many times slower or larger, and nothing less.
+/// Orders of magnitude: bounds ten times and more above what is measured where nothing else runs (docs/benchmarks.md). They find what has become many times slower or larger, and
+/// nothing less. What counts is the gateway's own processor time: beside other tests the clock says nothing of it.
 /// </summary>
 public sealed class MagnitudeTests(Crowd crowd) : IClassFixture<Crowd>
 {
     [Fact]
-    public void Start_UntilTheFirstListIsAnswered_TakesSeconds() => Assert.InRange(crowd.Start.TotalSeconds, 0, 10);
+    public void Start_UntilTheFirstListIsAnswered_TakesSecondsOfTheProcessor() => Assert.InRange(crowd.Start.TotalSeconds, 0, 10);
 
     [Fact]
     public async Task Stream_OneOfAThousand_TakesLittleMemory()
@@ -36,17 +36,23 @@ public sealed class MagnitudeTests(Crowd crowd) : IClassFixture<Crowd>
     }
 
     [Fact]
-    public async Task Calls_OfEightAtATime_AreHundredsASecond()
+    public async Task Calls_OfEightAtATime_AreHundredsInASecondOfTheProcessor()
     {
-        var best = 0.0;
-        for (var round = 0; round < 4 && best < 300; round++)
-        {
-            var began = TimeProvider.System.GetTimestamp();
-            await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => crowd.CallAsync(50)));
-            best = Math.Max(best, 400 / TimeProvider.System.GetElapsedTime(began).TotalSeconds);
-        }
+        // What runs often is compiled once more, so not the first ones.
+        await CallAsync();
+        var before = crowd.ProcessorTime;
 
-        Assert.True(best >= 300, $"At best {best:0} calls a second.");
+        var calls = await CallAsync();
+
+        Assert.InRange(calls / (crowd.ProcessorTime - before).TotalSeconds, 300, double.PositiveInfinity);
+    }
+
+    private async Task<int> CallAsync()
+    {
+        const int Workers = 8;
+        const int Each = 50;
+        await Task.WhenAll(Enumerable.Range(0, Workers).Select(_ => crowd.CallAsync(Each)));
+        return Workers * Each;
     }
 
     private async Task UntilSentAsync(int comments)
@@ -70,6 +76,7 @@ public sealed class Crowd : IAsyncLifetime
     private GatewayProcess _gateway = null!;
     private McpClient _caller = null!;
 
+    /// <summary>Processor time of the process until its first list was answered.</summary>
     public TimeSpan Start { get; private set; }
 
     public long BytesPerStream { get; private set; }
@@ -78,16 +85,13 @@ public sealed class Crowd : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        // Built first: that is no part of the start.
-        await GatewayBinary.PathAsync();
         _server = await FaultyServer.StartAsync();
         var config = GatewayProcess.Config(("up", GatewayProcess.Remote(_server.Url)));
         config["keepAlive"] = new System.Text.Json.Nodes.JsonObject { ["interval"] = "1s" };
-        var began = TimeProvider.System.GetTimestamp();
         _gateway = await GatewayProcess.StartAsync(config);
         _caller = await McpClient.ConnectAsync(_gateway.ServerUrl("up"));
         await _caller.ToolsAsync();
-        Start = TimeProvider.System.GetElapsedTime(began);
+        Start = ProcessorTime;
     }
 
     public async Task OpenAsync()
