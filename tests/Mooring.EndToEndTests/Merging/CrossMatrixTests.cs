@@ -6,8 +6,9 @@ using Xunit;
 namespace Mooring.EndToEndTests.Merging;
 
 /// <summary>
-/// Clients of each protocol version at servers of each, over HTTP and stdio, and every feature: what both versions have works, what one of them
-/// lacks is refused or left out as docs/protocol-bridge.md says. Clients and servers are strict and without a library (tests/fixtures/bridge).
+/// Clients of each protocol version at servers of each, over HTTP and stdio, and every feature, at each server alone and at all of them behind one
+/// <c>/mcp</c>: what both versions have works, what one of them lacks is refused or left out as docs/protocol-bridge.md says, with the place in the
+/// specification. Clients and servers are strict and without a library (tests/fixtures/bridge).
 /// With MOORING_WRITE=1 the table in that page is written instead of compared.
 /// </summary>
 public sealed class CrossMatrixTests
@@ -15,6 +16,8 @@ public sealed class CrossMatrixTests
     private const string Mark = "<!-- matrix: written by CrossMatrixTests -->";
     private const string End = "<!-- end -->";
     private const string Stateless = "2026-07-28";
+    private const string NoPages = "the client cannot be asked: pages came with 2025-11-25 (client/elicitation, URL mode)";
+    private const string OnlyObjects = "others than objects came with 2026-07-28 (changelog, minor 10)";
 
     private static readonly string[] Versions = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", Stateless];
 
@@ -24,8 +27,17 @@ public sealed class CrossMatrixTests
     /// <param name="Name">Of the row in tests/fixtures/bridge/rows.mjs.</param>
     /// <param name="Title">In the table.</param>
     /// <param name="Since">The first version whose servers have it.</param>
-    /// <param name="Instead">What a client sees at a server that has it, by the client's version, where it is not all of it; null where it works.</param>
-    private sealed record Row(string Name, string Title, string Since, Func<string, string, (string Seen, string Why)?> Instead);
+    /// <param name="Instead">What a client sees at a server that has it, by the client's version, where it is not all of it; null where it works. Nothing seen: it cannot be tried.</param>
+    /// <param name="IsGone">Servers of 2026-07-28 have it no more.</param>
+    private sealed record Row(string Name, string Title, string Since, Func<string, string, (string Seen, string Why)?> Instead, bool IsGone = false)
+    {
+        public bool IsAt(string server) => !Before(server, Since) && !(IsGone && server == Stateless);
+
+        public string Servers => IsGone ? $"before {Stateless}" : Since == Versions[0] ? "all" : Since == Stateless ? Stateless : $"from {Since}";
+
+        /// <summary>The newest servers that have it.</summary>
+        public string Newest => Versions[IsGone ? ^2 : ^1];
+    }
 
     private static readonly Row[] Rows =
     [
@@ -43,27 +55,43 @@ public sealed class CrossMatrixTests
         Whole("notFound", "a resource that is not there"),
         Whole("completion", "completion"),
         Whole("subscription", "changes of a resource"),
+        Whole("unsubscription", "no more of them"),
         Whole("listChanges", "changes of the list of tools"),
-        new("ping", "ping", Versions[0], (client, _) => client == Stateless ? Lacks : null),
-        new("batch", "batches", Versions[0], (client, _) => client != "2025-03-26" ? ("", "only 2025-03-26 has batches") : null),
+        Whole("promptChanges", "changes of the list of prompts"),
+        Whole("resourceChanges", "changes of the list of resources"),
+        new("caching", "`resultType`, `ttlMs` and `cacheScope`", Versions[0], (client, _) => client == Stateless ? null : Not("they came with 2026-07-28 (changelog, major 8, minor 5)")),
+        Whole("mirrored", "arguments in headers (`Mcp-Param-*`)"),
+        new("end", "the end of a session with `DELETE`; 405 for it and `GET` without sessions", Versions[0], (client, _) => client == Versions[0] ? Not("it ends with its stream (basic/transports, HTTP with SSE)") : null),
+        new("ping", "ping", Versions[0], (client, _) => client == Stateless ? Not("removed (changelog, major 5)") : null),
+        new("serverPing", "ping of the server", Versions[0], (_, _) => null, IsGone: true),
+        new("batch", "batches", Versions[0], (client, _) => client == "2025-03-26" ? null : Not(Before(client, "2025-03-26") ? "they came with 2025-03-26 (changelog, major 3)" : "removed with 2025-06-18 (changelog, major 1)")),
         new("resumption", "the rest of a stream that broke", Versions[0], (client, _) => client switch
         {
-            "2024-11-05" => ("", "events have no ids (basic/transports, HTTP with SSE)"),
-            Stateless => ("", "removed (changelog, major 9)"),
+            "2024-11-05" => Not("events have no ids (basic/transports, HTTP with SSE)"),
+            Stateless => Not("removed (changelog, major 9)"),
             _ => null,
         }),
         Whole("sampling", "sampling during a call"),
+        new("samplingUndeclared", "sampling that the client did not declare", Versions[0], (_, server) => (Missing(server), "refused by the server")),
         Whole("roots", "roots during a call"),
-        new("elicitation", "a form during a call", "2025-06-18", (client, server) => Before(client, "2025-06-18") ? (Missing(server), "the client cannot be asked") : null),
-        new("urlElicitation", "a page to visit during a call", "2025-11-25", (client, server) => Before(client, "2025-11-25") ? (Missing(server), "the client cannot be asked") : null),
+        new("rootsUndeclared", "roots that the client did not declare", Versions[0], (_, server) => (Missing(server), "refused by the server")),
+        new("askedAnyway", "sampling that a server asks for all the same", Versions[0], (client, server) => (client != Stateless && server == Stateless ? "error -32603" : "error -32601", "refused")),
+        new("askedLater", "roots outside of calls", Versions[0], (client, _) => client == Stateless ? ("error -32601", "refused: questions stand in results (basic/patterns/mrtr)") : null, IsGone: true),
+        new("rootsChanges", "changes of the roots", Versions[0], (client, _) => client == Stateless ? Not("removed (changelog, major 5)") : null, IsGone: true),
+        new("elicitation", "a form during a call", "2025-06-18", (client, server) => Before(client, "2025-06-18") ? (Missing(server), "the client cannot be asked: forms came with 2025-06-18 (client/elicitation)") : null),
+        new("urlElicitation", "a page to visit during a call", "2025-11-25", (client, server) => Before(client, "2025-11-25") ? (Missing(server), NoPages) : null),
+        new("urlComplete", "that it was visited", "2025-11-25", (client, _) => Before(client, "2025-11-25") ? Not(NoPages) : client == Stateless ? Not("removed (changelog, minor 11)") : null),
         new("urlNeeded", "a page to visit before a call", "2025-11-25", (_, _) => null),
-        new("audio", "audio", "2025-03-26", (client, _) => Before(client, "2025-03-26") ? ("text instead", "a text that says so") : null),
+        new("audio", "audio", "2025-03-26", (client, _) => Before(client, "2025-03-26") ? ("text instead", "a text that says so: it came with 2025-03-26 (server/tools, Audio Content)") : null),
         new("structured", "structured results", "2025-06-18", (_, _) => null),
-        new("resourceLink", "links to resources in results", "2025-06-18", (client, _) => Before(client, "2025-06-18") ? ("text instead", "a text with the link") : null),
-        new("structuredList", "structured results that are no object", Stateless, (client, _) => client is "2025-06-18" or "2025-11-25" ? ("left out", "the text alone") : null),
+        new("outputSchema", "their schema in the list", "2025-06-18", (_, _) => null),
+        new("resourceLink", "links to resources in results", "2025-06-18", (client, _) => Before(client, "2025-06-18") ? ("text instead", "a text with the link: they came with 2025-06-18 (server/tools, Resource Links)") : null),
+        new("structuredList", "structured results that are no object", Stateless, (client, _) => client is "2025-06-18" or "2025-11-25" ? ("left out", $"the text alone: {OnlyObjects}") : null),
+        new("outputSchemaList", "their schema in the list", Stateless, (client, _) => client is "2025-06-18" or "2025-11-25" ? ("left out", $"left out: {OnlyObjects}") : null),
+        new("task", "a long call as a task", Versions[0], (client, server) => AsTask(client, server, "answered done")),
+        new("taskAsks", "what a task asks", Versions[0], (client, server) => AsTask(client, server, "answered file:///work")),
+        new("taskCancelled", "cancellation of a task", Versions[0], (client, server) => AsTask(client, server, "answered")),
     ];
-
-    private static (string Seen, string Why) Lacks => ("", "the client's version has none");
 
     [Fact]
     public async Task EveryVersion_AtEveryVersion_HasEveryFeatureThatBothHave()
@@ -79,15 +107,17 @@ public sealed class CrossMatrixTests
 
             var entries = Versions.Zip(servers).SelectMany(pair => new[]
             {
-                ($"v{pair.First}-http", GatewayProcess.Remote(pair.Second.Url, pair.First == Versions[0] ? "sse" : null)),
-                ($"v{pair.First}-stdio", GatewayProcess.Command(NodeTool.Program, script, "--version", pair.First, "--stdio")),
+                ($"v{pair.First}-http", WithTasks(GatewayProcess.Remote(pair.Second.Url, pair.First == Versions[0] ? "sse" : null))),
+                ($"v{pair.First}-stdio", WithTasks(GatewayProcess.Command(NodeTool.Program, script, "--version", pair.First, "--stdio"))),
             }).ToArray();
             await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(entries));
 
-            var seen = await Task.WhenAll(Versions.Select(client => SeeAsync(client, gateway, [.. entries.Select(entry => entry.Item1)])));
+            string[] names = [.. entries.Select(entry => entry.Item1)];
 
-            var all = Versions.Zip(seen).ToDictionary(pair => pair.First, pair => pair.Second);
-            var differences = Differences(all).ToList();
+            var alone = await Task.WhenAll(Versions.Select(client => SeeAsync(client, gateway, names)));
+            var merged = await Task.WhenAll(Versions.Select(client => SeeAsync(client, gateway, names, "--merged")));
+
+            List<string> differences = [.. Differences("alone", alone), .. Differences("merged", merged)];
             Assert.True(differences.Count == 0, $"{string.Join('\n', differences)}\n{gateway.Process.Describe("the gateway said")}");
             Keep(Table());
         }
@@ -100,28 +130,44 @@ public sealed class CrossMatrixTests
         }
     }
 
-    private static async Task<JsonObject> SeeAsync(string client, GatewayProcess gateway, IReadOnlyList<string> servers)
+    private static JsonObject WithTasks(JsonObject entry)
+    {
+        // Far below what the calls take that are to be tasks.
+        entry["taskAfter"] = "100ms";
+        return entry;
+    }
+
+    private static async Task<JsonObject> SeeAsync(string client, GatewayProcess gateway, IReadOnlyList<string> servers, params string[] more)
     {
         var script = Path.Combine(Repository.Root, "tests", "fixtures", "bridge", "matrix.mjs");
-        var run = await NodeTool.RunAsync(script, ["--version", client, "--gateway", gateway.BaseUrl.AbsoluteUri, "--servers", string.Join(',', servers)]);
+        var run = await NodeTool.RunAsync(script, ["--version", client, "--gateway", gateway.BaseUrl.AbsoluteUri, "--servers", string.Join(',', servers), .. more]);
         return JsonNode.Parse(run.Json().GetRawText())!.AsObject();
     }
 
-    private static IEnumerable<string> Differences(Dictionary<string, JsonObject> seen) =>
-        from client in Versions
+    private static IEnumerable<string> Differences(string route, IReadOnlyList<JsonObject> seen) =>
+        from pair in Versions.Zip(seen)
         from server in Versions
         from transport in new[] { "http", "stdio" }
-        let there = seen[client][$"v{server}-{transport}"]!.AsObject()
+        let there = pair.Second[$"v{server}-{transport}"]!.AsObject()
         from row in Rows
-        let expected = Expected(row, client, server)
+        let expected = Expected(row, pair.First, server)
         let came = (string?)there[row.Name] ?? ""
         where came != expected
-        select $"{row.Name}, client {client}, server {server} over {transport}: {came} instead of {expected}";
+        select $"{row.Name}, client {pair.First}, server {server} over {transport}, {route}: {came} instead of {expected}";
 
     private static string Expected(Row row, string client, string server) =>
-        row.Instead(client, server) is { Seen: "" } ? "" : Before(server, row.Since) ? "absent" : row.Instead(client, server)?.Seen ?? "works";
+        row.Instead(client, server) is { Seen: "" } ? "" : row.IsAt(server) ? row.Instead(client, server)?.Seen ?? "works" : "absent";
 
     private static Row Whole(string name, string title) => new(name, title, Versions[0], (_, _) => null);
+
+    /// <summary>It cannot be tried.</summary>
+    private static (string Seen, string Why)? Not(string why) => ("", why);
+
+    /// <summary>Tasks of 2025-11-25 are at servers of that version alone; those of the extension the gateway has at every server.</summary>
+    private static (string Seen, string Why)? AsTask(string client, string server, string answered) =>
+        Before(client, "2025-11-25") ? Not("tasks came with 2025-11-25 (basic/utilities/tasks)")
+        : client == Stateless || server == client ? null
+        : (answered, "works at servers of 2025-11-25; else the answer of the call: moved out of the protocol (changelog, major 6)");
 
     private static bool Before(string version, string since) => string.CompareOrdinal(version, since) < 0;
 
@@ -135,10 +181,10 @@ public sealed class CrossMatrixTests
         text.Append(string.Concat(Versions.Select(version => $" client {version} |"))).Append("\n|---|---|").Append(string.Concat(Versions.Select(_ => "---|"))).Append('\n');
         foreach (var row in Rows)
         {
-            text.Append($"| {row.Title} | {(row.Since == Versions[0] ? "all" : row.Since == Stateless ? Stateless : $"from {row.Since}")} |");
+            text.Append($"| {row.Title} | {row.Servers} |");
             foreach (var client in Versions)
             {
-                text.Append($" {row.Instead(client, Versions[^1])?.Why ?? "works"} |");
+                text.Append($" {row.Instead(client, row.Newest)?.Why ?? "works"} |");
             }
 
             text.Append('\n');
