@@ -305,5 +305,46 @@ public sealed class StatelessListenTests
         bob.Dispose();
     }
 
+    [Fact]
+    public async Task ServersWithAndWithoutSessions_BothTell_OneStreamOfTheMergedRouteHearsBoth()
+    {
+        var conversing = new FakeUpstream("old") { HasGetStream = true };
+        var alone = new FakeUpstream("new");
+        var server = StatelessUpstream.At(alone);
+        await using var gateway = await GatewayFixture.StartAsync(null, conversing, alone);
+        var client = new StatelessClient(gateway.Http, "/mcp");
+        await client.ResultAsync("resources/list");
+
+        var listening = client.ListenAsync("""{"toolsListChanged":true,"resourceSubscriptions":["test://old/a","test://new/a"]}""", "\"both\"");
+        UpstreamExchange listen;
+        do
+        {
+            listen = await server.ListenAsync();
+            await listen.AcknowledgeAsync();
+        }
+        while (!listen.Body.Contains("test://new/a", StringComparison.Ordinal));
+        var (reply, acknowledged) = await listening;
+        Assert.Equal("""["test://old/a","test://new/a"]""", acknowledged["params"]!["notifications"]!["resourceSubscriptions"]!.ToJsonString());
+
+        // Another link watches the lists for everybody.
+        var at = conversing.Requests.First(request => (string?)request.Message?["method"] == "resources/subscribe").Session;
+        var get = await conversing.GetAsync();
+        while (get.Session != at)
+        {
+            get = await conversing.GetAsync();
+        }
+
+        await get.SendAsync("""{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"test://old/a"}}""");
+        Assert.Equal("""{"_meta":{"io.modelcontextprotocol/subscriptionId":"both"},"uri":"test://old/a"}""", (await reply.Events.MessageAsync())["params"]!.ToJsonString());
+        await listen.TellAsync("notifications/resources/updated", "test://new/a");
+        Assert.Equal("""{"_meta":{"io.modelcontextprotocol/subscriptionId":"both"},"uri":"test://new/a"}""", (await reply.Events.MessageAsync())["params"]!.ToJsonString());
+        server.Tools = """[{"name":"more","inputSchema":{"type":"object"}}]""";
+        await listen.TellAsync("notifications/tools/list_changed");
+        Assert.Equal(("notifications/tools/list_changed", "\"both\""), Told(await reply.Events.MessageAsync()));
+        Assert.False(reply.Events.HasNext);
+        Assert.Empty(server.Faults);
+        reply.Dispose();
+    }
+
     private static (string?, string) Told(JsonObject message) => ((string?)message["method"], message["params"]!["_meta"]![SubscriptionId]!.ToJsonString());
 }
