@@ -42,33 +42,6 @@ public sealed class InspectorTests
         await rig.AssertEveryMessageValidAsync();
     }
 
-    [Fact]
-    public async Task Inspector_ServerWithoutSessions_GetsWhatItHas()
-    {
-        await using var rig = await Rig.StartAsync("alone");
-
-        var tools = await InspectAsync(rig, "http", "--method", "tools/list");
-        Assert.Contains("test_simple_text", tools.GetProperty("tools").EnumerateArray().Select(tool => tool.GetProperty("name").GetString()));
-        var call = await InspectAsync(rig, "http", "--method", "tools/call", "--tool-name", "echo", "--tool-arg", "word=hello");
-        Assert.Equal("hello", call.GetProperty("structuredContent").GetProperty("received").GetProperty("arguments").GetProperty("word").GetString());
-    }
-
-    private static async Task<JsonElement> InspectAsync(Rig rig, string transport, params string[] arguments)
-    {
-        // It keeps a catalogue of servers in the home folder; this one goes away with the test.
-        var home = Directory.CreateTempSubdirectory("mooring-inspector-");
-        try
-        {
-            var run = await NodeTool.RunAsync(
-                NodeTool.Package("@modelcontextprotocol/inspector/clients/launcher/build/index.js"),
-                ["--cli", rig.ClientUrl.AbsoluteUri, "--transport", transport, .. arguments],
-                new Dictionary<string, string> { ["HOME"] = home.FullName, ["USERPROFILE"] = home.FullName });
-            Assert.True(run.ExitCode == 0, $"{run.Output}\n{run.Errors}\n{rig.Gateway.Process.Describe("the gateway said")}");
-            return run.Json();
-        }
-        finally
-        {
-            home.Delete(recursive: true);
-        }
-    }
+    private static Task<JsonElement> InspectAsync(Rig rig, string transport, params string[] arguments) =>
+        Inspector.RunAsync(rig.ClientUrl, transport, rig.Gateway, arguments);
 }

@@ -51,38 +51,6 @@ public sealed class OfficialClientTests
         await rig.AssertEveryMessageValidAsync();
     }
 
-    [Theory]
-    [InlineData("client-auto", "http")]
-    [InlineData("client-auto", "stdio")]
-    [InlineData("client-pinned", "http")]
-    public async Task VersionWithoutSessions_EveryStep_Passes(string client, string serverTransport)
-    {
-        await using var rig = await Rig.StartAsync(serverTransport: serverTransport);
-
-        await RunHttpStepsAsync(rig, client, "2026-07-28", CommonSteps);
-    }
-
-    /// <summary>But for one step: that server does not know who is subscribed.</summary>
-    [Theory]
-    [InlineData("sdk", "2025-11-25")]
-    [InlineData("client", "2025-11-25")]
-    [InlineData("client-auto", "2026-07-28")]
-    [InlineData("client-pinned", "2026-07-28")]
-    public async Task ServerWithoutSessions_EveryStep_Passes(string client, string version)
-    {
-        await using var rig = await Rig.StartAsync("alone");
-
-        await RunHttpStepsAsync(rig, client, version, version == "2025-11-25" ? CommonSteps : CommonSteps - 1, "--without", "subscriptions");
-    }
-
-    private static async Task RunHttpStepsAsync(Rig rig, string client, string version, int expected, params string[] more)
-    {
-        var run = await NodeTool.RunAsync("clients/run.mjs", ["--client", client, "--transport", "http", "--url", rig.ClientUrl.AbsoluteUri, "--expect-version", version, .. more]);
-
-        Assert.True(run.ExitCode == 0, $"{run.Errors}\n{rig.Gateway.Process.Describe("the gateway said")}");
-        Assert.Equal(expected, run.Json().GetProperty("steps").GetArrayLength());
-    }
-
     private static async Task RunStepsAsync(Rig rig, string client, string transport, int expected)
     {
         var run = await NodeTool.RunAsync(

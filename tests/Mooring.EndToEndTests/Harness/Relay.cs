@@ -52,6 +52,20 @@ internal sealed class Relay : IAsyncDisposable
             $"{invalid.Count} of {lines.Length} messages on the leg of the {_leg} are invalid, the first:\n{string.Join('\n', invalid.Take(5))}");
     }
 
+    /// <summary>The versions that were negotiated so far, with an <c>initialize</c> each.</summary>
+    public async Task<IReadOnlyList<string>> VersionsAsync()
+    {
+        var lines = File.Exists(LogFile) ? await File.ReadAllLinesAsync(LogFile, TestContext.Current.CancellationToken) : [];
+        return
+        [
+            .. from line in lines
+               let message = JsonNode.Parse(line)!["message"] as JsonObject
+               let version = (string?)(message?["result"] as JsonObject)?["protocolVersion"]
+               where version is not null
+               select version,
+        ];
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_http is not null)
