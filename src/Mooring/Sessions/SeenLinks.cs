@@ -24,7 +24,7 @@ internal sealed class SeenLinks
     private readonly LinkedList<SeenLink> _newest = [];
     private int _news;
     private int _kept;
-    private long _nextKeep;
+    private long _nextKeep = long.MinValue;
 
     /// <summary>How often there was something new; what <see cref="Kept"/> is told once it was kept.</summary>
     public int News => Volatile.Read(ref _news);

@@ -49,7 +49,7 @@ internal static class StoreDump
         // From now on rows are sealed: no replica is left that cannot read them.
         await replicas.FindReplicasAsync(Cancel);
         await replicas.PostAsync("old", "call", "c", Utf8("mail"));
-        await store.SaveSessionAsync(Session());
+        await store.SaveSessionAsync(OlderSession());
         await store.SetListenerAsync("session", new("old", "g"));
         await replicas.ClaimHomeAsync("session", "files", "old");
         await store.SaveLinkAsync(Link());
@@ -74,7 +74,7 @@ internal static class StoreDump
     /// <param name="credentials">Null where that version had none.</param>
     public static async Task AssertServedAsync(IStore store, IReplicaStore replicas, IAuthStore auth, Credentials? credentials)
     {
-        var session = Session() with { Listener = new("old", "g") };
+        var session = OlderSession() with { Listener = new("old", "g") };
         Assert.Equal(Describe(session), Describe(await store.FindSessionAsync("session", Cancel)));
         Assert.Equal([Describe(Link())], (await store.FindLinksAsync("session", Cancel)).Select(Describe));
         Assert.Equal(Describe(Call()), Describe(Assert.Single(await store.FindRunningCallsAsync(Cancel))));

@@ -23,6 +23,9 @@ internal static class StoreRecords
         LastSeen = seen ?? FakeClock.Start,
     };
 
+    /// <summary>As releases wrote it that kept no links of servers with a session.</summary>
+    public static SessionRecord OlderSession() => Session() with { Links = [] };
+
     public static LinkRecord Link(string session = "session", string server = "files") => new()
     {
         SessionId = session,
