@@ -33,7 +33,7 @@ internal sealed partial class SessionLists
             lock (_gate)
             {
                 // Whoever stops waiting from here on is answered with what was read; where nothing was, with what was known.
-                leftWith = state.LeftWith ?? (look.WasLeft || list is null ? before?.Hash : null);
+                leftWith = state.LeftWith ?? (look.WasLeft || list is null ? before?.Hash ?? "" : null);
                 state.LeftWith = list is null ? leftWith : null;
                 state.Look = ReferenceEquals(state.Look, look) ? null : state.Look;
             }

@@ -329,7 +329,7 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
 
         public Look? Look { get; set; }
 
-        /// <summary>The hash of what was shown to somebody since no look came to an end with a list: the one that does tells of a change. Null: nobody waits for that.</summary>
+        /// <summary>The hash of what was shown to somebody before a look came to its end with a list, empty for nothing: the look that does tells of a change. Null: nobody waits for that.</summary>
         public string? LeftWith { get; set; }
 
         /// <summary>Begun when the link was opened.</summary>
