@@ -21,7 +21,7 @@ namespace Mooring;
 /// another machine too, is looked at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, Peers peers,
+    IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, SessionTasks sessionTasks, Peers peers,
     Readiness readiness, GatewayDrain drain, ProcessGuard guard, Router router, AuditLog audit, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
     private const string Gone = "the gateway process that ran it is gone";
@@ -37,6 +37,7 @@ internal sealed partial class MooringService(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         audit.Replica = () => peers.Name;
+        sessionTasks.Listen();
         if (!store.IsRemote)
         {
             await OpenStoreAsync(cancellationToken);

@@ -149,6 +149,7 @@ public static class MooringServiceCollectionExtensions
     {
         services.TryAddSingleton<Catalogue>();
         services.TryAddSingleton<TaskOwners>();
+        services.TryAddSingleton<BridgedTasks>();
         services.TryAddSingleton<MergedTasks>();
         services.TryAddSingleton<Destinations>();
         services.TryAddSingleton<PolicyTable>();
@@ -220,6 +221,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TaskThresholds>();
         services.TryAddSingleton<TaskMethods>();
         services.TryAddSingleton<LeftTasks>();
+        services.TryAddSingleton<SessionTasks>();
         services.TryAddSingleton<StatelessHttp>();
         services.TryAddSingleton<StreamableHttp>();
         services.TryAddSingleton<LegacySse>();

@@ -135,6 +135,9 @@ internal abstract class Reply
     /// <summary>What is to be noted of a request; null where nothing is.</summary>
     public AuditedCall? AuditOf(ReadOnlySpan<byte> requestId) => _audited is null ? null : FindAudited(requestId, take: false);
 
+    /// <summary>What is to be noted of a request, from now on by another reply; null where nothing is.</summary>
+    public AuditedCall? PassAudit(ReadOnlySpan<byte> requestId) => _audited is null ? null : TakeAudited(requestId);
+
     /// <summary>What is to be noted of the one request of a reply that has one, under whichever id that is known just now; null where nothing is.</summary>
     protected AuditedCall? OnlyAudit
     {

@@ -98,17 +98,9 @@ internal sealed class ServerTasks(ConfigStore config, TimeProvider time, Catalog
     }
 
     /// <summary>The result without the note which task it is of: that one is the server's, and the client has another.</summary>
-    private static Frame Plain(Frame answer)
-    {
-        var meta = answer.Kind == FrameKind.Result ? JsonFields.Find(answer.Span(answer.Envelope.Result), "_meta"u8) : default;
-        if (!meta.IsPresent)
-        {
-            return answer;
-        }
-
-        var at = meta.Offset(answer.Envelope.Result.Start);
-        return Frame.Parse(JsonFields.Splice(answer.Bytes, at, JsonFields.Without(answer.Span(at), "io.modelcontextprotocol/related-task"u8)));
-    }
+    private static Frame Plain(Frame answer) => answer.Kind == FrameKind.Result
+        ? Frame.Parse(JsonFields.Splice(answer.Bytes, answer.Envelope.Result, RelatedTask.Without(answer.Span(answer.Envelope.Result))))
+        : answer;
 
     /// <summary>
     /// The one request for a task's result. It is open for as long as the task waits for input, which comes on its stream; once the task has ended it

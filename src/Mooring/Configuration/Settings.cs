@@ -88,7 +88,7 @@ internal static class Settings
         .Add("waitingCalls", new IntegerShape(1, 1_000_000), c => c.WaitingCalls, (c, v) => c with { WaitingCalls = v },
             "Such calls of all users.")
         .Add("tasksPerUser", new IntegerShape(1, 1_000_000), c => c.TasksPerUser ?? LimitsConfig.DefaultTasksPerUser, (c, v) => c with { TasksPerUser = v },
-            "Tasks of one user that are held in the store, finished ones too. A call beyond that stays a call.")
+            "Tasks of one user that are held in the store, finished ones too. A call beyond that stays a call; one that its client wants as a task is refused.")
         .Add("tasks", new IntegerShape(1, 10_000_000), c => c.Tasks, (c, v) => c with { Tasks = v },
             "Such tasks of all users.");
 

@@ -122,8 +122,15 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         var at = known.IsEmpty ? default : JsonFields.Find(known.Span, "protocolVersion"u8);
         // How long a server of 2026-07-28 lets it be kept is nothing that initialize has.
         return at.IsPresent
-            ? JsonFields.Without(JsonFields.Without(JsonFields.Splice(known.Span, at, JsonText.Quote(session.Version.ToWire())), "ttlMs"u8), "cacheScope"u8)
+            ? WithTasksAsKnown(session.Version, JsonFields.Without(JsonFields.Without(JsonFields.Splice(known.Span, at, JsonText.Quote(session.Version.ToWire())), "ttlMs"u8), "cacheScope"u8))
             : Generic(session, upstream);
+    }
+
+    /// <summary>What is known of a server may be what a client of 2025-11-25 was told.</summary>
+    private static byte[] WithTasksAsKnown(ProtocolVersion version, byte[] result)
+    {
+        var at = version.HasTasks() ? default : JsonFields.Find(result, "capabilities"u8);
+        return at.IsPresent ? JsonFields.Splice(result, at, JsonFields.Without(result.AsSpan(at.Start, at.Length), "tasks"u8)) : result;
     }
 
     private async Task LookAsync(Session session, Upstream upstream)
@@ -162,7 +169,7 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         var all = instructions.Length > LongestInstructions
             ? instructions.ToString(0, LongestInstructions) + "\n\n[cut: the servers' instructions are longer than the gateway passes on]"
             : instructions.ToString().TrimEnd();
-        return Build(session, "mooring", hasTasks && session.Version >= ProtocolVersion.V2025_11_25, all.Length == 0 ? null : all);
+        return Build(session, "mooring", hasTasks && session.Version.HasTasks(), all.Length == 0 ? null : all);
     }
 
     private static byte[] Build(Session session, string name, bool hasTasks, string? instructions) =>
@@ -170,7 +177,7 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         .. "{\"protocolVersion\":"u8, .. JsonText.Quote(session.Version.ToWire()),
         .. ",\"capabilities\":{\"tools\":{\"listChanged\":true},\"prompts\":{\"listChanged\":true},\"resources\":{\"subscribe\":true,\"listChanged\":true},\"logging\":{}"u8,
         .. session.Version >= ProtocolVersion.V2025_03_26 ? ",\"completions\":{}"u8 : default,
-        .. hasTasks ? ",\"tasks\":{\"list\":{},\"cancel\":{},\"requests\":{\"tools\":{\"call\":{}}}}"u8 : default,
+        .. hasTasks ? [(byte)',', .. TasksExtension.OlderCapability] : default(ReadOnlySpan<byte>),
         .. "},\"serverInfo\":{\"name\":"u8, .. JsonText.Quote(name), .. ",\"version\":"u8, .. JsonText.Quote(MooringVersion.Current), (byte)'}',
         .. instructions is null ? [] : (byte[])[.. ",\"instructions\":"u8, .. JsonText.Quote(instructions)],
         (byte)'}',

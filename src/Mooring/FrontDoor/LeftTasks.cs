@@ -58,7 +58,7 @@ internal sealed class LeftTasks(
         if (session is null || upstreams.Find(task.Server) is not { } upstream)
         {
             var why = session is null ? "its user has too many sessions for the gateway to ask for it" : "the server is no longer configured";
-            tasks.Resume(task, new TaskCall(static () => { }, static _ => { })).Fail(
+            tasks.Resume(task, new TaskCall(static () => { }, static _ => { }, static _ => { })).Fail(
                 JsonFields.Object(CallFailure.OutcomeUnknown.ToResponse("null"u8, task.Server, why), "error"u8).ToArray());
             return;
         }

@@ -28,7 +28,7 @@ internal sealed partial class StatelessReply
     public override bool IsHeld => Volatile.Read(ref _task) is not null;
 
     /// <summary>What the task can have its call told.</summary>
-    public TaskCall TaskCall => new(() => _ = ExpireAsync(), AnswerTask);
+    public TaskCall TaskCall => new(() => _ = ExpireAsync(), AnswerTask, RefuseTask);
 
     /// <summary>The task that this one goes on with.</summary>
     public void Resume(RunningTask task)
@@ -157,19 +157,30 @@ internal sealed partial class StatelessReply
         }
     }
 
-    private void AnswerTask(IReadOnlyList<(string Key, byte[] Answer)> answers)
+    private void AnswerTask(IReadOnlyList<(string Key, byte[] Answer)> answers) => PassOn(TakeOfTask(answers));
+
+    /// <summary>What that means for the call is for whoever asked to say.</summary>
+    private void RefuseTask(IReadOnlyList<(string Key, byte[] Error)> errors)
     {
-        List<(Question Question, byte[] Answer)> answered;
+        foreach (var (question, error) in TakeOfTask(errors))
+        {
+            byte[] response = [.. "{\"jsonrpc\":\"2.0\",\"id\":"u8, .. question.Id, .. ",\"error\":"u8, .. error, (byte)'}'];
+            _ = Session.Questions.AnswerAsync(Frame.Parse(response), CancellationToken.None);
+        }
+    }
+
+    private List<(Question Question, byte[] Answer)> TakeOfTask(IReadOnlyList<(string Key, byte[] Answer)> answers)
+    {
         lock (_gate)
         {
-            answered = TakeAnsweredLocked(answers);
+            var answered = TakeAnsweredLocked(answers);
             if (answered.Count > 0)
             {
                 ShowQuestionsLocked();
             }
-        }
 
-        PassOn(answered);
+            return answered;
+        }
     }
 
     /// <summary>In order with what is asked and answered, which the lock makes sure of.</summary>

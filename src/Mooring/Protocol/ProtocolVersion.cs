@@ -81,6 +81,9 @@ internal static class ProtocolVersions
     /// <summary>Knows structured results and their schemas, but only objects (2025-06-18, schema, "CallToolResult"); older ones know none, 2026-07-28 any JSON.</summary>
     public static bool WantsObjects(this ProtocolVersion version) => version is ProtocolVersion.V2025_06_18 or ProtocolVersion.V2025_11_25;
 
+    /// <summary>Tasks in the protocol itself (2025-11-25, basic/utilities/tasks); after it they are an extension, and another thing.</summary>
+    public static bool HasTasks(this ProtocolVersion version) => version == ProtocolVersion.V2025_11_25;
+
     /// <summary>An event with an id and empty data at the head of a stream; older clients try to parse the empty data.</summary>
     public static bool HasPrimer(this ProtocolVersion version) => version == ProtocolVersion.V2025_11_25;
 }

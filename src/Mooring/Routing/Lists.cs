@@ -9,7 +9,7 @@ using Mooring.Upstreams;
 namespace Mooring.Routing;
 
 /// <summary>Answers lists from what is known, page by page; only a server that nothing certain is known of is waited for, and not for long.</summary>
-internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogger<Lists> logger)
+internal sealed partial class Lists(UpstreamTable upstreams, Views views, BridgedTasks bridged, ILogger<Lists> logger)
 {
     /// <summary>Items of one page of a list; most clients read only the first page well.</summary>
     private const int PageSize = 1000;
@@ -24,7 +24,7 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
             if (session.Server is null)
             {
                 var merged = views.Merged(session, kind);
-                var (items, hash) = Permits.Shown(reply.Access, merged, session.Version);
+                var (items, hash) = Permits.Shown(reply.Access, merged, session.Version, OffersTasks(session, kind, servers));
                 // Without a server it is neither complete nor the same for everybody.
                 Page(request, reply, kind, items, hash, merged.Sources.Count == servers.Count ? merged.Hint : CacheHint.None);
                 return;
@@ -47,11 +47,11 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
             }
             else if (Permits.Shown(reply.Access, servers[0].Name, known) is var list && list.Items.Count <= PageSize && !HasCursor(request))
             {
-                reply.Answer(request, list.ResultFor(session.Version));
+                reply.Answer(request, list.ResultFor(session.Version, OffersTasks(session, kind, servers).Count > 0));
             }
             else
             {
-                var result = list.ResultFor(session.Version);
+                var result = list.ResultFor(session.Version, OffersTasks(session, kind, servers).Count > 0);
                 var shown = ReferenceEquals(result, list.Result) ? list : ServerList.Of(kind, result);
                 Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12], list.Hint);
             }
@@ -77,6 +77,10 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, ILogge
 
         return looks is null ? Task.CompletedTask : Task.WhenAll(looks);
     }
+
+    /// <summary>The servers whose tools the session's client may call as tasks that the gateway has.</summary>
+    private IReadOnlyCollection<Upstream> OffersTasks(Session session, ListKind kind, IReadOnlyList<Upstream> servers) =>
+        kind == ListKind.Tools && session.Version.HasTasks() ? [.. servers.Where(upstream => bridged.Has(session, upstream))] : [];
 
     /// <summary>Some clients write <c>"cursor":null</c> where they have none.</summary>
     public static bool HasCursor(Frame request) =>

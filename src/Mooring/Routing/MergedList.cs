@@ -14,6 +14,7 @@ internal sealed partial class MergedList
     private readonly Dictionary<string, Place> _places;
     private readonly Dictionary<(Upstream, string), string> _renamed;
     private IReadOnlyList<byte[]>? _older;
+    private Offer? _offered;
 
     private MergedList(ListKind kind, IReadOnlyList<(Upstream, ServerList)> sources, int settled, List<byte[]> items, List<(Upstream, ServerList.Item)> origins, Dictionary<string, Place> places, Dictionary<(Upstream, string), string> renamed)
     {
@@ -49,8 +50,31 @@ internal sealed partial class MergedList
     public IReadOnlyList<(Upstream Upstream, ServerList.Item Item)> Origins { get; }
 
     /// <summary>As <see cref="Items"/>, as a client of the version can read them.</summary>
-    public IReadOnlyList<byte[]> ItemsFor(ProtocolVersion version) =>
-        Kind == ListKind.Tools && version.WantsObjects() ? _older ??= [.. Items.Select(item => OlderClients.Tool(item) ?? item)] : Items;
+    /// <param name="version">The client's.</param>
+    /// <param name="offerTasks">The servers whose tools it may call as tasks, of which they say nothing themselves; only in one version.</param>
+    public IReadOnlyList<byte[]> ItemsFor(ProtocolVersion version, IReadOnlyCollection<Upstream> offerTasks)
+    {
+        if (Kind != ListKind.Tools || !version.WantsObjects())
+        {
+            return Items;
+        }
+
+        _older ??= [.. Items.Select(item => OlderClients.Tool(item) ?? item)];
+        return offerTasks.Count == 0 ? _older : Offered(_older, offerTasks);
+    }
+
+    private IReadOnlyList<byte[]> Offered(IReadOnlyList<byte[]> items, IReadOnlyCollection<Upstream> offerTasks)
+    {
+        var of = string.Join(' ', offerTasks.Select(upstream => upstream.Name));
+        if (Volatile.Read(ref _offered) is { } known && known.Of == of)
+        {
+            return known.Items;
+        }
+
+        IReadOnlyList<byte[]> offered = [.. items.Select((item, i) => offerTasks.Contains(Origins[i].Upstream) ? TasksExtension.Offer(item) : item)];
+        Volatile.Write(ref _offered, new Offer(of, offered));
+        return offered;
+    }
 
     /// <summary>For how long and for whom all of its servers say that theirs is so.</summary>
     public CacheHint Hint { get; }
@@ -151,6 +175,10 @@ internal sealed partial class MergedList
 
     private static string ShownUri(Upstream upstream, string uri, Func<string, string, string> claim) =>
         claim("resource", uri) == upstream.Name ? uri : UriPrefix(upstream.Name) + uri;
+
+    /// <param name="Of">Names of the servers whose tools are offered as tasks.</param>
+    /// <param name="Items">All items.</param>
+    private sealed record Offer(string Of, IReadOnlyList<byte[]> Items);
 
     private static partial class Log
     {

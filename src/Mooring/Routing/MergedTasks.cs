@@ -8,9 +8,9 @@ namespace Mooring.Routing;
 
 /// <summary>
 /// <c>tasks/list</c> where one server's own answer will not do: on the merged route the tasks of every server that has tasks, in one
-/// answer; of a server whose link several people share only those of the person who asks.
+/// answer; of a server whose link several people share only those of the person who asks; and those that the gateway has in its server's stead.
 /// </summary>
-internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks shared, TaskOwners owners, TimeProvider time, ILogger<MergedTasks> logger)
+internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks shared, TaskOwners owners, BridgedTasks bridged, TimeProvider time, ILogger<MergedTasks> logger)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private const int MaxPages = 100;
@@ -40,7 +40,15 @@ internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks s
         var items = new List<byte[]>();
         try
         {
-            if (upstream.IsPerSession)
+            if (bridged.Has(session, upstream))
+            {
+                items.AddRange(await bridged.List!(session, upstream, cancel));
+            }
+            else if (upstream.IsStateless)
+            {
+                // Its tasks, if it makes any, are nobody's to list.
+            }
+            else if (upstream.IsPerSession)
             {
                 if (session.Links.Open.FirstOrDefault(link => ReferenceEquals(link.Upstream, upstream)) is { } link && HasTasks(link))
                 {

@@ -136,9 +136,9 @@ internal sealed class Permits(UpstreamTable upstreams, Views views, Destinations
     }
 
     /// <summary>The list of all servers as a caller sees it, and what its cursors are bound to. Names are those that everybody sees.</summary>
-    public static (IReadOnlyList<byte[]> Items, string Hash) Shown(Access access, MergedList list, ProtocolVersion version)
+    public static (IReadOnlyList<byte[]> Items, string Hash) Shown(Access access, MergedList list, ProtocolVersion version, IReadOnlyCollection<Upstream> offerTasks)
     {
-        var all = list.ItemsFor(version);
+        var all = list.ItemsFor(version, offerTasks);
         if (access.IsEverything || list.Sources.All(source => access.ShowsAll(source.Upstream.Name)))
         {
             return (all, list.Hash);

@@ -14,7 +14,7 @@ namespace Mooring.Routing;
 /// </summary>
 internal sealed partial class Router(
     ConfigStore config, TimeProvider time, UpstreamTable upstreams, Destinations destinations, CallRunner runner, Lists lists, Wishes wishes,
-    TaskOwners owners, MergedTasks tasks, HomeCalls homes, CommitPolicy commits, Permits permits, AuditLog audit, ILogger<Router> logger)
+    TaskOwners owners, MergedTasks tasks, BridgedTasks bridged, HomeCalls homes, CommitPolicy commits, Permits permits, AuditLog audit, ILogger<Router> logger)
 {
     /// <summary>From now on also handles what other replicas pass on.</summary>
     public void ListenToPeers() => homes.Run = Handle;
@@ -42,7 +42,7 @@ internal sealed partial class Router(
             case McpMethod.ResourcesSubscribe or McpMethod.ResourcesUnsubscribe:
                 Subscribe(session, request, reply);
                 break;
-            case McpMethod.TasksList when session.Server is not { } name || upstreams.Find(name) is { IsPerSession: false }:
+            case McpMethod.TasksList when session.Server is not { } name || (upstreams.Find(name) is { } only && (!only.IsPerSession || bridged.Has(session, only))):
                 _ = tasks.ListAsync(session, request, reply);
                 break;
             case McpMethod.TasksGet or McpMethod.TasksResult or McpMethod.TasksCancel:
@@ -63,9 +63,8 @@ internal sealed partial class Router(
 
     private void Forward(Session session, Frame request, Reply reply, Func<Frame, Task<string?>>? onResult, bool looked = false)
     {
-        if (session.RunningCalls >= config.Current.Limits.CallsPerSession)
+        if (!HasRoom(session, request, reply))
         {
-            reply.RefuseForNow(request, $"This session has {config.Current.Limits.CallsPerSession} requests under way (limits.callsPerSession); wait for some to end.");
             return;
         }
 
@@ -73,10 +72,7 @@ internal sealed partial class Router(
         {
             if (upstreams.Find(name) is { } only)
             {
-                if (MayGo(session, only, request, renamed: null, reply, onResult, looked))
-                {
-                    Run(new Call(session, only, request, reply, time) { OnResult = onResult ?? KeepsOwner(session, only, request) });
-                }
+                Forward(session, only, request, renamed: null, reply, onResult, looked);
             }
             else
             {
@@ -88,11 +84,7 @@ internal sealed partial class Router(
 
         if (destinations.Of(session, request, out var error) is { } to)
         {
-            if (MayGo(session, to.Upstream, request, to.Renamed, reply, onResult, looked))
-            {
-                Run(new Call(session, to.Upstream, request, reply, time) { Renamed = to.Renamed, OnResult = onResult ?? KeepsOwner(session, to.Upstream, request) });
-            }
-
+            Forward(session, to.Upstream, request, to.Renamed, reply, onResult, looked);
             return;
         }
 
@@ -103,6 +95,36 @@ internal sealed partial class Router(
         }
 
         reply.Refuse(request, error.Code, error.Message, error.Data);
+    }
+
+    private void Forward(Session session, Upstream upstream, Frame request, (Slice, ReadOnlyMemory<byte>)? renamed, Reply reply, Func<Frame, Task<string?>>? onResult, bool looked)
+    {
+        if (!MayGo(session, upstream, request, renamed, reply, onResult, looked))
+        {
+            return;
+        }
+
+        if (bridged.Wants(session, upstream, request))
+        {
+            var tool = renamed is { Item2: var own } ? JsonText.Read(own.Span) : request.Text(request.Envelope.Name);
+            reply.GoesTo(upstream.Name);
+            Audit(reply, request, upstream, tool);
+            _ = bridged.Make!(new WantedTask(session, upstream, tool, request, reply));
+            return;
+        }
+
+        Run(new Call(session, upstream, request, reply, time) { Renamed = renamed, OnResult = onResult ?? KeepsOwner(session, upstream, request) });
+    }
+
+    private bool HasRoom(Session session, Frame request, Reply reply)
+    {
+        if (session.RunningCalls < config.Current.Limits.CallsPerSession)
+        {
+            return true;
+        }
+
+        reply.RefuseForNow(request, $"This session has {config.Current.Limits.CallsPerSession} requests under way (limits.callsPerSession); wait for some to end.");
+        return false;
     }
 
     /// <summary>Whether the policies let a request go to its server; if not, it was answered, or comes back when more is known.</summary>
@@ -184,7 +206,18 @@ internal sealed partial class Router(
         {
             var shown = request.Text(request.Envelope.TaskId);
             var (server, id) = session.Server is { } single ? (single, shown) : TaskIds.Parse(shown) ?? ("", "");
-            if (upstreams.Find(server) is { IsPerSession: false } upstream && !await owners.IsOfAsync(session.Principal, upstream, id))
+            var upstream = upstreams.Find(server);
+            if (upstream is not null && bridged.Has(session, upstream))
+            {
+                if (HasRoom(session, request, reply) && MayGo(session, upstream, request, renamed: null, reply, onResult: null, looked: true))
+                {
+                    await bridged.Answer!(session, upstream, id, request, reply);
+                }
+
+                return;
+            }
+
+            if (upstream is { IsPerSession: false } && !await owners.IsOfAsync(session.Principal, upstream, id))
             {
                 reply.Refuse(request, JsonRpc.InvalidParams, $"Unknown task: {shown}");
                 return;

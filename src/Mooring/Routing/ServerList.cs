@@ -8,6 +8,7 @@ internal sealed class ServerList
 {
     private Dictionary<string, Item>? _byName;
     private byte[]? _older;
+    private byte[]? _offered;
     private long _asked;
 
     private ServerList(ListKind kind, byte[] result, long asked)
@@ -103,7 +104,22 @@ internal sealed class ServerList
     }
 
     /// <summary>As <see cref="Result"/>, as a client of the version can read it.</summary>
-    public byte[] ResultFor(ProtocolVersion version) => Kind == ListKind.Tools && version.WantsObjects() ? _older ??= Older() : Result;
+    /// <param name="version">The client's.</param>
+    /// <param name="offersTasks">Whether it may call the tools as tasks, of which they say nothing themselves; only in one version.</param>
+    public byte[] ResultFor(ProtocolVersion version, bool offersTasks = false) => Kind != ListKind.Tools || !version.WantsObjects() ? Result
+        : offersTasks ? _offered ??= Offered(_older ??= Older())
+        : _older ??= Older();
+
+    private static byte[] Offered(byte[] result)
+    {
+        // From the back, so that the places of those before it stay.
+        foreach (var tool in Enumerable.Reverse(JsonFields.Elements(result, "tools"u8)))
+        {
+            result = JsonFields.Splice(result, tool, TasksExtension.Offer(result.AsSpan(tool.Start, tool.Length)));
+        }
+
+        return result;
+    }
 
     private byte[] Older()
     {

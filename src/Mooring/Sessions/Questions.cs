@@ -42,14 +42,14 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
     }
 
     /// <summary>Passes a server's request on.</summary>
-    /// <param name="link">Who asks.</param>
+    /// <param name="asker">Who asks.</param>
     /// <param name="frame">The request; its progress token, where there is one, is exchanged too.</param>
     /// <param name="call">The call on whose behalf it asks, if that is known.</param>
     /// <param name="isItsOwn">Whether the server itself said so, by asking on the call's own stream; then the question ends with the call.</param>
     /// <param name="map">Changes the message for the client where names differ; null: none.</param>
     /// <param name="onAnswer">Sees the answer before its server does, and may change it; null: none.</param>
     /// <returns>The message for the client, or null when too many are open.</returns>
-    public byte[]? Ask(Link link, Frame frame, Call? call, bool isItsOwn, Func<byte[], byte[]>? map, Func<byte[], Task<byte[]>>? onAnswer = null)
+    public byte[]? Ask(IAsker asker, Frame frame, Call? call, bool isItsOwn, Func<byte[], byte[]>? map, Func<byte[], Task<byte[]>>? onAnswer = null)
     {
         var id = Interlocked.Increment(ref s_lastId);
         var token = frame.Envelope.MetaProgressToken;
@@ -61,7 +61,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
                 return null;
             }
 
-            _open.Add(id, new Question(link, frame.Id.ToArray(), token.IsPresent ? frame.Span(token).ToArray() : null, call, isItsOwn, onAnswer));
+            _open.Add(id, new Question(asker, frame.Id.ToArray(), token.IsPresent ? frame.Span(token).ToArray() : null, call, isItsOwn, onAnswer));
         }
 
         call?.BeginAsking();
@@ -86,7 +86,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         question.Call?.EndAsking();
         var message = new Message(response).Replace(response.Envelope.Id, question.ServerId);
         var answer = message.ToArray();
-        answer = isMerged && answer.AsSpan().IndexOf("\"taskId\""u8) >= 0 ? TaskIds.Hide(answer, question.Link.Upstream.Name) : answer;
+        answer = isMerged && answer.AsSpan().IndexOf("\"taskId\""u8) >= 0 ? TaskIds.Hide(answer, question.Asker.Server) : answer;
         if (question.OnAnswer is { } onAnswer)
         {
             answer = await onAnswer(answer);
@@ -118,12 +118,12 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         }
 
         var message = new Message(notification).Replace(token, question.ProgressToken);
-        return await question.Link.SendAsync(message.ToArray(), cancel);
+        return await question.Asker.SendAsync(message.ToArray(), cancel);
     }
 
     /// <summary>The server takes a question back.</summary>
     /// <returns>What to tell the client, or null when that question is not open.</returns>
-    public byte[]? Cancel(Link link, Frame notification)
+    public byte[]? Cancel(IAsker asker, Frame notification)
     {
         var at = notification.Envelope.RequestId;
         if (!at.IsPresent)
@@ -134,8 +134,8 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         long id;
         lock (_gate)
         {
-            _answered?.RemoveAll(question => ReferenceEquals(question.Link, link) && question.ServerId.AsSpan().SequenceEqual(notification.Span(at)));
-            id = _open?.FirstOrDefault(pair => ReferenceEquals(pair.Value.Link, link) && pair.Value.ServerId.AsSpan().SequenceEqual(notification.Span(at))).Key ?? 0;
+            _answered?.RemoveAll(question => ReferenceEquals(question.Asker, asker) && question.ServerId.AsSpan().SequenceEqual(notification.Span(at)));
+            id = _open?.FirstOrDefault(pair => ReferenceEquals(pair.Value.Asker, asker) && pair.Value.ServerId.AsSpan().SequenceEqual(notification.Span(at))).Key ?? 0;
         }
 
         if (id == 0 || Take(id, toAnswer: false) is not { } question)
@@ -149,7 +149,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
 
     /// <summary>A link is gone, and with it whoever waited for the answers.</summary>
     /// <returns>What to tell the client.</returns>
-    public IReadOnlyList<byte[]> Forget(Link link) => Forget(question => ReferenceEquals(question.Link, link), "the server that asked is gone");
+    public IReadOnlyList<byte[]> Forget(Link link) => Forget(question => ReferenceEquals(question.Asker, link), "the server that asked is gone");
 
     /// <summary>
     /// A call has ended, and with it what its server asked on its stream. What was only taken for its own stays: a server that asks on one channel for
@@ -194,14 +194,14 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
             }
 
             // The calls of a link that is over are ended by it.
-            if (!question.Link.IsUsable || question.Call is { HasEnded: true } || !IsWaitedFor(question))
+            if (!question.Asker.IsUsable || question.Call is { HasEnded: true } || !IsWaitedFor(question))
             {
                 break;
             }
 
             if (tries == MaxTries)
             {
-                Log.NotTaken(logger, question.Link.Upstream.Name, tries);
+                Log.NotTaken(logger, question.Asker.Server, tries);
                 EndCall(question);
                 break;
             }
@@ -234,7 +234,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
     {
         try
         {
-            return await question.Link.SendAsync(answer, CancellationToken.None);
+            return await question.Asker.SendAsync(answer, CancellationToken.None);
         }
         catch (OperationCanceledException)
         {
@@ -244,7 +244,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         catch (Exception e)
         {
             // A bug of ours, or a token that cannot be read just now: neither must leave the call waiting.
-            Log.SendingFailed(logger, e, question.Link.Upstream.Name);
+            Log.SendingFailed(logger, e, question.Asker.Server);
             return false;
         }
     }
@@ -285,5 +285,5 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         public static partial void SendingFailed(ILogger logger, Exception exception, string server);
     }
 
-    private sealed record Question(Link Link, byte[] ServerId, byte[]? ProgressToken, Call? Call, bool IsItsOwn, Func<byte[], Task<byte[]>>? OnAnswer);
+    private sealed record Question(IAsker Asker, byte[] ServerId, byte[]? ProgressToken, Call? Call, bool IsItsOwn, Func<byte[], Task<byte[]>>? OnAnswer);
 }

@@ -136,7 +136,7 @@ internal interface IStore : IAsyncDisposable
 
     Task ReleaseNamesAsync(string server);
 
-    // Tasks: whose they are, where several people share a link
+    // Tasks: whose they are, where several people share a link, or where they may be listed
 
     /// <summary>Inserts or replaces by (server, task id).</summary>
     Task SaveTaskAsync(TaskRecord task);

@@ -203,9 +203,9 @@ internal sealed record EventOrigin(string Server, string UpstreamSessionId, stri
 /// <param name="Fetched">When the upstream last confirmed it.</param>
 internal sealed record CatalogueRecord(string Server, string Key, string Kind, ReadOnlyMemory<byte> Body, string Hash, DateTimeOffset Fetched);
 
-/// <summary>Whose task it is, on a link that serves several people.</summary>
+/// <summary>Whose task it is, on a link that serves several people; or a held one that its person may list.</summary>
 /// <param name="Server">The upstream.</param>
-/// <param name="TaskId">That upstream's own id of it.</param>
+/// <param name="TaskId">That upstream's own id of it; of a held one the gateway's.</param>
 /// <param name="Issuer">As in <see cref="SessionRecord.Issuer"/>.</param>
 /// <param name="Subject">As in <see cref="SessionRecord.Subject"/>.</param>
 /// <param name="Expires">When the row may go.</param>

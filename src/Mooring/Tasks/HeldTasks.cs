@@ -32,6 +32,9 @@ internal sealed partial class HeldTasks
     /// <summary>Answers to what the server of the task of that id asked: an object of one for each key.</summary>
     private const string AnswersLetter = "task-answers";
 
+    /// <summary>Errors of its client in place of such answers: likewise.</summary>
+    private const string RefusalsLetter = "task-refusals";
+
     private const int MostTries = 20;
 
     private static readonly TimeSpan SaveAgain = TimeSpan.FromMilliseconds(500);
@@ -54,6 +57,7 @@ internal sealed partial class HeldTasks
         _outage = new StoreOutage(time);
         peers.OnLetter(CancelLetter, letter => Told(letter, task => task.Call.Cancel()));
         peers.OnLetter(AnswersLetter, letter => Told(letter, task => task.Call.Answer(TaskAnswers.Read(letter.Body.Span) ?? [])));
+        peers.OnLetter(RefusalsLetter, letter => Told(letter, task => task.Call.Refuse(TaskAnswers.Read(letter.Body.Span) ?? [])));
     }
 
     /// <summary>The process ends. What another one can go on with is left to it; only what is known is written down.</summary>
@@ -62,7 +66,7 @@ internal sealed partial class HeldTasks
     public DateTimeOffset Now => _time.GetUtcNow();
 
     /// <summary>Commits that a call is a task from now on: only then may the id leave (invariant 17).</summary>
-    /// <returns>Null: it stays a call; there are too many tasks, or the store did not take it.</returns>
+    /// <returns>Null: it is none; there are too many tasks, or the store did not take it.</returns>
     public async Task<RunningTask?> HoldAsync(NewTask what, TaskCall call)
     {
         if (Leaves)
@@ -133,6 +137,10 @@ internal sealed partial class HeldTasks
             ? task
             : null;
 
+    /// <summary>A task as it is now; null where it is gone.</summary>
+    /// <exception cref="StoreException">It cannot be told just now.</exception>
+    public ValueTask<HeldTask?> FindAsync(HeldTask task) => FindAsync(new Principal(task.Issuer, task.Subject), task.Route, task.Id);
+
     /// <summary>Has a task's call cancelled, wherever it runs.</summary>
     /// <returns>False: whoever runs it could not be told.</returns>
     /// <exception cref="StoreException">It cannot be told just now.</exception>
@@ -157,23 +165,13 @@ internal sealed partial class HeldTasks
     /// <param name="task">The task.</param>
     /// <param name="answers">An object of one answer for each key, raw JSON.</param>
     /// <inheritdoc cref="CancelAsync"/>
-    public async Task<bool> AnswerAsync(HeldTask task, byte[] answers)
-    {
-        if (task.IsFinal)
-        {
-            return true;
-        }
+    public Task<bool> AnswerAsync(HeldTask task, byte[] answers) => PassOnAsync(task, AnswersLetter, answers, call => call.Answer);
 
-        if (_running.TryGetValue(task.Id, out var running))
-        {
-            running.Call.Answer(TaskAnswers.Read(answers) ?? []);
-            // So that who asks next is not asked what is answered.
-            await running.SavedAsync();
-            return true;
-        }
-
-        return await _peers.PostAsync(task.Replica, AnswersLetter, new Letter("", task.Id, answers)) || await IsFinalAsync(task);
-    }
+    /// <summary>Passes a client's errors on to the call, in place of answers.</summary>
+    /// <param name="task">The task.</param>
+    /// <param name="errors">An object of one error for each key, raw JSON.</param>
+    /// <inheritdoc cref="CancelAsync"/>
+    public Task<bool> RefuseAsync(HeldTask task, byte[] errors) => PassOnAsync(task, RefusalsLetter, errors, call => call.Refuse);
 
     /// <summary>Before the calls that do not finish are abandoned.</summary>
     public void Leave() => Leaves = true;
@@ -186,6 +184,24 @@ internal sealed partial class HeldTasks
     {
         var kept = Now + _config.Current.Calls.TaskKeep;
         return kept > promised ? kept : promised;
+    }
+
+    private async Task<bool> PassOnAsync(HeldTask task, string letter, byte[] said, Func<TaskCall, Action<IReadOnlyList<(string, byte[])>>> taker)
+    {
+        if (task.IsFinal)
+        {
+            return true;
+        }
+
+        if (_running.TryGetValue(task.Id, out var running))
+        {
+            taker(running.Call)(TaskAnswers.Read(said) ?? []);
+            // So that who asks next is not asked what is answered.
+            await running.SavedAsync();
+            return true;
+        }
+
+        return await _peers.PostAsync(task.Replica, letter, new Letter("", task.Id, said)) || await IsFinalAsync(task);
     }
 
     internal void Forget(RunningTask task) => _running.TryRemove(task.Id, out _);
@@ -252,7 +268,7 @@ internal sealed partial class HeldTasks
 
     private static partial class Log
     {
-        [LoggerMessage(900, LogLevel.Warning, "A call to server {Server} does not become a task: there are as many as there may be (limits.tasks, limits.tasksPerUser). It goes on as a call.", EventName = "TooManyTasks")]
+        [LoggerMessage(900, LogLevel.Warning, "A call to server {Server} does not become a task: there are as many as there may be (limits.tasks, limits.tasksPerUser). It goes on as a call, or is refused where its client wants nothing but a task.", EventName = "TooManyTasks")]
         public static partial void TooMany(ILogger logger, string server);
 
         [LoggerMessage(901, LogLevel.Error, "The store failed, so a task was not written down; it is tried again: {Reason}", EventName = "TaskNotWritten")]

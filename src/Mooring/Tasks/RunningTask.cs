@@ -6,7 +6,9 @@ namespace Mooring.Tasks;
 /// <summary>What the call of a task can be told.</summary>
 /// <param name="Cancel">Its client wants it cancelled.</param>
 /// <param name="Answer">Its client's answers to what its server asked, by key; those to other keys mean nothing.</param>
-internal sealed record TaskCall(Action Cancel, Action<IReadOnlyList<(string Key, byte[] Answer)>> Answer);
+/// <param name="Refuse">Its client's errors in place of such answers, by key too: a client of the extension has no word for that, one of 2025-11-25 has.</param>
+internal sealed record TaskCall(
+    Action Cancel, Action<IReadOnlyList<(string Key, byte[] Answer)>> Answer, Action<IReadOnlyList<(string Key, byte[] Error)>> Refuse);
 
 /// <summary>
 /// A task whose call runs in this process. What becomes of it is written down in order, however long the store is away; the last word is

@@ -29,13 +29,21 @@ internal static class TaskState
         _ => "cancelled",
     };
 
-    private static byte[] Fields(HeldTask task) =>
+    /// <summary>What every version says of a task, as properties.</summary>
+    /// <param name="task">The task.</param>
+    /// <param name="id">Under which its client knows it.</param>
+    /// <param name="status">What it counts as there.</param>
+    /// <param name="ttl">The name of its lifetime, in milliseconds.</param>
+    /// <param name="poll">The name of the time between two questions, in milliseconds.</param>
+    internal static byte[] Fields(HeldTask task, string id, HeldTaskStatus status, ReadOnlySpan<byte> ttl, ReadOnlySpan<byte> poll) =>
     [
-        .. "\"taskId\":"u8, .. JsonText.Quote(task.Id), .. ",\"status\":\""u8, .. Encoding.ASCII.GetBytes(task.Status.ToWire()), (byte)'"',
+        .. "\"taskId\":"u8, .. JsonText.Quote(id), .. ",\"status\":\""u8, .. Encoding.ASCII.GetBytes(status.ToWire()), (byte)'"',
         .. task.Message is { } message ? [.. ",\"statusMessage\":"u8, .. JsonText.Quote(message)] : (byte[])[],
         .. ",\"createdAt\":"u8, .. Time(task.Created), .. ",\"lastUpdatedAt\":"u8, .. Time(task.Updated),
-        .. ",\"ttlMs\":"u8, .. Milliseconds(task.Expires - task.Created), .. ",\"pollIntervalMs\":"u8, .. Milliseconds(Poll),
+        .. ",\""u8, .. ttl, .. "\":"u8, .. Milliseconds(task.Expires - task.Created), .. ",\""u8, .. poll, .. "\":"u8, .. Milliseconds(Poll),
     ];
+
+    private static byte[] Fields(HeldTask task) => Fields(task, task.Id, task.Status, "ttlMs"u8, "pollIntervalMs"u8);
 
     private static byte[] Detail(HeldTask task) => task.Status switch
     {

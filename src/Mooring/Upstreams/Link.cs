@@ -47,7 +47,7 @@ internal sealed record LinkParameters(byte[] InitializeParams, ProtocolVersion V
 /// The gateway's own session with one server, for one client session or shared. Made by <see cref="Upstream"/>, disposed by its owner;
 /// replaced at will, clients never see its id. Any number of requests may be under way at once.
 /// </summary>
-internal abstract class Link : IAsyncDisposable
+internal abstract class Link : IAsyncDisposable, IAsker
 {
     protected Link(Upstream upstream, LinkParameters parameters, ILinkOwner owner)
     {
@@ -57,6 +57,8 @@ internal abstract class Link : IAsyncDisposable
     }
 
     public Upstream Upstream { get; }
+
+    public string Server => Upstream.Name;
 
     public LinkParameters Parameters { get; }
 

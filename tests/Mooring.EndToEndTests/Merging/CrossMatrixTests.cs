@@ -163,11 +163,11 @@ public sealed class CrossMatrixTests
     /// <summary>It cannot be tried.</summary>
     private static (string Seen, string Why)? Not(string why) => ("", why);
 
-    /// <summary>Tasks of 2025-11-25 are at servers of that version alone; those of the extension the gateway has at every server.</summary>
+    /// <summary>Tasks of 2025-11-25 are at servers of that version and of the extension; those of the extension the gateway has at every server.</summary>
     private static (string Seen, string Why)? AsTask(string client, string server, string answered) =>
         Before(client, "2025-11-25") ? Not("tasks came with 2025-11-25 (basic/utilities/tasks)")
-        : client == Stateless || server == client ? null
-        : (answered, "works at servers of 2025-11-25; else the answer of the call: moved out of the protocol (changelog, major 6)");
+        : client == Stateless || server == client || server == Stateless ? null
+        : (answered, "works at servers of 2025-11-25 and 2026-07-28; else the answer of the call: moved out of the protocol (changelog, major 6)");
 
     private static bool Before(string version, string since) => string.CompareOrdinal(version, since) < 0;
 

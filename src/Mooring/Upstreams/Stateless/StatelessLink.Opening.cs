@@ -79,7 +79,13 @@ internal sealed partial class StatelessLink
     /// <summary>As a client of a version with sessions may take them: without what cannot be had in it, and without promises that nobody keeps.</summary>
     private byte[] CapabilitiesOf(ReadOnlySpan<byte> declared)
     {
-        var capabilities = WithoutIn(declared.ToArray(), "extensions"u8, "io.modelcontextprotocol/tasks"u8);
+        // A leftover of 2025-11-25 promises nothing here; it is the extension that does.
+        var capabilities = JsonFields.Without(declared, "tasks"u8);
+        if (TasksExtension.IsIn(capabilities))
+        {
+            capabilities = JsonFields.Prepend(WithoutIn(capabilities, "extensions"u8, "io.modelcontextprotocol/tasks"u8), TasksExtension.OlderCapability);
+        }
+
         if (!_memory.CannotListen)
         {
             return capabilities;
