@@ -112,15 +112,20 @@ internal sealed partial class AuditFile(string path) : IDisposable
 
         if (_stream.CanSeek && _stream.Length > 0)
         {
-            // A line that was torn, as by a full disk or a kill, must not spoil the next one.
-            _stream.Seek(-1, SeekOrigin.End);
-            if (_stream.ReadByte() != '\n' && (_mayBeTorn || IsAlone(_stream.SafeFileHandle)))
+            // A line that was torn, as by a full disk or a kill, must not spoil the next one. Looked at again where nobody else writes any more: it may have been whole by then.
+            if (!EndsWhole(_stream) && (_mayBeTorn || (IsAlone(_stream.SafeFileHandle) && !EndsWhole(_stream))))
             {
                 _stream.WriteByte((byte)'\n');
             }
         }
 
         return _stream;
+    }
+
+    private static bool EndsWhole(FileStream stream)
+    {
+        stream.Seek(-1, SeekOrigin.End);
+        return stream.ReadByte() == '\n';
     }
 
     /// <summary>Pipes and devices, as the standard output is one, have no size; what is below /dev is nobody's to move, whatever it leads to.</summary>

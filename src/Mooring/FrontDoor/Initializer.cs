@@ -122,14 +122,14 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         var at = known.IsEmpty ? default : JsonFields.Find(known.Span, "protocolVersion"u8);
         // How long a server of 2026-07-28 lets it be kept is nothing that initialize has.
         return at.IsPresent
-            ? WithTasksAsKnown(session.Version, JsonFields.Without(JsonFields.Without(JsonFields.Splice(known.Span, at, JsonText.Quote(session.Version.ToWire())), "ttlMs"u8), "cacheScope"u8))
+            ? WithTasksAsKnown(session.Version, upstream, JsonFields.Without(JsonFields.Without(JsonFields.Splice(known.Span, at, JsonText.Quote(session.Version.ToWire())), "ttlMs"u8), "cacheScope"u8))
             : Generic(session, upstream);
     }
 
-    /// <summary>What is known of a server may be what a client of 2025-11-25 was told.</summary>
-    private static byte[] WithTasksAsKnown(ProtocolVersion version, byte[] result)
+    /// <summary>What is known of a server without sessions may be what a client of 2025-11-25 is told by the gateway; what one with sessions says of itself is its own.</summary>
+    private static byte[] WithTasksAsKnown(ProtocolVersion version, Upstream upstream, byte[] result)
     {
-        var at = version.HasTasks() ? default : JsonFields.Find(result, "capabilities"u8);
+        var at = version.HasTasks() || !upstream.IsStateless ? default : JsonFields.Find(result, "capabilities"u8);
         return at.IsPresent ? JsonFields.Splice(result, at, JsonFields.Without(result.AsSpan(at.Start, at.Length), "tasks"u8)) : result;
     }
 
