@@ -75,7 +75,8 @@ internal sealed class EventBook(Journal journal, bool isPrimed)
         var what = (string?)message["method"] switch
         {
             "notifications/message" => $"n{(int?)parameters?["data"]?["number"]}",
-            "notifications/progress" => $"{(string?)parameters?["progressToken"]}/{(int?)parameters?["progress"]}",
+            // Below the servers' first one the gateway says by itself that a call goes on.
+            "notifications/progress" when (double?)parameters?["progress"] >= 1 => $"{(string?)parameters["progressToken"]}/{(int?)parameters["progress"]}",
             _ => null,
         };
         if (what is null)
