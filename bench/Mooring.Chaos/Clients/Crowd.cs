@@ -140,6 +140,8 @@ internal sealed class Crowd : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // After a round that failed half-way some still wait until they may call.
+        await _stop.CancelAsync();
         await _end.CancelAsync();
         await Task.WhenAll(_running);
         if (_official is not null)
