@@ -48,11 +48,10 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             return;
         }
 
+        var turn = session.Outbox.NextLegacy();
         var connection = new SseConnection(context, services.Streams, "sse");
-        var stream = session.Outbox.Legacy;
-        var older = stream?.Connection;
-        stream ??= services.NewStream(session, StreamKind.Get);
-        connection.OnEnded = stream.Detach;
+        var stream = session.Outbox.Legacy ?? services.NewStream(session, StreamKind.Get);
+        connection.OnEnded = ended => stream.Detach(ended);
 
         // The event's id is no part of that version, but an EventSource that reconnects sends it back, and so finds its session again.
         connection.Start(writer =>
@@ -63,11 +62,16 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         try
         {
             await session.Outbox.ListenHereAsync(stream.Id);
-            stream.Attach(connection, after: null);
-            older?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
-            if (session.Outbox.Legacy is null)
+            if (session.Outbox.LegacyOr(stream, turn) is { } one)
             {
-                await session.Outbox.AddAsync(stream);
+                var older = (stream = one).Connection;
+                stream.Attach(connection, after: null);
+                older?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
+            }
+            else
+            {
+                // However long the store took over this one: the client has come once more since.
+                connection.Complete(StreamReason.Replaced, ClosedBy.Gateway);
             }
 
             session.Links.Resume(listens: true);

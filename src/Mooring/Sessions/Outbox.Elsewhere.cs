@@ -37,8 +37,29 @@ internal sealed partial class Outbox
     /// <summary>Counts how often it became another replica, or this one, that has the stream. A record read before the last time says nothing.</summary>
     public int Moves => Volatile.Read(ref _moves);
 
-    /// <summary>Whether something waits for a stream.</summary>
-    public bool HasBacklog => Volatile.Read(ref _backlogBytes) > 0;
+    /// <summary>Whether something waits for a stream, and is nowhere else.</summary>
+    public bool HasBacklog
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _backlogBytes > 0 || (session.IsLegacySse && _streams.Exists(s => s.IsUnseen));
+            }
+        }
+    }
+
+    /// <summary>Whether something waits for a stream, or for somebody who looks at one: he may do so at another replica.</summary>
+    public bool HasUnseen
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _backlogBytes > 0 || _streams.Exists(s => s.IsUnseen);
+            }
+        }
+    }
 
     /// <summary>The replica that has the session's newest stream, where that is not this one and lives.</summary>
     private string? HolderLocked => _elsewhere is { Replica: var replica } && services.Peers.IsAlive(replica) ? replica : null;
@@ -262,7 +283,7 @@ internal sealed partial class Outbox
 
         _hasMoved = true;
         var same = _streams.Find(s => s.Id == _elsewhere!.Value.Stream);
-        List<EventStream> silent = [.. _streams.Where(s => !s.IsAttached && s.IsResumable && !ReferenceEquals(s, same))];
+        List<EventStream> silent = [.. _streams.Where(s => !s.IsAttached && (s.IsResumable || session.IsLegacySse) && !ReferenceEquals(s, same))];
         _streams.RemoveAll(s => ReferenceEquals(s, same) || silent.Contains(s));
         if (same is not null || silent.Count > 0)
         {
@@ -291,6 +312,17 @@ internal sealed partial class Outbox
     /// <summary>As <see cref="MoveAsync"/>, to a stream at another replica.</summary>
     private async Task MoveAwayAsync(EventStream from)
     {
+        if (session.IsLegacySse)
+        {
+            // Its client may come back to it at any moment: it is taken from, and stays what it is.
+            foreach (var line in await from.TakeWaitingAsync())
+            {
+                PassOn(line);
+            }
+
+            return;
+        }
+
         await from.SettleAsync();
         try
         {
@@ -298,13 +330,7 @@ internal sealed partial class Outbox
             {
                 if (!record.Body.IsEmpty)
                 {
-                    lock (_gate)
-                    {
-                        // Bounded by what a log may hold.
-                        _backlog.AddLast(new Waiting(record.Body.ToArray(), Hops: 0, Origin: null));
-                        _backlogBytes += record.Body.Length;
-                        FlushLocked();
-                    }
+                    PassOn(record.Body.ToArray());
                 }
             }
         }
@@ -314,6 +340,17 @@ internal sealed partial class Outbox
         }
 
         from.Finish(StreamState.Finished);
+    }
+
+    /// <summary>Bounded by what a log, or a stream without one, may hold.</summary>
+    private void PassOn(byte[] line)
+    {
+        lock (_gate)
+        {
+            _backlog.AddLast(new Waiting(line, Hops: 0, Origin: null));
+            _backlogBytes += line.Length;
+            FlushLocked();
+        }
     }
 
     private static partial class OutboxLog

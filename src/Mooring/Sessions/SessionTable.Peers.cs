@@ -54,7 +54,7 @@ internal sealed partial class SessionTable
             session.Links.Look();
             if (Volatile.Read(ref _confirming) < ConfirmAtOnce
                 && (session.IsDoubted || session.Unconfirmed > unconfirmed)
-                && (session.Connections > 0 || session.Outbox.HasBacklog || session.HasCalls))
+                && (session.Connections > 0 || session.HasCalls || session.Outbox.HasUnseen))
             {
                 _ = AskAsync(session);
             }
@@ -101,14 +101,14 @@ internal sealed partial class SessionTable
         peers.OnSignal(SessionLinks.KeptSignal, id => _ = Known(id)?.Links.ReloadAsync());
         peers.OnSignal(ChangedSignal, id =>
         {
-            if (Known(id) is { } session)
+            // Asked for first: what is no longer being read is in memory by then.
+            if (_loading.TryGetValue(id, out var loading))
             {
-                session.Doubt();
-                if (session.Confirming is not { IsCompleted: false })
-                {
-                    // Else it stays doubted, and whoever uses it next asks again: many changes are not as many questions.
-                    session.Confirming = ConfirmAsync(session).AsTask();
-                }
+                _ = ChangedWhileReadAsync(loading);
+            }
+            else if (Known(id) is { } session)
+            {
+                Changed(session);
             }
         });
         peers.OnMissed(() =>
@@ -118,6 +118,26 @@ internal sealed partial class SessionTable
                 session.Doubt();
             }
         });
+    }
+
+    private void Changed(Session session)
+    {
+        session.Doubt();
+        if (session.Confirming is not { IsCompleted: false })
+        {
+            // Else it stays doubted, and whoever uses it next asks again, or the heartbeat: many changes are not as many questions.
+            session.Confirming = ConfirmAsync(session).AsTask();
+        }
+    }
+
+    /// <summary>Nobody knows whether the change is in what is read.</summary>
+    private async Task ChangedWhileReadAsync(Task<Session?> loading)
+    {
+        await ((Task)loading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (loading is { IsCompletedSuccessfully: true, Result: { } session })
+        {
+            Changed(session);
+        }
     }
 
     private bool IsFresh(Session session) => !_services.Peers.IsShared || !session.IsKept || (session.Unconfirmed < Freshness && !session.IsDoubted);

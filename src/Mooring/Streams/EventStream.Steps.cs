@@ -76,6 +76,11 @@ internal sealed partial class EventStream
 
     private sealed class CatchUpStep : Step;
 
+    private sealed class TakeWaitingStep : Step
+    {
+        public TaskCompletionSource<IReadOnlyList<byte[]>> Taken { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
     private sealed class KeepStep : Step;
 
     private sealed class SettleStep : Step

@@ -65,6 +65,9 @@ internal sealed partial class EventStream
     /// <summary>Highest sequence that was written to a connection.</summary>
     public long Shown => Volatile.Read(ref _shown);
 
+    /// <summary>Whether there is something on it that nobody was shown, and nobody looks at it just now.</summary>
+    public bool IsUnseen => !IsAttached && (Volatile.Read(ref _backlogBytes) > 0 || Volatile.Read(ref _sequence) > Shown);
+
     /// <summary>Whether an event id was written to a connection: only then can a client come back for the rest.</summary>
     public bool WasGivenId => Shown > 0;
 
@@ -118,6 +121,14 @@ internal sealed partial class EventStream
         var step = new SettleStep();
         Enqueue(step);
         return step.Done.Task;
+    }
+
+    /// <summary>Takes what waits for a listener off a stream without a log, once every step before has been done: it goes another way.</summary>
+    public Task<IReadOnlyList<byte[]>> TakeWaitingAsync()
+    {
+        var step = new TakeWaitingStep();
+        Enqueue(step);
+        return step.Taken.Task;
     }
 
     public void Detach(SseConnection connection)
@@ -205,6 +216,10 @@ internal sealed partial class EventStream
                 break;
             case CatchUpStep:
                 await CatchUpAsync();
+                break;
+            case TakeWaitingStep taking:
+                taking.Taken.TrySetResult([.. _backlog ?? []]);
+                (_backlog, _backlogBytes) = (null, 0);
                 break;
             case KeepStep:
                 await KeepAsync();
