@@ -21,7 +21,7 @@ namespace Mooring;
 /// another machine too, is looked at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, SessionTasks sessionTasks, Peers peers,
+    IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, LeftCalls leftCalls, SessionTasks sessionTasks, Peers peers,
     Readiness readiness, GatewayDrain drain, ProcessGuard guard, Router router, AuditLog audit, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
     private const string Gone = "the gateway process that ran it is gone";
@@ -133,6 +133,7 @@ internal sealed partial class MooringService(
         catalogue.ListenToPeers();
         router.ListenToPeers();
         leftTasks.Start();
+        leftCalls.Start();
         peers.Start();
         upkeep.Start();
         readiness.Started();
@@ -144,6 +145,7 @@ internal sealed partial class MooringService(
         await OpenStoreAsync(cancel);
         await seal.OpenAsync(cancel);
         leftTasks.Listen();
+        leftCalls.Listen();
         await catalogue.LoadAsync(server => upstreams.Find(server) is { NeedsAccount: true }, cancel);
         await names.LoadAsync(cancel);
         names.Release(server => upstreams.Find(server) is not null);

@@ -222,6 +222,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TaskMethods>();
         services.TryAddSingleton<LeftTasks>();
         services.TryAddSingleton<SessionTasks>();
+        services.TryAddSingleton<LeftCalls>();
         services.TryAddSingleton<StatelessHttp>();
         services.TryAddSingleton<StreamableHttp>();
         services.TryAddSingleton<LegacySse>();

@@ -130,6 +130,16 @@ internal sealed class FaultyStore : IStore
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         CommitAsync(() => _inner.SetStreamStateAsync(sessionId, streamId, state));
 
+    public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) =>
+        CommitAsync(() => _inner.SetCallCursorAsync(sessionId, streamId, cursor));
+
+    public async Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to)
+    {
+        var taken = false;
+        await CommitAsync(async () => taken = await _inner.TakeCallAsync(sessionId, streamId, from, to));
+        return taken;
+    }
+
     public ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel) =>
         Up(() => _inner.FindStreamAsync(sessionId, streamId, cancel));
 

@@ -10,7 +10,7 @@ namespace Mooring.Calls;
 /// One client request on its way to one server. Owned by its session's list of running calls, not by the HTTP request that brought it:
 /// that may end without the call noticing. Answered exactly once.
 /// </summary>
-internal sealed class Call : PendingRequest, IDisposable
+internal sealed partial class Call : PendingRequest, IDisposable
 {
     /// <summary>As long as names of tools may be (2025-11-25, server/tools, "Tool Names").</summary>
     private const int LongestWhat = 128;
@@ -30,17 +30,24 @@ internal sealed class Call : PendingRequest, IDisposable
     private int _ended;
     private bool _timedOut;
 
-    public Call(Session session, Upstream upstream, Frame request, Reply reply, TimeProvider time)
+    /// <param name="session">Whose it is.</param>
+    /// <param name="upstream">The server it goes to.</param>
+    /// <param name="request">The request as the client sent it.</param>
+    /// <param name="reply">Where its answer goes.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="age">How long another process had it; null: it begins now.</param>
+    public Call(Session session, Upstream upstream, Frame request, Reply reply, TimeProvider time, TimeSpan? age = null)
     {
         Session = session;
         Upstream = upstream;
         Request = request;
         Reply = reply;
         _time = time;
-        Started = time.GetTimestamp();
-        _lastSign = Started;
-        if (request.Envelope.MetaProgressToken.IsPresent)
+        _lastSign = time.GetTimestamp();
+        Started = _lastSign - (long)(Math.Max(0, age?.TotalSeconds ?? 0) * time.TimestampFrequency);
+        if (request.Envelope.MetaProgressToken.IsPresent && age is null)
         {
+            // Values must rise, and what its client was told by another process nobody knows here.
             // A copy: the request's buffer goes back to the pool with the answer, and the heartbeat may come just then.
             _progress = new MadeProgress(request.Span(request.Envelope.MetaProgressToken).ToArray(), Started, time);
         }
@@ -178,17 +185,6 @@ internal sealed class Call : PendingRequest, IDisposable
 
     public override SubjectToken? Shown => Reply.ShownToken;
 
-    public override void OnRelated(Link link, Frame frame)
-    {
-        Sign();
-        if (frame.Method == McpMethod.Progress && _progress is { } progress && !progress.Takes(frame))
-        {
-            return;
-        }
-
-        link.Owner.OnMessage(link, frame, this);
-    }
-
     public override Task ReadyAsync() => Reply.ReadyAsync();
 
     public override ReadOnlySpan<byte> ProgressToken => ExchangesToken
@@ -228,6 +224,7 @@ internal sealed class Call : PendingRequest, IDisposable
     {
         Sign();
         Interlocked.Decrement(ref _askingClient);
+        Answered();
     }
 
     /// <summary>Gives up; the runner then answers, or not, by the reason.</summary>
@@ -252,6 +249,7 @@ internal sealed class Call : PendingRequest, IDisposable
     public void Tick(long now, TimeSpan deadline, TimeSpan hardCap, TimeSpan progressEvery)
     {
         _progress?.Tick(now, progressEvery, Reply);
+        Reply.Look(now);
         if (_time.GetElapsedTime(Started, now) > hardCap)
         {
             Abandon($"hard cap of {hardCap.TotalSeconds:0.#} s", timedOut: true);

@@ -1,12 +1,23 @@
 using System.Text;
 using Mooring.Audit;
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Stores;
 
 namespace Mooring.Calls;
 
-/// <summary>Calls that ran in a process that is dead: their clients come back for an answer, and get an honest one.</summary>
-internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, CallsMetrics metrics, AuditLog audit, ILogger<CallsLeftBehind> logger)
+/// <summary>A call that this process goes on with.</summary>
+/// <param name="Stream">Its record, in which it is this process's.</param>
+/// <param name="Place">Up to where its server's answer is in the log.</param>
+/// <param name="Last">The last sequence in the log.</param>
+/// <param name="Known">What the log knows its events by.</param>
+internal sealed record LeftCall(StreamRecord Stream, CallCursor Place, long Last, IReadOnlySet<string> Known);
+
+/// <summary>
+/// Calls that ran in a process that is dead: their clients come back for an answer. Where the server's can be heard from where it was left they get that, else an
+/// honest one.
+/// </summary>
+internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimeProvider time, CallsMetrics metrics, AuditLog audit, ILogger<CallsLeftBehind> logger)
 {
     /// <summary>With a store far away that many calls take no longer than one; the others on it are not kept waiting for that.</summary>
     private const int AtOnce = 8;
@@ -14,10 +25,15 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, C
     /// <summary>Calls that nobody answers for are few; where they are many, the rest is ended with the next looks.</summary>
     private const int MostOrphans = 1000;
 
+    private static readonly TimeSpan TakeAgain = TimeSpan.FromMilliseconds(500);
+
     /// <summary>What nobody answered for at the last look.</summary>
     private HashSet<(string Session, string Stream)> _orphans = [];
 
-    /// <summary>Ends calls, each with an answer that says that the outcome is unknown.</summary>
+    /// <summary>Has this process go on with a call; set by who can make calls of its own.</summary>
+    public Action<LeftCall>? GoOn { get; set; }
+
+    /// <summary>Ends calls, each with an answer that says that the outcome is unknown, or goes on with them.</summary>
     /// <param name="streams">The calls' streams.</param>
     /// <param name="why">What happened, for the client.</param>
     /// <param name="cancel">Stops between two calls.</param>
@@ -52,16 +68,67 @@ internal sealed partial class CallsLeftBehind(IStore store, TimeProvider time, C
 
     private async Task EndAsync(StreamRecord stream, string why, CancellationToken cancel)
     {
+        var (last, known, place) = await ReadAsync(stream, cancel);
+        if (place is null || GoOn is null || stream.Replica == peers.Name || stream.RequestIds is not [var only] || known.Contains(only))
+        {
+            await EndAsync(stream, last, known, why, cancel);
+        }
+        else if (await TakeAsync(stream, cancel) is { } taken)
+        {
+            GoOn(new LeftCall(taken, place, last, known));
+        }
+    }
+
+    /// <summary>Ends a call that cannot be gone on with after all.</summary>
+    /// <inheritdoc cref="EndAsync(IReadOnlyList{StreamRecord}, string, CancellationToken)"/>
+    public async Task EndUnknownAsync(StreamRecord stream, string why, CancellationToken cancel)
+    {
+        var (last, known, _) = await ReadAsync(stream, cancel);
+        await EndAsync(stream, last, known, why, cancel);
+    }
+
+    /// <summary>Its next heir finds it under this process's name.</summary>
+    /// <returns>Null: it has ended meanwhile, or another one took it.</returns>
+    private async Task<StreamRecord?> TakeAsync(StreamRecord stream, CancellationToken cancel)
+    {
+        var name = peers.Name;
+        while (true)
+        {
+            try
+            {
+                return await store.TakeCallAsync(stream.SessionId, stream.StreamId, stream.Replica, name) ? stream with { Replica = name } : null;
+            }
+            catch (StoreException)
+            {
+                // It may be ours already: nobody else would end it then.
+                await Task.Delay(TakeAgain, time, cancel);
+            }
+        }
+    }
+
+    /// <summary>How far a call's stream is, what is in it, and up to where its server was heard; null where that is not known.</summary>
+    private async Task<(long Last, HashSet<string> Known, CallCursor? Place)> ReadAsync(StreamRecord stream, CancellationToken cancel)
+    {
         long last = 0;
-        var answered = new HashSet<string>(StringComparer.Ordinal);
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        // What was dropped by a limit may have been of its server; only an event that came after it tells how far that was heard.
+        var place = stream.Cursor is { } kept && kept.After >= stream.TrimmedTo ? kept : null;
         IReadOnlyList<EventRecord> page;
         while ((page = await store.ReadEventsAsync(stream.SessionId, stream.StreamId, last, limit: 1000, cancel)).Count > 0)
         {
             last = page[^1].Sequence;
-            answered.UnionWith(page.Select(e => e.RequestId).OfType<string>());
+            known.UnionWith(page.Select(e => e.RequestId).OfType<string>());
+            if (stream.Cursor is { } cursor && page.LastOrDefault(e => e.Sequence > cursor.After && CallCursor.EventIdOf(e.RequestId) is not null) is { } said)
+            {
+                place = cursor with { EventId = CallCursor.EventIdOf(said.RequestId)! };
+            }
         }
 
-        last = Math.Max(last, stream.TrimmedTo);
+        return (Math.Max(last, stream.TrimmedTo), known, place);
+    }
+
+    private async Task EndAsync(StreamRecord stream, long last, HashSet<string> answered, string why, CancellationToken cancel)
+    {
         foreach (var id in stream.RequestIds.Where(id => !answered.Contains(id)))
         {
             var error = CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", why);

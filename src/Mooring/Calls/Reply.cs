@@ -1,6 +1,7 @@
 using Mooring.Audit;
 using Mooring.Policies;
 using Mooring.Protocol;
+using Mooring.Stores;
 using Mooring.Vault;
 
 namespace Mooring.Calls;
@@ -70,6 +71,22 @@ internal abstract class Reply
 
     /// <summary>A notification or server request that belongs to a call, on one line.</summary>
     public abstract void Send(byte[] line);
+
+    /// <inheritdoc cref="Send(byte[])"/>
+    /// <param name="line">The message.</param>
+    /// <param name="place">Where it stood in the server's answer; null where nobody could go on from there.</param>
+    public virtual void Send(byte[] line, CallCursor? place) => Send(line);
+
+    /// <summary>The server's answer was heard up to there, and all that was in it is sent: whoever goes on with the call may begin there.</summary>
+    public virtual void Reached(CallCursor place)
+    {
+    }
+
+    /// <summary>Part of the heartbeat, while a call of it is under way.</summary>
+    /// <param name="now">A timestamp.</param>
+    public virtual void Look(long now)
+    {
+    }
 
     /// <summary>
     /// A notification of the gateway's own that is worth nothing later: written where a client reads at this moment, and kept nowhere, neither in a log

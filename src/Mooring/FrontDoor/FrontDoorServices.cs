@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Microsoft.AspNetCore.Http;
 using Mooring.Audit;
 using Mooring.Auth;
@@ -45,9 +46,10 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
     /// <param name="shown">Up to where the client has it.</param>
     /// <param name="last">Up to where the log has it.</param>
     /// <param name="isTheirs">Whether another replica writes it.</param>
-    public EventStream KnownStream(Session session, StreamRecord record, long shown, long last, bool isTheirs = false) => new(
+    /// <param name="known">What its events are known by, where this process goes on with what another wrote.</param>
+    public EventStream KnownStream(Session session, StreamRecord record, long shown, long last, bool isTheirs = false, IReadOnlySet<string>? known = null) => new(
         record.StreamId, record.Kind, session.Log, metrics, resumable: true, config.Current.Streams.Buffer, Math.Max(shown, last))
-    { IsTheirs = isTheirs };
+    { IsTheirs = isTheirs, Known = known ?? FrozenSet<string>.Empty };
 
     /// <summary>Takes a place for one more stream; <see cref="CloseStream"/> gives it back.</summary>
     /// <returns>Null when it is taken, else which limit is reached.</returns>

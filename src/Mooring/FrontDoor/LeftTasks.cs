@@ -11,8 +11,8 @@ using Mooring.Upstreams;
 namespace Mooring.FrontDoor;
 
 /// <summary>
-/// Goes on with tasks whose process is gone where their server keeps them as tasks of its own: asks how they are doing, in the name of the client
-/// that had them made, until they are done.
+/// Goes on with tasks whose process is gone, in the name of the client that had them made: where their server keeps them as tasks of its own it is asked how they
+/// are doing until they are done, and where its answer can be heard from where it was left, that is heard to its end.
 /// </summary>
 internal sealed class LeftTasks(
     HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time, AuditLog audit)
@@ -63,6 +63,7 @@ internal sealed class LeftTasks(
             return;
         }
 
+        var place = task.ServerTask is null ? task.Cursor : null;
         var reply = new StatelessReply(session, parked, thresholds, time, discovery.ServerInfo(session)) { Access = Access.Everything };
         if (audit.IsOn)
         {
@@ -70,6 +71,12 @@ internal sealed class LeftTasks(
         }
 
         reply.Resume(tasks.Resume(task, reply.TaskCall));
+        if (place is not null)
+        {
+            _ = runner.ResumeAsync(new Call(session, upstream, request, reply, time, time.GetUtcNow() - task.Created) { Id = place.Id, MayHaveRun = true }, place);
+            return;
+        }
+
         var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true };
         call.OnServerTask(task.ServerTask!, ofItsOwn: true);
         _ = runner.RunAsync(call);

@@ -147,5 +147,6 @@ internal sealed partial class PostReply
         Server = server,
         Replica = _services.Replica,
         Changed = _services.Time.GetUtcNow(),
+        Cursor = _place,
     };
 }

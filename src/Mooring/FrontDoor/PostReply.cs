@@ -166,7 +166,9 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
     /// <summary>Holds the event stream until it is over or the client has left.</summary>
     public Task StreamAsync() => _connection!.RunAsync();
 
-    public override void Send(byte[] line)
+    public override void Send(byte[] line) => Send(line, place: null);
+
+    public override void Send(byte[] line, CallCursor? place)
     {
         lock (_gate)
         {
@@ -181,7 +183,8 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
         CommitToStream();
         if (_stream is { } stream)
         {
-            stream.Append(line);
+            stream.Append(line, place: _open is null ? place : null);
+            Passed(place);
         }
         else
         {

@@ -1,6 +1,7 @@
 using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Sessions;
+using Mooring.Stores;
 using Mooring.Tasks;
 
 namespace Mooring.FrontDoor;
@@ -13,6 +14,7 @@ internal sealed partial class StatelessReply
 {
     private RunningTask? _task;
     private string? _serverTask;
+    private CallCursor? _place;
     private byte[] _serverInfo = [];
     private bool _becomes;
     private bool _passes;
@@ -35,7 +37,7 @@ internal sealed partial class StatelessReply
     {
         lock (_gate)
         {
-            (_task, _serverTask) = (task, task.Record.ServerTask);
+            (_task, _serverTask, _place) = (task, task.Record.ServerTask, task.Record.Cursor);
         }
     }
 
@@ -45,6 +47,19 @@ internal sealed partial class StatelessReply
         lock (_gate)
         {
             return _task is null && (_passes = true);
+        }
+    }
+
+    /// <summary>What is asked has to be asked again by whoever goes on, so until it is answered nothing after it counts: of all else a task keeps nothing.</summary>
+    public override void Reached(CallCursor place)
+    {
+        lock (_gate)
+        {
+            if (_questions.Count == 0)
+            {
+                _place = place;
+                _task?.Reached(place);
+            }
         }
     }
 
@@ -83,7 +98,7 @@ internal sealed partial class StatelessReply
             var request = call.Request;
             var what = new NewTask(
                 Session.Principal, Session.Server, call.Upstream.Name, call.ToolName,
-                request.Envelope.Meta.IsPresent ? request.Span(request.Envelope.Meta).ToArray() : [.. "{}"u8], _serverTask);
+                request.Envelope.Meta.IsPresent ? request.Span(request.Envelope.Meta).ToArray() : [.. "{}"u8], _serverTask, _place);
             _becomes = true;
             _ = BecomeTaskAsync(exchange, what);
         }
@@ -105,6 +120,11 @@ internal sealed partial class StatelessReply
                 if (_serverTask is not null && what.ServerTask is null)
                 {
                     task!.Follows(_serverTask);
+                }
+
+                if (_place is not null && _place != what.Place)
+                {
+                    task!.Reached(_place);
                 }
 
                 if (_questions.Count > 0)

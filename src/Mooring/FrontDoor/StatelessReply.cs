@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http;
 using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Sessions;
+using Mooring.Stores;
 
 namespace Mooring.FrontDoor;
 
@@ -89,7 +90,9 @@ internal sealed partial class StatelessReply : Reply
         }
     }
 
-    public override void Send(byte[] line)
+    public override void Send(byte[] line) => Send(line, place: null);
+
+    public override void Send(byte[] line, CallCursor? place)
     {
         var frame = Frame.Parse(line);
         if (frame.Kind == FrameKind.Request)
@@ -114,6 +117,11 @@ internal sealed partial class StatelessReply : Reply
                 // Of no version; it came on the request's own stream.
                 exchange?.Send(line);
                 break;
+        }
+
+        if (place is not null)
+        {
+            Reached(place);
         }
     }
 

@@ -330,7 +330,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         [LoggerMessage(800, LogLevel.Warning, "Replica {Replica} is gone; this one ends what it left undone.", EventName = "ReplicaTakenOver")]
         public static partial void TookOver(ILogger logger, string replica);
 
-        [LoggerMessage(801, LogLevel.Warning, "Another replica took this one ({Replica}) for dead, since it did not beat for its lease; it goes on under a new name. Calls that ran are told as outcome unknown.", EventName = "ReplicaTakenForDead")]
+        [LoggerMessage(801, LogLevel.Warning, "Another replica took this one ({Replica}) for dead, since it did not beat for its lease; it goes on under a new name. Calls that ran are gone on with there too, or told as outcome unknown.", EventName = "ReplicaTakenForDead")]
         public static partial void TakenForDead(ILogger logger, string replica);
 
         [LoggerMessage(802, LogLevel.Warning, "The store failed; the other replicas are asked again. {Reason}", EventName = "ReplicaStoreFailed")]

@@ -56,6 +56,17 @@ internal sealed partial class Outbox
         services.Peers.Signal(replica, WroteSignal, $"{session.Id} {streamId}");
     }
 
+    /// <summary>Goes on with the stream of a call that ran at another replica: who came back for it to this one looks on, and is shown each event at once.</summary>
+    public void TakeOver(EventStream stream)
+    {
+        lock (_gate)
+        {
+            // The first of its name: whoever comes from now on is shown this one.
+            (_calls ??= new List<EventStream>(1)).Insert(0, stream);
+            session.Log.Committed ??= TellFollower;
+        }
+    }
+
     /// <summary>From now on a replica is told of each event that this one writes to a stream.</summary>
     private void Follow(string replica, string streamId)
     {
@@ -69,10 +80,14 @@ internal sealed partial class Outbox
     private void TellFollower(string streamId)
     {
         string? follower;
+        List<EventStream>? onlookers;
         lock (_gate)
         {
             follower = _followers?.GetValueOrDefault(streamId);
+            onlookers = _calls?.FindAll(s => s.Id == streamId && s.IsTheirs);
         }
+
+        onlookers?.ForEach(stream => stream.CatchUp());
 
         if (follower is not null)
         {

@@ -12,6 +12,9 @@ internal sealed partial class SessionLinks
     public void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null)
     {
         var call = related as Call;
+        // Of a call's own stream: the session's log is of another one.
+        var place = call is null || origin is null ? null : call.Hearing;
+        origin = call is null ? origin : null;
         if (frame.Kind == FrameKind.Request)
         {
             OnRequest(link, frame, call);
@@ -21,7 +24,7 @@ internal sealed partial class SessionLinks
         switch (frame.Method)
         {
             case McpMethod.Progress:
-                OnProgress(frame, call);
+                OnProgress(frame, call, place);
                 break;
             case McpMethod.Cancelled:
                 if (session.Questions.Cancel(link, frame) is { } cancelled)
@@ -40,7 +43,7 @@ internal sealed partial class SessionLinks
                 Tell(link, Translate(link, new Message(frame).ToLine()), origin);
                 break;
             default:
-                Route(link, call, Translate(link, new Message(frame).ToLine()), origin);
+                Route(link, call, Translate(link, new Message(frame).ToLine()), origin, place);
                 break;
         }
     }
@@ -139,7 +142,7 @@ internal sealed partial class SessionLinks
         frame.Method is McpMethod.TasksGet or McpMethod.TasksResult or McpMethod.TasksCancel or McpMethod.TasksList;
 
     /// <summary>Progress of a call, under the token the client gave it; its JSON type is the client's.</summary>
-    private static void OnProgress(Frame frame, Call? call)
+    private static void OnProgress(Frame frame, Call? call, CallCursor? place)
     {
         if (call is null || !call.Request.Envelope.MetaProgressToken.IsPresent || !frame.Envelope.ProgressToken.IsPresent)
         {
@@ -148,7 +151,7 @@ internal sealed partial class SessionLinks
 
         call.Sign();
         var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
-        call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine());
+        call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine(), place);
     }
 
     private async Task OnListChangedAsync(Link link, ListKind kind, Frame frame)
@@ -172,13 +175,13 @@ internal sealed partial class SessionLinks
     }
 
     /// <summary>To the stream of the call it belongs to, else to the one stream for everything else.</summary>
-    private void Route(Link link, Call? call, byte[] line, EventOrigin? origin = null)
+    private void Route(Link link, Call? call, byte[] line, EventOrigin? origin = null, CallCursor? place = null)
     {
         call ??= link.TellsRequests ? null : session.IsKept ? LatestCall(link) : OnlyCall(link, out _);
         if (call is not null)
         {
             call.Sign();
-            call.Reply.Send(line);
+            call.Reply.Send(line, place);
             return;
         }
 

@@ -20,6 +20,7 @@ internal sealed partial class SharedLinks
         }
 
         var shared = !link.Upstream.IsPerSession;
+        var place = origin is null ? null : (related as Calls.Call)?.Hearing;
         switch (frame.Method)
         {
             case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
@@ -27,7 +28,7 @@ internal sealed partial class SharedLinks
                 break;
             case McpMethod.Progress when related is Calls.Call call && call.Request.Envelope.MetaProgressToken.IsPresent:
                 var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
-                call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine());
+                call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine(), place);
                 break;
             case McpMethod.ResourcesUpdated when shared:
                 var uri = frame.Text(frame.Envelope.Uri);
@@ -40,7 +41,7 @@ internal sealed partial class SharedLinks
             case McpMethod.Message when related is Calls.Call call:
                 if (LogLevels.Passes(frame, call.Session.Record.LogLevel))
                 {
-                    call.Reply.Send(new Message(frame).ToLine());
+                    call.Reply.Send(new Message(frame).ToLine(), place);
                 }
 
                 break;
@@ -48,7 +49,7 @@ internal sealed partial class SharedLinks
                 Log.ServerSaid(logger, link.Upstream.Name, frame.ToString());
                 break;
             case McpMethod.Other or McpMethod.TasksStatus or McpMethod.Tasks when related is Calls.Call call:
-                call.Reply.Send(call.Session.ToClient(link.Upstream, new Message(frame).ToLine()));
+                call.Reply.Send(call.Session.ToClient(link.Upstream, new Message(frame).ToLine()), place);
                 break;
         }
     }

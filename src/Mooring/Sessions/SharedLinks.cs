@@ -222,7 +222,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         await Task.Yield();
         try
         {
-            var (link, why) = await upstream.OpenAsync(Parameters() with { Authorizer = accounts.For(upstream, "", subject: null, () => null, () => null) }, this, known: null, _stopping.Token);
+            var (link, why) = await upstream.OpenAsync(ParametersFor(upstream), this, known: null, _stopping.Token);
             lock (_gate)
             {
                 // Taken out meanwhile, with the server or since nobody needed it: whoever did that had no link to give up yet.
@@ -252,6 +252,9 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
             }
         }
     }
+
+    private LinkParameters ParametersFor(Upstream upstream) =>
+        Parameters() with { Authorizer = accounts.For(upstream, "", subject: null, () => null, () => null) };
 
     private static LinkParameters Parameters() => new(
         [

@@ -59,6 +59,9 @@ internal sealed record HeldTask
     /// <summary>The server's own task behind it, by the server's id: another process can go on with that. Null where there is none.</summary>
     public string? ServerTask { get; init; }
 
+    /// <summary>From where another process can go on with its call; null where none could, as far as is known.</summary>
+    public CallCursor? Cursor { get; init; }
+
     /// <summary>Raw JSON: the questions while they are asked, then the result or the error; else empty.</summary>
     public ReadOnlyMemory<byte> Body { get; init; }
 

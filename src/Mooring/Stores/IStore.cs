@@ -86,6 +86,16 @@ internal interface IStore : IAsyncDisposable
 
     Task SetStreamStateAsync(string sessionId, string streamId, StreamState state);
 
+    /// <summary>Says from where the call of a stream can be gone on with, from now on (<see cref="StreamRecord.Cursor"/>).</summary>
+    Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor);
+
+    /// <summary>
+    /// Makes a running call that of another replica (<see cref="StreamRecord.Replica"/>), provided that it is still <paramref name="from"/>'s. Done again where
+    /// its answer was lost, it says the same.
+    /// </summary>
+    /// <returns>Whether it is <paramref name="to"/>'s now; false: it ended, or somebody else took it.</returns>
+    Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to);
+
     ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel);
 
     /// <summary>Events of one stream with a sequence above <paramref name="after"/>, in order, at most <paramref name="limit"/>.</summary>
@@ -159,7 +169,7 @@ internal interface IStore : IAsyncDisposable
     Task<bool> HoldTaskAsync(HeldTask task, int mostOfOne, int mostOfAll);
 
     /// <summary>
-    /// Replaces what changes in the life of a task (status, message, times, replica, body, the server's task), provided that it is there, is not
+    /// Replaces what changes in the life of a task (status, message, times, replica, body, the server's task, the cursor), provided that it is there, is not
     /// final, and still has the <see cref="HeldTask.Revision"/> of <paramref name="task"/>; it has the next one then.
     /// </summary>
     /// <returns>False: nothing was changed. After a <see cref="StoreException"/> the change may be there.</returns>

@@ -59,6 +59,12 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         ObserveAsync("set_stream_state", Now, inner.SetStreamStateAsync(sessionId, streamId, state));
 
+    public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) =>
+        ObserveAsync("set_call_cursor", Now, inner.SetCallCursorAsync(sessionId, streamId, cursor));
+
+    public Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to) =>
+        ObserveAsync("take_call", Now, inner.TakeCallAsync(sessionId, streamId, from, to));
+
     public ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel) =>
         ReadAsync("find_stream", Now, inner.FindStreamAsync(sessionId, streamId, cancel));
 

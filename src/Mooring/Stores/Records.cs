@@ -166,6 +166,9 @@ internal sealed record StreamRecord
 
     /// <summary>Highest sequence that was dropped by a limit; 0: none. Kept by the store.</summary>
     public long TrimmedTo { get; init; }
+
+    /// <summary>From where another process can go on with the call; null where none could, as far as is known.</summary>
+    public CallCursor? Cursor { get; init; }
 }
 
 /// <summary>One event of a stream.</summary>
@@ -174,7 +177,7 @@ internal sealed record StreamRecord
 /// <param name="Sequence">1, 2, 3 … in the stream.</param>
 /// <param name="Body">The JSON-RPC message, raw UTF-8; empty for a primer.</param>
 /// <param name="Written">When it was appended.</param>
-/// <param name="RequestId">What it is known by beside its place: the client request (raw JSON token) that it answers, or the letter it came in; mostly null.</param>
+/// <param name="RequestId">What it is known by beside its place: the client request (raw JSON token) that it answers, the letter it came in, or the event of the call's server that it was made of (<see cref="CallCursor.Key"/>); mostly null.</param>
 /// <param name="Origin">The server's event it was made of, where that had an id: the link remembers it in the same transaction. Not read back.</param>
 internal sealed record EventRecord(
     string SessionId, string StreamId, long Sequence, ReadOnlyMemory<byte> Body, DateTimeOffset Written, string? RequestId = null, EventOrigin? Origin = null);

@@ -106,6 +106,22 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         }
     }
 
+    /// <returns>False when the store did not take it.</returns>
+    public async Task<bool> KeepAsync(string stream, CallCursor place)
+    {
+        try
+        {
+            await store.SetCallCursorAsync(sessionId, stream, place);
+            return true;
+        }
+        catch (StoreException e)
+        {
+            // Without it the outcome would be unknown after the end of this process: what it was before.
+            Log.PlaceNotKept(logger, stream, e.Message);
+            return false;
+        }
+    }
+
     public Task<IReadOnlyList<EventRecord>> ReadAsync(string stream, long after, int limit, CancellationToken cancel) =>
         store.ReadEventsAsync(sessionId, stream, after, limit, cancel);
 
@@ -156,6 +172,9 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         [LoggerMessage(123, LogLevel.Debug, "How stream {Stream} ended was not kept: it is said again. {Reason}", EventName = "StreamEndNotKept")]
         public static partial void EndNotKept(ILogger logger, string stream, string reason);
 
+        [LoggerMessage(127, LogLevel.Debug, "How far the server of stream {Stream} was heard was not kept. {Reason}", EventName = "StreamPlaceNotKept")]
+        public static partial void PlaceNotKept(ILogger logger, string stream, string reason);
+
         [LoggerMessage(120, LogLevel.Warning, "Stream {Stream} cannot be resumed for now, since the store did not take it; others may not be, too. {Reason}", EventName = "StreamNotResumable")]
         public static partial void NotResumable(ILogger logger, string stream, string reason);
 
@@ -168,7 +187,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
         [LoggerMessage(122, LogLevel.Error, "Stream {Stream} failed.", EventName = "StreamStepFailed")]
         public static partial void StepFailed(ILogger logger, Exception exception, string stream);
 
-        [LoggerMessage(126, LogLevel.Warning, "An answer came too late for stream {Stream}: another replica took this one for dead and has told its client that the outcome is unknown.", EventName = "AnswerCameTooLate")]
+        [LoggerMessage(126, LogLevel.Warning, "An answer came too late for stream {Stream}: another replica took this one for dead and has answered it, or said that the outcome is unknown.", EventName = "AnswerCameTooLate")]
         public static partial void CameTooLate(ILogger logger, string stream);
 
         [LoggerMessage(121, LogLevel.Warning, "Event {Sequence} of stream {Stream} was not kept, since the store did not take it; others may not be, too. {Reason}", EventName = "EventNotKept")]

@@ -9,8 +9,8 @@ internal sealed partial class EventStream
     private const int LettersLookedFor = 1000;
 
     /// <summary>
-    /// Requests that another replica answered here, and letters that it put here: it took this one for dead while it was only slow, or was dead when the letter moved.
-    /// Each gets one answer, and stands here once, the first in the log.
+    /// Requests that another replica answered here, and letters and events of the call's server that it put here: it took this one for dead while it was only slow,
+    /// or was dead when the letter moved. Each gets one answer, and stands here once, the first in the log.
     /// </summary>
     private HashSet<string>? _putByOthers;
 
@@ -35,6 +35,7 @@ internal sealed partial class EventStream
             if (step.IsMoot || (step.Key is { } key && _putByOthers?.Contains(key) == true))
             {
                 step.IsMoot = true;
+                _place = step.Place ?? _place;
                 if (step.RequestId is not null)
                 {
                     _log.CameTooLate(Id);
@@ -81,6 +82,7 @@ internal sealed partial class EventStream
             }
 
             _sequence++;
+            _place = step.Place ?? _place;
             return new EventId(Id, _sequence).ToString();
         }
     }

@@ -20,7 +20,7 @@ internal sealed partial class EventStream
         public Action<string?> Opened => opened;
     }
 
-    private sealed class MessageStep(byte[] line, string? requestId, bool finishes, EventOrigin? origin, bool isOld, PassedMessage? passed) : Step
+    private sealed class MessageStep(byte[] line, string? requestId, bool finishes, EventOrigin? origin, bool isOld, PassedMessage? passed, CallCursor? place) : Step
     {
         public byte[] Line => line;
 
@@ -33,8 +33,11 @@ internal sealed partial class EventStream
         /// <summary>Where another replica passed it on.</summary>
         public PassedMessage? Passed => passed;
 
+        /// <summary>Where it stood at the server of the stream's call.</summary>
+        public CallCursor? Place => place;
+
         /// <summary>What the log knows it by; null: nothing but its place.</summary>
-        public string? Key => requestId ?? passed?.Key;
+        public string? Key => requestId ?? passed?.Key ?? place?.Key;
 
         /// <summary>Whether it waits for the store.</summary>
         public bool IsLate { get; set; }

@@ -83,14 +83,16 @@ internal sealed partial class EventStream
     /// Whether it waited for this stream, with others: they go at its reader's pace, since as much may wait for a reader as one may leave untaken.
     /// </param>
     /// <param name="passed">Where another replica passed it on.</param>
-    public void Append(byte[] line, string? requestId = null, bool finishes = false, EventOrigin? origin = null, bool isOld = false, PassedMessage? passed = null)
+    /// <param name="place">Where it stood in the answer of the call's server.</param>
+    public void Append(
+        byte[] line, string? requestId = null, bool finishes = false, EventOrigin? origin = null, bool isOld = false, PassedMessage? passed = null, CallCursor? place = null)
     {
         if (finishes)
         {
             _finished = true;
         }
 
-        Enqueue(new MessageStep(line, requestId, finishes, origin, isOld, passed));
+        Enqueue(new MessageStep(line, requestId, finishes, origin, isOld, passed, place));
     }
 
     /// <inheritdoc cref="StepRoom.IsFree"/>
@@ -224,6 +226,12 @@ internal sealed partial class EventStream
             case KeepStep:
                 await KeepAsync();
                 break;
+            case ReachStep reach:
+                (_place, _isPlaceKept) = (reach.Place, false);
+                break;
+            case KeepPlaceStep:
+                await KeepPlaceAsync();
+                break;
             case SettleStep settle:
                 try
                 {
@@ -248,6 +256,7 @@ internal sealed partial class EventStream
 
         var primer = step.Primer ? _log.Record(Id, 1, ReadOnlyMemory<byte>.Empty, requestId: null) : null;
         _resumable = await _log.OpenAsync(step.Record, primer);
+        (_place, _isPlaceKept) = (step.Record.Cursor, _resumable && step.Record.Cursor is not null);
         if (_resumable && primer is not null)
         {
             _sequence = 1;

@@ -14,7 +14,7 @@ internal sealed partial class HeldTasks
     /// <summary>What nobody answered for at the last look, and whose it was then.</summary>
     private HashSet<(string Id, string Replica)> _orphans = [];
 
-    /// <summary>Has this process go on with a task that its server keeps; set by who can make calls of its own.</summary>
+    /// <summary>Has this process go on with a task that its server keeps, or whose answer can be heard from where it was left; set by who can make calls of its own.</summary>
     public Action<HeldTask>? GoOn { get; set; }
 
     /// <summary>Ends what a dead replica left undone, or goes on with it.</summary>
@@ -64,14 +64,18 @@ internal sealed partial class HeldTasks
         var found = task;
         for (var tries = 0; tries < MostTries && found is { IsFinal: false } left && left.Replica == task.Replica; tries++)
         {
-            var goesOn = left.ServerTask is not null && GoOn is not null;
-            if (goesOn && left.Replica == _peers.Name)
+            var isOurs = left.Replica == _peers.Name;
+            if (isOurs && left.ServerTask is not null && GoOn is not null)
             {
                 // This process leaves; the others find it.
                 return;
             }
 
-            var next = goesOn ? left with { Replica = _peers.Name, Updated = Now } : Unknown(left, why);
+            var next = GoOn is null || isOurs ? Unknown(left, why)
+                : left.ServerTask is not null ? left with { Replica = _peers.Name, Updated = Now }
+                // What its server asked and still waits for it asks again.
+                : left.Cursor is not null ? left with { Replica = _peers.Name, Updated = Now, Status = HeldTaskStatus.Working, Message = null, Body = default }
+                : Unknown(left, why);
             if (await _store.UpdateHeldTaskAsync(next))
             {
                 Over(next with { Revision = left.Revision + 1 }, why);

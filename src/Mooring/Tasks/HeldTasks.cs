@@ -17,12 +17,13 @@ namespace Mooring.Tasks;
 /// <param name="Tool">The server's own name of the tool.</param>
 /// <param name="Meta"><c>_meta</c> of the request, raw JSON.</param>
 /// <param name="ServerTask">The server's own task behind it, or null.</param>
-internal sealed record NewTask(Principal Principal, string? Route, string Server, string Tool, byte[] Meta, string? ServerTask);
+/// <param name="Place">Up to where its server's answer was heard, or null.</param>
+internal sealed record NewTask(Principal Principal, string? Route, string Server, string Tool, byte[] Meta, string? ServerTask, CallCursor? Place = null);
 
 /// <summary>
 /// Calls that became tasks (2026-07-28, the tasks extension). Their records are in the store, and any replica answers for them; each is run by one
 /// process, its home, and what its call is to be told goes there by letter. Every task ends, in a state that is true: when the home dies, whoever takes
-/// over goes on with what the server itself keeps as a task, and ends the others as outcome unknown.
+/// over goes on with what the server itself keeps as a task, or an answer that can be heard from where it was left, and ends the others as outcome unknown.
 /// </summary>
 internal sealed partial class HeldTasks
 {
@@ -90,6 +91,7 @@ internal sealed partial class HeldTasks
             Expires = now + calls.HardCap + calls.TaskKeep,
             Replica = _peers.Name,
             ServerTask = what.ServerTask,
+            Cursor = what.Place,
         };
         var running = new RunningTask(task, call, this);
         _running[task.Id] = running;
@@ -277,7 +279,7 @@ internal sealed partial class HeldTasks
         [LoggerMessage(902, LogLevel.Warning, "A task at server {Server} was running when its gateway process ended; it ends as outcome unknown.", EventName = "TaskLeftBehind")]
         public static partial void LeftBehind(ILogger logger, string server);
 
-        [LoggerMessage(903, LogLevel.Information, "A task at server {Server}, which keeps it as a task of its own, is gone on with.", EventName = "TaskTakenOver")]
+        [LoggerMessage(903, LogLevel.Information, "A task at server {Server}, whose gateway process is gone, is gone on with.", EventName = "TaskTakenOver")]
         public static partial void TakenOver(ILogger logger, string server);
     }
 }

@@ -26,6 +26,9 @@ internal sealed class RunningTask(HeldTask record, TaskCall call, HeldTasks task
     private bool _isDirty;
     private bool _isLost;
 
+    /// <summary>Whether something was asked since it was last written down up to where its server was heard.</summary>
+    private bool _hasAsked;
+
     public string Id { get; } = record.Id;
 
     public HeldTask Record
@@ -43,15 +46,43 @@ internal sealed class RunningTask(HeldTask record, TaskCall call, HeldTasks task
 
     /// <summary>What its server asks just now; nothing where <paramref name="questions"/> is empty.</summary>
     /// <param name="questions">An object of one request for each key, raw JSON.</param>
-    public void Asks(byte[] questions) => Change(task => task with
+    public void Asks(byte[] questions)
     {
-        Status = questions.Length > 0 ? HeldTaskStatus.InputRequired : HeldTaskStatus.Working,
-        Message = questions.Length > 0 ? "The server needs an answer to go on." : null,
-        Body = questions,
-    });
+        lock (_gate)
+        {
+            _hasAsked |= questions.Length > 0;
+        }
+
+        Change(task => task with
+        {
+            Status = questions.Length > 0 ? HeldTaskStatus.InputRequired : HeldTaskStatus.Working,
+            Message = questions.Length > 0 ? "The server needs an answer to go on." : null,
+            Body = questions,
+        });
+    }
 
     /// <summary>From now on another process could go on with it.</summary>
     public void Follows(string serverTask) => Change(task => task with { ServerTask = serverTask });
+
+    /// <summary>
+    /// From now on another process could go on with it from there. Written down where none could before, or what was asked is answered and must not be asked
+    /// again; else with what is written next.
+    /// </summary>
+    public void Reached(CallCursor place)
+    {
+        lock (_gate)
+        {
+            if (_record.Cursor is not null && !_hasAsked)
+            {
+                _record = _record with { Cursor = place };
+                return;
+            }
+
+            _hasAsked = false;
+        }
+
+        Change(task => task with { Cursor = place });
+    }
 
     public void Complete(byte[] result) => End(HeldTaskStatus.Completed, message: null, result);
 

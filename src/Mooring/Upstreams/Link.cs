@@ -114,6 +114,12 @@ internal abstract class Link : IAsyncDisposable, IAsker
     /// <summary>Sends a request and waits for how it ends.</summary>
     public abstract ValueTask<Attempt> CallAsync(PendingRequest request);
 
+    /// <summary>Waits for how a request ends that another process sent, from a place on the stream of its answer. The server hears of nothing new.</summary>
+    /// <param name="request">The request, with its id.</param>
+    /// <param name="after">The server's id of the last event that was heard.</param>
+    public virtual ValueTask<Attempt> GoOnAsync(PendingRequest request, string after) =>
+        ValueTask.FromResult(Attempt.Unknown("over its transport nothing can be gone on with"));
+
     /// <summary>Sends a notification or a response; false when it could not be handed over.</summary>
     public abstract ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel);
 

@@ -1,4 +1,6 @@
+using System.Security.Cryptography;
 using Mooring.Protocol;
+using Mooring.Stores;
 using Mooring.Vault;
 
 namespace Mooring.Upstreams;
@@ -58,10 +60,14 @@ internal readonly record struct Attempt(AttemptKind Kind, Frame? Answer, string 
 /// <summary>One request of the gateway's, under way on a link: a client's call, or one of the gateway's own accord.</summary>
 internal abstract class PendingRequest
 {
-    private static long s_lastId;
+    /// <summary>
+    /// Not where the process before this one began, nor where another replica did: a server goes on with the sessions of those, and what it still says to
+    /// a request of theirs must not be taken for the answer to one of ours. Below 2^53, which is where JavaScript's integers end.
+    /// </summary>
+    private static long s_lastId = RandomNumberGenerator.GetInt32(1, int.MaxValue) * (1L << 20);
 
-    /// <summary>The id on the upstream leg; minted by the gateway, never reused in this process.</summary>
-    public long Id { get; } = Interlocked.Increment(ref s_lastId);
+    /// <summary>The id on the upstream leg; minted by the gateway, never reused in this process. One that another process began has that one's.</summary>
+    public long Id { get; init; } = Interlocked.Increment(ref s_lastId);
 
     /// <summary>Cancelled when nobody wants the answer any more.</summary>
     public abstract CancellationToken Abandoned { get; }
@@ -108,6 +114,15 @@ internal abstract class PendingRequest
 
     /// <summary>A notification or a request of the server that came on this request's own stream, or names its progress token.</summary>
     public abstract void OnRelated(Link link, Frame frame);
+
+    /// <inheritdoc cref="OnRelated(Link, Frame)"/>
+    /// <param name="origin">Where on the request's own stream it stood, if it had an id there.</param>
+    public virtual void OnRelated(Link link, Frame frame, EventOrigin? origin) => OnRelated(link, frame);
+
+    /// <summary>The server named a place on the request's own stream without saying anything there: what it says from now on can be asked for from there.</summary>
+    public virtual void OnPrimed(Link link, EventOrigin origin)
+    {
+    }
 
     /// <summary>Completes when what came so far is far enough on its way to the client; a link asks before it reads on, so that a flood stays with the server.</summary>
     public virtual Task ReadyAsync() => Task.CompletedTask;

@@ -109,6 +109,9 @@ internal sealed partial class Upstream : IAsyncDisposable
         }
     }
 
+    /// <summary>As <see cref="EnterAsync"/>, where it takes no waiting.</summary>
+    public bool TryEnter() => _places.Wait(0, CancellationToken.None);
+
     public void Leave() => _places.Release();
 
     /// <summary>Opens a link; health hears how it went.</summary>

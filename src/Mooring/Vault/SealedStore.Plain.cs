@@ -24,6 +24,10 @@ internal sealed partial class SealedStore
 
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) => inner.SetStreamStateAsync(sessionId, streamId, state);
 
+    public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) => inner.SetCallCursorAsync(sessionId, streamId, cursor);
+
+    public Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to) => inner.TakeCallAsync(sessionId, streamId, from, to);
+
     public ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel) =>
         inner.FindStreamAsync(sessionId, streamId, cancel);
 

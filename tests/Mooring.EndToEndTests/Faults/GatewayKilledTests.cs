@@ -135,4 +135,36 @@ public sealed class GatewayKilledTests
         Assert.Empty(await rest.RestAsync());
         Assert.Equal(1, server.Calls("hold"));
     }
+
+    [Fact]
+    public async Task GatewayKilled_CallWhoseAnswerCanBeResumed_IsGoneOnWithByTheNextProcess()
+    {
+        await using var server = await FaultyServer.StartAsync();
+        var up = GatewayProcess.Remote(server.Url);
+        up["commit"] = "durable";
+        await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(("up", up)));
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"));
+        var call = client.ToolCall("keep", "kept");
+        using var stream = await client.PostForStreamAsync(call);
+        await stream.FirstIdAsync();
+        server.LogToKept("1");
+        await stream.NotificationAsync("notifications/message");
+        var seen = stream.LastEventId;
+        server.LogToKept("2");
+        await stream.NotificationAsync("notifications/message");
+        await MetricsPage.PlaceKeptAsync(gateway);
+
+        await gateway.KillAsync();
+        server.LogToKept("3");
+        await gateway.RestartAsync();
+
+        using var rest = await client.OpenAsync(seen);
+        Assert.Equal("2", (string?)(await rest.NotificationAsync("notifications/message"))["params"]!["data"]);
+        Assert.Equal("3", (string?)(await rest.NotificationAsync("notifications/message"))["params"]!["data"]);
+        server.Release();
+        var answer = await rest.AnswerAsync((int)call["id"]!);
+        Assert.Equal("kept", (string?)answer["result"]?["content"]?[0]?["text"]);
+        Assert.Empty(await rest.RestAsync());
+        Assert.Equal(1, server.Calls("keep"));
+    }
 }

@@ -49,6 +49,32 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
     }
 
     [Fact(Timeout = ReplicaPair.TestLimit)]
+    public async Task AKilledDuringACallWhoseAnswerCanBeResumed_BGoesOnWithIt_AndItIsExecutedOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await McpClient.ConnectAsync(pair.AtA);
+        var call = client.ToolCall("keep", "kept");
+        using var stream = await client.PostForStreamAsync(call);
+        var seen = await stream.FirstIdAsync();
+        pair.Server.LogToKept("1");
+        await stream.NotificationAsync("notifications/message");
+        await MetricsPage.PlaceKeptAsync(pair.A);
+
+        await ReplicaPair.KillAsync(pair.A);
+        pair.Server.LogToKept("2");
+        pair.Server.Release();
+
+        using var other = client.At(pair.AtB);
+        using var rest = await other.OpenAsync(seen);
+        Assert.Equal("1", (string?)(await rest.NotificationAsync("notifications/message"))["params"]!["data"]);
+        Assert.Equal("2", (string?)(await rest.NotificationAsync("notifications/message"))["params"]!["data"]);
+        var answer = await rest.AnswerAsync((int)call["id"]!);
+        Assert.Equal("kept", (string?)answer["result"]?["content"]?[0]?["text"]);
+        Assert.Empty(await rest.RestAsync());
+        Assert.Equal(1, pair.Server.Calls("keep"));
+    }
+
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task EventsMissedOnA_Killed_AreReplayedByB()
     {
         await using var pair = await ReplicaPair.StartAsync(database);

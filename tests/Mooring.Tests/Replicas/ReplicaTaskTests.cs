@@ -86,6 +86,86 @@ public sealed class ReplicaTaskTests
         Assert.Equal(1, pair.Upstream.Executions("slow"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Replica_ThatRunsATask_Dies_TheOtherHearsItsAnswerFromWhereItWasLeft(bool saidBefore)
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call, get) = await TakenOverAsync(pair, saidBefore);
+
+        Assert.Equal(("e0", call.Session), (get.LastEventId, get.Session));
+        Assert.Equal("working", (string?)(await New(pair.B).GetTaskAsync(id))["status"]);
+        Assert.Equal(pair.B.Get<Peers>().Name, (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!.Replica);
+        await get.SendAsync($$$"""{"jsonrpc":"2.0","id":{{{call.Id}}},"result":{"content":[{"type":"text","text":"heard"}]}}""", "e1");
+
+        Assert.Equal("heard", (string?)(await pair.B.UntilTaskAsync(New(pair.B), id, "completed", TimeSpan.FromSeconds(3)))["result"]!["content"]![0]!["text"]);
+        Assert.Equal(1, pair.Upstream.Executions("slow"));
+    }
+
+    [Fact]
+    public async Task Heir_OfATask_ItsServerDoesNotGoOn_TheTaskIsOfUnknownOutcome()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, _, get) = await TakenOverAsync(pair, saidBefore: true);
+
+        get.Status(System.Net.HttpStatusCode.NotFound);
+
+        var failed = await pair.B.UntilTaskAsync(New(pair.B), id, "failed", TimeSpan.FromSeconds(10));
+        Assert.Equal("outcome_unknown", (string?)failed["error"]!["data"]!["mooring"]!["reason"]);
+    }
+
+    [Fact]
+    public async Task Heir_OfATask_PassesQuestionsAnswersAndTheCancellationOnInTheSameSession()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (id, call, get) = await TakenOverAsync(pair, saidBefore: true, asks: true);
+        var client = New(pair.B);
+        Assert.Equal("e0", get.LastEventId);
+
+        await get.SendAsync(Question, "e1");
+        var asks = await pair.B.UntilTaskAsync(client, id, "input_required", TimeSpan.FromSeconds(3));
+        await client.AnswerTaskAsync(id, (asks["inputRequests"]!.AsObject().Single().Key, """{"roots":[{"uri":"file:///b"}]}"""));
+        await pair.UntilAsync(() => pair.Upstream.Requests.Any(r => r.Session == call.Session && r.Body.Contains("file:///b", StringComparison.Ordinal)), "the server has the answer");
+        await pair.UntilAsync(
+            () => pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken).AsTask().Result!.Cursor!.EventId == "e1", "it is not asked again");
+        await client.CancelTaskAsync(id);
+
+        await pair.UntilAsync(() => pair.Upstream.Messages("notifications/cancelled").Count == 1, "the server was told");
+        var told = pair.Upstream.Requests.Single(r => (string?)r.Message?["method"] == "notifications/cancelled");
+        Assert.Equal((call.Session, call.Id), (told.Session, told.Message!["params"]!["requestId"]!.ToJsonString()));
+        await pair.B.UntilTaskAsync(client, id, "cancelled", TimeSpan.FromSeconds(5));
+    }
+
+    private const string Question = """{"jsonrpc":"2.0","id":"s1","method":"roots/list"}""";
+
+    /// <summary>A task at A, whose server has named a place, and the way in which B goes on once A is dead.</summary>
+    private static async Task<(string Id, UpstreamExchange Call, UpstreamExchange Get)> TakenOverAsync(ReplicaPair pair, bool saidBefore, bool asks = false)
+    {
+        var posting = New(pair.A).CallAsync("slow");
+        var call = await pair.Upstream.CallAsync();
+        if (saidBefore)
+        {
+            await call.RawAsync("id: e0\ndata:\n\n");
+        }
+
+        var id = (string)(await pair.A.CreatedAsync(posting))["taskId"]!;
+        if (!saidBefore)
+        {
+            await call.RawAsync("id: e0\ndata:\n\n");
+        }
+
+        if (asks)
+        {
+            await call.SendAsync(Question, "e1");
+            await pair.A.UntilTaskAsync(New(pair.A), id, "input_required", TimeSpan.FromSeconds(3));
+        }
+
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        pair.StoreOfA.IsAway = true;
+        return (id, call, await pair.B.PassTimeAsync(pair.Upstream.GetAsync(), TimeSpan.FromSeconds(30), "the other replica goes on"));
+    }
+
     [Fact]
     public async Task Replica_StopsInOrder_ItsTaskIsEndedAtOnce()
     {

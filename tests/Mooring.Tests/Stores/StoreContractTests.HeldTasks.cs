@@ -10,7 +10,7 @@ public abstract partial class StoreContractTests
     [Fact]
     public async Task HoldTask_EveryField_ComesBackUnchanged()
     {
-        var bare = Held("bare") with { Issuer = "", Subject = "", Route = null, Message = null, ServerTask = null, Status = HeldTaskStatus.Working, Body = default };
+        var bare = Held("bare") with { Issuer = "", Subject = "", Route = null, Message = null, ServerTask = null, Cursor = null, Status = HeldTaskStatus.Working, Body = default };
 
         Assert.True(await _store.HoldTaskAsync(Held(), 10, 10));
         Assert.True(await _store.HoldTaskAsync(bare, 10, 10));
@@ -50,6 +50,7 @@ public abstract partial class StoreContractTests
             Expires = FakeClock.Start + TimeSpan.FromHours(2),
             Replica = "r2",
             ServerTask = null,
+            Cursor = Cursor("e2"),
             Body = default,
         };
 

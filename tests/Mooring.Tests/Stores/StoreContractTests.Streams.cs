@@ -298,6 +298,59 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task SetCallCursor_OfARunningCall_ReplacesItAlone()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call() with { Cursor = null }, null);
+        Assert.Null((await _store.FindStreamAsync("session", "stream", Cancel))!.Cursor);
+
+        await _store.SetCallCursorAsync("session", "stream", Cursor("e1"));
+        await _store.SetCallCursorAsync("session", "stream", Cursor("e2"));
+        await _store.SetCallCursorAsync("session", "nothing", Cursor());
+        await _store.SetCallCursorAsync("nobody", "stream", Cursor());
+
+        var changed = Describe(Call() with { Cursor = Cursor("e2") });
+        Assert.Equal(changed, Describe(await _store.FindStreamAsync("session", "stream", Cancel)));
+        Assert.Equal([changed], (await _store.FindRunningCallsAsync("r1", Cancel)).Select(Describe));
+        Assert.Null(await _store.FindStreamAsync("session", "nothing", Cancel));
+    }
+
+    [Fact]
+    public async Task TakeCall_OfTheReplicaThatHasIt_IsAnothersFromThenOn_AndStaysSoWhenItIsDoneAgain()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), null);
+        await _store.OpenStreamAsync(Call("nobody's") with { Replica = null }, null);
+
+        Assert.False(await _store.TakeCallAsync("session", "stream", "r3", "r2"));
+        Assert.False(await _store.TakeCallAsync("session", "stream", null, "r2"));
+        Assert.True(await _store.TakeCallAsync("session", "stream", "r1", "r2"));
+        Assert.True(await _store.TakeCallAsync("session", "stream", "r1", "r2"));
+        Assert.False(await _store.TakeCallAsync("session", "stream", "r1", "r3"));
+        Assert.True(await _store.TakeCallAsync("session", "nobody's", null, "r2"));
+
+        Assert.Empty(await _store.FindRunningCallsAsync("r1", Cancel));
+        Assert.Equal(
+            [Describe(Call("nobody's") with { Replica = "r2" }), Describe(Call() with { Replica = "r2" })],
+            (await _store.FindRunningCallsAsync("r2", Cancel)).OrderBy(call => call.StreamId, StringComparer.Ordinal).Select(Describe));
+    }
+
+    [Fact]
+    public async Task TakeCall_ThatEndedOrIsNotThere_IsNobodys()
+    {
+        await _store.SaveSessionAsync(Session());
+        await _store.OpenStreamAsync(Call(), null);
+        await _store.AppendEventAsync(Event(1), StreamState.Finished);
+
+        Assert.False(await _store.TakeCallAsync("session", "stream", "r1", "r2"));
+        Assert.False(await _store.TakeCallAsync("session", "nothing", "r1", "r2"));
+        Assert.False(await _store.TakeCallAsync("nobody", "stream", "r1", "r2"));
+
+        Assert.Equal("r1", (await _store.FindStreamAsync("session", "stream", Cancel))!.Replica);
+        Assert.Empty(await _store.FindRunningCallsAsync(Cancel));
+    }
+
+    [Fact]
     public async Task Store_ManyCallersAtOnce_NothingIsLostOrMixedUp()
     {
         const int callers = 16;

@@ -47,10 +47,13 @@ internal static class StoreRecords
         Server = "files",
         Replica = "r1",
         Changed = FakeClock.Start,
+        Cursor = Cursor(),
     };
 
+    public static CallCursor Cursor(string eventId = "e 1/\"") => new("up-1", "2025-06-18", "f00", 7, eventId, "tools/call", "index", "\"t\"", After: 1);
+
     public static StreamRecord Get(string stream = "get", string session = "session") =>
-        Call(stream, session) with { Kind = StreamKind.Get, RequestIds = [], Server = null, Replica = null };
+        Call(stream, session) with { Kind = StreamKind.Get, RequestIds = [], Server = null, Replica = null, Cursor = null };
 
     public static EventRecord Event(
         long sequence, string stream = "stream", string session = "session", string body = "{}", DateTimeOffset? written = null) =>
@@ -72,6 +75,7 @@ internal static class StoreRecords
         Expires = FakeClock.Start + TimeSpan.FromHours(1),
         Replica = "r1",
         ServerTask = "theirs",
+        Cursor = Cursor(),
         Body = Utf8("""{"q1":{}}"""),
     };
 

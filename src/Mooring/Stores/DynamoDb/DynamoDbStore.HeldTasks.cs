@@ -21,7 +21,7 @@ internal sealed partial class DynamoDbStore
         var item = DynamoKeys.Held(task.Id).With("id", Text(task.Id)).With("issuer", Text(task.Issuer)).With("subject", Text(task.Subject))
             .With("route", TextOrNull(task.Route)).With("server", Text(task.Server)).With("tool", Text(task.Tool)).With("status", Number((long)task.Status))
             .With("message", TextOrNull(task.Message)).With("created", Time(task.Created)).With("updated", Time(task.Updated)).With("until", Time(task.Expires))
-            .With("replica", Text(task.Replica)).With("serverTask", TextOrNull(task.ServerTask)).With("rev", Number(0)).With(DynamoKeys.Expires, Ttl(task.Expires + Grace));
+            .With("replica", Text(task.Replica)).With("serverTask", TextOrNull(task.ServerTask)).With("cursor", TextOrNull(task.Cursor?.ToString())).With("rev", Number(0)).With(DynamoKeys.Expires, Ttl(task.Expires + Grace));
         await _bodies.AddAsync(item, HeldMeta, task.Meta, expires: null, DynamoBodies.ListedBytes);
         await _bodies.AddAsync(item, HeldBody, task.Body, task.Expires + Grace, DynamoBodies.ListedBytes);
         return await _table.WriteAsync(DynamoWrite.Put(item).WhenNotThere().Marked())
@@ -35,7 +35,7 @@ internal sealed partial class DynamoDbStore
         await _bodies.AddAsync(held, HeldBody, task.Body, task.Expires + Grace, DynamoBodies.ListedBytes);
         var write = new DynamoWrite(DynamoKeys.Held(task.Id)).Set("status", Number((long)task.Status)).Set("message", TextOrNull(task.Message))
             .Set("updated", Time(task.Updated)).Set("until", Time(task.Expires)).Set("replica", Text(task.Replica)).Set("serverTask", TextOrNull(task.ServerTask))
-            .Set("rev", Number(task.Revision + 1)).Set(DynamoKeys.Expires, Ttl(task.Expires + Grace)).SetBody(held, HeldBody).Marked();
+            .Set("cursor", TextOrNull(task.Cursor?.ToString())).Set("rev", Number(task.Revision + 1)).Set(DynamoKeys.Expires, Ttl(task.Expires + Grace)).SetBody(held, HeldBody).Marked();
         write.When($"{write.N("rev")} = {write.V(Number(task.Revision))}").When($"{write.N("status")} < {write.V(Number((long)HeldTaskStatus.Completed))}");
         if (await _table.WriteAsync(write))
         {
@@ -124,6 +124,7 @@ internal sealed partial class DynamoDbStore
             ServerTask = item.TextOrNull("serverTask"),
             Body = body,
             Revision = item.Number("rev"),
+            Cursor = CallCursor.Parse(item.TextOrNull("cursor")),
         };
     }
 }

@@ -27,8 +27,7 @@ internal sealed partial class DynamoDbStore
         var running = stream is { State: StreamState.Running, RequestIds.Count: > 0 } ? DynamoKeys.Running(stream.Replica ?? "", incarnation, stream.StreamId) : null;
         if (running is not null)
         {
-            await _table.WriteAsync(DynamoWrite.Put(running.With("session", Text(stream.SessionId)).With("inc", Text(incarnation)).With("stream", Text(stream.StreamId))
-                .With("replica", Text(stream.Replica ?? "")).With("at", Time(_table.Now)).With(DynamoKeys.Expires, Ttl(_table.Now + RunningKept))));
+            await RunsAsync(running, stream.SessionId, incarnation, stream.StreamId, stream.Replica ?? "");
         }
 
         var first = primer is null ? null : DynamoWrite.Put(
@@ -64,6 +63,36 @@ internal sealed partial class DynamoDbStore
         }
     });
 
+    public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) => _lanes.RunAsync(sessionId, async () =>
+    {
+        if (await IncarnationAsync(sessionId) is { } incarnation)
+        {
+            await _table.WriteAsync(new DynamoWrite(DynamoKeys.Stream(incarnation, streamId)).Set("cursor", Text(cursor.ToString())).WhenThere());
+        }
+    });
+
+    /// <remarks>It is listed under its next replica before it is that one's: what is listed and is not is passed over.</remarks>
+    public Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to) => _lanes.RunAsync(sessionId, async () =>
+    {
+        if (await IncarnationAsync(sessionId) is not { } incarnation)
+        {
+            return false;
+        }
+
+        await RunsAsync(DynamoKeys.Running(to, incarnation, streamId), sessionId, incarnation, streamId, to);
+        var write = new DynamoWrite(DynamoKeys.Stream(incarnation, streamId)).Set("replica", Text(to));
+        var (replica, next) = (write.N("replica"), write.V(Text(to)));
+        write.When($"{write.N("state")} = {write.V(Number((long)StreamState.Running))}")
+            .When($"{replica} = {next} OR {(from is null ? $"attribute_not_exists({replica})" : $"{replica} = {write.V(Text(from))}")}");
+        var taken = await _table.WriteAsync(write);
+        if (taken && from != to)
+        {
+            await _table.DeleteAsync(DynamoKeys.Running(from ?? "", incarnation, streamId));
+        }
+
+        return taken;
+    });
+
     public async ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel)
     {
         if (await HeadAsync(sessionId, cancel) is not { } head)
@@ -97,6 +126,10 @@ internal sealed partial class DynamoDbStore
 
         return [.. calls.Take(limit)];
     }
+
+    private Task<bool> RunsAsync(Dictionary<string, AttributeValue> running, string sessionId, string incarnation, string streamId, string replica) =>
+        _table.WriteAsync(DynamoWrite.Put(running.With("session", Text(sessionId)).With("inc", Text(incarnation)).With("stream", Text(streamId))
+            .With("replica", Text(replica)).With("at", Time(_table.Now)).With(DynamoKeys.Expires, Ttl(_table.Now + RunningKept))));
 
     private async Task<IReadOnlyList<StreamRecord>> RunningAsync(IEnumerable<DynamoQuery> queries, CancellationToken cancel) =>
         await RunningAsync(await _table.QueryAllAsync(queries, cancel), cancel);

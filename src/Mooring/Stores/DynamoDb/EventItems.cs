@@ -48,7 +48,8 @@ internal static class EventItems
 
     public static Dictionary<string, AttributeValue> Make(string incarnation, StreamRecord stream) => DynamoKeys.Stream(incarnation, stream.StreamId)
         .With("stream", Text(stream.StreamId)).With("kind", Number((long)stream.Kind)).With("state", Number((long)stream.State)).With("ids", Texts(stream.RequestIds))
-        .With("server", TextOrNull(stream.Server)).With("replica", TextOrNull(stream.Replica)).With("changed", Time(stream.Changed));
+        .With("server", TextOrNull(stream.Server)).With("replica", TextOrNull(stream.Replica)).With("changed", Time(stream.Changed))
+        .With("cursor", TextOrNull(stream.Cursor?.ToString()));
 
     public static StreamRecord Read(Dictionary<string, AttributeValue> item, string sessionId) => new()
     {
@@ -61,5 +62,6 @@ internal static class EventItems
         Replica = item.TextOrNull("replica"),
         Changed = item.Time("changed"),
         TrimmedTo = item.Number("trimmed"),
+        Cursor = CallCursor.Parse(item.TextOrNull("cursor")),
     };
 }

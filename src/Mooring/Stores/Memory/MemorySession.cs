@@ -49,6 +49,26 @@ internal sealed class MemorySession(SessionRecord record)
         }
     }
 
+    public void SetCursor(string streamId, CallCursor cursor)
+    {
+        if (Streams.TryGetValue(streamId, out var stream))
+        {
+            Streams[streamId] = stream with { Cursor = cursor };
+        }
+    }
+
+    /// <returns>Whether the call is <paramref name="to"/>'s now.</returns>
+    public bool Take(string streamId, string? from, string to)
+    {
+        if (!Streams.TryGetValue(streamId, out var stream) || stream.State != StreamState.Running || (stream.Replica != from && stream.Replica != to))
+        {
+            return false;
+        }
+
+        Streams[streamId] = stream with { Replica = to };
+        return true;
+    }
+
     public IReadOnlyList<EventRecord> Read(string streamId, long after, int limit) =>
         [.. _events.Where(known => known.StreamId == streamId && known.Sequence > after).OrderBy(known => known.Sequence).Take(limit)];
 

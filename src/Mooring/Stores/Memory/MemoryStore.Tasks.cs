@@ -36,6 +36,7 @@ internal sealed partial class MemoryStore
                 Expires = task.Expires,
                 Replica = task.Replica,
                 ServerTask = task.ServerTask,
+                Cursor = task.Cursor,
                 Body = task.Body.ToArray(),
                 Revision = task.Revision + 1,
             };

@@ -173,6 +173,16 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         With(sessionId, session => session.SetState(streamId, state, time.GetUtcNow()));
 
+    public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) => With(sessionId, session => session.SetCursor(streamId, cursor));
+
+    public Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult(_sessions.GetValueOrDefault(sessionId)?.Take(streamId, from, to) == true);
+        }
+    }
+
     public ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel)
     {
         lock (_gate)

@@ -5,19 +5,19 @@ namespace Mooring.Stores.Postgres;
 /// <summary>The statements on held tasks.</summary>
 internal static class HeldTaskRows
 {
-    private const string Columns = "id, issuer, subject, route, server, tool, meta, status, message, created, updated, expires, replica, server_task, body, revision";
+    private const string Columns = "id, issuer, subject, route, server, tool, meta, status, message, created, updated, expires, replica, server_task, body, revision, cursor";
 
     /// <summary>Done again where its answer was lost, it says the same.</summary>
     internal const string HoldSql = $"""
         with fresh as (
-            insert into mooring.held_tasks ({Columns}) select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0
+            insert into mooring.held_tasks ({Columns}) select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $18
             where (select count(*) from mooring.held_tasks where issuer = $2 and subject = $3) < $16 and (select count(*) from mooring.held_tasks) < $17
             on conflict (id) do nothing returning id)
         select exists (select from fresh) or exists (select from mooring.held_tasks where id = $1)
         """;
 
     internal const string UpdateSql = """
-        update mooring.held_tasks set status = $3, message = $4, updated = $5, expires = $6, replica = $7, server_task = $8, body = $9, revision = revision + 1
+        update mooring.held_tasks set status = $3, message = $4, updated = $5, expires = $6, replica = $7, server_task = $8, body = $9, cursor = $10, revision = revision + 1
         where id = $1 and revision = $2 and status < 2
         """;
 
@@ -34,11 +34,11 @@ internal static class HeldTaskRows
     public static void BindNew(NpgsqlParameterCollection to, HeldTask task, int mostOfOne, int mostOfAll) =>
         to.Text(task.Id).Text(task.Issuer).Text(task.Subject).Text(task.Route).Text(task.Server).Text(task.Tool).Bytes(task.Meta).Number((long)task.Status)
             .Text(task.Message).Time(task.Created).Time(task.Updated).Time(task.Expires).Text(task.Replica).Text(task.ServerTask).Bytes(task.Body)
-            .Number(mostOfOne).Number(mostOfAll);
+            .Number(mostOfOne).Number(mostOfAll).Text(task.Cursor?.ToString());
 
     public static void BindChange(NpgsqlParameterCollection to, HeldTask task) =>
         to.Text(task.Id).Number(task.Revision).Number((long)task.Status).Text(task.Message).Time(task.Updated).Time(task.Expires).Text(task.Replica)
-            .Text(task.ServerTask).Bytes(task.Body);
+            .Text(task.ServerTask).Bytes(task.Body).Text(task.Cursor?.ToString());
 
     public static HeldTask Read(NpgsqlDataReader row) => new()
     {
@@ -58,5 +58,6 @@ internal static class HeldTaskRows
         ServerTask = row.TextOrNull(13),
         Body = row.Bytes(14),
         Revision = row.GetInt64(15),
+        Cursor = CallCursor.Parse(row.TextOrNull(16)),
     };
 }

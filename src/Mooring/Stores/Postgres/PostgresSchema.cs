@@ -224,6 +224,7 @@ internal static class PostgresSchema
                 changed timestamptz not null default now(),
                 primary key (key, replica));
             """),
+        new(10, 1, "alter table mooring.streams add column cursor text; alter table mooring.held_tasks add column cursor text"),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -75,6 +75,12 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore,
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         Write(StreamRows.SetState, sessionId, (sessionId, streamId, state, _time.GetUtcNow()));
 
+    public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) =>
+        ChangeAsync(StreamRows.SetCursorSql, to => to.Text(sessionId).Text(streamId).Text(cursor.ToString()));
+
+    public async Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to) =>
+        await ChangeAsync(StreamRows.TakeSql, values => values.Text(sessionId).Text(streamId).Text(from).Text(to)) > 0;
+
     public async ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel) =>
         await OneAsync(StreamRows.FindSql, to => to.Text(sessionId).Text(streamId), StreamRows.Read, cancel);
 

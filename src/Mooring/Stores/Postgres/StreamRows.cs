@@ -6,12 +6,12 @@ namespace Mooring.Stores.Postgres;
 internal static class StreamRows
 {
     internal const string FindSql = """
-        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to
+        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to, t.cursor
         from mooring.sessions s join mooring.streams t on t.session = s.n where s.id = $1 and t.stream_id = $2
         """;
 
     internal const string RunningCallsSql = """
-        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to
+        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to, t.cursor
         from mooring.streams t join mooring.sessions s on s.n = t.session
         where t.state = 0 and t.request_ids is not null
         """;
@@ -20,6 +20,16 @@ internal static class StreamRows
     internal const string RunningCallsOfSql = RunningCallsSql + " and t.kind = 1 and t.replica = $1";
 
     internal const string RunningCallsExceptSql = RunningCallsSql + " and t.kind = 1 and coalesce(t.replica, '') <> all ($1) order by t.n limit $2";
+
+    internal const string SetCursorSql = """
+        update mooring.streams t set cursor = $3 from mooring.sessions s where s.id = $1 and t.session = s.n and t.stream_id = $2
+        """;
+
+    /// <summary>Done again where its answer was lost, it says the same.</summary>
+    internal const string TakeSql = """
+        update mooring.streams t set replica = $4 from mooring.sessions s
+        where s.id = $1 and t.session = s.n and t.stream_id = $2 and t.state = 0 and (t.replica is not distinct from $3 or t.replica = $4)
+        """;
 
     internal const string DropEndedSql = """
         with gone as (
@@ -41,15 +51,15 @@ internal static class StreamRows
             """
             with input as (
                 select * from unnest($1::text[], $2::text[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-                    $9::bigint[], $10::bigint[], $11::text[], $12::bytea[])
+                    $9::bigint[], $10::bigint[], $11::text[], $12::bytea[], $13::text[])
                 with ordinality as i (
                     session_id, stream_id, kind, state, request_ids, server, replica, changed,
-                    primer_sequence, primer_written, primer_request_id, primer_body, place)),
+                    primer_sequence, primer_written, primer_request_id, primer_body, cursor, place)),
             owned as (
                 select i.*, s.n as session from input i join mooring.sessions s on s.id = i.session_id order by s.n for key share of s),
             opened as (
-                insert into mooring.streams (session, stream_id, kind, state, request_ids, server, replica, changed)
-                select session, stream_id, kind, state, request_ids, server, replica, changed from owned order by place
+                insert into mooring.streams (session, stream_id, kind, state, request_ids, server, replica, changed, cursor)
+                select session, stream_id, kind, state, request_ids, server, replica, changed, cursor from owned order by place
                 on conflict do nothing returning n, session, stream_id),
             primed as (
                 insert into mooring.events (session, stream, sequence, written, request_id, body)
@@ -65,7 +75,7 @@ internal static class StreamRows
             .Texts(all, one => PostgresValues.List(one.Stream.RequestIds)).Texts(all, one => one.Stream.Server)
             .Texts(all, one => one.Stream.Replica).Numbers(all, one => one.Stream.Changed.UtcTicks)
             .Numbers(all, one => one.Primer?.Sequence).Numbers(all, one => one.Primer?.Written.UtcTicks)
-            .Texts(all, one => one.Primer?.RequestId).Bodies(all, one => one.Primer?.Body.ToArray()),
+            .Texts(all, one => one.Primer?.RequestId).Bodies(all, one => one.Primer?.Body.ToArray()).Texts(all, one => one.Stream.Cursor?.ToString()),
         Result = static row => row.GetBoolean(1) ? WriteOutcome.Done : WriteOutcome.WasThere,
         Identity = static one => (one.Stream.SessionId, one.Stream.StreamId),
         Refusal = static (one, outcome, mayBeDone) => outcome == WriteOutcome.WasThere && !mayBeDone
@@ -100,5 +110,6 @@ internal static class StreamRows
         Replica = row.TextOrNull(6),
         Changed = row.Time(7),
         TrimmedTo = row.GetInt64(8),
+        Cursor = CallCursor.Parse(row.TextOrNull(9)),
     };
 }

@@ -3,28 +3,28 @@ namespace Mooring.Stores.Sqlite;
 /// <summary>The statements on held tasks.</summary>
 internal static class HeldTaskRows
 {
-    private const string Columns = "id, issuer, subject, route, server, tool, meta, status, message, created, updated, expires, replica, server_task, body, revision";
+    private const string Columns = "id, issuer, subject, route, server, tool, meta, status, message, created, updated, expires, replica, server_task, body, revision, cursor";
 
     public static bool Hold(SqliteDatabase database, (HeldTask Task, int MostOfOne, int MostOfAll) held)
     {
         var task = held.Task;
         using var insert = database.Use($"""
-            insert into held_tasks ({Columns}) select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0
+            insert into held_tasks ({Columns}) select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, ?18
             where (select count(*) from held_tasks where issuer = ?2 and subject = ?3) < ?16 and (select count(*) from held_tasks) < ?17
             """);
         return insert.Bind(task.Id).Bind(task.Issuer).Bind(task.Subject).Bind(task.Route).Bind(task.Server).Bind(task.Tool).Bind(task.Meta.Span)
             .Bind((long)task.Status).Bind(task.Message).Bind(task.Created).Bind(task.Updated).Bind(task.Expires).Bind(task.Replica).Bind(task.ServerTask)
-            .Bind(task.Body.Span).Bind(held.MostOfOne).Bind(held.MostOfAll).Run() > 0;
+            .Bind(task.Body.Span).Bind(held.MostOfOne).Bind(held.MostOfAll).Bind(task.Cursor?.ToString()).Run() > 0;
     }
 
     public static bool Update(SqliteDatabase database, HeldTask task)
     {
         using var update = database.Use("""
-            update held_tasks set status = ?, message = ?, updated = ?, expires = ?, replica = ?, server_task = ?, body = ?, revision = revision + 1
+            update held_tasks set status = ?, message = ?, updated = ?, expires = ?, replica = ?, server_task = ?, body = ?, cursor = ?, revision = revision + 1
             where id = ? and revision = ? and status < 2
             """);
         return update.Bind((long)task.Status).Bind(task.Message).Bind(task.Updated).Bind(task.Expires).Bind(task.Replica).Bind(task.ServerTask)
-            .Bind(task.Body.Span).Bind(task.Id).Bind(task.Revision).Run() > 0;
+            .Bind(task.Body.Span).Bind(task.Cursor?.ToString()).Bind(task.Id).Bind(task.Revision).Run() > 0;
     }
 
     public static HeldTask? Find(SqliteDatabase database, string id)
@@ -87,5 +87,6 @@ internal static class HeldTaskRows
         ServerTask = row.TextOrNull(13),
         Body = row.Bytes(14),
         Revision = row.Number(15),
+        Cursor = CallCursor.Parse(row.TextOrNull(16)),
     };
 }

@@ -189,6 +189,7 @@ internal static class SqliteSchema
                 primary key (issuer, subject, provider)) without rowid;
             create index credentials_due on credentials (due) where due is not null;
             """),
+        new(11, 1, "alter table streams add column cursor text; alter table held_tasks add column cursor text"),
     ];
 
     /// <summary>Applies what is missing, in order. Returns the version found before and after.</summary>

@@ -92,6 +92,10 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) =>
         Write(StreamRows.SetState, (sessionId, streamId, state, time.GetUtcNow()));
 
+    public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) => Write(StreamRows.SetCursor, (sessionId, streamId, cursor));
+
+    public Task<bool> TakeCallAsync(string sessionId, string streamId, string? from, string to) => Write(StreamRows.Take, (sessionId, streamId, from, to));
+
     public async ValueTask<StreamRecord?> FindStreamAsync(string sessionId, string streamId, CancellationToken cancel) =>
         await Read(StreamRows.Find, (sessionId, streamId), cancel);
 

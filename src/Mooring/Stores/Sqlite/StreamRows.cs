@@ -4,14 +4,14 @@ namespace Mooring.Stores.Sqlite;
 internal static class StreamRows
 {
     internal const string FindSql = """
-        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to
+        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to, t.cursor
         from sessions s join streams t on t.session = s.n where s.id = ? and t.stream_id = ?
         """;
 
     internal const string NumbersSql = "select s.n, t.n from sessions s join streams t on t.session = s.n where s.id = ? and t.stream_id = ?";
 
     internal const string RunningCallsSql = """
-        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to
+        select s.id, t.stream_id, t.kind, t.state, t.request_ids, t.server, t.replica, t.changed, t.trimmed_to, t.cursor
         from streams t indexed by streams_running_calls join sessions s on s.n = t.session
         where t.state = 0 and t.request_ids is not null
         """;
@@ -37,12 +37,12 @@ internal static class StreamRows
         }
 
         using (var insert = database.Use("""
-            insert into streams (session, stream_id, kind, state, request_ids, server, replica, changed)
-            values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing
+            insert into streams (session, stream_id, kind, state, request_ids, server, replica, changed, cursor)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing
             """))
         {
             insert.Bind(session).Bind(stream.StreamId).Bind((int)stream.Kind).Bind((int)stream.State)
-                .Bind(stream.RequestIds).Bind(stream.Server).Bind(stream.Replica).Bind(stream.Changed);
+                .Bind(stream.RequestIds).Bind(stream.Server).Bind(stream.Replica).Bind(stream.Changed).Bind(stream.Cursor?.ToString());
             if (insert.Run() == 0)
             {
                 throw new InvalidOperationException($"Stream {stream.StreamId} was opened before.");
@@ -80,6 +80,29 @@ internal static class StreamRows
     {
         using var update = database.Use(SetStateSql);
         update.Bind((int)state).Bind(changed).Bind(stream).Run();
+    }
+
+    public static bool SetCursor(SqliteDatabase database, (string SessionId, string StreamId, CallCursor Cursor) change)
+    {
+        if (NumbersOf(database, change.SessionId, change.StreamId) is not { } numbers)
+        {
+            return false;
+        }
+
+        using var update = database.Use("update streams set cursor = ? where n = ?");
+        return update.Bind(change.Cursor.ToString()).Bind(numbers.Stream).Run() > 0;
+    }
+
+    /// <returns>Whether the call is <c>To</c>'s now.</returns>
+    public static bool Take(SqliteDatabase database, (string SessionId, string StreamId, string? From, string To) change)
+    {
+        if (NumbersOf(database, change.SessionId, change.StreamId) is not { } numbers)
+        {
+            return false;
+        }
+
+        using var update = database.Use("update streams set replica = ? where n = ? and state = 0 and (replica is ? or replica = ?)");
+        return update.Bind(change.To).Bind(numbers.Stream).Bind(change.From).Bind(change.To).Run() > 0;
     }
 
     public static StreamRecord? Find(SqliteDatabase database, (string SessionId, string StreamId) ids)
@@ -134,5 +157,6 @@ internal static class StreamRows
         Replica = row.TextOrNull(6),
         Changed = row.Time(7),
         TrimmedTo = row.Number(8),
+        Cursor = CallCursor.Parse(row.TextOrNull(9)),
     };
 }

@@ -13,9 +13,33 @@ internal sealed partial class HttpLink
     /// <summary>How often a stream that broke is asked for before it is given up.</summary>
     private const int MaxTries = 5;
 
-    private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage response, string? session, CancellationToken cancel)
+    public override async ValueTask<Attempt> GoOnAsync(PendingRequest request, string after)
     {
-        var cursor = new Cursor();
+        try
+        {
+            return await ReadStreamAsync(request, response: null, _session, request.Abandoned, after);
+        }
+        catch (Exception e) when (HttpExchange.IsFailure(e))
+        {
+            return HttpExchange.Failed(e, request.Abandoned);
+        }
+    }
+
+    /// <param name="pending">Whose answer it has.</param>
+    /// <param name="response">The stream; null: it is asked for from the place <paramref name="after"/> first.</param>
+    /// <param name="session">The server's session.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <param name="after">The last event that was heard of it before.</param>
+    private async ValueTask<Attempt> ReadStreamAsync(PendingRequest pending, HttpResponseMessage? response, string? session, CancellationToken cancel, string? after = null)
+    {
+        var cursor = new Cursor { Id = after };
+        cursor.OnPrimed = () =>
+        {
+            if (OriginAt(cursor, session) is { } origin)
+            {
+                pending.OnPrimed(this, origin);
+            }
+        };
         var pause = new StreamPause(_time);
         var resumptions = 0;
         var current = response;
@@ -23,36 +47,40 @@ internal sealed partial class HttpLink
         {
             while (true)
             {
-                pause.Begun();
-                var (answer, end, any) = await ReadUntilAnswerAsync(pending, current, cursor, cancel);
-                if (answer is not null)
+                if (current is not null)
                 {
-                    return Attempt.Answered(answer);
+                    pause.Begun();
+                    var (answer, end, any) = await ReadUntilAnswerAsync(pending, current, session, cursor, cancel);
+                    if (answer is not null)
+                    {
+                        return Attempt.Answered(answer);
+                    }
+
+                    if (end is StreamEnding.Spoiled)
+                    {
+                        return Attempt.Unknown($"it answered with something that is not a message: {cursor.Fault}");
+                    }
+
+                    if (end is StreamEnding.TooLarge)
+                    {
+                        return Attempt.Unknown($"it sent a message larger than the limit of {_http.MaxBytes} bytes");
+                    }
+
+                    // Without an event id there is nothing to go on from.
+                    if (cursor.Id is not { Length: > 0 } || resumptions++ == MaxResumptions)
+                    {
+                        return Attempt.Unknown("its answer stream ended before the answer");
+                    }
+
+                    if (end == StreamEnding.Clean)
+                    {
+                        pending.OnPaused(cursor.Retry);
+                    }
+
+                    pause.Ended(any);
                 }
 
-                if (end is StreamEnding.Spoiled)
-                {
-                    return Attempt.Unknown($"it answered with something that is not a message: {cursor.Fault}");
-                }
-
-                if (end is StreamEnding.TooLarge)
-                {
-                    return Attempt.Unknown($"it sent a message larger than the limit of {_http.MaxBytes} bytes");
-                }
-
-                // Without an event id there is nothing to go on from.
-                if (cursor.Id is not { Length: > 0 } id || resumptions++ == MaxResumptions)
-                {
-                    return Attempt.Unknown("its answer stream ended before the answer");
-                }
-
-                if (end == StreamEnding.Clean)
-                {
-                    pending.OnPaused(cursor.Retry);
-                }
-
-                pause.Ended(any);
-                var next = await ResumeAsync(session, id, pause, cursor, cancel);
+                var next = await ResumeAsync(session, cursor.Id!, pause, cursor, cancel);
                 if (next is null)
                 {
                     return Attempt.Unknown("its answer stream broke and could not be resumed");
@@ -60,7 +88,7 @@ internal sealed partial class HttpLink
 
                 if (!ReferenceEquals(current, response))
                 {
-                    current.Dispose();
+                    current?.Dispose();
                 }
 
                 current = next;
@@ -70,13 +98,17 @@ internal sealed partial class HttpLink
         {
             if (!ReferenceEquals(current, response))
             {
-                current.Dispose();
+                current?.Dispose();
             }
         }
     }
 
+    /// <summary>The place of the event that was read just now; null where it has none of its own.</summary>
+    private EventOrigin? OriginAt(Cursor cursor, string? session) =>
+        session is not null && cursor is { IsAtEvent: true, Id: { Length: > 0 } id } ? new EventOrigin(Upstream.Name, session, id) : null;
+
     private async ValueTask<(Frame? Answer, StreamEnding End, bool Any)> ReadUntilAnswerAsync(
-        PendingRequest pending, HttpResponseMessage response, Cursor cursor, CancellationToken cancel)
+        PendingRequest pending, HttpResponseMessage response, string? session, Cursor cursor, CancellationToken cancel)
     {
         var any = false;
         try
@@ -93,7 +125,7 @@ internal sealed partial class HttpLink
                 any = true;
                 if (frame.Kind is FrameKind.Request or FrameKind.Notification)
                 {
-                    pending.OnRelated(this, frame);
+                    pending.OnRelated(this, frame, OriginAt(cursor, session));
                     await pending.ReadyAsync().WaitAsync(cancel);
                     continue;
                 }
@@ -135,6 +167,7 @@ internal sealed partial class HttpLink
 
             cursor.Retry = read.Retry ?? cursor.Retry;
             cursor.Id = read.LastEventId ?? cursor.Id;
+            cursor.IsAtEvent = read.LastEventId is not null;
             if (read.Data.IsEmpty || read.EventType != SseReader.MessageType)
             {
                 cursor.OnPrimed?.Invoke();
@@ -237,6 +270,9 @@ internal sealed partial class HttpLink
     private sealed class Cursor
     {
         public string? Id { get; set; }
+
+        /// <summary>Whether the event that was read last had an id, which is the place then.</summary>
+        public bool IsAtEvent { get; set; }
 
         public TimeSpan? Retry { get; set; }
 

@@ -53,16 +53,22 @@ internal sealed partial class HttpLink : Link
     {
         if (!knownResult.IsEmpty)
         {
-            _session = knownSession;
             InitializeResult = knownResult;
-            Version = knownVersion;
-            _versionHeader = VersionHeader(knownVersion);
+            Join(knownSession, knownVersion);
             return null;
         }
 
         var attempt = await InitializeAsync(cancel);
         WasRefused = attempt.Kind == AttemptKind.Refused;
         return attempt.Kind == AttemptKind.Answered ? null : attempt.Detail;
+    }
+
+    /// <summary>Goes on with a session that the server has; it is not asked. Before anything else.</summary>
+    public void Join(string? session, ProtocolVersion version)
+    {
+        _session = session;
+        Version = version;
+        _versionHeader = VersionHeader(version);
     }
 
     public override ValueTask<Attempt> CallAsync(PendingRequest request) => PostAsync(request, _session, _versionHeader);

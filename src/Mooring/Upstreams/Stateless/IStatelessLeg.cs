@@ -14,7 +14,7 @@ internal interface IStatelessLeg : IAsyncDisposable
     /// <summary>Hands everything that belongs to no request to this link. Before anything is sent.</summary>
     void Attach(StatelessLink link);
 
-    /// <summary>Sends a request and waits for how it ends, and for what comes of that (<see cref="StatelessRequest.EndAsync"/>); what comes before is handed to <see cref="PendingRequest.OnRelated"/>. One that is abandoned is cancelled at the server.</summary>
+    /// <summary>Sends a request and waits for how it ends, and for what comes of that (<see cref="StatelessRequest.EndAsync"/>); what comes before is handed to <see cref="PendingRequest.OnRelated(Link, Mooring.Protocol.Frame)"/>. One that is abandoned is cancelled at the server.</summary>
     ValueTask<Attempt> CallAsync(StatelessRequest request);
 
     /// <summary>Tells a server that asked, against the version's rules, that it gets no answer; nothing where there is no way to.</summary>

@@ -20,7 +20,8 @@ namespace Mooring.EndToEndTests.Faults.Parts;
 /// <remarks>
 /// Tools: <c>echo</c> answers its text; <c>hold</c> answers it once <see cref="Release"/> was called; <c>talk</c> sends a log message at
 /// once, its progress as told by <see cref="Progress"/>, and then does as hold; <c>ask</c>, which no list shows, asks the client for a name and answers it;
-/// <c>steady</c>, listed where a test adds it, does as hold and says that it may be repeated.
+/// <c>steady</c>, listed where a test adds it, does as hold and says that it may be repeated; <c>keep</c>, which no list shows, does as hold whoever listens, on
+/// a stream that can be asked for again.
 /// </remarks>
 internal sealed class FaultyServer : IAsyncDisposable
 {
@@ -32,6 +33,7 @@ internal sealed class FaultyServer : IAsyncDisposable
     private WebApplication? _app;
     private TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SleepyMachine _machine = new();
+    private readonly KeptStreams _kept = new();
     private CancellationTokenSource _running = new();
     private CancellationTokenSource _awake = new();
     private int _streamsOpened;
@@ -107,6 +109,10 @@ internal sealed class FaultyServer : IAsyncDisposable
             session.Writer.TryWrite(message.ToJsonString());
         }
     }
+
+    /// <summary>Sends a log message on the stream of every call of <c>keep</c> that is not answered.</summary>
+    public void LogToKept(string text) =>
+        _kept.Say(new JsonObject { ["jsonrpc"] = "2.0", ["method"] = "notifications/message", ["params"] = new JsonObject { ["level"] = "error", ["data"] = text } }.ToJsonString());
 
     public void Log(string text) => Announce("notifications/message", new JsonObject { ["level"] = "debug", ["data"] = text });
 
@@ -204,6 +210,12 @@ internal sealed class FaultyServer : IAsyncDisposable
         if (method == "tools/call" && (string?)message["params"]!["name"] is "hold" or "talk" or "steady")
         {
             await HoldAsync(context, message);
+            return;
+        }
+
+        if (method == "tools/call" && (string?)message["params"]!["name"] is "keep")
+        {
+            await _kept.BeginAsync(context, _released.Task, Answer(message, Result("tools/call", message)), _running.Token);
             return;
         }
 
@@ -309,6 +321,11 @@ internal sealed class FaultyServer : IAsyncDisposable
         if (!_sessions.TryGetValue(context.Request.Headers["Mcp-Session-Id"].ToString(), out var session))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        if (await _kept.ResumeAsync(context, _running.Token))
+        {
             return;
         }
 

@@ -22,6 +22,11 @@ internal static class MetricsPage
             () => $"no {transport} stream ended as {reason}:\n{seen}");
     }
 
+    /// <summary>Waits until the store knows from where a call can be gone on with.</summary>
+    public static Task PlaceKeptAsync(GatewayProcess gateway) => Wait.UntilAsync(
+        async () => (await LinesAsync(gateway, "mooring_store_duration_seconds_count")).Contains("set_call_cursor", StringComparison.Ordinal),
+        () => "the place of the call was not kept");
+
     /// <summary>The sum over all tags.</summary>
     public static async Task<double> SumAsync(GatewayProcess gateway, string name) =>
         (await LinesAsync(gateway, name)).Split('\n', StringSplitOptions.RemoveEmptyEntries)

@@ -1,0 +1,151 @@
+using System.Text;
+using Mooring.Audit;
+using Mooring.Calls;
+using Mooring.Policies;
+using Mooring.Protocol;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+using Mooring.Upstreams;
+
+namespace Mooring.FrontDoor;
+
+/// <summary>
+/// Goes on with calls of clients with sessions whose process is gone, from where the server's answer was left: what comes goes into the call's stream, where its
+/// client comes back for it at any replica.
+/// </summary>
+internal sealed partial class LeftCalls(
+    CallsLeftBehind left, SessionTable sessions, UpstreamTable upstreams, CallRunner runner, FrontDoorServices services, AuditLog audit, ILogger<LeftCalls> logger)
+{
+    private static readonly TimeSpan TryAgain = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _gate = new();
+    private List<LeftCall>? _early = [];
+
+    /// <summary>From now on calls may be given to it; they wait until the gateway listens (invariant 3).</summary>
+    public void Listen() => left.GoOn = Take;
+
+    /// <summary>The gateway listens.</summary>
+    public void Start()
+    {
+        List<LeftCall> early;
+        lock (_gate)
+        {
+            (early, _early) = (_early ?? [], null);
+        }
+
+        early.ForEach(call => _ = GoOnAsync(call));
+    }
+
+    private void Take(LeftCall call)
+    {
+        lock (_gate)
+        {
+            if (_early is not null)
+            {
+                _early.Add(call);
+                return;
+            }
+        }
+
+        _ = GoOnAsync(call);
+    }
+
+    /// <summary>However long the store is away: it is this process's now, and nobody else ends it.</summary>
+    private async Task GoOnAsync(LeftCall call)
+    {
+        while (true)
+        {
+            try
+            {
+                await TryAsync(call);
+                return;
+            }
+            catch (StoreException)
+            {
+                await Task.Delay(TryAgain, services.Time);
+            }
+            catch (Exception e)
+            {
+                // A bug of ours, or the process ends. In the store the call still runs here, and the next heir ends it.
+                Log.NotGoneOn(logger, e);
+                return;
+            }
+        }
+    }
+
+    private async Task TryAsync(LeftCall call)
+    {
+        var record = call.Stream;
+        if (await sessions.ForPeerAsync(record.SessionId) is not { } session)
+        {
+            // Ended, and its streams with it.
+            return;
+        }
+
+        if (record.Server is not { } name || upstreams.Find(name) is not { } upstream)
+        {
+            await left.EndUnknownAsync(record, "the gateway process that ran it is gone, and the server is no longer configured", CancellationToken.None);
+            return;
+        }
+
+        var stream = services.KnownStream(session, record, shown: 0, call.Last, known: call.Known);
+        session.Outbox.TakeOver(stream);
+        var reply = new LeftReply(stream) { Access = Access.Everything };
+        var request = RequestOf(record.RequestIds[0], call.Place);
+        if (audit.IsOn && AuditedCall.IsNoted(request.Method))
+        {
+            reply.Audit(new AuditedCall(audit, request, session.Audited(request)) { Server = name });
+        }
+
+        var age = services.Time.GetUtcNow() - record.Changed;
+        _ = runner.ResumeAsync(new Call(session, upstream, request, reply, services.Time, age) { Id = call.Place.Id, MayHaveRun = true }, call.Place);
+    }
+
+    /// <summary>The request as it was, without what it asked for: that its server has.</summary>
+    private static Frame RequestOf(string id, CallCursor place) => Frame.Parse(
+        [
+            .. "{\"jsonrpc\":\"2.0\",\"id\":"u8, .. Encoding.UTF8.GetBytes(id), .. ",\"method\":"u8, .. JsonText.Quote(place.Method), .. ",\"params\":{\"name\":"u8, .. JsonText.Quote(place.Tool),
+            .. place.Token.Length == 0 ? [] : (byte[])[.. ",\"_meta\":{\"progressToken\":"u8, .. Encoding.UTF8.GetBytes(place.Token), (byte)'}'], .. "}}"u8,
+        ]);
+
+    /// <summary>Where what belongs to such a call goes: its stream, whoever looks at that.</summary>
+    private sealed class LeftReply(EventStream stream) : Reply
+    {
+        public override bool IsConnected => stream.IsAttached;
+
+        public override void Send(byte[] line) => stream.Append(line);
+
+        public override void Send(byte[] line, CallCursor? place) => stream.Append(line, place: place);
+
+        public override void Reached(CallCursor place)
+        {
+            stream.Reach(place);
+            stream.KeepPlace();
+        }
+
+        public override bool Show(byte[] line)
+        {
+            if (!stream.IsAttached)
+            {
+                return false;
+            }
+
+            stream.ShowOnly(line);
+            return true;
+        }
+
+        public override Task ReadyAsync() => stream.ReadyAsync();
+
+        protected override void Finish(ReadOnlyMemory<byte> requestId, Message response) =>
+            stream.Append(response.ToLine(), Encoding.UTF8.GetString(requestId.Span), finishes: true);
+
+        protected override void Drop(ReadOnlyMemory<byte> requestId) => stream.Finish(StreamState.Cancelled);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(810, LogLevel.Error, "A call that was left behind was not gone on with.", EventName = "LeftCallNotGoneOn")]
+        public static partial void NotGoneOn(ILogger logger, Exception exception);
+    }
+}

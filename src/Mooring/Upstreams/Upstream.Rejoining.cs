@@ -1,0 +1,28 @@
+using Mooring.Configuration;
+using Mooring.Protocol;
+using Mooring.Stores;
+using Mooring.Upstreams.Http;
+
+namespace Mooring.Upstreams;
+
+/// <content>Links for a call that another process began.</content>
+internal sealed partial class Upstream
+{
+    /// <summary>
+    /// A link in the very session with the server in which a request was sent, for what comes of that request alone. Whoever has it gives it up with
+    /// <see cref="Link.LeaveAsync"/>: the session may be in use elsewhere.
+    /// </summary>
+    /// <returns>Null where there can be none: the server is configured otherwise by now.</returns>
+    public Link? Rejoin(LinkParameters parameters, ILinkOwner owner, CallCursor place)
+    {
+        if (_isGone || place.Fingerprint != Fingerprint || Config.Transport != ServerTransport.Http || _http?.For(parameters.Authorizer) is not { } http
+            || !ProtocolVersions.TryParseWithSessions(place.Version, out var version))
+        {
+            return null;
+        }
+
+        var link = new HttpLink(this, parameters, owner, http, _services.Time, _services.Logger);
+        link.Join(place.Session, version);
+        return link;
+    }
+}
