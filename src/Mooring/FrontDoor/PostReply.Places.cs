@@ -12,11 +12,18 @@ internal sealed partial class PostReply
     /// <summary>What is answered by then pays nothing.</summary>
     private static readonly TimeSpan KeepPlaceAfter = TimeSpan.FromMilliseconds(500);
 
+    private const int NeverKept = 0;
+    private const int IsToBeKept = 1;
+
+    /// <summary>And again only when there is reason to.</summary>
+    private const int IsKept = 2;
+
     /// <summary>Until there is a stream.</summary>
     private CallCursor? _place;
 
-    /// <summary>When it is to be kept, a timestamp; 0: it never was to be; -1: it was, and again only when there is reason to.</summary>
+    /// <summary>When it is to be kept, a timestamp; counts only while <see cref="_placeState"/> says so.</summary>
     private long _placeDue;
+    private int _placeState = NeverKept;
 
     public override void Reached(CallCursor place)
     {
@@ -32,18 +39,18 @@ internal sealed partial class PostReply
             stream = _stream;
             if (stream is null)
             {
-                (_place, _placeDue) = (place, -1);
+                (_place, _placeState) = (place, IsKept);
                 return;
             }
         }
 
         stream.Reach(place);
-        Volatile.Write(ref _placeDue, KeepAt());
+        KeepSoon();
     }
 
     public override void Look(long now)
     {
-        if (Volatile.Read(ref _placeDue) is var due and > 0 && now >= due && Interlocked.CompareExchange(ref _placeDue, -1, due) == due)
+        if (Volatile.Read(ref _placeState) == IsToBeKept && now >= Volatile.Read(ref _placeDue) && Interlocked.CompareExchange(ref _placeState, IsKept, IsToBeKept) == IsToBeKept)
         {
             _stream?.KeepPlace();
         }
@@ -52,11 +59,15 @@ internal sealed partial class PostReply
     /// <summary>The log knows of this one by itself, but not whose place it is.</summary>
     private void Passed(CallCursor? place)
     {
-        if (place is not null && Volatile.Read(ref _placeDue) == 0)
+        if (place is not null && Volatile.Read(ref _placeState) == NeverKept)
         {
-            Interlocked.CompareExchange(ref _placeDue, KeepAt(), 0);
+            KeepSoon();
         }
     }
 
-    private long KeepAt() => _services.Time.GetTimestamp() + (long)(KeepPlaceAfter.TotalSeconds * _services.Time.TimestampFrequency);
+    private void KeepSoon()
+    {
+        Volatile.Write(ref _placeDue, _services.Time.GetTimestamp() + (long)(KeepPlaceAfter.TotalSeconds * _services.Time.TimestampFrequency));
+        Volatile.Write(ref _placeState, IsToBeKept);
+    }
 }

@@ -161,7 +161,8 @@ public sealed class ReplicaTaskTests
             await pair.A.UntilTaskAsync(New(pair.A), id, "input_required", TimeSpan.FromSeconds(3));
         }
 
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await pair.UntilAsync(
+            () => pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken).AsTask().Result!.Cursor is not null, "its place is kept");
         pair.StoreOfA.IsAway = true;
         return (id, call, await pair.B.PassTimeAsync(pair.Upstream.GetAsync(), TimeSpan.FromSeconds(30), "the other replica goes on"));
     }

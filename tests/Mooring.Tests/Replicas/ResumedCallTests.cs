@@ -24,7 +24,7 @@ public sealed class ResumedCallTests
         await running.SayAsync(1);
         await running.SayAsync(2);
         var first = await running.Reply.Events.EventAsync();
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair, "e2");
 
         var get = await running.DieAsync(pair);
         Assert.Equal(("e2", running.Call.Session, "2025-11-25"), (get.LastEventId, get.Session, get.ProtocolVersion));
@@ -47,7 +47,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         pair.StoreOfA.IsAway = true;
         using var rest = await Limit.Of(running.AtB.GetAsync(running.Reply.Events.LastEventId), "the rest");
 
@@ -73,8 +73,8 @@ public sealed class ResumedCallTests
         await call.SendAsync(Progress(call, 1), "e1");
         using var reply = await Limit.Of(posting, "the head");
         var first = await reply.Events.EventAsync();
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
         var running = new Running(client, ReplicaPair.At(pair.B, client), reply, call);
+        await running.KeptAsync(pair, "e1");
 
         var get = await running.DieAsync(pair);
         using var rest = await Limit.Of(running.AtB.GetAsync(first.Id), "the rest");
@@ -92,7 +92,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
 
         var get = await running.DieAsync(pair);
         get.Status(status);
@@ -109,7 +109,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         var get = await running.DieAsync(pair);
         get.Stream();
         using var rest = await Limit.Of(running.AtB.GetAsync(running.Reply.Events.LastEventId), "the rest");
@@ -125,7 +125,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         var get = await running.DieAsync(pair);
         using var rest = await Limit.Of(running.AtB.GetAsync(running.Reply.Events.LastEventId), "the rest");
         await running.SayAsync(1, get);
@@ -147,7 +147,7 @@ public sealed class ResumedCallTests
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
         await running.SayAsync(1);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair, "e1");
         var get = await running.DieAsync(pair, isGone: false);
         get.Stream();
         var stream = Assert.Single(await pair.Store.Store.FindRunningCallsAsync(Cancel));
@@ -173,7 +173,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         var get = await running.DieAsync(pair);
         get.Stream();
 
@@ -191,7 +191,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair, """{"elicitation":{}}""");
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         var get = await running.DieAsync(pair);
         using var rest = await Limit.Of(running.AtB.GetAsync(running.Reply.Events.LastEventId), "the rest");
         await get.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}""", "e1");
@@ -221,7 +221,7 @@ public sealed class ResumedCallTests
             using var taken = await running.Client.PostAsync($$$"""{"jsonrpc":"2.0","id":{{{asked.RawId()}}},"result":{"action":"decline"}}""");
         }
 
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair, from);
 
         Assert.Equal(from, (await running.DieAsync(pair)).LastEventId);
     }
@@ -231,7 +231,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         await running.SayAsync(1);
         await running.Reply.Events.EventAsync();
         await pair.Store.Store.TrimEventsAsync(running.Client.SessionId!, 0, 0);
@@ -247,7 +247,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         var stream = Assert.Single(await pair.Store.Store.FindRunningCallsAsync(Cancel));
         await pair.Store.Store.SetCallCursorAsync(stream.SessionId, stream.StreamId, stream.Cursor! with { Fingerprint = "other", Session = "other" });
         pair.StoreOfA.IsAway = true;
@@ -263,7 +263,7 @@ public sealed class ResumedCallTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        await running.KeptAsync(pair);
         var tries = 0;
         pair.Store.Store.Before = operation =>
         {
@@ -293,7 +293,7 @@ public sealed class ResumedCallTests
         Assert.Equal(0, writes);
 
         var longer = await BeginAsync(pair);
-        await pair.PassAsync(TimeSpan.FromSeconds(2));
+        await longer.KeptAsync(pair);
         await longer.SayAsync(1);
         await longer.SayAsync(2);
         await pair.PassAsync(TimeSpan.FromSeconds(2));
@@ -354,6 +354,13 @@ public sealed class ResumedCallTests
 
         public Task AnswerAsync(string text, UpstreamExchange on) =>
             on.SendAsync($$$"""{"jsonrpc":"2.0","id":{{{Call.Id}}},"result":{"content":[{"type":"text","text":"{{{text}}}"}]}}""", "last");
+
+        /// <summary>Waits until whoever goes on knows the place, by the row or by what is in the log.</summary>
+        public Task KeptAsync(ReplicaPair pair, string place = "e0") => pair.A.UntilAsync(
+            () => pair.Store.Store.FindRunningCallsAsync(Cancel).Result is [{ Cursor: { } cursor } call]
+                && (cursor.EventId == place || pair.Store.Store.ReadEventsAsync(call.SessionId, call.StreamId, 0, 100, Cancel).Result.Any(e => CallCursor.EventIdOf(e.RequestId) == place)),
+            $"place {place} is kept",
+            TakeOver);
 
         /// <summary>A is cut off from the store: nobody else can tell it from a dead one. What it still does reaches nobody.</summary>
         /// <returns>How the other one goes on.</returns>
