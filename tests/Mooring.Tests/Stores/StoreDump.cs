@@ -72,18 +72,21 @@ internal static class StoreDump
     /// <param name="replicas">Its side for replicas, behind the seal.</param>
     /// <param name="auth">Its side for those who come in.</param>
     /// <param name="credentials">Null where that version had none.</param>
-    public static async Task AssertServedAsync(IStore store, IReplicaStore replicas, IAuthStore auth, Credentials? credentials)
+    /// <param name="hasPlaces">Whether that version kept how far the server of a call was heard.</param>
+    public static async Task AssertServedAsync(IStore store, IReplicaStore replicas, IAuthStore auth, Credentials? credentials, bool hasPlaces)
     {
         var session = OlderSession() with { Listener = new("old", "g") };
+        var place = hasPlaces ? Cursor() : null;
+        var held = Held() with { Cursor = place };
         Assert.Equal(Describe(session), Describe(await store.FindSessionAsync("session", Cancel)));
         Assert.Equal([Describe(Link())], (await store.FindLinksAsync("session", Cancel)).Select(Describe));
-        Assert.Equal(Describe(Call()), Describe(Assert.Single(await store.FindRunningCallsAsync(Cancel))));
+        Assert.Equal(Describe(Call() with { Cursor = place }), Describe(Assert.Single(await store.FindRunningCallsAsync(Cancel))));
         Assert.Equal([Describe(Event(1)), Describe(Event(2))], (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(Describe));
         Assert.Equal(StreamState.Finished, (await store.FindStreamAsync("session", "get", Cancel))!.State);
         Assert.Equal("[]", Text(Assert.Single(await store.LoadCatalogueAsync(Cancel)).Body));
         Assert.Equal("files", await store.ClaimNameAsync(new NameRecord("tool", "search", "other")));
         Assert.Equal(["t"], await store.FindTasksOfAsync("files", "issuer", "ada", Cancel));
-        Assert.Equal(Describe(Held()), Describe(await store.FindHeldTaskAsync("task", Cancel)));
+        Assert.Equal(Describe(held), Describe(await store.FindHeldTaskAsync("task", Cancel)));
         Assert.Equal("task", Assert.Single(await store.FindUnfinishedTasksAsync("r1", Cancel)).Id);
         Assert.Equal(["old"], (await replicas.FindReplicasAsync(Cancel)).Select(replica => replica.Id));
         Assert.Equal("mail", Text(Assert.Single(await replicas.ReadMailboxAsync("old", 0, 10, Cancel)).Body));
@@ -97,10 +100,12 @@ internal static class StoreDump
             Assert.True(await credentials.SaveAsync(Whose, theirs with { AccessToken = "next" }, version));
         }
 
+        await store.SetCallCursorAsync("session", "stream", Cursor("next"));
+        Assert.Equal("next", (await store.FindStreamAsync("session", "stream", Cancel))!.Cursor!.EventId);
         await store.AppendEventAsync(Event(3), StreamState.Finished);
         await store.SaveLinkAsync(Link() with { Fingerprint = "other" });
         Assert.True(await store.UpdateSessionAsync(session with { LogLevel = "error" }));
-        Assert.True(await store.UpdateHeldTaskAsync(Held() with { Status = HeldTaskStatus.Completed }));
+        Assert.True(await store.UpdateHeldTaskAsync(held with { Status = HeldTaskStatus.Completed }));
         await store.SaveSessionAsync(Session("new"));
         Assert.Equal("error", (await store.FindSessionAsync("session", Cancel))!.LogLevel);
         Assert.Equal(3, (await store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Count);
