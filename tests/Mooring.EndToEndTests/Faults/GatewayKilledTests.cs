@@ -147,6 +147,7 @@ public sealed class GatewayKilledTests
         var call = client.ToolCall("keep", "kept");
         using var stream = await client.PostForStreamAsync(call);
         await stream.FirstIdAsync();
+        await Wait.UntilAsync(() => server.Kept == 1, () => "the call never reached the server");
         server.LogToKept("1");
         await stream.NotificationAsync("notifications/message");
         var seen = stream.LastEventId;

@@ -56,6 +56,7 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
         var call = client.ToolCall("keep", "kept");
         using var stream = await client.PostForStreamAsync(call);
         var seen = await stream.FirstIdAsync();
+        await Wait.UntilAsync(() => pair.Server.Kept == 1, () => "the call never reached the server");
         pair.Server.LogToKept("1");
         await stream.NotificationAsync("notifications/message");
         await MetricsPage.PlaceKeptAsync(pair.A);

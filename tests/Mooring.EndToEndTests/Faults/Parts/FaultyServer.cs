@@ -110,6 +110,9 @@ internal sealed class FaultyServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Calls of <c>keep</c> that were begun.</summary>
+    public int Kept => _kept.Count;
+
     /// <summary>Sends a log message on the stream of every call of <c>keep</c> that is not answered.</summary>
     public void LogToKept(string text) =>
         _kept.Say(new JsonObject { ["jsonrpc"] = "2.0", ["method"] = "notifications/message", ["params"] = new JsonObject { ["level"] = "error", ["data"] = text } }.ToJsonString());

@@ -26,6 +26,9 @@ internal sealed class KeptStreams
         }
     }
 
+    /// <summary>Those that were ever begun.</summary>
+    public int Count => _streams.Count;
+
     /// <summary>Says something on all that are not over.</summary>
     public void Say(string json)
     {
