@@ -195,7 +195,9 @@ internal sealed partial class Call : PendingRequest, IDisposable
     /// Tokens of different clients could meet on a link that they share: one of all sessions, or of the session that stands for clients without any. On a link of
     /// its own the client's token passes as it is.
     /// </summary>
-    private bool ExchangesToken => (!Upstream.IsPerSession || !Session.IsKept) && Request.Envelope.MetaProgressToken.IsPresent;
+    private bool ExchangesToken => SharesLink && Request.Envelope.MetaProgressToken.IsPresent;
+
+    public override bool SharesLink => !Upstream.IsPerSession || !Session.IsKept;
 
     public override void OnStreamed(bool isWhole)
     {

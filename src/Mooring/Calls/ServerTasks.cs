@@ -156,6 +156,8 @@ internal sealed class ServerTasks(ConfigStore config, TimeProvider time, Catalog
 
         public override void OnRelated(Link link, Frame frame) => call.OnRelated(link, frame);
 
+        public override bool SharesLink => call.SharesLink;
+
         public override Task ReadyAsync() => call.ReadyAsync();
     }
 }

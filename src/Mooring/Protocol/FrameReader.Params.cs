@@ -129,6 +129,11 @@ internal static partial class FrameReader
             reader.Skip();
         }
 
+        if (envelope.MetaProgressToken.Length > LongestProgressToken)
+        {
+            envelope.MetaProgressToken = default;
+        }
+
         envelope.Meta = new Slice(start, (int)reader.BytesConsumed - start);
         return once;
     }

@@ -17,6 +17,9 @@ internal static partial class FrameReader
     /// <summary>An id longer than this is refused; it is kept for as long as the call runs.</summary>
     private const int LongestId = 1024;
 
+    /// <summary>Characters of a client's progress token, which each progress repeats: under a longer one nobody is told of any.</summary>
+    private const int LongestProgressToken = 1024;
+
     /// <summary>A key longer than this is none of the gateway's, each of its letters escaped.</summary>
     private const int LongestKey = 6 * 16;
 

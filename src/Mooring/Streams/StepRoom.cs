@@ -19,7 +19,10 @@ internal sealed class StepRoom
     /// <summary>Whether another message may come without waiting for the store.</summary>
     public bool IsFree => Volatile.Read(ref _taken) <= Limit;
 
-    /// <summary>Completes when <see cref="IsFree"/>. Depends on the store alone, never on a reader.</summary>
+    /// <summary>
+    /// Completes when <see cref="IsFree"/>. Depends on the store, and on the reader only while it is shown what it missed, at most for the time that a reader has to
+    /// take something: whoever reads for several clients must not wait for it.
+    /// </summary>
     public Task FreeAsync()
     {
         if (IsFree)

@@ -217,15 +217,14 @@ internal sealed partial class ChannelLink : Link
 
         if (Related(frame) is { } related)
         {
-            related.OnRelated(this, frame);
-            return related.ReadyAsync();
+            return related.Tell(this, frame);
         }
 
         Owner.OnMessage(this, frame, related: null);
         return Owner.ReadyAsync();
     }
 
-    private PendingRequest? Related(Frame frame)
+    private Waiter? Related(Frame frame)
     {
         if (frame.Method != McpMethod.Progress || !frame.Envelope.ProgressToken.IsPresent)
         {
@@ -239,7 +238,7 @@ internal sealed partial class ChannelLink : Link
             {
                 if (waiter.Request.ProgressToken.SequenceEqual(token))
                 {
-                    return waiter.Request;
+                    return waiter;
                 }
             }
         }
@@ -296,3 +295,37 @@ internal sealed partial class ChannelLink : Link
         public static partial void ReadingFailed(ILogger logger, Exception exception, string server);
     }
 }
+        /// <summary>Bytes that may be under way to a client that is not ready for them; as much as the default buffer of a stream's reader.</summary>
+        private const int MostBehind = 256 * 1024;
+
+        private Task _ready = Task.CompletedTask;
+        private int _behind;
+
+
+        /// <summary>
+        /// Passes on progress. Where others have requests on the link it waits for nobody: what is too much for a client that is not ready is left out,
+        /// as progress may be (2025-11-25, basic/utilities/progress). Only the link's reading calls it.
+        /// </summary>
+        /// <returns>Done when the next may be read.</returns>
+        public Task Tell(Link link, Frame frame)
+        {
+            if (!request.SharesLink)
+            {
+                request.OnRelated(link, frame);
+                return request.ReadyAsync();
+            }
+
+            _behind = _ready.IsCompleted ? 0 : _behind + frame.Bytes.Length;
+            if (_behind <= MostBehind)
+            {
+                request.OnRelated(link, frame);
+                _ready = request.ReadyAsync();
+            }
+            else
+            {
+                // Whatever its client takes, its server is at work.
+                request.Sign();
+            }
+
+            return Task.CompletedTask;
+        }

@@ -124,6 +124,9 @@ internal abstract class PendingRequest
     {
     }
 
+    /// <summary>Whether requests of other clients may be under way on the same link: what is read there must not wait for this one's reader.</summary>
+    public virtual bool SharesLink => false;
+
     /// <summary>Completes when what came so far is far enough on its way to the client; a link asks before it reads on, so that a flood stays with the server.</summary>
     public virtual Task ReadyAsync() => Task.CompletedTask;
 

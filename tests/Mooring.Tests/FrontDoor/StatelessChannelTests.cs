@@ -86,6 +86,33 @@ public sealed class StatelessChannelTests
         }
     }
 
+    [Fact]
+    public async Task Progress_ForAClientThatDoesNotRead_HoldsUpNobodyElseOnTheLink()
+    {
+        var server = new ChannelServer();
+        await using var gateway = await StartAsync(server);
+        var first = Client(gateway).CallAsync("slow", meta: """{"progressToken":1}""");
+        var one = await server.CallAsync();
+        var second = Client(gateway).CallAsync("slow");
+        var two = await server.CallAsync();
+
+        for (var progress = 0; progress < 100; progress++)
+        {
+            await Limit.Of(
+                server.SayAsync($$$"""{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":{{{one["params"]!["_meta"]!["progressToken"]!.ToJsonString()}}},"progress":{{{progress}}},"message":"{{{new string('x', 20_000)}}}"}}"""),
+                "the link to read on");
+        }
+
+        await server.SayAsync($$$"""{"jsonrpc":"2.0","id":{{{two.RawId()}}},"result":{"content":[{"type":"text","text":"two"}]}}""");
+        using var answered = await Limit.Of(second, "the answer of the other");
+        Assert.Equal("two", (await answered.MessageAsync()).Text());
+
+        using var unread = await Limit.Of(first, "the head of the stream that nobody reads");
+        gateway.Advance(TimeSpan.FromSeconds(32));
+        await gateway.UntilAsync(() => gateway.LogLines.Lines.Any(l => l.Contains("slow_reader", StringComparison.Ordinal)), "the stream that nobody reads has ended");
+        await gateway.UntilAsync(() => gateway.Runner.Running == 0, "its call is cancelled");
+    }
+
     private static Task<GatewayFixture> StartAsync(ChannelServer server) => GatewayFixture.StartAsync(new FixtureOptions { Connectors = [server] });
 
     private static StatelessClient Client(GatewayFixture gateway) => new(gateway.Http, "/servers/channel/mcp", capabilities: Capabilities);

@@ -233,4 +233,14 @@ public sealed class FrameReaderTests
     }
 
     private static byte[] WithId(string id) => Encoding.UTF8.GetBytes("{\"jsonrpc\":\"2.0\",\"id\":\"" + id + "\",\"method\":\"m\"}");
+
+    [Theory]
+    [InlineData(1022, true)]
+    [InlineData(1023, false)]
+    public void ProgressToken_LongerThanEachProgressShouldBe_IsNotOne(int length, bool isOne)
+    {
+        var frame = Frame.Parse(System.Text.Encoding.UTF8.GetBytes($$$$"""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"progressToken":"{{{{new string('x', length)}}}}"}}}"""));
+
+        Assert.Equal(isOne, frame.Envelope.MetaProgressToken.IsPresent);
+    }
 }

@@ -44,6 +44,10 @@ internal class StatelessRound(StatelessLink link, PendingRequest asked, Message 
         asked.OnRelated(link, related);
     }
 
+    public override void Sign() => asked.Sign();
+
+    public override bool SharesLink => asked.SharesLink;
+
     public override Task ReadyAsync() => asked.ReadyAsync();
 
     public override void OnStreamed(bool isWhole) => asked.OnStreamed(isWhole);
