@@ -132,16 +132,9 @@ internal sealed class ParamHeaders(UpstreamTable upstreams, Views views)
 
             using var tool = JsonDocument.Parse(raw.ToArray(), new JsonDocumentOptions { MaxDepth = int.MaxValue });
             var parameters = new List<Param>();
-            try
+            if (JsonText.TryFind(tool.RootElement, "inputSchema", out var schema))
             {
-                if (tool.RootElement.TryGetProperty("inputSchema", out var schema))
-                {
-                    Collect(schema, [], parameters);
-                }
-            }
-            catch (InvalidOperationException)
-            {
-                // Names that are no text; what was found before counts.
+                Collect(schema, [], parameters);
             }
 
             if (parameters.Count > 0)
@@ -156,19 +149,18 @@ internal sealed class ParamHeaders(UpstreamTable upstreams, Views views)
     /// <summary>Along <c>properties</c> alone, and only of simple types: elsewhere the annotation means nothing ("Schema Extension").</summary>
     private static void Collect(JsonElement schema, byte[][] path, List<Param> found)
     {
-        if (schema.ValueKind != JsonValueKind.Object || !schema.TryGetProperty("properties", out var properties) || properties.ValueKind != JsonValueKind.Object)
+        if (!JsonText.TryFind(schema, "properties", out var properties) || properties.ValueKind != JsonValueKind.Object)
         {
             return;
         }
 
         foreach (var property in properties.EnumerateObject())
         {
-            byte[][] here = [.. path, System.Text.Encoding.UTF8.GetBytes(property.Name)];
-            if (property.Value.ValueKind == JsonValueKind.Object
-                && property.Value.TryGetProperty("x-mcp-header", out var header) && header.ValueKind == JsonValueKind.String && IsToken(header.GetString()!)
-                && property.Value.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() is "string" or "integer" or "boolean")
+            byte[][] here = [.. path, System.Text.Encoding.UTF8.GetBytes(JsonText.Name(property))];
+            if (JsonText.TryFind(property.Value, "x-mcp-header", out var header) && header.ValueKind == JsonValueKind.String && JsonText.Read(header) is var name && IsToken(name)
+                && JsonText.TryFind(property.Value, "type", out var type) && type.ValueKind == JsonValueKind.String && JsonText.Read(type) is "string" or "integer" or "boolean")
             {
-                found.Add(new Param(Prefix + header.GetString(), here));
+                found.Add(new Param(Prefix + name, here));
             }
 
             Collect(property.Value, here, found);

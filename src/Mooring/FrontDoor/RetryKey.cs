@@ -22,7 +22,7 @@ internal readonly record struct RetryKey(Principal Principal, string? Server, st
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using var json = JsonDocument.Parse(parameters.ToArray(), new JsonDocumentOptions { MaxDepth = int.MaxValue });
-        var own = json.RootElement.EnumerateObject().Where(p => Name(p) is not ("_meta" or "inputResponses" or "requestState"));
+        var own = json.RootElement.EnumerateObject().Where(p => JsonText.Name(p) is not ("_meta" or "inputResponses" or "requestState"));
         Add(hash, own);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
@@ -30,9 +30,9 @@ internal readonly record struct RetryKey(Principal Principal, string? Server, st
     private static void Add(IncrementalHash hash, IEnumerable<JsonProperty> properties)
     {
         Add(hash, "{");
-        foreach (var property in properties.OrderBy(Name, StringComparer.Ordinal))
+        foreach (var property in properties.OrderBy(JsonText.Name, StringComparer.Ordinal))
         {
-            Add(hash, Name(property));
+            Add(hash, JsonText.Name(property));
             Add(hash, property.Value);
         }
 
@@ -56,7 +56,7 @@ internal readonly record struct RetryKey(Principal Principal, string? Server, st
                 Add(hash, "]");
                 break;
             case JsonValueKind.String:
-                Add(hash, "\"" + JsonText.Read(Encoding.UTF8.GetBytes(value.GetRawText())));
+                Add(hash, "\"" + JsonText.Read(value));
                 break;
             default:
                 Add(hash, value.GetRawText());
@@ -70,18 +70,5 @@ internal readonly record struct RetryKey(Principal Principal, string? Server, st
         var bytes = Encoding.UTF8.GetBytes(part);
         hash.AppendData(BitConverter.GetBytes(bytes.Length));
         hash.AppendData(bytes);
-    }
-
-    private static string Name(JsonProperty property)
-    {
-        try
-        {
-            return property.Name;
-        }
-        catch (InvalidOperationException)
-        {
-            // Half of a surrogate pair is no text; as it stands it is still the same each time.
-            return property.ToString();
-        }
     }
 }

@@ -155,6 +155,43 @@ internal static class JsonText
         if (token.IndexOf((byte)'\\') < 0)
         {
             return Encoding.UTF8.GetString(token[1..^1]);
+    /// <summary>As <see cref="Read(ReadOnlySpan{byte})"/>, of a value that was parsed.</summary>
+    public static string Read(JsonElement value) => Read(Encoding.UTF8.GetBytes(value.GetRawText()));
+
+    /// <summary>The name of a member; one that is no text, having half of a surrogate pair, as the member stands: the same each time, and no other's.</summary>
+    public static string Name(JsonProperty member)
+    {
+        try
+        {
+            return member.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            return member.ToString();
+        }
+    }
+
+    /// <summary>As <see cref="JsonElement.TryGetProperty(string, out JsonElement)"/>, which fails over names beside the one looked for that are no text. False also of what is no object.</summary>
+    public static bool TryFind(JsonElement json, string name, out JsonElement value)
+    {
+        value = default;
+        if (json.ValueKind != JsonValueKind.Object)
+        {
+            return false;
+        }
+
+        foreach (var member in json.EnumerateObject())
+        {
+            if (Name(member) == name)
+            {
+                // The last of several, as most readers have it.
+                value = member.Value;
+            }
+        }
+
+        return value.ValueKind != JsonValueKind.Undefined;
+    }
+
         }
 
         var reader = new Utf8JsonReader(token);

@@ -11,8 +11,26 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
 
     private readonly ConcurrentDictionary<(string Server, ListKind Kind), bool> _cut = new();
 
-    /// <returns>The list, or why there is none.</returns>
+    /// <returns>The list, or why there is none. Never fails: whoever asks has other servers' lists to show.</returns>
     public async Task<(ServerList? List, string Why)> FetchAsync(Link link, ListKind kind, CancellationToken cancel)
+    {
+        try
+        {
+            return await ReadAsync(link, kind, cancel);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return (null, $"it did not answer {kind.Method()} in time");
+        }
+        catch (Exception e)
+        {
+            // A bug of ours in what one server answers.
+            Log.Failed(logger, e, link.Upstream.Name, kind.Method());
+            return (null, "the gateway failed to read it");
+        }
+    }
+
+    private async Task<(ServerList? List, string Why)> ReadAsync(Link link, ListKind kind, CancellationToken cancel)
     {
         if (!JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(kind.Capability())).IsPresent)
         {
@@ -111,5 +129,8 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
     {
         [LoggerMessage(240, LogLevel.Warning, "{Method} of server {Server} has more than {Pages} pages; what comes after them is not shown.", EventName = "ListCut")]
         public static partial void Cut(ILogger logger, string server, string method, int pages);
+
+        [LoggerMessage(241, LogLevel.Error, "Reading {Method} of server {Server} failed.", EventName = "ListReadingFailed")]
+        public static partial void Failed(ILogger logger, Exception exception, string server, string method);
     }
 }

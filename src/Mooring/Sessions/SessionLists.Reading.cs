@@ -27,6 +27,11 @@ internal sealed partial class SessionLists
             }
             while (list is not null && ++looks < MostLooks && !IsAnswered(upstream, state, kind));
         }
+        catch (Exception e)
+        {
+            // Of one server: a client that asks for the lists of all is shown the others'.
+            Log.LookFailed(services.Logger, e, upstream.Name, kind.Method());
+        }
         finally
         {
             string? leftWith;
@@ -165,5 +170,8 @@ internal sealed partial class SessionLists
     {
         [LoggerMessage(501, LogLevel.Warning, "{Method} of server {Server} could not be read: {Why}", EventName = "ListNotRead")]
         public static partial void ListNotRead(ILogger logger, string server, string method, string why);
+
+        [LoggerMessage(508, LogLevel.Error, "Looking for {Method} of server {Server} failed.", EventName = "ListLookFailed")]
+        public static partial void LookFailed(ILogger logger, Exception exception, string server, string method);
     }
 }

@@ -74,6 +74,18 @@ public sealed class MergedListsTests
     }
 
     [Fact]
+    public async Task List_ReadingOneServersFailsByABug_TheOthersAreShown()
+    {
+        var (a, b) = (new ListingServer("a"), new ListingServer("b"));
+        a.Before = e => (string?)e.Message?["method"] == "tools/list" ? throw new InvalidOperationException("scripted bug") : false;
+        await using var gateway = await GatewayAsync(null, a, b);
+
+        Assert.Equal(["b__x"], await (await gateway.MergedAsync()).ListAsync("tools"));
+
+        Assert.Contains(gateway.LogLines.Lines, line => line.StartsWith("Error ListReadingFailed", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Initialize_DeclaresTheSameWhateverTheServersHave()
     {
         var poor = new ListingServer("a") { Fake = { Capabilities = "{}" } };

@@ -99,7 +99,7 @@ internal sealed partial class ToolHeaders(ILogger logger)
     {
         foreach (var name in path)
         {
-            if (at.ValueKind != JsonValueKind.Object || !at.TryGetProperty(name, out at))
+            if (!JsonText.TryFind(at, name, out at))
             {
                 return null;
             }
@@ -107,7 +107,7 @@ internal sealed partial class ToolHeaders(ILogger logger)
 
         return at.ValueKind switch
         {
-            JsonValueKind.String => at.GetString(),
+            JsonValueKind.String => JsonText.Read(at),
             JsonValueKind.True => "true",
             JsonValueKind.False => "false",
             JsonValueKind.Number => at.TryGetInt64(out var number) ? number.ToString(System.Globalization.CultureInfo.InvariantCulture) : at.GetRawText(),
@@ -119,7 +119,7 @@ internal sealed partial class ToolHeaders(ILogger logger)
     private static string? Read(ReadOnlySpan<byte> tool, List<Mirrored> found)
     {
         using var json = JsonDocument.Parse(tool.ToArray(), AnyDepth);
-        return json.RootElement.TryGetProperty("inputSchema", out var schema) ? Read(schema, [], isReachable: true, found) : null;
+        return JsonText.TryFind(json.RootElement, "inputSchema", out var schema) ? Read(schema, [], isReachable: true, found) : null;
     }
 
     private static string? Read(JsonElement schema, string[] path, bool isReachable, List<Mirrored> found)
@@ -137,17 +137,18 @@ internal sealed partial class ToolHeaders(ILogger logger)
         foreach (var member in schema.EnumerateObject())
         {
             string? wrong = null;
-            if (member.NameEquals("x-mcp-header"))
+            var name = JsonText.Name(member);
+            if (name == "x-mcp-header")
             {
                 wrong = Mark(schema, member.Value, path, isReachable, found);
             }
-            else if (member.NameEquals("properties") && member.Value.ValueKind == JsonValueKind.Object)
+            else if (name == "properties" && member.Value.ValueKind == JsonValueKind.Object)
             {
-                wrong = member.Value.EnumerateObject().Select(p => Read(p.Value, [.. path, p.Name], isReachable, found)).FirstOrDefault(w => w is not null);
+                wrong = member.Value.EnumerateObject().Select(p => Read(p.Value, [.. path, JsonText.Name(p)], isReachable, found)).FirstOrDefault(w => w is not null);
             }
-            else if (Inner.Contains(member.Name))
+            else if (Inner.Contains(name))
             {
-                var isMap = member.Name is "$defs" or "definitions" or "patternProperties" or "dependentSchemas" && member.Value.ValueKind == JsonValueKind.Object;
+                var isMap = name is "$defs" or "definitions" or "patternProperties" or "dependentSchemas" && member.Value.ValueKind == JsonValueKind.Object;
                 wrong = isMap
                     ? member.Value.EnumerateObject().Select(p => Read(p.Value, path, isReachable: false, found)).FirstOrDefault(w => w is not null)
                     : Read(member.Value, path, isReachable: false, found);
@@ -164,7 +165,7 @@ internal sealed partial class ToolHeaders(ILogger logger)
 
     private static string? Mark(JsonElement schema, JsonElement value, string[] path, bool isReachable, List<Mirrored> found)
     {
-        var name = value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+        var name = value.ValueKind == JsonValueKind.String ? JsonText.Read(value) : "";
         var header = "Mcp-Param-" + name;
         if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c)))
         {
@@ -176,7 +177,7 @@ internal sealed partial class ToolHeaders(ILogger logger)
             return $"the x-mcp-header \"{name}\" where no parameter is";
         }
 
-        if (!schema.TryGetProperty("type", out var type) || !IsPrimitive(type))
+        if (!JsonText.TryFind(schema, "type", out var type) || !IsPrimitive(type))
         {
             return $"the x-mcp-header \"{name}\" at a parameter that is neither a string, an integer nor a boolean";
         }
@@ -192,8 +193,8 @@ internal sealed partial class ToolHeaders(ILogger logger)
 
     private static bool IsPrimitive(JsonElement type) => type.ValueKind switch
     {
-        JsonValueKind.String => type.GetString() is "string" or "integer" or "boolean",
-        JsonValueKind.Array => type.GetArrayLength() > 0 && type.EnumerateArray().All(t => t.ValueKind == JsonValueKind.String && t.GetString() is "string" or "integer" or "boolean" or "null"),
+        JsonValueKind.String => JsonText.Read(type) is "string" or "integer" or "boolean",
+        JsonValueKind.Array => type.GetArrayLength() > 0 && type.EnumerateArray().All(t => t.ValueKind == JsonValueKind.String && JsonText.Read(t) is "string" or "integer" or "boolean" or "null"),
         _ => false,
     };
 

@@ -150,6 +150,25 @@ public sealed class StatelessCallTests
         Assert.Null(call.Header("Mcp-Param-None"));
     }
 
+    /// <summary>JSON lets anyone escape half of a surrogate pair; it is no text.</summary>
+    [Fact]
+    public async Task Headers_NamesAndArgumentsThatAreNoText_CostNothingElse()
+    {
+        await using var gateway = await StartAsync();
+        Server(gateway).Tools = """[{"name":"slow","inputSchema":{"\ud800":1,"type":"object","properties":{"\ud800":{"\ud800":1,"type":"string"},"a":{"\ud801":1,"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"B"}}}}]""";
+        var client = await gateway.ClientAsync();
+        using var list = await client.RequestAsync("tools/list");
+        Assert.Single((await list.MessageAsync())["result"]!["tools"]!.AsArray());
+
+        var posting = client.CallAsync("slow", """{"\ud800":1,"a":"\ud800","b":"right"}""");
+        var call = await Server(gateway).CallAsync();
+        call.Text("done");
+        using var reply = await posting;
+
+        Assert.Equal("done", (await reply.MessageAsync()).Text());
+        Assert.Equal(("=?base64?77+9?=", "right"), (call.Header("Mcp-Param-A"), call.Header("Mcp-Param-B")));
+    }
+
     [Fact]
     public async Task Headers_MissingAtTheServer_ToolsAreReadAgainAndTheCallIsSentOnceMore()
     {
@@ -194,6 +213,7 @@ public sealed class StatelessCallTests
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"string","x-mcp-header":"A"}}}}""")]
     [InlineData("""{"type":"object","oneOf":[{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}]}""")]
     [InlineData("""{"type":"object","$defs":{"a":{"type":"string","x-mcp-header":"A"}}}""")]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"string","x-mcp-header":"\ud800"}}}""")]
     public async Task Tool_WrongMarks_IsNotShown(string schema)
     {
         await using var gateway = await StartAsync();
