@@ -92,6 +92,12 @@ internal sealed partial class ChannelLink : Link
         var attempt = await waiter.Done.Task;
         if (attempt.Kind == AttemptKind.Abandoned)
         {
+        catch
+        {
+            // Whatever it was, nobody waits for the answer any more.
+            Remove(request.Id);
+            throw;
+        }
             Remove(request.Id);
             if (request.TimedOut && sending is not { IsCompletedSuccessfully: true })
             {

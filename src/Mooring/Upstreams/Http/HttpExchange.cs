@@ -13,6 +13,9 @@ internal sealed class HttpExchange : IDisposable
     /// <summary>Node's HTTP server closes idle connections after 5 s; one that is closed while our request is on its way means an unknown outcome.</summary>
     private static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(4);
 
+    /// <summary>What a cancellation that nobody asked for says: the handler's own connect timeout is told so.</summary>
+    public const string NotConnected = "it could not be connected to in time";
+
     private readonly HttpMessageInvoker _invoker;
     private readonly Uri _endpoint;
     private readonly KeyValuePair<string, string>[] _headers;
@@ -193,8 +196,7 @@ internal sealed class HttpExchange : IDisposable
     {
         HttpRequestException e => NeverLeft(e) ? Attempt.NotExecuted(Describe(e)) : Attempt.Unknown(Describe(e)),
         OperationCanceledException when cancel.IsCancellationRequested => Attempt.Abandoned(""),
-        // The handler's own connect timeout.
-        OperationCanceledException => Attempt.NotExecuted("it could not be connected to in time"),
+        OperationCanceledException => Attempt.NotExecuted(NotConnected),
         _ => Attempt.Unknown("the connection broke while it answered: " + failure.Message),
     };
 

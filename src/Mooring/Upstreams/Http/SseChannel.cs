@@ -62,6 +62,11 @@ internal sealed class SseChannel : IMessageChannel
             response?.Dispose();
             return (null, e is HttpRequestException http1 ? HttpExchange.Describe(http1) : e.Message);
         }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            response?.Dispose();
+            return (null, HttpExchange.NotConnected);
+        }
     }
 
     public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null)
@@ -81,6 +86,11 @@ internal sealed class SseChannel : IMessageChannel
         catch (HttpRequestException e) when (HttpExchange.NeverLeft(e))
         {
             EndReason = HttpExchange.Describe(e);
+            return false;
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            EndReason = HttpExchange.NotConnected;
             return false;
         }
         catch (HttpRequestException)
