@@ -84,7 +84,13 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
         }
     }
 
-    public void Close() => Interlocked.Decrement(ref _streams);
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _streams--;
+        }
+    }
 
     /// <summary>It counts no longer: its streams end.</summary>
     public void End(bool isRevoked)
