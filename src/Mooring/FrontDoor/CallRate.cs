@@ -126,8 +126,14 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
                 window.Leasing = null;
             }
         }
-        catch (StoreException e)
+        catch (Exception e)
         {
+            if (e is not StoreException)
+            {
+                // A bug of ours; who waits for these permits must not wait for ever.
+                Log.LeaseFailed(logger, e);
+            }
+
             GoAlone(e.Message);
             lock (window)
             {
@@ -161,6 +167,9 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
     {
         [LoggerMessage(710, LogLevel.Warning, "The store cannot be asked for limits that replicas share; each counts for itself meanwhile: {Reason}", EventName = "LimitsAlone")]
         public static partial void Alone(ILogger logger, string reason);
+
+        [LoggerMessage(711, LogLevel.Error, "Asking the store for a share of a limit failed.", EventName = "LimitsLeaseFailed")]
+        public static partial void LeaseFailed(ILogger logger, Exception exception);
     }
 }
 

@@ -129,6 +129,11 @@ internal sealed partial class Peers
             {
                 return;
             }
+            catch (Exception e)
+            {
+                // A bug of ours must not leave this replica deaf to the others.
+                Log.MailFailed(logger, e);
+            }
 
             await PauseAsync(_hears ? LookWhileHearing : LookWhileDeaf, _mail.Task);
         }

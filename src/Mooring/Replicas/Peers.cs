@@ -342,6 +342,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         [LoggerMessage(807, LogLevel.Error, "Ending what a dead replica left undone failed; it is tried again.", EventName = "LeftBehindFailed")]
         public static partial void NotEnded(ILogger logger, Exception exception);
 
+        [LoggerMessage(809, LogLevel.Error, "Reading the mailbox failed; it is read again.", EventName = "MailFailed")]
+        public static partial void MailFailed(ILogger logger, Exception exception);
+
         [LoggerMessage(803, LogLevel.Warning, "A letter of kind {Kind} was not posted: {Reason}", EventName = "LetterNotPosted")]
         public static partial void NotPosted(ILogger logger, string kind, string reason);
 

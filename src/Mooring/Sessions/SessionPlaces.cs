@@ -92,11 +92,17 @@ internal sealed partial class SessionPlaces(TimeProvider time, ConfigStore confi
         {
             there = await count().WaitAsync(StorePatience.LongestWait, time);
         }
-        catch (Exception e) when (e is StoreException or TimeoutException)
+        catch (Exception e)
         {
+            if (e is not (StoreException or TimeoutException))
+            {
+                // A bug of ours; whoever comes next must not be answered with it for ever.
+                Log.CountFailed(logger, e);
+            }
+
             if (_patience.GoAlone())
             {
-                Log.Alone(logger, e is StoreException ? e.Message : $"there was no answer within {StorePatience.LongestWait.TotalMilliseconds:0} ms.");
+                Log.Alone(logger, e is TimeoutException ? $"there was no answer within {StorePatience.LongestWait.TotalMilliseconds:0} ms." : e.Message);
             }
         }
 
@@ -148,5 +154,8 @@ internal sealed partial class SessionPlaces(TimeProvider time, ConfigStore confi
     {
         [LoggerMessage(524, LogLevel.Warning, "The store cannot be asked how many sessions there are; each replica counts its own meanwhile: {Reason}", EventName = "SessionsCountedAlone")]
         public static partial void Alone(ILogger logger, string reason);
+
+        [LoggerMessage(525, LogLevel.Error, "Asking the store how many sessions there are failed.", EventName = "SessionsCountFailed")]
+        public static partial void CountFailed(ILogger logger, Exception exception);
     }
 }

@@ -129,6 +129,13 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
                 Log.StoreFailed(services.Logger, e.Message);
             }
         }
+        catch (Exception e)
+        {
+            // A bug of ours: the next sweep tries again, and must not be thought to have been told of everything.
+            _swept = 0;
+            table.TouchesArrive(false);
+            Log.SweepFailed(services.Logger, e);
+        }
         finally
         {
             Volatile.Write(ref _sweeping, 0);
@@ -170,7 +177,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         {
             await services.Store.TouchSessionsAsync([.. seen.Select(one => (one.Session.Id, one.Seen))]);
         }
-        catch (StoreException)
+        catch
         {
             seen.ForEach(one => one.Session.SeenNotSaved());
             throw;
@@ -181,5 +188,8 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     {
         [LoggerMessage(522, LogLevel.Error, "Sessions and events were not swept, the store failed: {Reason}", EventName = "SweepFailed")]
         public static partial void StoreFailed(ILogger logger, string reason);
+
+        [LoggerMessage(526, LogLevel.Error, "Sessions and events were not swept.", EventName = "SweepBroken")]
+        public static partial void SweepFailed(ILogger logger, Exception exception);
     }
 }

@@ -28,7 +28,7 @@ internal static class SilentLists
                 idle = isAny ? 0 : idle + 1;
             }
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             // The link is closed, listens no more, or can hear again.
         }

@@ -105,6 +105,21 @@ public sealed class CallRateTests
     }
 
     [Fact]
+    public async Task Shared_AskingFailsOnceByABug_CountsForItself_AndAsksAgain()
+    {
+        var store = new Counted(new MemoryStore(_clock)) { IsBroken = true };
+        var rate = Of(store, perUser: 10);
+
+        Assert.Equal(10, await PassAsync(30, rate));
+        Assert.Contains(_log.Lines, line => line.StartsWith("Error LimitsLeaseFailed", StringComparison.Ordinal));
+
+        store.IsBroken = false;
+        _clock.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(10, await PassAsync(30, rate));
+        Assert.InRange(store.Asked, 2, 30);
+    }
+
+    [Fact]
     public async Task Batch_ThatCanNeverPass_TakesNothingFromAnybody()
     {
         var store = new Counted(new MemoryStore(_clock));
@@ -140,12 +155,20 @@ public sealed class CallRateTests
 
         public bool IsAway { get; set; }
 
+        /// <summary>Whether it fails as no store does.</summary>
+        public bool IsBroken { get; set; }
+
         public TaskCompletionSource? Hang { get; init; }
 
         public async Task<PermitLease> LeasePermitsAsync(string key, int wanted, int limit)
         {
             Interlocked.Increment(ref _asked);
             await (Hang?.Task ?? Task.CompletedTask);
+            if (IsBroken)
+            {
+                throw new InvalidOperationException("scripted bug");
+            }
+
             return await (IsAway ? Task.FromException<PermitLease>(new StoreException("scripted failure")) : inner.LeasePermitsAsync(key, wanted, limit));
         }
 

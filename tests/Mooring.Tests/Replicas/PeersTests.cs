@@ -86,6 +86,28 @@ public sealed class PeersTests
     }
 
     [Fact]
+    public async Task Mailbox_ReadingItFailsByABug_IsReadAgain()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (a, b) = (pair.A.Get<Peers>(), pair.B.Get<Peers>());
+        var failed = 0;
+        pair.Store.Store.Before = operation => operation == "ReadMailboxAsync" && Interlocked.Increment(ref failed) < 5
+            ? Task.FromException(new InvalidOperationException("scripted bug"))
+            : Task.CompletedTask;
+        await pair.UntilAsync(() => Volatile.Read(ref failed) > 4, "reading has failed");
+        var read = false;
+        b.OnLetter("late", _ =>
+        {
+            read = true;
+            return Task.CompletedTask;
+        });
+
+        Assert.True(await a.PostAsync(b.Name, "late", new Letter("session", "", default)));
+
+        await pair.UntilAsync(() => read, "it is read");
+    }
+
+    [Fact]
     public async Task Letter_ReadOnce_IsOffTheMailboxBefore()
     {
         await using var pair = await ReplicaPair.StartAsync();

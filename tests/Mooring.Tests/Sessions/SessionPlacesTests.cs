@@ -69,6 +69,20 @@ public sealed class SessionPlacesTests
     }
 
     [Fact]
+    public async Task Take_AskingFailsOnceByABug_RefusesNobody_AndAsksAgain()
+    {
+        var store = new Counter { There = 10, IsBroken = true };
+        var places = Of(store, perUser: 10);
+
+        Assert.True(await places.TakeAsync(Ann));
+        Assert.Contains(_log.Lines, line => line.StartsWith("Error SessionsCountFailed", StringComparison.Ordinal));
+
+        store.IsBroken = false;
+        _clock.Advance(TimeSpan.FromSeconds(6));
+        Assert.False(await places.TakeAsync(Ann));
+    }
+
+    [Fact]
     public async Task Take_StoreHangs_GoesOnAfterAMoment()
     {
         var store = new Counter { There = 10, Hang = new TaskCompletionSource() };
@@ -122,6 +136,9 @@ public sealed class SessionPlacesTests
 
         public bool IsAway { get; set; }
 
+        /// <summary>Whether it fails as no store does.</summary>
+        public bool IsBroken { get; set; }
+
         public TaskCompletionSource? Hang { get; init; }
 
         public TaskCompletionSource WasAsked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -138,6 +155,11 @@ public sealed class SessionPlacesTests
         {
             Interlocked.Increment(ref _asked);
             WasAsked.TrySetResult();
+            if (IsBroken)
+            {
+                throw new InvalidOperationException("scripted bug");
+            }
+
             await (Hang?.Task ?? Task.CompletedTask);
             return IsAway ? throw new StoreException("scripted failure") : Math.Min(most, There);
         }

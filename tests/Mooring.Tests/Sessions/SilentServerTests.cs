@@ -41,6 +41,42 @@ public sealed class SilentServerTests
     }
 
     [Fact]
+    public async Task List_ChangesUnsaid_AfterALookThatTookTooLong_ClientIsToldAllTheSame()
+    {
+        var hangs = false;
+        var hung = 0;
+        var fake = new FakeUpstream { Intercept = e => hangs && (string?)e.Message?["method"] == "initialize" && Interlocked.Increment(ref hung) > 0 };
+        await using var gateway = await GatewayFixture.StartAsync(upstreams: fake);
+        var client = await gateway.ClientAsync();
+        await ToolsAsync(client);
+        using var stream = await gateway.ListenAsync(client);
+
+        // The next look finds the session lost, and making another takes longer than a look may.
+        hangs = true;
+        fake.ForgetSessions();
+        await gateway.UntilAsync(() => Volatile.Read(ref hung) > 0, "a look has begun", TimeSpan.FromSeconds(60));
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(40), gateway.Clock), TimeSpan.FromSeconds(41), "it took too long");
+        hangs = false;
+        fake.Hold("new");
+
+        var told = await gateway.PassTimeAsync(stream.Events.MessageAsync(), TimeSpan.FromMinutes(5), "it is told");
+        Assert.Equal("notifications/tools/list_changed", (string?)told["method"]);
+    }
+
+    [Fact]
+    public async Task Listening_FailsByABug_IsBegunAgain()
+    {
+        var gets = 0;
+        var fake = new FakeUpstream { HasGetStream = true };
+        fake.Intercept = e => e.HttpMethod == "GET" && Interlocked.Increment(ref gets) == 1 ? throw new InvalidOperationException("scripted bug") : false;
+        await using var gateway = await GatewayFixture.StartAsync(upstreams: fake);
+
+        await gateway.UntilAsync(() => Volatile.Read(ref gets) > 1, "it is asked for again", TimeSpan.FromSeconds(5));
+
+        Assert.Contains(gateway.LogLines.Lines, line => line.StartsWith("Error UpstreamListeningFailed", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task List_StaysAsItIs_IsReadLessAndLessOften()
     {
         await using var gateway = await GatewayFixture.StartAsync();

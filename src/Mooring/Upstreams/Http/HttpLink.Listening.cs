@@ -57,9 +57,9 @@ internal sealed partial class HttpLink
         var listened = _session;
         var cursor = CursorOf(listened, after);
         var pause = new StreamPause(_time);
-        try
+        while (!cancel.IsCancellationRequested)
         {
-            while (true)
+            try
             {
                 var (session, renewed) = Current();
                 if (session != listened)
@@ -105,10 +105,17 @@ internal sealed partial class HttpLink
                     pause.Reset();
                 }
             }
-        }
-        catch (OperationCanceledException)
-        {
-            // The link is closed, or listens no more.
+            catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+            {
+                // The link is closed, or listens no more.
+            }
+            catch (Exception e)
+            {
+                // A bug of ours in one message, or a renewal that took too long: it is listened to again rather than left deaf.
+                Log.ListeningFailed(_logger, e, Upstream.Name);
+                pause.Refused();
+                await Task.Delay(pause.Next(cursor.Retry), _time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
     }
 
@@ -120,7 +127,14 @@ internal sealed partial class HttpLink
         var looking = Owner.LookForChangesAsync(this, over.Token);
         try
         {
-            await renewed.WaitAsync(cancel);
+            var waiting = renewed.WaitAsync(cancel);
+            if (await Task.WhenAny(waiting, looking) == looking)
+            {
+                // It may have been nothing to do; where it failed, that is thrown.
+                await looking;
+            }
+
+            await waiting;
         }
         finally
         {

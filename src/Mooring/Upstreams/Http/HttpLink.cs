@@ -323,5 +323,8 @@ internal sealed partial class HttpLink : Link
 
         [LoggerMessage(315, LogLevel.Warning, "Server {Server} sent an answer on a stream that belongs to another request.", EventName = "UpstreamWrongAnswer")]
         public static partial void WrongAnswer(ILogger logger, string server);
+
+        [LoggerMessage(317, LogLevel.Error, "Listening to server {Server} failed; it is listened to again.", EventName = "UpstreamListeningFailed")]
+        public static partial void ListeningFailed(ILogger logger, Exception exception, string server);
     }
 }

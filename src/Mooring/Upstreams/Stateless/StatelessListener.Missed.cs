@@ -54,19 +54,25 @@ internal sealed partial class StatelessListener
     {
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         var idle = 0;
-        try
+        while (!cancel.IsCancellationRequested)
         {
-            while (true)
+            try
             {
                 var silent = Silent();
                 await Task.Delay(ListPace.Pause(silent.Select(lists.Ttl).Where(t => t is not null).Min(), idle), time, cancel);
                 var due = Silent().Where(l => lists.Ttl(l) is not null).ToList();
                 idle = due.Count == 0 || await ReadAgainAsync(due, cancel) ? 0 : idle + 1;
             }
-        }
-        catch (OperationCanceledException)
-        {
-            // The link is closed, or listens no more.
+            catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+            {
+                // The link is closed, or listens no more.
+            }
+            catch (Exception e)
+            {
+                // A bug of ours in one answer; the lists are read again after the next pause.
+                Log.Failed(logger, e, link.Upstream.Name);
+                idle++;
+            }
         }
     }
 

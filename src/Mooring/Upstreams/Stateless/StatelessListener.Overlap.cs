@@ -31,6 +31,39 @@ internal sealed partial class StatelessListener
         }
     }
 
+    /// <summary>A notification, as one of a server with sessions.</summary>
+    private void Hear(Subscription by, Frame frame)
+    {
+        if (frame.Method is not (McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged or McpMethod.ResourcesUpdated))
+        {
+            return;
+        }
+
+        // Told while nothing else is: two subscriptions are read at once, and what one of them says is news or not by what the other has told.
+        lock (_telling)
+        {
+            if (IsNews(by, frame))
+            {
+                link.Owner.OnMessage(link, WithoutId(frame), related: null);
+            }
+        }
+    }
+
+    private static Frame WithoutId(Frame frame)
+    {
+        if (!frame.Envelope.Meta.IsPresent)
+        {
+            return frame;
+        }
+
+        var meta = JsonFields.Without(frame.Span(frame.Envelope.Meta), Subscription.IdKey);
+        var parameters = frame.Span(frame.Envelope.Params);
+        parameters = JsonFields.Find(parameters, "_meta"u8) is { IsPresent: true } at && meta.AsSpan().IndexOf((byte)'"') >= 0
+            ? JsonFields.Splice(parameters, at, meta)
+            : JsonFields.Without(parameters, "_meta"u8);
+        return Frame.Parse(JsonFields.Splice(frame.Bytes, frame.Envelope.Params, parameters));
+    }
+
     private bool IsNews(Subscription by, Frame frame)
     {
         lock (_gate)

@@ -210,6 +210,30 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         // Leave the lock of the caller before anything else happens.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         var pause = new StreamPause(time);
+        while (!cancel.IsCancellationRequested)
+        {
+            try
+            {
+                await ListenAsync(pause, cancel);
+            }
+            catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+            {
+                // The link is closed, or listens no more.
+            }
+            catch (Exception e)
+            {
+                // A bug of ours in one message: it is listened to again rather than left deaf.
+                Log.Failed(logger, e, link.Upstream.Name);
+                await Task.Delay(pause.Next(wish: null), time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+
+        Settle(long.MaxValue, _ => true);
+    }
+
+    /// <summary>Until it is cancelled, or something fails.</summary>
+    private async Task ListenAsync(StreamPause pause, CancellationToken cancel)
+    {
         Subscription? current = null;
 
         // Lists that were read before: another gateway process listened until now.
@@ -271,14 +295,9 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
                 }
             }
         }
-        catch (OperationCanceledException)
-        {
-            // The link is closed, or listens no more.
-        }
         finally
         {
             Leave(ref current);
-            Settle(long.MaxValue, _ => true);
         }
     }
 
@@ -339,39 +358,6 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         }
     }
 
-    /// <summary>A notification, as one of a server with sessions.</summary>
-    private void Hear(Subscription by, Frame frame)
-    {
-        if (frame.Method is not (McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged or McpMethod.ResourcesUpdated))
-        {
-            return;
-        }
-
-        // Told while nothing else is: two subscriptions are read at once, and what one of them says is news or not by what the other has told.
-        lock (_telling)
-        {
-            if (IsNews(by, frame))
-            {
-                link.Owner.OnMessage(link, WithoutId(frame), related: null);
-            }
-        }
-    }
-
-    private static Frame WithoutId(Frame frame)
-    {
-        if (!frame.Envelope.Meta.IsPresent)
-        {
-            return frame;
-        }
-
-        var meta = JsonFields.Without(frame.Span(frame.Envelope.Meta), Subscription.IdKey);
-        var parameters = frame.Span(frame.Envelope.Params);
-        parameters = JsonFields.Find(parameters, "_meta"u8) is { IsPresent: true } at && meta.AsSpan().IndexOf((byte)'"') >= 0
-            ? JsonFields.Splice(parameters, at, meta)
-            : JsonFields.Without(parameters, "_meta"u8);
-        return Frame.Parse(JsonFields.Splice(frame.Bytes, frame.Envelope.Params, parameters));
-    }
-
     private static string Why(Attempt attempt) => attempt switch
     {
         { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Error } error } => "it answered " + error,
@@ -388,5 +374,8 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
     {
         [LoggerMessage(343, LogLevel.Debug, "Server {Server} is not listened to just now: {Why}", EventName = "StatelessListenEnded")]
         public static partial void Over(ILogger logger, string server, string why);
+
+        [LoggerMessage(349, LogLevel.Error, "Listening to server {Server} failed; it is listened to again.", EventName = "StatelessListeningFailed")]
+        public static partial void Failed(ILogger logger, Exception exception, string server);
     }
 }

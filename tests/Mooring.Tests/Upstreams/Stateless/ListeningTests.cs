@@ -31,6 +31,18 @@ public sealed partial class ListeningTests
     }
 
     [Fact]
+    public async Task Listening_FailsByABug_IsBegunAgain()
+    {
+        var asked = 0;
+        await using var gateway = await Servers.StartAsync(intercept: e =>
+            (string?)e.Message?["method"] == "subscriptions/listen" && Interlocked.Increment(ref asked) == 1 ? throw new InvalidOperationException("scripted bug") : false);
+
+        await gateway.UntilAsync(() => Volatile.Read(ref asked) > 1, "it is asked for again", AMinute);
+
+        Assert.Contains(gateway.LogLines.Lines, line => line.StartsWith("Error StatelessListeningFailed", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Subscription_Made_OpensTheNextBeforeItEndsTheOneBefore()
     {
         await using var gateway = await Servers.StartAsync();
