@@ -156,7 +156,13 @@ internal sealed partial class SessionTable
             miss = session.Unconfirmed < MaxStale ? SessionMiss.None : SessionMiss.StoreAway;
         }
 
-        return miss == SessionMiss.None ? Check(session, principal, server) : (null, miss);
+        if (miss != SessionMiss.None)
+        {
+            return (null, miss);
+        }
+
+        // Unused for long, it may have been taken out of memory meanwhile: what is no longer in the table hears of nothing.
+        return ReferenceEquals(Known(session.Id), session) ? Check(session, principal, server) : await LoadAsync(session.Id, principal, server);
     }
 
     private async ValueTask<SessionMiss> ConfirmAsync(Session session)

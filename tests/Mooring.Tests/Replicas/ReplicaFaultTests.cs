@@ -496,6 +496,27 @@ public sealed class ReplicaFaultTests
     }
 
     [Fact]
+    public async Task Session_TakenOutOfMemoryWhileTheStoreIsAskedAboutIt_IsTheOneOfTheTable()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: ReplicaPair.FastCalls);
+        var client = await pair.A.ClientAsync();
+        pair.A.Advance(TimeSpan.FromSeconds(6));
+        var (asked, answers) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        pair.Store.Store.Before = operation => operation == "FindSessionAsync" && Interlocked.Increment(ref asked) == 1 ? answers.Task : Task.CompletedTask;
+
+        var listening = pair.A.ListenAsync(client);
+        await pair.A.UntilAsync(() => Volatile.Read(ref asked) == 1, "the store is asked");
+        // As the sweeper does with one that was unused for long.
+        pair.A.Sessions.Forget(pair.A.Session(client));
+        answers.SetResult();
+
+        using var stream = await listening;
+        Assert.True(pair.A.Session(client).Connections > 0);
+        pair.A.Tell(client, "heard");
+        Assert.Equal("heard", (string?)(await stream.Events.MessageAsync())["params"]!["data"]);
+    }
+
+    [Fact]
     public async Task Start_StoreIsReachedInAMoment_IsWaitedForAndNotRefused()
     {
         var clock = new FakeClock();
