@@ -74,6 +74,37 @@ internal sealed partial class MooringService(
         await _stopping.CancelAsync();
         await _opening;
         heartbeat.Dispose();
+        await EndAsync("what only memory knows of sessions", SaveAsync);
+        // Sessions stay in the store; only their links to processes and connectors end here.
+        await Task.WhenAll(
+            EndAsync("links of sessions", async () => await Task.WhenAll(sessions.All.Select(session => session.Links.CloseForStopAsync()))),
+            EndAsync("shared links", shared.DisposeAsync));
+        await EndAsync("the vault's upkeep", upkeep.DisposeAsync);
+        await EndAsync("the replicas", peers.DisposeAsync);
+        await EndAsync("the servers", upstreams.DisposeAsync);
+        await EndAsync("the guard process", guard.DisposeAsync);
+        await EndAsync("the store", store.DisposeAsync);
+        // Last: what ends with the links is noted too.
+        await EndAsync("the audit log", audit.DisposeAsync);
+    }
+
+    /// <summary>One part of a stop. Whatever becomes of it, the others are ended: processes would be left, and the store not closed.</summary>
+    private async Task EndAsync(string part, Func<ValueTask> endAsync)
+    {
+        try
+        {
+            await endAsync();
+        }
+        catch (Exception e)
+        {
+            Log.EndFailed(logger, e, part);
+        }
+    }
+
+    public void Dispose() => _stopping.Dispose();
+
+    private async ValueTask SaveAsync()
+    {
         try
         {
             await sweeper.SaveAsync();
@@ -82,44 +113,44 @@ internal sealed partial class MooringService(
         {
             Log.NotSaved(logger, e.Message);
         }
-
-        // Sessions stay in the store; only their links to processes and connectors end here.
-        await Task.WhenAll(sessions.All.Select(session => session.Links.CloseForStopAsync()));
-        await upkeep.DisposeAsync();
-        await peers.DisposeAsync();
-        await shared.DisposeAsync();
-        await upstreams.DisposeAsync();
-        await guard.DisposeAsync();
-        await store.DisposeAsync();
-        // Last: what ends with the links is noted too.
-        await audit.DisposeAsync();
     }
-
-    public void Dispose() => _stopping.Dispose();
 
     /// <summary>The host listens. Until a remote store is open every session is answered 503, and nothing is asked of any server.</summary>
     private async Task ServeAsync()
     {
-        if (IsRemote)
+        try
         {
-            try
+            if (IsRemote)
             {
                 await opener.OpenAsync(OpenAsync, _stopping.Token);
             }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-            catch (VaultKeyException e)
-            {
-                // Nothing can be served, and waiting does not help: an instance that looked alive would hide it.
-                Log.NoKey(logger, e.Message);
-                readiness.Fail(e.Message);
-                lifetime.StopApplication();
-                return;
-            }
-        }
 
+            Begin();
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            // The gateway stops before it was open.
+        }
+        catch (Exception e)
+        {
+            // Nothing can be served, and waiting does not help: an instance that looked alive would hide it.
+            if (e is VaultKeyException)
+            {
+                Log.NoKey(logger, e.Message);
+            }
+            else
+            {
+                Log.StartFailed(logger, e);
+            }
+
+            readiness.Fail(e.Message);
+            lifetime.StopApplication();
+        }
+    }
+
+    /// <summary>The store is open.</summary>
+    private void Begin()
+    {
         peers.TakenOver = async (dead, cancel) =>
         {
             await leftBehind.EndAsync(await store.FindRunningCallsAsync(dead, cancel), Gone, cancel);
@@ -173,5 +204,11 @@ internal sealed partial class MooringService(
 
         [LoggerMessage(602, LogLevel.Critical, "The gateway stops: {Reason}", EventName = "VaultKeyMissing")]
         public static partial void NoKey(ILogger logger, string reason);
+
+        [LoggerMessage(603, LogLevel.Critical, "The gateway stops: it could not be started.", EventName = "StartFailed")]
+        public static partial void StartFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(604, LogLevel.Error, "Ending {Part} failed; the stop goes on.", EventName = "EndFailed")]
+        public static partial void EndFailed(ILogger logger, Exception exception, string part);
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.Hosting;
 using Mooring.Drain;
 using Xunit;
 
@@ -55,6 +56,24 @@ public sealed class RemoteStoreStartTests
         await gateway.DisposeAsync();
 
         Assert.DoesNotContain(gateway.LogLines.Lines, line => line.StartsWith("Critical", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Start_OpeningFailsByABug_SaysSoAndStops()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions
+        {
+            Store = time => new FaultyStore(time)
+            {
+                IsRemote = true,
+                Before = operation => operation == "OpenAsync" ? Task.FromException(new InvalidOperationException("scripted bug")) : Task.CompletedTask,
+            },
+        });
+
+        await gateway.UntilAsync(() => gateway.Get<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested, "the gateway stops");
+
+        Assert.Contains(gateway.LogLines.Lines, line => line.StartsWith("Critical StartFailed", StringComparison.Ordinal));
+        Assert.Equal("scripted bug", gateway.Get<Readiness>().Failure);
     }
 
     [Fact]
