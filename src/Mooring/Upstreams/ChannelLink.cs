@@ -8,6 +8,9 @@ namespace Mooring.Upstreams;
 /// </summary>
 internal sealed partial class ChannelLink : Link
 {
+    /// <summary>Notifications and answers that may wait for a server to read them; one that asks and asks and reads no answer would fill the memory.</summary>
+    private const int MostUnsent = 500;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<long, Waiter> _waiting = [];
     private readonly IMessageChannel _channel;
@@ -16,6 +19,7 @@ internal sealed partial class ChannelLink : Link
     private readonly CancellationTokenSource _closing = new();
     private readonly Lazy<Task> _channelClosed;
     private string? _closed;
+    private int _unsent;
     private Task _reading = Task.CompletedTask;
 
     public ChannelLink(Upstream upstream, LinkParameters parameters, ILinkOwner owner, IMessageChannel channel, ILogger logger)
@@ -88,23 +92,21 @@ internal sealed partial class ChannelLink : Link
         {
             waiter.Done.TrySetResult(Attempt.Abandoned(""));
         }
-
-        var attempt = await waiter.Done.Task;
-        if (attempt.Kind == AttemptKind.Abandoned)
-        {
         catch
         {
             // Whatever it was, nobody waits for the answer any more.
             Remove(request.Id);
             throw;
         }
+
+        var attempt = await waiter.Done.Task;
+        if (attempt.Kind == AttemptKind.Abandoned)
+        {
             Remove(request.Id);
             if (request.TimedOut && sending is not { IsCompletedSuccessfully: true })
             {
-                // Whoever did not take one line for as long as that takes no other either: its owner opens another link.
-                Log.NotReading(_logger, Upstream.Name);
-                Close("it did not read what it was sent");
-                await _closing.CancelAsync();
+                // Whoever did not take one line for as long as that takes no other either.
+                await GiveUpAsync();
             }
         }
 
@@ -113,9 +115,23 @@ internal sealed partial class ChannelLink : Link
 
     public override async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
     {
-        var line = json.ToArray();
-        Message.Flatten(line);
-        return await SendLineAsync(line, waiter: null, cancel).AsTask().WaitAsync(cancel);
+        if (Interlocked.Increment(ref _unsent) > MostUnsent)
+        {
+            Interlocked.Decrement(ref _unsent);
+            await GiveUpAsync();
+            return false;
+        }
+
+        try
+        {
+            var line = json.ToArray();
+            Message.Flatten(line);
+            return await SendLineAsync(line, waiter: null, cancel).AsTask().WaitAsync(cancel);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _unsent);
+        }
     }
 
     public override Task<Attempt> ReinitializeAsync(string? lost, CancellationToken cancel) =>
@@ -128,6 +144,17 @@ internal sealed partial class ChannelLink : Link
         await _closing.CancelAsync();
         await _channelClosed.Value;
         await _reading;
+    }
+
+    /// <summary>Its server does not read; its owner opens another link.</summary>
+    private async Task GiveUpAsync()
+    {
+        if (IsUsable)
+        {
+            Log.NotReading(_logger, Upstream.Name);
+            Close("it did not read what it was sent");
+            await _closing.CancelAsync();
+        }
     }
 
     private async ValueTask<bool> SendLineAsync(byte[] line, Waiter? waiter, CancellationToken cancel)
@@ -278,35 +305,18 @@ internal sealed partial class ChannelLink : Link
 
     private sealed class Waiter(PendingRequest request)
     {
-        public PendingRequest Request => request;
-
-        /// <summary>Whether any of it may have reached the server.</summary>
-        public volatile bool IsLeaving;
-
-        public TaskCompletionSource<Attempt> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(300, LogLevel.Warning, "Server {Server} sent something that is not a message: {Fault}", EventName = "UpstreamNotAMessage")]
-        public static partial void NotAMessage(ILogger logger, string server, string fault);
-
-        [LoggerMessage(301, LogLevel.Warning, "Server {Server} sent an answer that nobody waits for.", EventName = "UpstreamUnexpectedAnswer")]
-        public static partial void UnexpectedAnswer(ILogger logger, string server);
-
-        [LoggerMessage(303, LogLevel.Warning, "Server {Server} does not read what it is sent; its link is closed and opened anew.", EventName = "UpstreamNotReading")]
-        public static partial void NotReading(ILogger logger, string server);
-
-        [LoggerMessage(302, LogLevel.Error, "Reading from server {Server} failed.", EventName = "UpstreamReadingFailed")]
-        public static partial void ReadingFailed(ILogger logger, Exception exception, string server);
-    }
-}
         /// <summary>Bytes that may be under way to a client that is not ready for them; as much as the default buffer of a stream's reader.</summary>
         private const int MostBehind = 256 * 1024;
 
         private Task _ready = Task.CompletedTask;
         private int _behind;
 
+        public PendingRequest Request => request;
+
+        /// <summary>Whether any of it may have reached the server.</summary>
+        public volatile bool IsLeaving;
+
+        public TaskCompletionSource<Attempt> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         /// <summary>
         /// Passes on progress. Where others have requests on the link it waits for nobody: what is too much for a client that is not ready is left out,
@@ -335,3 +345,20 @@ internal sealed partial class ChannelLink : Link
 
             return Task.CompletedTask;
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(300, LogLevel.Warning, "Server {Server} sent something that is not a message: {Fault}", EventName = "UpstreamNotAMessage")]
+        public static partial void NotAMessage(ILogger logger, string server, string fault);
+
+        [LoggerMessage(301, LogLevel.Warning, "Server {Server} sent an answer that nobody waits for.", EventName = "UpstreamUnexpectedAnswer")]
+        public static partial void UnexpectedAnswer(ILogger logger, string server);
+
+        [LoggerMessage(303, LogLevel.Warning, "Server {Server} does not read what it is sent; its link is closed and opened anew.", EventName = "UpstreamNotReading")]
+        public static partial void NotReading(ILogger logger, string server);
+
+        [LoggerMessage(302, LogLevel.Error, "Reading from server {Server} failed.", EventName = "UpstreamReadingFailed")]
+        public static partial void ReadingFailed(ILogger logger, Exception exception, string server);
+    }
+}
