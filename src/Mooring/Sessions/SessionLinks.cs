@@ -242,21 +242,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     }
 
     /// <summary>The gateway stops, the session does not: what the next process can go on with stays open at the server.</summary>
-    public async Task CloseForStopAsync()
-    {
-        foreach (var link in Open.Where(l => l.SessionId is null))
-        {
-            await link.DisposeAsync();
-        }
-    }
+    public Task CloseForStopAsync() => Task.WhenAll(Open.Where(l => l.SessionId is null).Select(link => link.DisposeAsync().AsTask()));
 
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var (_, link) in TakeAll())
-        {
-            await link.DisposeAsync();
-        }
-    }
+    public async ValueTask DisposeAsync() => await Task.WhenAll(TakeAll().Select(one => one.Link.DisposeAsync().AsTask()));
 
     private List<(Slot Slot, Link Link)> TakeAll()
     {

@@ -211,10 +211,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
             _slots.Clear();
         }
 
-        foreach (var link in links)
-        {
-            await link.DisposeAsync();
-        }
+        await Task.WhenAll(links.Select(link => link.DisposeAsync().AsTask()));
     }
 
     private async Task<(Link?, string)> OpenAsync(Upstream upstream, Slot slot)
