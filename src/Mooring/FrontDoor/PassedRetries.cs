@@ -341,6 +341,7 @@ internal sealed partial class PassedRetries
         public void Leave()
         {
             _hasLeft = true;
+            retries._held.TryRemove(key, out _);
             OnLeft?.Invoke(this);
         }
 

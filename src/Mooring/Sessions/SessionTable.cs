@@ -313,7 +313,12 @@ internal sealed partial class SessionTable
     {
         if (_sessions.TryRemove(session.Id, out _) && session.IsKept)
         {
-            _perUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1);
+            if (_perUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1) == 0)
+            {
+                // Only where nobody has counted up meanwhile.
+                _perUser.TryRemove(KeyValuePair.Create(session.Principal, 0));
+            }
+
             _metrics.Closed();
         }
     }

@@ -166,19 +166,17 @@ internal sealed partial class Tokens(
 
     private void ForgetWhatIsOver(DateTimeOffset now)
     {
-        foreach (var (provider, until) in _passedOver)
-        {
-            if (until <= now)
-            {
-                _passedOver.TryRemove(KeyValuePair.Create(provider, until));
-            }
-        }
+        Forget(_passedOver, until => until <= now);
+        Forget(_renewed, last => last.When + RenewedLately <= now);
+        // Of one that is still asked for, each failure makes a new one.
+        Forget(_pauses, pause => pause.Until + (LongestPause * 60) <= now);
 
-        foreach (var (key, last) in _renewed)
+        static void Forget<TKey, TValue>(ConcurrentDictionary<TKey, TValue> all, Func<TValue, bool> isOver)
+            where TKey : notnull
         {
-            if (last.When + RenewedLately <= now)
+            foreach (var one in all.Where(one => isOver(one.Value)))
             {
-                _renewed.TryRemove(KeyValuePair.Create(key, last));
+                all.TryRemove(one);
             }
         }
     }

@@ -53,7 +53,7 @@ internal sealed class PostgresSignals(PostgresStore store, PostgresStoreOptions 
         }
 
         listening.Start();
-        return listening;
+        return new Listening(this, listening);
     }
 
     public async ValueTask DisposeAsync()
@@ -113,5 +113,18 @@ internal sealed class PostgresSignals(PostgresStore store, PostgresStoreOptions 
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. signals.Select(s => s.Channel)], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. signals.Select(s => s.Payload)], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
         return await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    /// <summary>A listener, until whoever listens is done: a replica that gets another name listens anew.</summary>
+    private sealed class Listening(PostgresSignals signals, PostgresListener listener) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await listener.DisposeAsync();
+            lock (signals._gate)
+            {
+                signals._listeners.Remove(listener);
+            }
+        }
     }
 }
