@@ -111,8 +111,6 @@ internal sealed class FaultyStore : IStore
 
     public Task SaveLinkAsync(LinkRecord link) => Up(() => _inner.SaveLinkAsync(link));
 
-    public Task DeleteLinkAsync(string sessionId, string server) => Up(() => _inner.DeleteLinkAsync(sessionId, server));
-
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => CommitAsync(() => _inner.OpenStreamAsync(stream, primer));
 
     public async Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null)

@@ -174,7 +174,7 @@ public sealed partial class ArchitectureTests
     }
 
     [Fact]
-    public void LogEvents_InOneClass_HaveIdsAndNamesOfTheirOwn()
+    public void LogEvents_OfAllClasses_HaveIdsOfTheirOwn()
     {
         var events = new[] { Library, Connectors, Program }.SelectMany(a => a.GetTypes())
             .SelectMany(t => t.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
@@ -183,7 +183,7 @@ public sealed partial class ArchitectureTests
 
         Assert.NotEmpty(events);
         Assert.All(events, e => Assert.False(string.IsNullOrEmpty(e.Event!.EventName), $"{e.Class.Name}, event {e.Event.EventId} has no name."));
-        Assert.All(events.GroupBy(e => (e.Class, e.Event!.EventId)), g => Assert.True(g.Count() == 1, $"{g.Key.Class.Name} uses event id {g.Key.EventId} twice."));
+        Assert.All(events.GroupBy(e => e.Event!.EventId), g => Assert.True(g.Count() == 1, $"Event id {g.Key} is used by {string.Join(" and ", g.Select(e => e.Class.Name))}."));
         Assert.All(events.GroupBy(e => (e.Class, e.Event!.EventName)), g => Assert.True(g.Count() == 1, $"{g.Key.Class.Name} uses event name {g.Key.EventName} twice."));
     }
 

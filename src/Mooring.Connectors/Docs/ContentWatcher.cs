@@ -75,7 +75,7 @@ internal sealed partial class ContentWatcher(Action changed, ILogger logger) : I
 
     private static partial class Log
     {
-        [LoggerMessage(20, LogLevel.Warning, "Docs folder '{Folder}' cannot be watched; changes are seen at the next scan, every {Seconds} s: {Problem}", EventName = "DocsNotWatched")]
+        [LoggerMessage(1190, LogLevel.Warning, "Docs folder '{Folder}' cannot be watched; changes are seen at the next scan, every {Seconds} s: {Problem}", EventName = "DocsNotWatched")]
         public static partial void NotWatched(ILogger logger, string folder, double seconds, string problem);
     }
 }

@@ -370,7 +370,7 @@ internal sealed partial class Authenticator(
 
     private static partial class Log
     {
-        [LoggerMessage(800, LogLevel.Warning, "The store could not be asked about a token: {Reason}", EventName = "TokenNotAsked")]
+        [LoggerMessage(808, LogLevel.Warning, "The store could not be asked about a token: {Reason}", EventName = "TokenNotAsked")]
         public static partial void StoreFailed(ILogger logger, string reason);
     }
 }

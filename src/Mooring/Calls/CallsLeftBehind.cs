@@ -166,7 +166,7 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
         [LoggerMessage(600, LogLevel.Warning, "A call to server {Server} was running when its gateway process ended; its client is told that the outcome is unknown.", EventName = "CallLeftBehind")]
         public static partial void LeftBehind(ILogger logger, string server);
 
-        [LoggerMessage(602, LogLevel.Information, "A call to server {Server} is not ended: the process that was taken for dead still writes.", EventName = "CallStillWritten")]
+        [LoggerMessage(605, LogLevel.Information, "A call to server {Server} is not ended: the process that was taken for dead still writes.", EventName = "CallStillWritten")]
         public static partial void StillWrites(ILogger logger, string server);
     }
 }

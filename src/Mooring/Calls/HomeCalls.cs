@@ -139,7 +139,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
         catch (StoreException e)
         {
-            LogStoreFailed(_logger, e.Message);
+            Log.StoreFailed(_logger, e.Message);
         }
         finally
         {
@@ -300,7 +300,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         }
 
         var (id, server) = (passed.Request.Id, passed.Upstream.Name);
-        LogLost(_logger, server, passed.Home, passed.IsPosted ? "may have been executed" : "was not executed", why);
+        Log.Lost(_logger, server, passed.Home, passed.IsPosted ? "may have been executed" : "was not executed", why);
         if (!passed.IsPosted)
         {
             passed.Request.Reply.Complete(id, CallFailure.UpstreamUnreachable.ToResponse(id, server, "the gateway process that has its link could not be given the call"));
@@ -352,9 +352,12 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         protected override void Drop(ReadOnlyMemory<byte> requestId) => queue.Add(DroppedLetter, new Letter(session, key, default));
     }
 
-    [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]
-    private static partial void LogStoreFailed(ILogger logger, string reason);
+    private static partial class Log
+    {
+        [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]
+        public static partial void StoreFailed(ILogger logger, string reason);
 
-    [LoggerMessage(411, LogLevel.Warning, "A call to server {Server} that runs at replica {Home} {Executed}, and is ended here: {Why}.", EventName = "HomeCallLost")]
-    private static partial void LogLost(ILogger logger, string server, string home, string executed, string why);
+        [LoggerMessage(411, LogLevel.Warning, "A call to server {Server} that runs at replica {Home} {Executed}, and is ended here: {Why}.", EventName = "HomeCallLost")]
+        public static partial void Lost(ILogger logger, string server, string home, string executed, string why);
+    }
 }

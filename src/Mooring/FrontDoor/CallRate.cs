@@ -165,7 +165,7 @@ internal sealed partial class CallRate(TimeProvider time, ConfigStore config, IL
 
     private static partial class Log
     {
-        [LoggerMessage(710, LogLevel.Warning, "The store cannot be asked for limits that replicas share; each counts for itself meanwhile: {Reason}", EventName = "LimitsAlone")]
+        [LoggerMessage(712, LogLevel.Warning, "The store cannot be asked for limits that replicas share; each counts for itself meanwhile: {Reason}", EventName = "LimitsAlone")]
         public static partial void Alone(ILogger logger, string reason);
 
         [LoggerMessage(711, LogLevel.Error, "Asking the store for a share of a limit failed.", EventName = "LimitsLeaseFailed")]

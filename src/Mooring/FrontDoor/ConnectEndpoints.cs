@@ -244,10 +244,10 @@ internal sealed partial class ConnectEndpoints(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "An account of {Provider} was linked.", EventName = "AccountLinked")]
+        [LoggerMessage(1201, LogLevel.Information, "An account of {Provider} was linked.", EventName = "AccountLinked")]
         public static partial void Linked(ILogger logger, string provider);
 
-        [LoggerMessage(2, LogLevel.Warning, "An account of {Provider} cannot be linked: {Why}", EventName = "AccountNotBegun")]
+        [LoggerMessage(1202, LogLevel.Warning, "An account of {Provider} cannot be linked: {Why}", EventName = "AccountNotBegun")]
         public static partial void NotBegun(ILogger logger, string provider, string why);
     }
 }

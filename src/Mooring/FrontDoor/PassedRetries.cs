@@ -228,7 +228,7 @@ internal sealed partial class PassedRetries
         catch (Exception e)
         {
             // A bug of ours must not leave a client waiting for ever.
-            LogFailed(_logger, e);
+            Log.Failed(_logger, e);
             exchange.Finish(new Message(Frame.Parse(JsonRpc.Error(exchange.Id.Span, JsonRpc.InternalError, "The gateway failed to go on with the call."))), StatusCodes.Status200OK);
         }
     }
@@ -271,7 +271,7 @@ internal sealed partial class PassedRetries
             return;
         }
 
-        LogLost(_logger, passed.Server, passed.Holder, why);
+        Log.Lost(_logger, passed.Server, passed.Holder, why);
         _metrics.UnknownOutcome(passed.Server, "replica_gone");
         var error = Frame.Parse(CallFailure.OutcomeUnknown.ToResponse(passed.Exchange.Id.Span, passed.Server, why));
         passed.Exchange.Finish(new Message(error), StatusCodes.Status200OK);
@@ -372,9 +372,12 @@ internal sealed partial class PassedRetries
         }
     }
 
-    [LoggerMessage(141, LogLevel.Information, "A call to server {Server} that waited for its client at replica {Holder} is ended here as of unknown outcome: {Why}.", EventName = "RetryLost")]
-    private static partial void LogLost(ILogger logger, string server, string holder, string why);
+    private static partial class Log
+    {
+        [LoggerMessage(141, LogLevel.Information, "A call to server {Server} that waited for its client at replica {Holder} is ended here as of unknown outcome: {Why}.", EventName = "RetryLost")]
+        public static partial void Lost(ILogger logger, string server, string holder, string why);
 
-    [LoggerMessage(142, LogLevel.Error, "Going on with a call for a retry that came to another replica failed.", EventName = "RetryFailed")]
-    private static partial void LogFailed(ILogger logger, Exception exception);
+        [LoggerMessage(142, LogLevel.Error, "Going on with a call for a retry that came to another replica failed.", EventName = "RetryFailed")]
+        public static partial void Failed(ILogger logger, Exception exception);
+    }
 }

@@ -123,13 +123,6 @@ internal sealed class Frame : IDisposable
         return raw.Length == utf8.Length + 2 && raw[0] == '"' && raw[1..^1].SequenceEqual(utf8);
     }
 
-    /// <summary>A copy that lives on its own.</summary>
-    public Frame Copy()
-    {
-        var copy = Bytes.ToArray();
-        return new Frame(copy, 0, copy.Length, pooled: false, _envelope);
-    }
-
     public void Dispose()
     {
         if (_pooled && Interlocked.Exchange(ref _buffer, []) is { Length: > 0 } buffer)
@@ -155,6 +148,13 @@ internal static class JsonText
         if (token.IndexOf((byte)'\\') < 0)
         {
             return Encoding.UTF8.GetString(token[1..^1]);
+        }
+
+        var reader = new Utf8JsonReader(token);
+        reader.Read();
+        return Value(ref reader);
+    }
+
     /// <summary>As <see cref="Read(ReadOnlySpan{byte})"/>, of a value that was parsed.</summary>
     public static string Read(JsonElement value) => Read(Encoding.UTF8.GetBytes(value.GetRawText()));
 
@@ -190,13 +190,6 @@ internal static class JsonText
         }
 
         return value.ValueKind != JsonValueKind.Undefined;
-    }
-
-        }
-
-        var reader = new Utf8JsonReader(token);
-        reader.Read();
-        return Value(ref reader);
     }
 
     /// <summary>The text of the string the reader stands on; half of a surrogate pair, which JSON lets anyone escape alone, reads as U+FFFD.</summary>

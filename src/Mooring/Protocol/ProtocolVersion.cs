@@ -21,9 +21,6 @@ internal static class ProtocolVersions
     /// <summary>The version without sessions, as on the wire.</summary>
     public const string Stateless = "2026-07-28";
 
-    /// <summary>What a missing MCP-Protocol-Version header means (2025-06-18, basic/transports, "Protocol Version Header").</summary>
-    public const ProtocolVersion AssumedWithoutHeader = ProtocolVersion.V2025_03_26;
-
     public static readonly IReadOnlyList<ProtocolVersion> All =
     [
         ProtocolVersion.V2024_11_05, ProtocolVersion.V2025_03_26, ProtocolVersion.V2025_06_18, ProtocolVersion.V2025_11_25, ProtocolVersion.V2026_07_28,

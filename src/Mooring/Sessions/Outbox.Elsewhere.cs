@@ -90,7 +90,7 @@ internal sealed partial class Outbox
         }
         catch (StoreException e)
         {
-            OutboxLog.ListenerNotKept(services.Logger, e.Message);
+            Log.ListenerNotKept(services.Logger, e.Message);
         }
         finally
         {
@@ -353,7 +353,7 @@ internal sealed partial class Outbox
         }
     }
 
-    private static partial class OutboxLog
+    private static partial class Log
     {
         [LoggerMessage(503, LogLevel.Warning, "Where a session is listened to was not kept in the store: {Reason}", EventName = "ListenerNotKept")]
         public static partial void ListenerNotKept(ILogger logger, string reason);

@@ -67,8 +67,6 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Inserts or replaces by (session, server).</summary>
     Task SaveLinkAsync(LinkRecord link);
 
-    Task DeleteLinkAsync(string sessionId, string server);
-
     // Streams and their event logs
 
     /// <summary>Writes the stream's row and, where given, its first event, in one transaction.</summary>

@@ -47,9 +47,6 @@ internal sealed class MeasuredStore(IStore inner, string kind, StoreMetrics metr
     public Task SaveLinkAsync(LinkRecord link) =>
         ObserveAsync("save_link", Now, inner.SaveLinkAsync(link));
 
-    public Task DeleteLinkAsync(string sessionId, string server) =>
-        ObserveAsync("delete_link", Now, inner.DeleteLinkAsync(sessionId, server));
-
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) =>
         ObserveAsync("open_stream", Now, inner.OpenStreamAsync(stream, primer));
 

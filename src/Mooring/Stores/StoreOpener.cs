@@ -47,10 +47,10 @@ internal sealed partial class StoreOpener(TimeProvider time, ILogger<StoreOpener
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Error, "The store cannot be opened; clients get 503 until it can, and it is tried again and again. {Reason}", EventName = "StoreNotOpen")]
+        [LoggerMessage(1221, LogLevel.Error, "The store cannot be opened; clients get 503 until it can, and it is tried again and again. {Reason}", EventName = "StoreNotOpen")]
         public static partial void NotOpen(ILogger logger, string reason);
 
-        [LoggerMessage(2, LogLevel.Information, "The store is open now.", EventName = "StoreOpenAtLast")]
+        [LoggerMessage(1222, LogLevel.Information, "The store is open now.", EventName = "StoreOpenAtLast")]
         public static partial void OpenAtLast(ILogger logger);
     }
 }

@@ -29,15 +29,12 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
     private int _failures;
     private TimeSpan _interval = FirstProbe;
     private DateTimeOffset _nextProbe;
-    private DateTimeOffset? _lastSuccess;
     private bool _probing;
 
     public UpstreamState State { get; private set; } = UpstreamState.Unknown;
 
     /// <summary>What went wrong last, in words; null while well.</summary>
     public string? LastFailure { get; private set; }
-
-    public DateTimeOffset? LastSuccess => _lastSuccess;
 
     public bool IsAway => State == UpstreamState.Away;
 
@@ -68,7 +65,6 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
             _failures = 0;
             _interval = FirstProbe;
             _probing = false;
-            _lastSuccess = time.GetUtcNow();
             LastFailure = null;
             State = UpstreamState.Ready;
             return back;

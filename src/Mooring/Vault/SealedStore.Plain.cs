@@ -20,8 +20,6 @@ internal sealed partial class SealedStore
 
     public Task<int> CountSessionsAsync(CancellationToken cancel) => inner.CountSessionsAsync(cancel);
 
-    public Task DeleteLinkAsync(string sessionId, string server) => inner.DeleteLinkAsync(sessionId, server);
-
     public Task SetStreamStateAsync(string sessionId, string streamId, StreamState state) => inner.SetStreamStateAsync(sessionId, streamId, state);
 
     public Task SetCallCursorAsync(string sessionId, string streamId, CallCursor cursor) => inner.SetCallCursorAsync(sessionId, streamId, cursor);

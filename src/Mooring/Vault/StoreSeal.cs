@@ -111,13 +111,13 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "Rows of the store are sealed from now on. Releases before this one cannot open it any more.", EventName = "SealingBegan")]
+        [LoggerMessage(1421, LogLevel.Information, "Rows of the store are sealed from now on. Releases before this one cannot open it any more.", EventName = "SealingBegan")]
         public static partial void Began(ILogger logger);
 
-        [LoggerMessage(3, LogLevel.Warning, "Rows of the store are written in clear: replicas that share a store need one key that all of them have. Name it in vault.keyFile, or set vault.seal to false.", EventName = "RowsInClear")]
+        [LoggerMessage(1423, LogLevel.Warning, "Rows of the store are written in clear: replicas that share a store need one key that all of them have. Name it in vault.keyFile, or set vault.seal to false.", EventName = "RowsInClear")]
         public static partial void InClear(ILogger logger);
 
-        [LoggerMessage(2, LogLevel.Debug, "Rows are written in clear while replica {Replica} runs, which reads no others.", EventName = "SealingWaits")]
+        [LoggerMessage(1422, LogLevel.Debug, "Rows are written in clear while replica {Replica} runs, which reads no others.", EventName = "SealingWaits")]
         public static partial void Waits(ILogger logger, string replica);
     }
 }

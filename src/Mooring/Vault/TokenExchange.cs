@@ -201,10 +201,10 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "No token for server {Server} was given in exchange: {Why}. It is tried again.", EventName = "TokenNotExchanged")]
+        [LoggerMessage(1441, LogLevel.Warning, "No token for server {Server} was given in exchange: {Why}. It is tried again.", EventName = "TokenNotExchanged")]
         public static partial void NotExchanged(ILogger logger, string server, string why);
 
-        [LoggerMessage(2, LogLevel.Error, "Exchanging a token for server {Server} failed.", EventName = "TokenExchangeFailed")]
+        [LoggerMessage(1442, LogLevel.Error, "Exchanging a token for server {Server} failed.", EventName = "TokenExchangeFailed")]
         public static partial void Failed(ILogger logger, Exception exception, string server);
     }
 }

@@ -73,7 +73,7 @@ internal sealed partial class VaultUpkeep(StoreSeal seal, Providers providers, K
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Error, "The vault's upkeep failed; it goes on.", EventName = "VaultUpkeepFailed")]
+        [LoggerMessage(1481, LogLevel.Error, "The vault's upkeep failed; it goes on.", EventName = "VaultUpkeepFailed")]
         public static partial void Failed(ILogger logger, Exception exception);
     }
 }

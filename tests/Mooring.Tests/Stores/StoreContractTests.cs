@@ -322,7 +322,7 @@ public abstract partial class StoreContractTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Links_SavedReplacedDeleted_AreKeptBySessionAndServer()
+    public async Task Links_SavedAndReplaced_AreKeptBySessionAndServer()
     {
         await _store.SaveSessionAsync(Session());
         await _store.SaveSessionAsync(Session("other"));
@@ -331,10 +331,8 @@ public abstract partial class StoreContractTests : IAsyncLifetime
         await _store.SaveLinkAsync(Link("other", "a"));
         var replaced = Link(server: "a") with { UpstreamSessionId = null, Fingerprint = "f01", InitializeResult = Utf8("[]") };
         await _store.SaveLinkAsync(replaced);
-        await _store.DeleteLinkAsync("session", "b");
-        await _store.DeleteLinkAsync("session", "b");
 
-        Assert.Equal(Describe(replaced), Describe(Assert.Single(await _store.FindLinksAsync("session", Cancel))));
+        Assert.Equal([Describe(replaced), Describe(Link(server: "b"))], (await _store.FindLinksAsync("session", Cancel)).OrderBy(link => link.Server, StringComparer.Ordinal).Select(Describe));
         Assert.Equal(Describe(Link("other", "a")), Describe(Assert.Single(await _store.FindLinksAsync("other", Cancel))));
         Assert.Empty(await _store.FindLinksAsync("unknown", Cancel));
     }

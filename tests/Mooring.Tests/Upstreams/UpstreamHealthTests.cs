@@ -15,7 +15,6 @@ public sealed class UpstreamHealthTests
         Assert.Equal(UpstreamState.Unknown, health.State);
         Assert.False(health.IsAway);
         Assert.False(health.TryBeginProbe());
-        Assert.Null(health.LastSuccess);
     }
 
     [Fact]
@@ -111,7 +110,6 @@ public sealed class UpstreamHealthTests
 
         Assert.Equal(UpstreamState.Ready, health.State);
         Assert.Null(health.LastFailure);
-        Assert.Equal(_clock.GetUtcNow(), health.LastSuccess);
         Assert.False(health.Succeeded());
         Fail(health, UpstreamHealth.Threshold);
         Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(1.2));

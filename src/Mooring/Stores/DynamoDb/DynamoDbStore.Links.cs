@@ -42,17 +42,6 @@ internal sealed partial class DynamoDbStore
         }
     });
 
-    public Task DeleteLinkAsync(string sessionId, string server) => _lanes.RunAsync(sessionId, async () =>
-    {
-        if (await IncarnationAsync(sessionId) is { } incarnation)
-        {
-            var (_, before) = await _table.DeleteAsync(DynamoKeys.Link(incarnation, server));
-            await _bodies.DropAsync(before is null ? [] : [before], LinkItems.Init, LinkItems.Lists);
-            var write = new DynamoWrite(DynamoKeys.Session(sessionId));
-            await _table.WriteAsync(write.Remove(write.N("heard", server)).When($"{write.N("inc")} = {write.V(Text(incarnation))}"));
-        }
-    });
-
     /// <summary>Says from where the link listens; what was heard in the same upstream session stays.</summary>
     /// <returns>False: the session is gone.</returns>
     private async Task<bool> PlaceAsync(LinkRecord link, Dictionary<string, AttributeValue> head)

@@ -140,7 +140,7 @@ internal sealed partial class DynamoListener(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Warning, "Signals cannot be looked for: {Reason} Until they can, work is found by looking for it now and then.", EventName = "ListeningLost")]
+        [LoggerMessage(1341, LogLevel.Warning, "Signals cannot be looked for: {Reason} Until they can, work is found by looking for it now and then.", EventName = "ListeningLost")]
         public static partial void Lost(ILogger logger, string reason);
     }
 }

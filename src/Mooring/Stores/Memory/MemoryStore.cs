@@ -138,8 +138,6 @@ internal sealed partial class MemoryStore(TimeProvider time) : IStore, IReplicaS
             Heard = session.Links.GetValueOrDefault(link.Server) is { Heard: { } heard } known && known.UpstreamSessionId == link.UpstreamSessionId ? heard : link.Heard,
         });
 
-    public Task DeleteLinkAsync(string sessionId, string server) => With(sessionId, session => session.Links.Remove(server));
-
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => With(stream.SessionId, session =>
     {
         if (!session.Streams.TryAdd(stream.StreamId, stream with { RequestIds = [.. stream.RequestIds], TrimmedTo = 0 }))

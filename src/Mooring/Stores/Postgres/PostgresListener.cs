@@ -160,10 +160,10 @@ internal sealed partial class PostgresListener(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Debug, "{Name}: listening for wake-ups.", EventName = "Listening")]
+        [LoggerMessage(1281, LogLevel.Debug, "{Name}: listening for wake-ups.", EventName = "Listening")]
         public static partial void Listening(ILogger logger, string name);
 
-        [LoggerMessage(2, LogLevel.Warning, "{Name} cannot be listened to: {Reason} Until it can, work is found by looking for it now and then.", EventName = "ListeningLost")]
+        [LoggerMessage(1282, LogLevel.Warning, "{Name} cannot be listened to: {Reason} Until it can, work is found by looking for it now and then.", EventName = "ListeningLost")]
         public static partial void Lost(ILogger logger, string name, string reason);
     }
 }

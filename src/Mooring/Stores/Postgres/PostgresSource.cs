@@ -91,7 +91,7 @@ internal sealed partial class PostgresSource : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "{Name} is reached through a proxy that shares its sessions; statements are not prepared, which costs some time each.", EventName = "StoreShared")]
+        [LoggerMessage(1301, LogLevel.Information, "{Name} is reached through a proxy that shares its sessions; statements are not prepared, which costs some time each.", EventName = "StoreShared")]
         public static partial void Shared(ILogger logger, string name);
     }
 

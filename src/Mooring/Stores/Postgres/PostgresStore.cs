@@ -64,8 +64,6 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore,
     public Task SaveLinkAsync(LinkRecord link) =>
         Write(SessionRows.SaveLink, link.SessionId, link, link.InitializeResult.Length + link.OwnLists.Length);
 
-    public Task DeleteLinkAsync(string sessionId, string server) => Write(SessionRows.DeleteLink, sessionId, (sessionId, server));
-
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) =>
         Write(StreamRows.Open, stream.SessionId, (stream, primer), primer?.Body.Length ?? 0);
 

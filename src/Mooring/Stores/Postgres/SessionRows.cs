@@ -138,12 +138,6 @@ internal static class SessionRows
             .Bytes(all[0].InitializeResult).Text(all[0].Fingerprint).Bytes(all[0].OwnLists).Text(all[0].Heard),
     };
 
-    public static readonly PostgresStatement<(string SessionId, string Server), bool> DeleteLink = new()
-    {
-        Sql = ["delete from mooring.links where session = (select n from mooring.sessions where id = $1) and server = $2"],
-        Parameters = static (to, all) => to.Text(all[0].SessionId).Text(all[0].Server),
-    };
-
     public static SessionRecord Read(NpgsqlDataReader row) => new()
     {
         Id = row.Text(0),

@@ -215,10 +215,4 @@ internal static class SessionRows
         using var hear = database.Use("update links set heard = ? where session = ? and server = ? and upstream_session_id = ?");
         return hear.Bind(origin.EventId).Bind(session).Bind(origin.Server).Bind(origin.UpstreamSessionId).Run() > 0;
     }
-
-    public static bool DeleteLink(SqliteDatabase database, (string SessionId, string Server) link)
-    {
-        using var delete = database.Use("delete from links where session = (select n from sessions where id = ?) and server = ?");
-        return delete.Bind(link.SessionId).Bind(link.Server).Run() > 0;
-    }
 }

@@ -83,8 +83,6 @@ internal sealed partial class SqliteStore(SqliteStoreOptions options, TimeProvid
 
     public Task SaveLinkAsync(LinkRecord link) => Write(SessionRows.SaveLink, link);
 
-    public Task DeleteLinkAsync(string sessionId, string server) => Write(SessionRows.DeleteLink, (sessionId, server));
-
     public Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) => Write(StreamRows.Open, (stream, primer));
 
     public Task<bool> AppendEventAsync(EventRecord record, StreamState? state = null) => Write(EventRows.Append, (record, state));

@@ -6,13 +6,13 @@ internal sealed partial class SqliteWriter
 {
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Debug, "Store {Path} opened, schema version {Before} → {After}.", EventName = "StoreOpened")]
+        [LoggerMessage(1241, LogLevel.Debug, "Store {Path} opened, schema version {Before} → {After}.", EventName = "StoreOpened")]
         public static partial void Opened(ILogger logger, string path, int before, int after);
 
-        [LoggerMessage(2, LogLevel.Error, "Writing to the store fails until further notice: {Reason}", EventName = "StoreWritesFail")]
+        [LoggerMessage(1242, LogLevel.Error, "Writing to the store fails until further notice: {Reason}", EventName = "StoreWritesFail")]
         public static partial void WritesFail(ILogger logger, string reason);
 
-        [LoggerMessage(3, LogLevel.Information, "Writing to the store {Path} works again.", EventName = "StoreWritesSucceedAgain")]
+        [LoggerMessage(1243, LogLevel.Information, "Writing to the store {Path} works again.", EventName = "StoreWritesSucceedAgain")]
         public static partial void WritesSucceedAgain(ILogger logger, string path);
     }
 }

@@ -348,8 +348,5 @@ internal sealed partial class StatelessLink : Link
 
         [LoggerMessage(342, LogLevel.Information, "Server {Server} does not answer as a server without sessions any more ({Why}); it is looked at anew.", EventName = "StatelessNoMore")]
         public static partial void NoMore(ILogger logger, string server, string why);
-
-        [LoggerMessage(343, LogLevel.Debug, "Server {Server} is not listened to just now: {Why}", EventName = "StatelessListenEnded")]
-        public static partial void ListenEnded(ILogger logger, string server, string why);
     }
 }
