@@ -145,7 +145,7 @@ internal sealed partial class LeftCalls(
 
     private static partial class Log
     {
-        [LoggerMessage(810, LogLevel.Error, "A call that was left behind was not gone on with.", EventName = "LeftCallNotGoneOn")]
+        [LoggerMessage(144, LogLevel.Error, "A call that was left behind was not gone on with.", EventName = "LeftCallNotGoneOn")]
         public static partial void NotGoneOn(ILogger logger, Exception exception);
     }
 }
