@@ -122,7 +122,7 @@ internal sealed partial class Interests(ConfigStore config, TimeProvider time, S
         await sessions.ChangeAsync(session, r => r with { Subscriptions = [.. r.Subscriptions.Where(s => s != uri), uri] });
         using var limit = new CancellationTokenSource(config.Current.Calls.FirstListWait, time);
         var (link, _) = await session.Links.OpenAsync(place.Upstream, limit.Token);
-        var attempt = link is null ? default : await link.RequestAsync("resources/subscribe", Uri(place.Uri), limit.Token);
+        var attempt = link is null ? default : await link.RequestAsync("resources/subscribe", LinkWishes.Uri(place.Uri), limit.Token);
         if (attempt.Answer is { Kind: FrameKind.Result })
         {
             Note(session, place, "result");
@@ -140,7 +140,7 @@ internal sealed partial class Interests(ConfigStore config, TimeProvider time, S
     {
         if (audit.IsOn)
         {
-            var request = Frame.Parse([.. "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/subscribe\",\"params\":"u8, .. Uri(place.Uri), (byte)'}']);
+            var request = Frame.Parse([.. "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/subscribe\",\"params\":"u8, .. LinkWishes.Uri(place.Uri), (byte)'}']);
             new AuditedCall(audit, request, session.Audited(request: null)) { Server = place.Upstream.Name }.End(outcome);
         }
     }
@@ -167,7 +167,7 @@ internal sealed partial class Interests(ConfigStore config, TimeProvider time, S
         using var limit = new CancellationTokenSource(config.Current.Calls.FirstListWait, time);
         foreach (var link in session.Links.Open.Where(l => l.Upstream == at.Upstream))
         {
-            await link.RequestAsync("resources/unsubscribe", Uri(at.Uri), limit.Token);
+            await link.UnsubscribeAsync(at.Uri, limit.Token);
         }
     }
 
@@ -176,8 +176,6 @@ internal sealed partial class Interests(ConfigStore config, TimeProvider time, S
 
     private bool MaySubscribe(Session session, Upstream upstream) =>
         discovery.CapabilitiesOf(session, upstream.Name) is not { } capabilities || JsonFields.IsTrue(JsonFields.Object(capabilities, "resources"u8), "subscribe"u8);
-
-    private static byte[] Uri(string uri) => [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'];
 
     private sealed class Interest
     {

@@ -56,11 +56,10 @@ internal sealed class Wishes(TimeProvider time, UpstreamTable upstreams, Views v
     /// <summary>Tells the servers before the client hears that it is done: what it calls next is logged as it asked.</summary>
     private async Task TellAsync(Session session, string level)
     {
-        byte[] parameters = [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'];
         using var limit = new CancellationTokenSource(LevelPatience, time);
         var told = session.Links.Open
             .Where(link => JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, "logging"u8).IsPresent)
-            .Select(link => link.RequestAsync("logging/setLevel", parameters, limit.Token).AsTask())
+            .Select(link => link.SetLevelAsync(level, limit.Token))
             .Concat(upstreams.All.Where(u => !u.IsPerSession && (session.Server is null || session.Server == u.Name)).Select(shared.ReapplyAsync));
         try
         {

@@ -229,26 +229,21 @@ internal sealed partial class SessionLinks
     {
         if (now.LogLevel is { } level && level != before.LogLevel)
         {
-            await link.RequestAsync("logging/setLevel", [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'], CancellationToken.None);
+            await link.SetLevelAsync(level);
         }
 
-        foreach (var uri in now.Subscriptions.Except(before.Subscriptions))
+        foreach (var uri in Places(now.Subscriptions.Except(before.Subscriptions)))
         {
-            await AskAsync("resources/subscribe", uri);
+            await link.SubscribeAsync(uri);
         }
 
-        foreach (var uri in before.Subscriptions.Except(now.Subscriptions))
+        foreach (var uri in Places(before.Subscriptions.Except(now.Subscriptions)))
         {
-            await AskAsync("resources/unsubscribe", uri);
+            await link.UnsubscribeAsync(uri);
         }
 
-        async Task AskAsync(string method, string uri)
-        {
-            if (services.Views.ServerOf(session, uri) is { } place && ReferenceEquals(place.Upstream, link.Upstream))
-            {
-                await link.RequestAsync(method, [.. "{\"uri\":"u8, .. JsonText.Quote(place.Uri), (byte)'}'], CancellationToken.None);
-            }
-        }
+        IEnumerable<string> Places(IEnumerable<string> uris) =>
+            uris.Select(uri => services.Views.ServerOf(session, uri)).Where(place => ReferenceEquals(place?.Upstream, link.Upstream)).Select(place => place!.Value.Uri);
     }
 
     /// <summary>

@@ -335,28 +335,15 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     }
 
     /// <summary>Log level and subscriptions of the session belong to every link it ever has.</summary>
-    private async Task ApplyAsync(Link link)
+    private Task ApplyAsync(Link link)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10), services.Time);
         var record = session.Record;
-        var capabilities = link.InitializeResult;
         lock (_gate)
         {
             SlotLocked(link.Upstream).Applied = record;
         }
 
-        if (record.LogLevel is { } level && JsonFields.Find(capabilities.Span, "capabilities"u8, "logging"u8).IsPresent)
-        {
-            await link.RequestAsync("logging/setLevel", [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'], limit.Token);
-        }
-
-        foreach (var uri in record.Subscriptions)
-        {
-            if (services.Views.ServerOf(session, uri) is { } place && ReferenceEquals(place.Upstream, link.Upstream))
-            {
-                await link.RequestAsync("resources/subscribe", [.. "{\"uri\":"u8, .. JsonText.Quote(place.Uri), (byte)'}'], limit.Token);
-            }
-        }
+        return link.ApplyAsync(record.LogLevel, session.SubscriptionsAt(link.Upstream));
     }
 
     private static partial class Log

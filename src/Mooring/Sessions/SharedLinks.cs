@@ -184,8 +184,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
 
         if (link is not null)
         {
-            using var limit = new CancellationTokenSource(ProbeTimeout, time);
-            await link.RequestAsync("resources/unsubscribe", [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'], limit.Token);
+            await link.UnsubscribeAsync(uri, _stopping.Token);
         }
     }
 
@@ -357,19 +356,11 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         return ApplyAsync(link, uris);
     }
 
-    private async Task ApplyAsync(Link link, IEnumerable<string> uris)
+    private Task ApplyAsync(Link link, IEnumerable<string> uris)
     {
         string? level = null;
         Broadcast?.Invoke(link.Upstream, session => level = LogLevels.MoreVerbose(level, session.Record.LogLevel));
-        if (level is not null && JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, "logging"u8).IsPresent)
-        {
-            await link.RequestAsync("logging/setLevel", [.. "{\"level\":"u8, .. JsonText.Quote(level), (byte)'}'], _stopping.Token);
-        }
-
-        foreach (var uri in uris)
-        {
-            await link.RequestAsync("resources/subscribe", [.. "{\"uri\":"u8, .. JsonText.Quote(uri), (byte)'}'], _stopping.Token);
-        }
+        return link.ApplyAsync(level, uris, _stopping.Token);
     }
 
     private sealed class Slot

@@ -57,6 +57,9 @@ internal sealed partial class Upstream : IAsyncDisposable
 
     public UpstreamHealth Health { get; }
 
+    /// <summary>The clock of its links.</summary>
+    public TimeProvider Time => _services.Time;
+
     /// <summary>Whether it is used with the account of each user: then what it shows is that user's, and there is no link that belongs to nobody.</summary>
     public bool NeedsAccount => Config.Auth is not null;
 

@@ -1,0 +1,62 @@
+using Mooring.Configuration;
+using Xunit;
+
+namespace Mooring.Tests.Sessions;
+
+/// <summary>One link for all sessions: what its server does to it, or leaves undone, costs nobody the server.</summary>
+public sealed class SharedLinkTests
+{
+    private static readonly FixtureOptions Shared = new() { Server = server => server with { Scope = LinkScope.Shared, Commit = CommitRule.Fast } };
+
+    private readonly FakeUpstream _server = new();
+
+    /// <param name="swallowed">What the server takes, and says nothing to.</param>
+    /// <param name="isLost">Whether its session is renewed then, or another link opened.</param>
+    [Theory]
+    [InlineData("logging/setLevel", true)]
+    [InlineData("logging/setLevel", false)]
+    [InlineData("resources/subscribe", true)]
+    [InlineData("resources/subscribe", false)]
+    public async Task Open_OneWishIsNotAnswered_OthersAreTold_AndTheLinkIsThereForAll(string swallowed, bool isLost)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(Shared, _server);
+        var client = await gateway.ClientAsync();
+        (await client.RequestAsync("logging/setLevel", """{"level":"debug"}""")).Dispose();
+        (await client.RequestAsync("resources/subscribe", """{"uri":"test://one/a"}""")).Dispose();
+        (await client.RequestAsync("resources/subscribe", """{"uri":"test://one/b"}""")).Dispose();
+        var (levels, uris) = (_server.Messages("logging/setLevel").Count, _server.Messages("resources/subscribe").Count);
+        var first = true;
+        _server.Intercept = exchange => (string?)exchange.Message?["method"] == swallowed && first && !(first = false);
+
+        if (isLost)
+        {
+            _server.ForgetSessions();
+        }
+        else
+        {
+            gateway.Config.Replace(gateway.Config.Current with { Servers = [gateway.Config.Current.Servers[0] with { Concurrency = 7 }] });
+        }
+
+        var other = await gateway.ClientAsync();
+        Assert.Equal("nothing", (await gateway.PassTimeAsync(other.ResultAsync("echo"), TimeSpan.FromSeconds(20), "the answer")).Text());
+        Assert.Equal((levels + 1, uris + 2), (_server.Messages("logging/setLevel").Count, _server.Messages("resources/subscribe").Count));
+    }
+
+    [Fact]
+    public async Task Open_NoWishIsAnswered_TheServerIsAskedNoMoreThanAFewAtATime_AndTheLinkIsThere()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(Shared, _server);
+        var client = await gateway.ClientAsync();
+        for (var i = 0; i < 40; i++)
+        {
+            (await client.RequestAsync("resources/subscribe", $$"""{"uri":"test://one/{{i}}"}""")).Dispose();
+        }
+
+        var before = _server.Messages("resources/subscribe").Count;
+        _server.Intercept = exchange => (string?)exchange.Message?["method"] == "resources/subscribe";
+        _server.ForgetSessions();
+
+        Assert.Equal("nothing", (await gateway.PassTimeAsync(client.ResultAsync("echo"), TimeSpan.FromSeconds(20), "the answer")).Text());
+        Assert.Equal(16, _server.Messages("resources/subscribe").Count - before);
+    }
+}
