@@ -140,10 +140,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         }
     }
 
-    /// <summary>Gives up the links to servers that are no longer configured.</summary>
-    public async Task DropAsync(IReadOnlyList<Upstream> gone)
+    /// <summary>Knows servers no more that are no longer configured.</summary>
+    /// <returns>For each link to one, what gives it up. That may take seconds, and never fails: what goes wrong is logged.</returns>
+    public IReadOnlyList<Func<Task>> Drop(IReadOnlyList<Upstream> gone)
     {
-        List<(Slot Slot, Link Link)> links = [];
+        List<Func<Task>> links = [];
         session.Lists.Drop(gone);
         lock (_gate)
         {
@@ -152,15 +153,24 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                 _slots!.Remove(slot);
                 if (slot.Link is { } link)
                 {
-                    links.Add((slot, link));
+                    links.Add(() => GiveUpAsync(slot, link));
                 }
             }
         }
 
-        await ReleaseAsync(links);
-        foreach (var (_, link) in links)
+        return links;
+    }
+
+    private async Task GiveUpAsync(Slot slot, Link link)
+    {
+        try
         {
+            await ReleaseAsync([(slot, link)]);
             await link.DisposeAsync();
+        }
+        catch (Exception e)
+        {
+            Log.NotGivenUp(services.Logger, e, link.Upstream.Name);
         }
     }
 
@@ -356,6 +366,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
         [LoggerMessage(506, LogLevel.Information, "The link to server {Server} is given up: another replica, which took this one for dead, has one of its own for the session.", EventName = "LinkGivenUp")]
         public static partial void GivenUp(ILogger logger, string server);
+
+        [LoggerMessage(508, LogLevel.Error, "Giving up the link to server {Server}, which is no longer configured as it was, failed.", EventName = "LinkNotGivenUp")]
+        public static partial void NotGivenUp(ILogger logger, Exception exception, string server);
 
         [LoggerMessage(507, LogLevel.Error, "Asking the client about a task for server {Server} failed.", EventName = "TaskQuestionFailed")]
         public static partial void TaskQuestionFailed(ILogger logger, Exception exception, string server);

@@ -6,6 +6,9 @@ namespace Mooring.Sessions;
 /// <content>Policies, servers and names that change meanwhile.</content>
 internal sealed partial class SessionTable
 {
+    /// <summary>Links to servers that are gone that are given up at a time.</summary>
+    private const int GivenUpAtOnce = 50;
+
     /// <summary>Every client looks again: what it sees may be more or less than before. Each replica reads the file for itself, so each tells its own.</summary>
     private void OnConfigChanged(MooringConfig old, MooringConfig next)
     {
@@ -20,20 +23,18 @@ internal sealed partial class SessionTable
         }
     }
 
+    /// <summary>Clients are told at once, whatever the servers that are gone do: one that hangs takes seconds for each link to it.</summary>
     private async Task OnServersChangedAsync(IReadOnlyList<Upstream> gone)
     {
-        foreach (var (_, session) in _sessions)
-        {
-            await session.Links.DropAsync(gone);
-            if (session.Server is null)
-            {
-                TellListsChanged(session);
-            }
-        }
+        List<Func<Task>> givenUp = [.. All.SelectMany(session => session.Links.Drop(gone))];
+        TellMergedListsChanged();
+        await Parallel.ForEachAsync(givenUp, new ParallelOptions { MaxDegreeOfParallelism = GivenUpAtOnce }, async (giveUp, _) => await giveUp());
     }
 
     /// <summary>Clients of the merged route were shown a name as another server's.</summary>
-    private void OnNameCorrected()
+    private void OnNameCorrected() => TellMergedListsChanged();
+
+    private void TellMergedListsChanged()
     {
         foreach (var (_, session) in _sessions)
         {

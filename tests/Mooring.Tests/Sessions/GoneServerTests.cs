@@ -70,6 +70,31 @@ public sealed class GoneServerTests
         Assert.Null((await Limit.Of(gateway.Get<SharedLinks>().GetAsync(gone, CancellationToken.None).AsTask(), "no shared link")).Link);
     }
 
+    /// <summary>One that hangs, or that giving up fails with for whatever reason, costs the others nothing.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Removed_SeveralSessionsHaveALink_AllAreGivenUpAtOnce_AndMergedClientsAreTold(bool fails)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, _server);
+        McpTestClient[] clients = [await gateway.ClientAsync(path: "/mcp"), await gateway.ClientAsync(path: "/mcp"), await gateway.ClientAsync(path: "/mcp")];
+        foreach (var client in clients)
+        {
+            await gateway.PassTimeAsync(client.ResultAsync("one__echo"), TimeSpan.FromSeconds(30), "the answer");
+        }
+
+        var deleted = new ConcurrentDictionary<string, bool>();
+        var sessions = clients.SelectMany(client => gateway.Session(client).Links.Open).Select(link => link.SessionId!).ToList();
+        _server.Intercept = exchange => exchange.HttpMethod == "DELETE" && deleted.TryAdd(exchange.Session!, true) && (fails ? throw new InvalidOperationException("a bug") : true);
+        using var stream = await gateway.ListenAsync(clients[2]);
+
+        gateway.Config.Replace(gateway.Config.Current with { Servers = [] });
+
+        Assert.EndsWith("list_changed", (string?)(await stream.Events.MessageAsync())["method"]!, StringComparison.Ordinal);
+        await gateway.UntilAsync(() => sessions.TrueForAll(deleted.ContainsKey), "all are given up");
+        await gateway.UntilAsync(() => gateway.LogLines.Lines.Count(line => line.StartsWith("Error LinkNotGivenUp: Giving up the link to server one", StringComparison.Ordinal)) == (fails ? 3 : 0), "the log says so");
+    }
+
     /// <summary>Another replica, whose configuration is as before, is to listen where this one does no longer.</summary>
     /// <param name="held">What the store is slow with.</param>
     [Theory]
