@@ -24,7 +24,7 @@ internal sealed partial class SessionLinks
         }
     }
 
-    private sealed class Slot(Upstream upstream, LinkAuthorizer? authorizer)
+    private sealed class Slot(Upstream upstream, LinkAuthorizer? authorizer, TimeProvider time)
     {
         /// <summary>Whose token goes with requests to the server.</summary>
         public LinkAuthorizer? Authorizer => authorizer;
@@ -32,6 +32,9 @@ internal sealed partial class SessionLinks
         public Upstream Upstream => upstream;
 
         public Link? Link { get; set; }
+
+        /// <summary>When it is opened again without a call.</summary>
+        public Reopening Reopening { get; } = new(time);
 
         public ReadOnlyMemory<byte> Said { get; set; }
 

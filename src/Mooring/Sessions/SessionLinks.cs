@@ -225,6 +225,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     public void OnClosed(Link link, string why)
     {
         Slot? slot;
+        bool atOnce;
         lock (_gate)
         {
             slot = _slots?.Find(s => ReferenceEquals(s.Link, link));
@@ -235,6 +236,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             }
 
             slot.Link = null;
+            atOnce = slot.Reopening.Lost();
         }
 
         _ = ReleaseAsync([(slot, link)]);
@@ -244,15 +246,18 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             session.Outbox.Send(line);
         }
 
-        if ((session.Outbox.IsConnected || session.Record.Subscriptions.Count > 0) && session.MayHear(link.Upstream))
+        if (atOnce && IsWanted(link.Upstream))
         {
-            // Somebody listens: what the server says of its own accord must not wait for the next call.
             _ = OpenAsync(link.Upstream, CancellationToken.None).AsTask();
         }
     }
 
     /// <summary>The gateway stops, the session does not: what the next process can go on with stays open at the server.</summary>
-    public Task CloseForStopAsync() => Task.WhenAll(Open.Where(l => l.SessionId is null).Select(link => link.DisposeAsync().AsTask()));
+    public Task CloseForStopAsync()
+    {
+        _stops = true;
+        return Task.WhenAll(Open.Where(l => l.SessionId is null).Select(link => link.DisposeAsync().AsTask()));
+    }
 
     public async ValueTask DisposeAsync() => await Task.WhenAll(TakeAll().Select(one => one.Link.DisposeAsync().AsTask()));
 
@@ -273,7 +278,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         var slot = _slots.Find(s => ReferenceEquals(s.Upstream, upstream));
         if (slot is null)
         {
-            _slots.Add(slot = new Slot(upstream, services.Accounts.For(upstream, session.Principal.Issuer, session.Principal.Subject, () => session.Shown, () => session.Person?.Shown)));
+            _slots.Add(slot = new Slot(upstream, services.Accounts.For(upstream, session.Principal.Issuer, session.Principal.Subject, () => session.Shown, () => session.Person?.Shown), services.Time));
         }
 
         return slot;
@@ -325,6 +330,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             lock (_gate)
             {
                 slot.Opening = null;
+                slot.Reopening.Tried(slot.Link);
             }
         }
     }

@@ -49,6 +49,11 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
             table.ExpireUnused(now);
             Unload(now);
             KeepLinks(now);
+            foreach (var session in table.All)
+            {
+                session.Links.Reopen();
+            }
+
             if (services.Peers.IsShared)
             {
                 table.LookAgain();

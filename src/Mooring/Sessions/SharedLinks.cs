@@ -13,8 +13,6 @@ namespace Mooring.Sessions;
 internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue catalogue, Accounts accounts, ListFetcher fetcher, TaskOwners owners, TimeProvider time, ILogger<SharedLinks> logger)
     : ILinkOwner, IHeartbeatHandler, IAsyncDisposable
 {
-    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(10);
-
     private readonly Lock _gate = new();
     private readonly Dictionary<Upstream, Slot> _slots = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -57,7 +55,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
 
             if (!_slots.TryGetValue(upstream, out var slot))
             {
-                _slots.Add(upstream, slot = new Slot());
+                _slots.Add(upstream, slot = new Slot(time));
             }
 
             if (slot.Link is { IsUsable: true } link)
@@ -99,12 +97,21 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
 
     public void OnClosed(Link link, string why)
     {
+        bool atOnce;
         lock (_gate)
         {
-            if (_slots.TryGetValue(link.Upstream, out var slot) && ReferenceEquals(slot.Link, link))
+            if (!_slots.TryGetValue(link.Upstream, out var slot) || !ReferenceEquals(slot.Link, link))
             {
-                slot.Link = null;
+                return;
             }
+
+            slot.Link = null;
+            atOnce = slot.Reopening.Lost();
+        }
+
+        if (atOnce && IsWatched(link.Upstream))
+        {
+            _ = LookAsync(link.Upstream);
         }
     }
 
@@ -188,18 +195,6 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         }
     }
 
-    /// <summary>Servers that are away are asked again, for ever.</summary>
-    public void OnHeartbeat(long now)
-    {
-        foreach (var upstream in upstreams.All)
-        {
-            if (upstream.Health.IsAway && upstream.Health.TryBeginProbe())
-            {
-                _ = ProbeAsync(upstream);
-            }
-        }
-    }
-
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
@@ -225,6 +220,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
                 if (_slots.GetValueOrDefault(upstream) == slot)
                 {
                     slot.Link = link;
+                    slot.WasOpened |= link is not null;
                     return (link, why);
                 }
             }
@@ -245,6 +241,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
             lock (_gate)
             {
                 slot.Opening = null;
+                slot.Reopening.Tried(slot.Link);
             }
         }
     }
@@ -267,7 +264,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
             return;
         }
 
-        var watches = upstream.Config.Url is not null || !upstream.IsPerSession;
+        var watches = IsWatched(upstream);
         if (!watches && catalogue.Knows(upstream.Name))
         {
             return;
@@ -284,7 +281,6 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
             await RefreshAllAsync(link);
             if (!watches)
             {
-                // A process of its own only to look would cost its memory for ever.
                 await DropAsync(upstream);
             }
         }
@@ -305,38 +301,6 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         if (link is not null)
         {
             await link.DisposeAsync();
-        }
-    }
-
-    private async Task ProbeAsync(Upstream upstream)
-    {
-        using var limit = new CancellationTokenSource(ProbeTimeout, time);
-        try
-        {
-            var (link, why) = await GetAsync(upstream, limit.Token);
-            if (link is null)
-            {
-                return;
-            }
-
-            var attempt = await link.RequestAsync("ping", [], limit.Token);
-            if (attempt.Kind == AttemptKind.SessionLost)
-            {
-                attempt = await link.ReinitializeAsync(attempt.Session, limit.Token);
-            }
-
-            if (attempt.Kind == AttemptKind.Answered)
-            {
-                upstream.Succeeded();
-                await LookAsync(upstream);
-                return;
-            }
-
-            upstream.Failed(attempt.Detail);
-        }
-        catch (OperationCanceledException)
-        {
-            upstream.Failed($"it did not answer a probe within {ProbeTimeout.TotalSeconds:0} s");
         }
     }
 
@@ -363,9 +327,15 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         return link.ApplyAsync(level, uris, _stopping.Token);
     }
 
-    private sealed class Slot
+    private sealed class Slot(TimeProvider time)
     {
         public Link? Link { get; set; }
+
+        /// <summary>When it is opened again without a call.</summary>
+        public Reopening Reopening { get; } = new(time);
+
+        /// <summary>Whether there ever was a link.</summary>
+        public bool WasOpened { get; set; }
 
         public Task<(Link?, string)>? Opening { get; set; }
     }

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Net;
 using Mooring.Configuration;
 using Mooring.Replicas;
 using Mooring.Stores;
@@ -85,45 +83,4 @@ public sealed class HomeLostTests
     private static Task<ReplicaPair> StartAsync(SseServer server) => ReplicaPair.StartAsync(
         new FakeUpstream { Intercept = server.Handle },
         config => config with { Servers = [.. config.Servers.Select(s => s with { Transport = ServerTransport.Sse, Commit = CommitRule.Fast })] });
-
-    /// <summary>A server of 2024-11-05: everything it says comes on the stream of the link.</summary>
-    private sealed class SseServer
-    {
-        private readonly ConcurrentDictionary<string, UpstreamExchange> _links = new(StringComparer.Ordinal);
-        private readonly ConcurrentQueue<UpstreamExchange> _called = new();
-
-        /// <summary>The stream of each link on which a call came, in that order; each gateway process has one for lists besides.</summary>
-        public IReadOnlyCollection<UpstreamExchange> Streams => [.. _called.Distinct()];
-
-        public bool Handle(UpstreamExchange exchange)
-        {
-            if (exchange.HttpMethod == "GET")
-            {
-                var id = $"?link={_links.Count}";
-                _links[id] = exchange.Stream();
-                _ = exchange.RawAsync($"event: endpoint\ndata: /mcp{id}\n\n");
-                return true;
-            }
-
-            exchange.Status(HttpStatusCode.Accepted);
-            if (exchange.Message is { } message && message["id"] is not null && _links.TryGetValue(exchange.Query, out var stream))
-            {
-                if ((string?)message["method"] == "tools/call")
-                {
-                    _called.Enqueue(stream);
-                }
-
-                var result = (string?)message["method"] switch
-                {
-                    "initialize" => """{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"one","version":"1"}}""",
-                    "tools/list" => """{"tools":[{"name":"echo","inputSchema":{"type":"object"}}]}""",
-                    "tools/call" => """{"content":[{"type":"text","text":"done"}]}""",
-                    _ => "{}",
-                };
-                _ = stream.SendAsync($$"""{"jsonrpc":"2.0","id":{{exchange.Id}},"result":{{result}}}""");
-            }
-
-            return true;
-        }
-    }
 }
