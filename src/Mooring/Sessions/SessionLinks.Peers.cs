@@ -7,6 +7,7 @@ namespace Mooring.Sessions;
 /// <content>Links of a session that several replicas have in memory: which of them has the one that cannot move, and what theirs were shown.</content>
 internal sealed partial class SessionLinks
 {
+    private readonly Homes _homes = new();
     private volatile bool _stopsListening;
 
     /// <summary>The replica that has this session's link to a server whose links cannot move; claimed for this one where nobody has it.</summary>
@@ -28,19 +29,23 @@ internal sealed partial class SessionLinks
             }
         }
 
-        var home = await services.Replicas.ClaimHomeAsync(session.Id, upstream.Name, services.Peers.Name);
         Link? lost = null;
-        lock (_gate)
+        var home = await _homes.InTurnAsync(upstream.Name, async () =>
         {
-            var slot = SlotLocked(upstream);
-            slot.Home = home;
-            if (home != services.Peers.Name)
+            var home = await services.Replicas.ClaimHomeAsync(session.Id, upstream.Name, services.Peers.Name);
+            lock (_gate)
             {
-                // Taken for dead meanwhile; the other one has a link of its own now.
-                (lost, slot.Link) = (slot.Link, null);
+                var slot = SlotLocked(upstream);
+                slot.Home = home;
+                if (home != services.Peers.Name)
+                {
+                    // Taken for dead meanwhile; the other one has a link of its own now.
+                    (lost, slot.Link) = (slot.Link, null);
+                }
             }
-        }
 
+            return home;
+        });
         if (lost is not null)
         {
             Log.GivenUp(services.Logger, upstream.Name);
@@ -120,8 +125,16 @@ internal sealed partial class SessionLinks
 
         try
         {
-            var home = await services.Replicas.ClaimHomeAsync(session.Id, link.Upstream.Name, services.Peers.Name);
-            slot.Home = home;
+            var home = await _homes.InTurnAsync(link.Upstream.Name, async () =>
+            {
+                var home = await services.Replicas.ClaimHomeAsync(session.Id, link.Upstream.Name, services.Peers.Name);
+                lock (_gate)
+                {
+                    (slot.Home, slot.Listener) = (home, link);
+                }
+
+                return home;
+            });
             if (home != services.Peers.Name)
             {
                 slot.IsHeardElsewhere = true;
@@ -291,16 +304,14 @@ internal sealed partial class SessionLinks
         foreach (var (slot, link) in links.Where(l => l.Link.HasToListen))
         {
             await link.StopListeningAsync();
-            if (!services.Peers.IsShared || !session.IsKept || (slot.Home is { } home && home != services.Peers.Name))
+            if (!services.Peers.IsShared || !session.IsKept)
             {
                 continue;
             }
 
-            slot.Home = null;
             try
             {
-                await services.Replicas.ReleaseHomeAsync(session.Id, link.Upstream.Name, services.Peers.Name);
-                any = true;
+                any |= await _homes.InTurnAsync(link.Upstream.Name, () => ReleaseAsync(slot, link));
             }
             catch (StoreException e)
             {
@@ -312,6 +323,32 @@ internal sealed partial class SessionLinks
         {
             services.Peers.SignalAll(KeptSignal, session.Id);
         }
+    }
+
+    /// <returns>Whether the place is free: it was this replica's, and no other link of this session to a server of that name has claimed it by now.</returns>
+    private async Task<bool> ReleaseAsync(Slot slot, Link link)
+    {
+        var name = services.Peers.Name;
+        lock (_gate)
+        {
+            if (slot.Home is { } home && home != name)
+            {
+                return false;
+            }
+
+            if (slot.Listener is not { IsUsable: true } listener || ReferenceEquals(listener, link))
+            {
+                (slot.Home, slot.Listener) = (null, null);
+            }
+
+            if (slot.Home is not null || _slots?.Exists(s => s.Upstream.Name == link.Upstream.Name && s.Home == name) == true)
+            {
+                return false;
+            }
+        }
+
+        await services.Replicas.ReleaseHomeAsync(session.Id, link.Upstream.Name, name);
+        return true;
     }
 
     public async ValueTask<LinkRecord?> FindRenewedAsync(Link link, string? lost)

@@ -43,6 +43,9 @@ internal sealed partial class SessionLinks
         /// <summary>The replica that has the link, where it cannot move, or else the one that listens to the server; null while that is not known.</summary>
         public string? Home { get; set; }
 
+        /// <summary>The link for which the home was last claimed, to listen on it.</summary>
+        public Link? Listener { get; set; }
+
         /// <summary>Whether another replica was the last to listen to the server.</summary>
         public bool IsHeardElsewhere { get; set; }
 

@@ -126,6 +126,33 @@ public sealed class GoneServerTests
         }
     }
 
+    /// <summary>A server that is changed: the link to the one before lets go of the place that the new one's has, in the store, by the same name.</summary>
+    /// <param name="held">What of the link to the one before the store is slow with.</param>
+    [Theory]
+    [InlineData("ClaimHomeAsync")]
+    [InlineData("ReleaseHomeAsync")]
+    public async Task Changed_ThePlaceOfTheOneBeforeIsGivenBackLate_TheNewOneKeepsIts(string held)
+    {
+        await using var pair = await ReplicaPair.StartAsync(_server, ReplicaPair.FastCalls);
+        var (hold, waits, claims) = (new TaskCompletionSource(), 0, 0);
+        pair.StoreOfA.Before = operation => operation == held && Interlocked.Increment(ref waits) == 1 ? hold.Task : Task.CompletedTask;
+        pair.StoreOfA.After = operation => claims += operation == "ClaimHomeAsync" ? 1 : 0;
+        var client = await pair.A.PassTimeAsync(pair.A.ClientAsync(), TimeSpan.FromSeconds(30), "the hello, which waits for the server for a while");
+        await pair.A.PassTimeAsync(client.ResultAsync("echo"), TimeSpan.FromSeconds(30), "the answer");
+        await pair.UntilAsync(() => held == "ClaimHomeAsync" ? waits == 1 : claims == 1, "it is listened to, or about to be");
+
+        pair.A.Config.Replace(pair.A.Config.Current with { Servers = [pair.A.Config.Current.Servers[0] with { Concurrency = 7 }] });
+        await pair.UntilAsync(() => held == "ClaimHomeAsync" || waits == 1, "its place is about to be given back");
+        await pair.A.PassTimeAsync(client.ResultAsync("echo"), TimeSpan.FromSeconds(30), "the answer");
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        hold.SetResult();
+
+        var upstream = pair.A.Get<UpstreamTable>().Find("one")!;
+        await pair.UntilAsync(() => pair.A.Session(client).Links.Hears(upstream), "the new one is listened to");
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        Assert.Equal(pair.A.Get<Peers>().Name, await pair.Store.Replicas.ClaimHomeAsync(client.SessionId!, "one", pair.B.Get<Peers>().Name));
+    }
+
     /// <summary>Has the first link of somebody wait for <see cref="Answer"/>.</summary>
     private void HoldOpening(string opener) => _server.Intercept = exchange =>
     {
