@@ -49,7 +49,7 @@ internal sealed partial class SessionLinks
         if (lost is not null)
         {
             Log.GivenUp(services.Logger, upstream.Name);
-            await lost.DisposeAsync();
+            await EndAsync(lost);
         }
 
         return home;
@@ -284,71 +284,6 @@ internal sealed partial class SessionLinks
         {
             return _slots is null ? [] : [.. _slots.Where(s => s.Link is not null).Select(s => (s, s.Link!))];
         }
-    }
-
-    /// <summary>Lets go of the links, which other replicas go on with.</summary>
-    public async Task LeaveAsync()
-    {
-        var all = TakeAll();
-        foreach (var (_, link) in all)
-        {
-            await link.LeaveAsync();
-        }
-
-        await ReleaseAsync(all);
-    }
-
-    private async Task ReleaseAsync(IReadOnlyList<(Slot Slot, Link Link)> links)
-    {
-        var any = false;
-        foreach (var (slot, link) in links.Where(l => l.Link.HasToListen))
-        {
-            await link.StopListeningAsync();
-            if (!services.Peers.IsShared || !session.IsKept)
-            {
-                continue;
-            }
-
-            try
-            {
-                any |= await _homes.InTurnAsync(link.Upstream.Name, () => ReleaseAsync(slot, link));
-            }
-            catch (StoreException e)
-            {
-                Log.LinksNotRead(services.Logger, e.Message);
-            }
-        }
-
-        if (any)
-        {
-            services.Peers.SignalAll(KeptSignal, session.Id);
-        }
-    }
-
-    /// <returns>Whether the place is free: it was this replica's, and no other link of this session to a server of that name has claimed it by now.</returns>
-    private async Task<bool> ReleaseAsync(Slot slot, Link link)
-    {
-        var name = services.Peers.Name;
-        lock (_gate)
-        {
-            if (slot.Home is { } home && home != name)
-            {
-                return false;
-            }
-
-            if (slot.Listener is not { IsUsable: true } listener || ReferenceEquals(listener, link))
-            {
-                (slot.Home, slot.Listener) = (null, null);
-            }
-
-            if (slot.Home is not null || _slots?.Exists(s => s.Upstream.Name == link.Upstream.Name && s.Home == name) == true)
-            {
-                return false;
-            }
-        }
-
-        await services.Replicas.ReleaseHomeAsync(session.Id, link.Upstream.Name, name);
-        return true;
     }
 
     public async ValueTask<LinkRecord?> FindRenewedAsync(Link link, string? lost)

@@ -161,19 +161,6 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         return links;
     }
 
-    private async Task GiveUpAsync(Slot slot, Link link)
-    {
-        try
-        {
-            await ReleaseAsync([(slot, link)]);
-            await link.DisposeAsync();
-        }
-        catch (Exception e)
-        {
-            Log.NotGivenUp(services.Logger, e, link.Upstream.Name);
-        }
-    }
-
     public async Task OnOpenedAsync(Link link, bool again)
     {
         if (link.Upstream.IsGone)
@@ -231,7 +218,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             slot = _slots?.Find(s => ReferenceEquals(s.Link, link));
             if (slot is null)
             {
-                // Given up already, or never opened.
+                // Given up already, which its client was told, or never opened.
                 return;
             }
 
@@ -241,11 +228,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
         _ = ReleaseAsync([(slot, link)]);
 
-        foreach (var line in session.Questions.Forget(link))
-        {
-            session.Outbox.Send(line);
-        }
-
+        ForgetQuestions(link);
         if (atOnce && IsWanted(link.Upstream))
         {
             _ = OpenAsync(link.Upstream, CancellationToken.None).AsTask();
@@ -316,7 +299,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                     await ReleaseAsync([(slot, link)]);
                 }
 
-                await link.DisposeAsync();
+                await EndAsync(link);
             }
 
             return (null, _disposed ? "the session ended" : IsGone);

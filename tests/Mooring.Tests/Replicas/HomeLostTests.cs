@@ -16,6 +16,9 @@ public sealed class HomeLostTests
         var client = await pair.A.ClientAsync();
         Assert.Equal("done", (await client.ResultAsync("echo")).Text());
         var here = Assert.Single(server.Streams);
+        await here.SendAsync("""{"jsonrpc":"2.0","id":"q","method":"roots/list"}""");
+        var questions = pair.A.Session(client).Questions;
+        await pair.UntilAsync(() => questions.Count == 1, "the client is asked");
         var name = await BuryAAsync(pair);
         Assert.Equal("done", (await ReplicaPair.At(pair.B, client).ResultAsync("echo")).Text());
         Assert.Equal(2, server.Streams.Count);
@@ -24,6 +27,7 @@ public sealed class HomeLostTests
         await WakeAAsync(pair, name);
         await pair.UntilAsync(() => here.WasLeft, "the link is given up");
 
+        Assert.Equal(0, questions.Count);
         Assert.False(server.Streams.Last().WasLeft);
         Assert.Contains(pair.A.LogLines.Lines, line => line.Contains("The link to server one is given up", StringComparison.Ordinal));
     }

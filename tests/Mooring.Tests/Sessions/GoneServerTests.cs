@@ -95,6 +95,31 @@ public sealed class GoneServerTests
         await gateway.UntilAsync(() => gateway.LogLines.Lines.Count(line => line.StartsWith("Error LinkNotGivenUp: Giving up the link to server one", StringComparison.Ordinal)) == (fails ? 3 : 0), "the log says so");
     }
 
+    [Fact]
+    public async Task Removed_ItHadAskedTheClient_TheQuestionIsTakenBack()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, _server);
+        var client = await gateway.PassTimeAsync(gateway.ClientAsync(capabilities: """{"elicitation":{}}"""), TimeSpan.FromSeconds(30), "the hello, which waits for the server for a while");
+        await gateway.PassTimeAsync(client.ResultAsync("echo"), TimeSpan.FromSeconds(30), "the answer");
+        using var stream = await gateway.ListenAsync(client);
+        var session = Assert.Single(gateway.Session(client).Links.Open).SessionId;
+        UpstreamExchange heard;
+        do
+        {
+            heard = await _server.GetAsync();
+        }
+        while (heard.Session != session);
+        await heard.SendAsync("""{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}""");
+        var question = await stream.Events.MessageAsync();
+        Assert.Equal("elicitation/create", (string?)question["method"]);
+
+        gateway.Config.Replace(gateway.Config.Current with { Servers = [] });
+
+        var told = await stream.Events.MessageAsync();
+        Assert.Equal(("notifications/cancelled", question.RawId()), ((string?)told["method"], told["params"]!["requestId"]!.ToJsonString()));
+        Assert.Equal(0, gateway.Session(client).Questions.Count);
+    }
+
     /// <summary>Another replica, whose configuration is as before, is to listen where this one does no longer.</summary>
     /// <param name="held">What the store is slow with.</param>
     [Theory]
