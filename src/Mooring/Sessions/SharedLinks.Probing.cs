@@ -50,6 +50,7 @@ internal sealed partial class SharedLinks
             var (link, why) = await GetAsync(upstream, limit.Token);
             if (link is null)
             {
+                // Whoever tried to open it has said why.
                 return;
             }
 
@@ -71,6 +72,15 @@ internal sealed partial class SharedLinks
         catch (OperationCanceledException)
         {
             upstream.Failed($"it did not answer a probe within {ProbeTimeout.TotalSeconds:0} s");
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave the server away for ever.
+            Log.ProbeFailed(logger, e, upstream.Name);
+        }
+        finally
+        {
+            upstream.Health.EndProbe();
         }
     }
 }

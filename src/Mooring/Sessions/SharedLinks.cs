@@ -345,6 +345,9 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         [LoggerMessage(510, LogLevel.Warning, "{Method} of server {Server} could not be read: {Why}", EventName = "SharedListNotRead")]
         public static partial void ListNotRead(ILogger logger, string server, string method, string why);
 
+        [LoggerMessage(512, LogLevel.Error, "Probing server {Server} failed; it is tried again.", EventName = "ProbeFailed")]
+        public static partial void ProbeFailed(ILogger logger, Exception exception, string server);
+
         [LoggerMessage(511, LogLevel.Information, "Server {Server} says: {Message}", EventName = "SharedServerSaid")]
         public static partial void ServerSaid(ILogger logger, string server, string message);
     }

@@ -80,13 +80,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
             _failures++;
             if (State == UpstreamState.Away)
             {
-                if (_probing)
-                {
-                    _probing = false;
-                    _interval = TimeSpan.FromTicks(Math.Min(_interval.Ticks * 2, LongestProbe.Ticks));
-                    Schedule();
-                }
-
+                EndProbeLocked();
                 return false;
             }
 
@@ -114,6 +108,25 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
 
             _probing = true;
             return true;
+        }
+    }
+
+    /// <summary>The probe is over; one of which neither success nor failure was told counts as failed, and the next one comes all the same.</summary>
+    public void EndProbe()
+    {
+        lock (_gate)
+        {
+            EndProbeLocked();
+        }
+    }
+
+    private void EndProbeLocked()
+    {
+        if (_probing)
+        {
+            _probing = false;
+            _interval = TimeSpan.FromTicks(Math.Min(_interval.Ticks * 2, LongestProbe.Ticks));
+            Schedule();
         }
     }
 

@@ -115,6 +115,42 @@ public sealed class UpstreamHealthTests
         Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(1.2));
     }
 
+    [Fact]
+    public void EndProbe_NothingWasToldOfIt_NextOneComesAfterTwiceThePause()
+    {
+        var health = Away();
+        _clock.Advance(health.UntilProbe);
+        Assert.True(health.TryBeginProbe());
+
+        health.EndProbe();
+
+        Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(1.6), TimeSpan.FromSeconds(2.4));
+        health.EndProbe();
+        Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(1.6), TimeSpan.FromSeconds(2.4));
+        _clock.Advance(health.UntilProbe);
+        Assert.True(health.TryBeginProbe());
+    }
+
+    /// <summary>What a probe fails with is a bug, which must not be the last thing that is tried.</summary>
+    [Fact]
+    public async Task Probe_FailsInAWayThatNobodyThoughtOf_IsLoggedAndTriedAgain()
+    {
+        var (away, bugs) = (true, 2);
+        var server = new FakeUpstream();
+        server.Intercept = exchange => (string?)exchange.Message?["method"] == "initialize"
+            && (away ? throw new HttpRequestException(HttpRequestError.ConnectionError, "scripted failure") : bugs-- > 0 ? throw new InvalidOperationException("a bug") : false);
+        await using var gateway = await GatewayFixture.StartAsync(null, server);
+        var health = gateway.Get<UpstreamTable>().Find("one")!.Health;
+        await gateway.UntilAsync(() => health.LastFailure is not null, "it was looked at");
+        Fail(health, UpstreamHealth.Threshold);
+        Assert.True(health.IsAway);
+
+        away = false;
+
+        await gateway.UntilAsync(() => health.State == UpstreamState.Ready, "it is back", TimeSpan.FromMinutes(1));
+        Assert.Contains(gateway.LogLines.Lines, line => line.StartsWith("Error ProbeFailed: Probing server one failed", StringComparison.Ordinal));
+    }
+
     private UpstreamHealth New() => new(_clock, new Random(1));
 
     private UpstreamHealth Away()
