@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mooring.Audit;
 using Mooring.Auth;
@@ -9,12 +7,14 @@ using Mooring.Stores;
 
 namespace Mooring.Host.Cli;
 
-/// <summary><c>mooring token</c>: API keys, on the store directly, whether or not a gateway runs.</summary>
-internal static class TokenCommand
+/// <summary><c>mooring token</c>: API keys, and what people hold who signed in, on the store directly, whether or not a gateway runs.</summary>
+internal static partial class TokenCommand
 {
+    private const string ByCommand = ", by the command mooring token";
+
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromDays(90);
 
-    public static Command Create() => new("token", "Makes, lists and revokes API keys, for auth.mode apiKey. Works on the store, whether or not a gateway runs.")
+    public static Command Create() => new("token", "Makes, lists and revokes API keys, for auth.mode apiKey, and revokes what people hold who signed in. Works on the store, whether or not a gateway runs.")
     {
         CreateVerb(),
         ListVerb(),
@@ -51,10 +51,10 @@ internal static class TokenCommand
                 return WrongAsync(error, $"--expires must be a time such as 12h or 90d, or never, not \"{parsed.GetValue(expires)}\".");
             }
 
-            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, keys) =>
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store) =>
             {
-                var (secret, key) = await keys.CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime, Words(parsed.GetValue(roles)));
-                await NoteAsync(config, "key_created", key);
+                var (secret, key) = await new ApiKeys(store, TimeProvider.System).CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime, Words(parsed.GetValue(roles)));
+                await NoteAsync(config, new AuditEntry("key_created", "ok") { Issuer = key.Data.Person.Issuer, User = key.Data.Person.Subject, Reason = $"key {key.Id}{ByCommand}" });
                 if (!config.Auth.Has(AuthMode.ApiKey))
                 {
                     error.WriteLine("warning: auth.mode does not name \"apiKey\", so the gateway will not take this key.");
@@ -68,70 +68,7 @@ internal static class TokenCommand
         return command;
     }
 
-    private static Command ListVerb()
-    {
-        var json = new Option<bool>("--json") { Description = "As JSON." };
-        var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
-        var command = new Command("list", "Lists the keys that work, without the keys themselves.") { json, file, data };
-        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, keys) =>
-        {
-            var output = parsed.InvocationConfiguration.Output;
-            var all = await keys.ListAsync(cancel);
-            if (parsed.GetValue(json))
-            {
-                output.WriteLine(new JsonArray([.. all.Select(key => new JsonObject
-                {
-                    ["id"] = key.Id,
-                    ["user"] = key.Data.Person.Subject,
-                    ["name"] = key.Data.Name,
-                    ["scopes"] = new JsonArray([.. key.Data.Scopes.Select(scope => JsonValue.Create(scope))]),
-                    ["groups"] = new JsonArray([.. (key.Data.Person.Groups ?? []).Select(group => JsonValue.Create(group))]),
-                    ["roles"] = new JsonArray([.. (key.Data.Person.Roles ?? []).Select(role => JsonValue.Create(role))]),
-                    ["created"] = key.Created.UtcDateTime,
-                    ["expires"] = key.Expires == DateTimeOffset.MaxValue ? null : key.Expires.UtcDateTime,
-                })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
-                return ExitCodes.Fine;
-            }
-
-            string[] head = ["ID", "USER", "SCOPES", "CREATED", "EXPIRES", "NAME"];
-            List<string[]> rows = [head, .. all.Select(key => (string[])[key.Id, key.Data.Person.Subject, string.Join(',', key.Data.Scopes), Day(key.Created), key.Expires == DateTimeOffset.MaxValue ? "never" : Day(key.Expires), key.Data.Name ?? ""])];
-            var widths = head.Select((_, column) => rows.Max(row => row[column].Length)).ToList();
-            foreach (var row in rows)
-            {
-                output.WriteLine(string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());
-            }
-
-            return ExitCodes.Fine;
-        }, cancel));
-        return command;
-    }
-
-    private static Command RevokeVerb()
-    {
-        var id = new Argument<string>("ID") { Description = "As token list shows it." };
-        var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
-        var command = new Command("revoke", "Revokes a key. Running gateways notice within 5 seconds.") { id, file, data };
-        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (config, keys) =>
-        {
-            var gone = await keys.RevokeAsync(parsed.GetValue(id)!, cancel);
-            if (gone.Count == 0)
-            {
-                parsed.InvocationConfiguration.Error.WriteLine($"mooring: there is no key {parsed.GetValue(id)}; see mooring token list.");
-                return ExitCodes.NotFine;
-            }
-
-            foreach (var key in gone)
-            {
-                await NoteAsync(config, "key_revoked", key);
-                parsed.InvocationConfiguration.Output.WriteLine($"Key {key.Id} of {key.Data.Person.Subject} is revoked.");
-            }
-
-            return ExitCodes.Fine;
-        }, cancel));
-        return command;
-    }
-
-    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, Func<MooringConfig, ApiKeys, Task<int>> work, CancellationToken cancel)
+    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, Func<MooringConfig, IAuthStore, Task<int>> work, CancellationToken cancel)
     {
         var result = ConfigLoader.Load(file, ConfigLoader.ProcessEnvironment(), new() { DataDirectory = data });
         if (result.Config is not { } config)
@@ -152,7 +89,7 @@ internal static class TokenCommand
             try
             {
                 await store.OpenAsync(cancel);
-                return await work(config, new ApiKeys(auth, TimeProvider.System));
+                return await work(config, auth);
             }
             catch (StoreException e)
             {
@@ -163,10 +100,10 @@ internal static class TokenCommand
     }
 
     /// <summary>Into the gateway's own file, where it has one; what has no file is noted nowhere, as nobody reads this process's log.</summary>
-    private static async Task NoteAsync(MooringConfig config, string what, ApiKey key)
+    private static async Task NoteAsync(MooringConfig config, AuditEntry entry)
     {
         await using var audit = new AuditLog(new ConfigStore(config with { Audit = config.Audit with { Log = false } }, ""), TimeProvider.System, NullLoggerFactory.Instance);
-        audit.Write(new AuditEntry(what, "ok") { Issuer = key.Data.Person.Issuer, User = key.Data.Person.Subject, Reason = $"key {key.Id}, by the command mooring token" });
+        audit.Write(entry);
     }
 
     private static Task<int> WrongAsync(TextWriter error, string why)

@@ -27,10 +27,20 @@ internal sealed record Person(
     /// <summary>What they are called where one of them is shown.</summary>
     public string Shown => Email ?? Name ?? Subject;
 
+    /// <summary>Who it is, however described.</summary>
+    public (string Issuer, string Subject) Key => (Issuer, Subject);
+
     /// <summary>Groups and roles as one text: a person's tokens may differ in them.</summary>
     public string Standing => Groups is null or { Count: 0 } && Roles is null or { Count: 0 }
         ? ""
         : string.Join('\n', (Groups ?? []).Order(StringComparer.Ordinal)) + "\n\n" + string.Join('\n', (Roles ?? []).Order(StringComparer.Ordinal));
+
+    /// <summary>Whether somebody who steers the gateway means this one. A subject alone names nobody of another issuer: each has its own.</summary>
+    public bool IsCalled(string name) =>
+        (Issuer is OfConfiguration or OfApiKeys && name == Subject)
+        || name == $"{Issuer}#{Subject}"
+        // What the configuration says of its own people nobody has verified, and it names them anyway.
+        || (Email is not null && Issuer != OfConfiguration && string.Equals(name, Email, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Whether it is the same one, described alike.</summary>
     public bool IsAs(Person other) => Standing == other.Standing && this with { Groups = null, Roles = null } == other with { Groups = null, Roles = null };

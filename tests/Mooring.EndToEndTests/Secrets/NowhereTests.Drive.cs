@@ -297,6 +297,7 @@ public sealed partial class NowhereTests
         }
 
         await VerbAsync("token list", "token", "list", "--config", _gateway.ConfigFile, "--data", _gateway.DataFolder);
+        await VerbAsync("token list of all", "token", "list", "--all", "--config", _gateway.ConfigFile, "--data", _gateway.DataFolder);
         await File.WriteAllTextAsync(_inputs.File("two lines"), $"{_canaries.Plant("file of two lines")}\n{_canaries.Plant("its second line")}\n", TestContext.Current.CancellationToken);
         var wrong = new JsonObject
         {

@@ -65,6 +65,38 @@ public sealed class TokenCommandTests : IDisposable
         Assert.Equal(ExitCodes.NotFine, (await RunAsync("revoke 000000000000")).Code);
     }
 
+    [Fact]
+    public async Task People_WhatTheyHold_IsListedAndRevoked_OneByIdOrAllOfAPerson()
+    {
+        await RunAsync("create --user ann");
+        await AddAsync(AuthKind.Grant, "0a1b2c3d4e5f0000", new GrantData(new Person("https://id.example", "17", Email: "eve@example.com"), "id of the client", "Ed\u001b[31mitor"));
+        await AddAsync(AuthKind.Grant, "1a1b2c3d4e5f0000", new GrantData(new Person("https://id.example", "17", Email: "eve@example.com"), "id of another", null));
+        await AddAsync(AuthKind.Browser, "2a1b2c3d4e5f0000", new BrowserData(new Person("https://id.example", "17")));
+        await AddAsync(AuthKind.Browser, "3a1b2c3d4e5f0000", new BrowserData(new Person(Person.OfConfiguration, "ann")));
+
+        var (code, output, _) = await RunAsync("list --all");
+        Assert.Equal(ExitCodes.Fine, code);
+        Assert.Matches("^ID +WHAT +PERSON +E-MAIL +CREATED +EXPIRES +NAME", output);
+        Assert.Matches("\n0a1b2c3d4e5f  client   https://id.example#17  eve@example.com  [0-9: -]{16}  [0-9: -]{16}  Ed\\[31mitor", output);
+        Assert.Equal(6, output.Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries).Length);
+        Assert.Single((await RunAsync("list")).Output.Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries).Skip(1));
+        var json = JsonNode.Parse((await RunAsync("list --json --person eve@example.com")).Output)!.AsArray();
+        Assert.Equal([("browser", null), ("client", "id of the client"), ("client", "id of another")], json.Select(one => ((string?)one!["what"], (string?)one["client"])));
+
+        Assert.Equal(ExitCodes.Fine, (await RunAsync("revoke 0a1b2c3d4e5f")).Code);
+        (code, output, _) = await RunAsync("revoke --person https://id.example#17");
+        Assert.Equal((ExitCodes.Fine, 2), (code, output.Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries).Length));
+        Assert.Equal(["browser", "key"], JsonNode.Parse((await RunAsync("list --json --all")).Output)!.AsArray().Select(one => (string?)one!["what"]));
+        var (again, _, error) = await RunAsync("revoke --person eve@example.com");
+        Assert.Equal(ExitCodes.NotFine, again);
+        Assert.Contains("nobody who is called eve@example.com", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("revoke")]
+    [InlineData("revoke 000000000000 --person ann")]
+    public async Task Revoke_OfNothingOrOfBoth_IsRefused(string arguments) => Assert.Equal(ExitCodes.Usage, (await RunAsync(arguments)).Code);
+
     [Theory]
     [InlineData("create --user ann --scopes root", "there is no scope \"root\"")]
     [InlineData("create --user ann --expires yesterday", "--expires must be")]
@@ -84,6 +116,15 @@ public sealed class TokenCommandTests : IDisposable
         await File.WriteAllTextAsync(ConfigFile, """{ "store": { "kind": "memory" }, "connectors": {} }""", TestContext.Current.CancellationToken);
 
         Assert.Equal(ExitCodes.Usage, (await RunAsync("create --user ann")).Code);
+    }
+
+    private async Task AddAsync<T>(AuthKind kind, string key, T data)
+        where T : notnull
+    {
+        await using var store = new SqliteStore(new SqliteStoreOptions { Directory = Path.Combine(_folder, "data") }, TimeProvider.System, NullLogger<SqliteStore>.Instance);
+        await store.OpenAsync(TestContext.Current.CancellationToken);
+        var now = TimeProvider.System.GetUtcNow();
+        await store.AddAuthAsync(new AuthRecord { Kind = kind, Key = key, Data = AuthJson.Write(data), Created = now, Expires = now + TimeSpan.FromDays(1) });
     }
 
     private async Task<(int Code, string Output, string Error)> RunAsync(string arguments)

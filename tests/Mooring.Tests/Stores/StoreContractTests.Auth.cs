@@ -1,3 +1,4 @@
+using Mooring.Auth;
 using Mooring.Stores;
 using Xunit;
 using static Mooring.Tests.Stores.StoreRecords;
@@ -93,6 +94,28 @@ public abstract partial class StoreContractTests
         Assert.Null(await Auth.UseAuthAsync(AuthKind.AccessToken, "before", Now));
         Assert.NotNull(await Auth.FindAuthAsync(AuthKind.AccessToken, "another", Now, Cancel));
         Assert.False(await Auth.RemoveAuthAsync(AuthKind.Grant, "g"));
+    }
+
+    [Fact]
+    public async Task Holdings_OfAPerson_AreTakenAwayWithAllThatNamesThem_ByAddressAlsoWhereARowLacksIt()
+    {
+        var ann = new Person("https://id.example", "1", Email: "ann@example.com");
+        await Auth.AddAuthAsync(Row("grant-of-ann-1", AuthKind.Grant) with { Data = AuthJson.Write(new GrantData(ann, "client", "Editor")) });
+        await Auth.AddAuthAsync(Row("grant-of-ann-2", AuthKind.Grant) with { Data = AuthJson.Write(new GrantData(ann with { Email = null }, "client", null)) });
+        await Auth.AddAuthAsync(Row("browser-of-ann", AuthKind.Browser) with { Data = AuthJson.Write(new BrowserData(ann)) });
+        await Auth.AddAuthAsync(Row("grant-of-ben", AuthKind.Grant) with { Data = AuthJson.Write(new GrantData(ann with { Subject = "2", Email = "ben@example.com" }, "client", null)) });
+        await Auth.AddAuthAsync(Row("anns") with { Grant = "grant-of-ann-2" });
+        await Auth.AddAuthAsync(Row("bens") with { Grant = "grant-of-ben" });
+        var holdings = new Holdings(Auth, new FakeClock());
+        Assert.Equal(3, (await holdings.ListAsync("ann@example.com", Cancel)).Count);
+
+        var gone = await holdings.RevokeAllAsync("ann@example.com", Cancel);
+
+        Assert.Equal(["browser-of-a", "grant-of-ann", "grant-of-ann"], gone.Select(held => held.Id));
+        Assert.Null(await Auth.FindAuthAsync(AuthKind.AccessToken, "anns", Now, Cancel));
+        Assert.Null(await Auth.FindAuthAsync(AuthKind.Browser, "browser-of-ann", Now, Cancel));
+        Assert.NotNull(await Auth.FindAuthAsync(AuthKind.AccessToken, "bens", Now, Cancel));
+        Assert.Equal(["grant-of-ben"], (await holdings.ListAsync(null, Cancel)).Select(held => held.Id));
     }
 
     [Fact]

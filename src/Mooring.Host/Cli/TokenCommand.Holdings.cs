@@ -1,0 +1,152 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Mooring.Audit;
+using Mooring.Auth;
+using Mooring.Auth.Server;
+using Mooring.Stores;
+
+namespace Mooring.Host.Cli;
+
+/// <content>What there is, and taking it away.</content>
+internal static partial class TokenCommand
+{
+    /// <summary>What others made up is shown in a terminal.</summary>
+    private const int LongestName = 300;
+
+    private const string HowNamed = "as issuer#subject, by verified e-mail address, or by name where it is a person of auth.oauth.users or of a key";
+
+    private static Command ListVerb()
+    {
+        var json = new Option<bool>("--json") { Description = "As JSON." };
+        var all = new Option<bool>("--all") { Description = "Also what people hold who signed in: what they allowed clients, and browsers in which they are signed in." };
+        var person = new Option<string?>("--person") { Description = $"All of one person alone, {HowNamed}.", HelpName = "PERSON" };
+        var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
+        var command = new Command("list", "Lists the keys that work, without the keys themselves.") { json, all, person, file, data };
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, store) =>
+        {
+            var output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(all) || parsed.GetValue(person) is not null)
+            {
+                var held = await new Holdings(store, TimeProvider.System).ListAsync(parsed.GetValue(person), cancel);
+                Write(output, parsed.GetValue(json), held.Select(JsonOf), ["ID", "WHAT", "PERSON", "E-MAIL", "CREATED", "EXPIRES", "NAME"], held.Select(RowOf));
+                return ExitCodes.Fine;
+            }
+
+            var keys = await new ApiKeys(store, TimeProvider.System).ListAsync(cancel);
+            Write(output, parsed.GetValue(json), keys.Select(JsonOf), ["ID", "USER", "SCOPES", "CREATED", "EXPIRES", "NAME"],
+                keys.Select(key => (string[])[key.Id, key.Data.Person.Subject, string.Join(',', key.Data.Scopes), Day(key.Created), EndOf(key.Expires), key.Data.Name ?? ""]));
+            return ExitCodes.Fine;
+        }, cancel));
+        return command;
+    }
+
+    private static Command RevokeVerb()
+    {
+        var id = new Argument<string?>("ID") { Description = "Of one thing, as token list shows it.", Arity = ArgumentArity.ZeroOrOne };
+        var person = new Option<string?>("--person")
+        {
+            Description = $"In its place: all that one person holds, {HowNamed}. Keys, access and refresh tokens of every client, and sign-ins in browsers. It keeps nobody from signing in again.",
+            HelpName = "PERSON",
+        };
+        var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
+        var command = new Command("revoke", "Revokes a key, or what somebody allowed a client. Running gateways notice within 5 seconds, and open streams end.") { id, person, file, data };
+        command.SetAction((parsed, cancel) =>
+        {
+            var error = parsed.InvocationConfiguration.Error;
+            var (one, whose) = (parsed.GetValue(id), parsed.GetValue(person));
+            if ((one is null) == (whose is null))
+            {
+                return WrongAsync(error, "say what to revoke: either an ID, as token list shows it, or --person.");
+            }
+
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store) =>
+            {
+                var holdings = new Holdings(store, TimeProvider.System);
+                var gone = one is not null ? await holdings.RevokeAsync(one, cancel) : await holdings.RevokeAllAsync(whose!, cancel);
+                if (gone.Count == 0)
+                {
+                    error.WriteLine(one is not null ? $"mooring: there is no key {one}; see mooring token list." : $"mooring: nobody who is called {whose} holds anything; see mooring token list --all.");
+                    return ExitCodes.NotFine;
+                }
+
+                foreach (var held in gone)
+                {
+                    await NoteAsync(config, new AuditEntry(held.Kind switch { AuthKind.ApiKey => "key_revoked", AuthKind.Grant => "token_revoked", _ => "signed_out" }, "ok")
+                    {
+                        Issuer = held.Person.Issuer,
+                        User = held.Person.Subject,
+                        Client = held.Client,
+                        Reason = (held.Kind == AuthKind.ApiKey ? $"key {held.Id}" : WordOf(held.Kind)) + ByCommand,
+                    });
+                    parsed.InvocationConfiguration.Output.WriteLine(held.Kind switch
+                    {
+                        AuthKind.ApiKey => $"Key {held.Id} of {NameOf(held.Person)} is revoked.",
+                        AuthKind.Grant => $"What {NameOf(held.Person)} allowed {Plain(held.Name ?? held.Client!)} is revoked, with all its tokens.",
+                        _ => $"A browser of {NameOf(held.Person)} is signed out.",
+                    });
+                }
+
+                return ExitCodes.Fine;
+            }, cancel);
+        });
+        return command;
+    }
+
+    private static void Write(TextWriter output, bool isJson, IEnumerable<JsonObject> json, string[] head, IEnumerable<string[]> table)
+    {
+        if (isJson)
+        {
+            output.WriteLine(new JsonArray([.. json]).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+            return;
+        }
+
+        List<string[]> rows = [head, .. table];
+        var widths = head.Select((_, column) => rows.Max(row => row[column].Length)).ToList();
+        foreach (var row in rows)
+        {
+            output.WriteLine(string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());
+        }
+    }
+
+    private static JsonObject JsonOf(ApiKey key) => new()
+    {
+        ["id"] = key.Id,
+        ["user"] = key.Data.Person.Subject,
+        ["name"] = key.Data.Name,
+        ["scopes"] = ArrayOf(key.Data.Scopes),
+        ["groups"] = ArrayOf(key.Data.Person.Groups ?? []),
+        ["roles"] = ArrayOf(key.Data.Person.Roles ?? []),
+        ["created"] = key.Created.UtcDateTime,
+        ["expires"] = TimeOf(key.Expires),
+    };
+
+    private static JsonObject JsonOf(Holding held) => new()
+    {
+        ["id"] = held.Id,
+        ["what"] = WordOf(held.Kind),
+        ["issuer"] = held.Person.Issuer,
+        ["user"] = held.Person.Subject,
+        ["email"] = held.Person.Email,
+        ["name"] = held.Name,
+        ["client"] = held.Client,
+        ["created"] = held.Created.UtcDateTime,
+        ["expires"] = TimeOf(held.Expires),
+    };
+
+    private static string[] RowOf(Holding held) =>
+        [held.Id, WordOf(held.Kind), NameOf(held.Person), Plain(held.Person.Email ?? ""), Day(held.Created), EndOf(held.Expires), Plain(held.Name ?? held.Client ?? "")];
+
+    private static JsonArray ArrayOf(IReadOnlyList<string> texts) => [.. texts.Select(text => JsonValue.Create(text))];
+
+    private static JsonNode? TimeOf(DateTimeOffset expires) => expires == DateTimeOffset.MaxValue ? null : expires.UtcDateTime;
+
+    private static string EndOf(DateTimeOffset expires) => expires == DateTimeOffset.MaxValue ? "never" : Day(expires);
+
+    private static string WordOf(AuthKind kind) => kind switch { AuthKind.ApiKey => "key", AuthKind.Grant => "client", _ => "browser" };
+
+    /// <summary>As --person takes it.</summary>
+    private static string NameOf(Person person) => Plain(person.Issuer is Person.OfConfiguration or Person.OfApiKeys ? person.Subject : $"{person.Issuer}#{person.Subject}");
+
+    private static string Plain(string text) => Pages.Plain(text, LongestName);
+}
