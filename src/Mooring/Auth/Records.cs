@@ -17,8 +17,12 @@ internal sealed record TokenData(Person Person, string Client, IReadOnlyList<str
 /// <summary>What the row of an authorization code says beside that.</summary>
 internal sealed record CodeData(TokenData Token, string RedirectUri, string Challenge, bool Refreshes);
 
-/// <summary>What the row of a grant says, for people who look at it.</summary>
-internal sealed record GrantData(Person Person, string Client, string? ClientName);
+/// <summary>What the row of a grant says.</summary>
+/// <param name="Person">Who allowed it.</param>
+/// <param name="Client">To whom.</param>
+/// <param name="ClientName">What that one calls itself.</param>
+/// <param name="SignedIn">When the person had proved who they are; null: a release before wrote it, and the row's own beginning counts.</param>
+internal sealed record GrantData(Person Person, string Client, string? ClientName, DateTimeOffset? SignedIn = null);
 
 /// <summary>A client, as it registered.</summary>
 internal sealed record ClientData(string Id, string? Name, IReadOnlyList<string> RedirectUris, bool Refreshes);

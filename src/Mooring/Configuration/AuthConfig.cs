@@ -89,6 +89,10 @@ public sealed record OAuthConfig
     /// <value>Default 0: a second use ends what was allowed, at once.</value>
     public TimeSpan RefreshLeeway { get; init; } = TimeSpan.Zero;
 
+    /// <summary>How long after somebody signed in no client of theirs is given tokens any more, however busy it is: they sign in again.</summary>
+    /// <value>Default 30 d: until then whoever vouches for people is not asked about them.</value>
+    public TimeSpan SignInAgainAfter { get; init; } = TimeSpan.FromDays(30);
+
     /// <summary>How long a browser stays signed in at the gateway's own pages.</summary>
     /// <value>Default 12 h.</value>
     public TimeSpan SignIn { get; init; } = TimeSpan.FromHours(12);

@@ -51,6 +51,8 @@ internal static class AuthSettings
         .Add("refreshToken", new DurationShape("1m", "365d"), c => c.RefreshToken, (c, v) => c with { RefreshToken = v }, "How long somebody stays signed in at a client that is not used.")
         .Add("refreshLeeway", new DurationShape("0", "1m"), c => c.RefreshLeeway, (c, v) => c with { RefreshLeeway = v },
             "For how long after its first use a refresh token may be used once more, by a client whose answer was lost. After that, a second use ends all that was allowed.")
+        .Add("signInAgainAfter", new DurationShape("1m", "3650d"), c => c.SignInAgainAfter, (c, v) => c with { SignInAgainAfter = v },
+            "How long after signing in people have to do so again, however busy their clients are: refreshing ends then. Until then their provider is not asked about them.")
         .Add("signIn", new DurationShape("1m", "30d"), c => c.SignIn, (c, v) => c with { SignIn = v }, "How long a browser stays signed in at the gateway's own pages.")
         .Add("registration", Bool, c => c.Registration, (c, v) => c with { Registration = v }, "Whether clients may register themselves (RFC 7591).")
         .Add("registrationLifetime", new DurationShape("1m", "3650d"), c => c.RegistrationLifetime, (c, v) => c with { RegistrationLifetime = v }, "How long a registration is kept after a person last allowed its client something; one of which nobody has, an hour.")

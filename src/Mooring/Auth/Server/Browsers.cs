@@ -26,17 +26,18 @@ internal sealed class Browsers(ConfigStore config, IAuthStore store, PublicAddre
     /// <summary>A secret for one purpose that this browser's requests bring along and no address does; null where it holds nothing.</summary>
     public string? SecretFor(HttpContext context, string purpose) => Read(context, Browser) is { } text ? Secret.Derived(text, purpose) : null;
 
-    /// <summary>Who is signed in, and may still come in.</summary>
-    public async Task<Person?> PersonAsync(HttpContext context) =>
+    /// <summary>Who is signed in, and may still come in; and since when.</summary>
+    public async Task<(Person Person, DateTimeOffset Since)?> FindAsync(HttpContext context) =>
         Read(context, SignedIn) is { } text && await store.FindAuthAsync(AuthKind.Browser, Secret.KeyOf(text), time.GetUtcNow(), context.RequestAborted) is { } record
+            && time.GetUtcNow() - record.Created < config.Current.Auth.OAuth.SignInAgainAfter
             && AuthJson.Read<BrowserData>(record).Person is var person && providers.StillVouches(person)
-            ? person
+            ? (person, record.Created)
             : null;
 
     /// <summary>Makes whoever is signed in the user of a request to one of the gateway's other pages. It gives no scope: tokens do.</summary>
     public async Task RecognizeAsync(HttpContext context)
     {
-        if (config.Current.Auth.Has(AuthMode.OAuth) && await PersonAsync(context) is { } person)
+        if (config.Current.Auth.Has(AuthMode.OAuth) && await FindAsync(context) is { Person: var person })
         {
             context.User = new Caller(person, [], time.GetUtcNow());
         }

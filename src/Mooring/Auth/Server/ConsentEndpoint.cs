@@ -28,12 +28,13 @@ internal sealed class ConsentEndpoint(
             return;
         }
 
-        if (data.Prompt || await browsers.PersonAsync(context) is not { } person)
+        if (data.Prompt || await browsers.FindAsync(context) is not { } found)
         {
             await signIn.PageAsync(context, StatusCodes.Status200OK, secret, data);
             return;
         }
 
+        var (person, since) = found;
         if (data.Account is not null)
         {
             // Nobody asks for anything: somebody had to sign in, and did.
@@ -76,7 +77,7 @@ internal sealed class ConsentEndpoint(
             return;
         }
 
-        await authorize.AnswerClientAsync(context, data.RedirectUri, data.State, ("code", await GiveAsync(data, person)));
+        await authorize.AnswerClientAsync(context, data.RedirectUri, data.State, ("code", await GiveAsync(data, person, since)));
     }
 
     /// <summary>What of the scopes asked for a person can give.</summary>
@@ -86,7 +87,7 @@ internal sealed class ConsentEndpoint(
         return granted.Count == 0 ? [Scopes.Use] : granted;
     }
 
-    private async Task<string> GiveAsync(RequestData data, Person person)
+    private async Task<string> GiveAsync(RequestData data, Person person, DateTimeOffset since)
     {
         await clients.UsedAsync(data);
         var oauth = config.Current.Auth.OAuth;
@@ -96,7 +97,7 @@ internal sealed class ConsentEndpoint(
         {
             Kind = AuthKind.Grant,
             Key = grant,
-            Data = AuthJson.Write(new GrantData(person, data.Client.Id, data.Client.Name)),
+            Data = AuthJson.Write(new GrantData(person, data.Client.Id, data.Client.Name, since)),
             Created = now,
             Expires = now + CodeLifetime + (data.Client.Refreshes ? oauth.RefreshToken : oauth.AccessToken),
         });

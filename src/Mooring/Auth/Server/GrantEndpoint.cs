@@ -153,16 +153,14 @@ internal sealed partial class GrantEndpoint(
     private async Task GiveAsync(HttpContext context, AuthRecord given, TokenData data, IReadOnlyList<string> scopes, bool refreshes, DateTimeOffset now)
     {
         var grant = given.Grant!;
-        if (!providers.StillVouches(data.Person))
+        if (await LastAsync(context, given, data, now) is not { } last)
         {
-            Note(context, "token_revoked", "unknown_person", data, WordOf(given));
-            await EndAsync(grant);
-            await RefuseAsync(context, "invalid_grant", "The person it was issued to is not known here any more.");
             return;
         }
 
         // :: 1 what is given: nobody knows the secrets yet
         var oauth = config.Current.Auth.OAuth;
+        DateTimeOffset End(TimeSpan lifetime) => now + lifetime < last ? now + lifetime : last;
         // Who is an administrator may have changed since.
         scopes = [.. scopes.Where(scope => scope != Scopes.Admin || Scopes.IsAdmin(config.Current.Auth, data.Person))];
         var access = Secret.New(StoredTokens.AccessPrefix);
@@ -173,13 +171,13 @@ internal sealed partial class GrantEndpoint(
             Grant = grant,
             Data = AuthJson.Write(data with { Scopes = scopes }),
             Created = now,
-            Expires = now + oauth.AccessToken,
+            Expires = End(oauth.AccessToken),
         });
-        var answer = new JsonObject { ["access_token"] = access, ["token_type"] = "Bearer", ["expires_in"] = (long)oauth.AccessToken.TotalSeconds, ["scope"] = string.Join(' ', scopes) };
+        var answer = new JsonObject { ["access_token"] = access, ["token_type"] = "Bearer", ["expires_in"] = (long)(End(oauth.AccessToken) - now).TotalSeconds, ["scope"] = string.Join(' ', scopes) };
         if (refreshes)
         {
             var refresh = Secret.New(RefreshPrefix);
-            await store.ExtendAuthAsync(AuthKind.Grant, grant, now + oauth.RefreshToken);
+            await store.ExtendAuthAsync(AuthKind.Grant, grant, End(oauth.RefreshToken));
             await store.AddAuthAsync(new AuthRecord
             {
                 Kind = AuthKind.RefreshToken,
@@ -188,7 +186,7 @@ internal sealed partial class GrantEndpoint(
                 // What was allowed at first: an access token for less does not make the consent less.
                 Data = AuthJson.Write(data),
                 Created = now,
-                Expires = now + oauth.RefreshToken,
+                Expires = End(oauth.RefreshToken),
             });
             answer["refresh_token"] = refresh;
         }
@@ -210,6 +208,35 @@ internal sealed partial class GrantEndpoint(
         Note(context, "token_issued", "ok", data, WordOf(given));
         context.Response.Headers.CacheControl = "no-store";
         await OpenAnswers.WriteAsync(context, StatusCodes.Status200OK, answer);
+    }
+
+    /// <summary>Until when what is given may work: then its person has to have signed in again. Null after answering that nothing may be given.</summary>
+    private async Task<DateTimeOffset?> LastAsync(HttpContext context, AuthRecord given, TokenData data, DateTimeOffset now)
+    {
+        if (!providers.StillVouches(data.Person))
+        {
+            Note(context, "token_revoked", "unknown_person", data, WordOf(given));
+            await EndAsync(given.Grant!);
+            await RefuseAsync(context, "invalid_grant", "The person it was issued to is not known here any more.");
+            return null;
+        }
+
+        if (await store.FindAuthAsync(AuthKind.Grant, given.Grant!, now, context.RequestAborted) is not { } grant)
+        {
+            await RefuseAsync(context, "invalid_grant", $"The {WordOf(given)} was revoked.");
+            return null;
+        }
+
+        var last = (AuthJson.Read<GrantData>(grant).SignedIn ?? grant.Created) + config.Current.Auth.OAuth.SignInAgainAfter;
+        if (last <= now)
+        {
+            Note(context, "token_revoked", "sign_in_again", data, WordOf(given));
+            await EndAsync(given.Grant!);
+            await RefuseAsync(context, "invalid_grant", "It is too long ago that the person it was issued to signed in. Sign in again.");
+            return null;
+        }
+
+        return last;
     }
 
     /// <summary>Whether what works once was used before, and not so shortly before that it may be the same client again.</summary>
