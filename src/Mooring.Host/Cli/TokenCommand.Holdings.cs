@@ -14,7 +14,7 @@ internal static partial class TokenCommand
     /// <summary>What others made up is shown in a terminal.</summary>
     private const int LongestName = 300;
 
-    private const string HowNamed = "as issuer#subject, by verified e-mail address, or by name where it is a person of auth.oauth.users or of a key";
+    private const string HowNamed = "as issuer#subject or issuer#address, by verified e-mail address, or by name where it is a person of auth.oauth.users or of a key";
 
     private static Command ListVerb()
     {

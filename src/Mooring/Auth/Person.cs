@@ -38,9 +38,14 @@ internal sealed record Person(
     /// <summary>Whether somebody who steers the gateway means this one. A subject alone names nobody of another issuer: each has its own.</summary>
     public bool IsCalled(string name) =>
         (Issuer is OfConfiguration or OfApiKeys && name == Subject)
-        || name == $"{Issuer}#{Subject}"
+        || IsNamedInFull(name)
         // What the configuration says of its own people nobody has verified, and it names them anyway.
         || (Email is not null && Issuer != OfConfiguration && string.Equals(name, Email, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Whether a name says who vouches, and for whom: <c>issuer#subject</c>, or <c>issuer#address</c> where that issuer says that the address is verified.</summary>
+    public bool IsNamedInFull(string name) =>
+        name == $"{Issuer}#{Subject}"
+        || (Email is not null && Issuer != OfConfiguration && name.StartsWith($"{Issuer}#", StringComparison.Ordinal) && name.AsSpan(Issuer.Length + 1).Equals(Email, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Whether it is the same one, described alike.</summary>
     public bool IsAs(Person other) => Standing == other.Standing && this with { Groups = null, Roles = null } == other with { Groups = null, Roles = null };

@@ -24,9 +24,12 @@ internal static class Scopes
 
     public static bool Covers(IReadOnlyList<string> granted, string needed) => granted.Contains(needed) || (needed == Use && granted.Contains(Admin));
 
-    /// <summary>Whether somebody is an administrator by the configuration. A subject alone names nobody: each issuer has its own.</summary>
+    /// <summary>
+    /// Whether somebody is an administrator by the configuration. A subject alone names nobody: each issuer has its own. An address alone, or a group, is believed of every issuer that
+    /// the configuration names.
+    /// </summary>
     public static bool IsAdmin(AuthConfig config, Person person) =>
-        config.AdminUsers.Contains(person.Issuer == Person.OfConfiguration ? person.Subject : $"{person.Issuer}#{person.Subject}", StringComparer.Ordinal)
+        config.AdminUsers.Any(name => person.Issuer == Person.OfConfiguration ? name == person.Subject : person.IsNamedInFull(name))
         || (person.Email is { } email && config.AdminUsers.Contains(email, StringComparer.OrdinalIgnoreCase))
         || (person.Groups ?? []).Any(group => config.AdminGroups.Contains(group, StringComparer.Ordinal));
 }

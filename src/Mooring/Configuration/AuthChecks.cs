@@ -8,6 +8,7 @@ internal static class AuthChecks
         var node = root.Member("auth");
         var auth = config.Auth;
         Jwt(config, node, root, reading);
+        Admins(auth, node, reading);
         if (!auth.Has(AuthMode.OAuth))
         {
             if (node?.Member("oauth") is { } unused && (auth.OAuth.Providers.Count > 0 || auth.OAuth.Users.Count > 0 || auth.OAuth.Clients.Count > 0))
@@ -77,6 +78,17 @@ internal static class AuthChecks
         foreach (var twice in auth.Jwt.GroupBy(one => one.Issuer, StringComparer.Ordinal).Where(group => group.Key.Length > 0 && group.Count() > 1))
         {
             reading.Error("auth.jwt", list?.Line, $"names the issuer {twice.Key} twice.");
+        }
+    }
+
+    /// <summary>Whoever runs one of several issuers says which addresses are verified there, and so who administers.</summary>
+    private static void Admins(AuthConfig auth, ConfigNode? node, ConfigReading reading)
+    {
+        var issuers = auth.Has(AuthMode.Jwt) ? auth.Jwt.Select(one => one.Issuer) : [];
+        issuers = issuers.Concat(auth.Has(AuthMode.OAuth) ? auth.OAuth.Providers.Select(one => one.Value.Issuer ?? one.Key) : []);
+        if (auth.AdminUsers.FirstOrDefault(name => name.Contains('@', StringComparison.Ordinal) && !name.Contains('#', StringComparison.Ordinal)) is { } address && issuers.Distinct(StringComparer.Ordinal).Count() > 1)
+        {
+            reading.Warn("auth.adminUsers", node?.Member("adminUsers")?.Line, $"names {address} by the address alone, so each of the issuers says who that is. Name the one that counts: issuer#{address}.");
         }
     }
 

@@ -25,7 +25,7 @@ public sealed record AuthConfig
     /// <summary>Says in so many words that a non-loopback address may be served without authentication.</summary>
     public bool AllowAnonymous { get; init; }
 
-    /// <summary>People who have the scope <c>admin</c>: by verified e-mail address, as <c>issuer#subject</c>, or by name where they stand in the configuration.</summary>
+    /// <summary>People who have the scope <c>admin</c>: as <c>issuer#subject</c> or <c>issuer#address</c>, by an e-mail address that any issuer says is verified, or by name where they stand in the configuration.</summary>
     public IReadOnlyList<string> AdminUsers { get; init; } = [];
 
     /// <summary>Groups whose people have the scope <c>admin</c>.</summary>

@@ -73,7 +73,7 @@ internal static class AuthSettings
         .Add("allowAnonymous", Bool, c => c.AllowAnonymous, (c, v) => c with { AllowAnonymous = v },
             "Says in so many words that other machines may use the gateway without authentication.", restart: true)
         .Add("adminUsers", Texts, c => c.AdminUsers, (c, v) => c with { AdminUsers = v },
-            "People who are administrators: by e-mail address where their issuer says that it is verified, as issuer#subject, or by name where they stand in auth.oauth.users.")
+            "People who are administrators: as issuer#subject or issuer#address, the address being one that this issuer says is verified; by e-mail address alone, where any issuer that stands here says so; or by name where they stand in auth.oauth.users.")
         .Add("adminGroups", Texts, c => c.AdminGroups, (c, v) => c with { AdminGroups = v }, "Groups whose people are administrators.")
         .Add("jwt", new ListShape<JwtIssuerConfig>(Issuer), c => c.Jwt, (c, v) => c with { Jwt = v }, "Whose signed tokens are taken in mode jwt.")
         .Add("oauth", OAuth, c => c.OAuth, (c, v) => c with { OAuth = v }, "The authorization server of mode oauth.");

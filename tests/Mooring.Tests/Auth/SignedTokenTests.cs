@@ -136,16 +136,25 @@ public sealed class SignedTokenTests
     [Fact]
     public async Task Admin_ByName_IsThatIssuersPersonAlone()
     {
-        await using var gateway = await AuthFixture.StartAsync(
-            new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [new JwtIssuerConfig { Issuer = _issuer.Name }], AdminUsers = ["ann", "https://login.example.com#root", "Boss@Example.com"] },
-            new FixtureOptions { Others = _internet, Clock = _clock },
-            config => config with { PublicUrl = new Uri("https://mcp.example.com") });
-        async Task<HttpStatusCode> AdminAsync(params (string, object?)[] claims) => (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", Sign([("aud", "https://mcp.example.com"), .. claims]))).Status;
+        var other = new TestIssuer(_internet, "https://id.partner.example");
+        await using var gateway = await StartWithAsync(other, "ann", $"{_issuer.Name}#root", $"{_issuer.Name}#Boss@Example.com");
 
-        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(("sub", "ann")));
-        Assert.Equal(HttpStatusCode.OK, await AdminAsync(("sub", "root")));
-        Assert.Equal(HttpStatusCode.OK, await AdminAsync(("email", "boss@example.com"), ("email_verified", true)));
-        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(("email", "boss@example.com"), ("email_verified", false)));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(gateway, _issuer, ("sub", "root")));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(gateway, _issuer, ("email", "boss@example.com"), ("email_verified", true)));
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(gateway, _issuer, ("email", "boss@example.com"), ("email_verified", false)));
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(gateway, _issuer, ("sub", "ann")));
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(gateway, other, ("sub", "root"), ("email", "boss@example.com"), ("email_verified", true)));
+    }
+
+    [Fact]
+    public async Task Admin_ByAddressAlone_IsWhoeverAnyIssuerSaysHasIt()
+    {
+        var other = new TestIssuer(_internet, "https://id.partner.example");
+        await using var gateway = await StartWithAsync(other, "Boss@Example.com");
+
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(gateway, _issuer, ("email", "boss@example.com"), ("email_verified", true)));
+        Assert.Equal(HttpStatusCode.OK, await AdminAsync(gateway, other, ("email", "boss@example.com"), ("email_verified", true)));
+        Assert.Equal(HttpStatusCode.Forbidden, await AdminAsync(gateway, other, ("email", "boss@example.com"), ("email_verified", false)));
     }
 
     [Fact]
@@ -274,6 +283,15 @@ public sealed class SignedTokenTests
         new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [(issuer ?? (same => same))(new JwtIssuerConfig { Issuer = _issuer.Name })], AdminGroups = ["ops"] },
         new FixtureOptions { Others = _internet, Clock = _clock },
         config => config with { PublicUrl = new Uri("https://mcp.example.com") });
+
+    /// <summary>With a second issuer beside the first.</summary>
+    private Task<GatewayFixture> StartWithAsync(TestIssuer other, params string[] admins) => AuthFixture.StartAsync(
+        new AuthConfig { Mode = [AuthMode.Jwt], Jwt = [new JwtIssuerConfig { Issuer = _issuer.Name }, new JwtIssuerConfig { Issuer = other.Name }], AdminUsers = admins },
+        new FixtureOptions { Others = _internet, Clock = _clock },
+        config => config with { PublicUrl = new Uri("https://mcp.example.com") });
+
+    private async Task<HttpStatusCode> AdminAsync(GatewayFixture gateway, TestIssuer issuer, params (string, object?)[] claims) =>
+        (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", issuer.Sign(_clock.GetUtcNow(), claims: [("aud", "https://mcp.example.com"), .. claims]))).Status;
 
     /// <summary>How hello is answered.</summary>
     private static async Task<HttpStatusCode> TryAsync(GatewayFixture gateway, string token)

@@ -73,6 +73,11 @@ public sealed class AuthConfigTests : IDisposable
     }
 
     [Theory]
+    [InlineData("""{ "auth": { "mode": "jwt", "adminUsers": "boss@example.com", "jwt": [{ "issuer": "https://a.example", "audience": "a" }] } }""")]
+    [InlineData("""{ "auth": { "mode": "jwt", "adminUsers": "https://a.example#boss@example.com", "jwt": [{ "issuer": "https://a.example", "audience": "a" }, { "issuer": "https://b.example", "audience": "a" }] } }""")]
+    public void AdminUsers_OfOneIssuer_AreFine(string json) => Assert.Empty(_fixture.Load(json[..^1] + """, "connectors": {} }""").Warnings);
+
+    [Theory]
     [InlineData("""{ "auth": { "mode": ["none", "apiKey"] } }""", "auth.mode")]
     [InlineData("""{ "auth": { "mode": "jwt" } }""", "auth.jwt")]
     [InlineData("""{ "auth": { "mode": "jwt", "jwt": [{ "audience": "a" }] } }""", "auth.jwt[0].issuer")]
@@ -100,6 +105,7 @@ public sealed class AuthConfigTests : IDisposable
     [InlineData("""{ "auth": { "mode": "oauth", "oauth": { "providers": { "google": { "clientId": "a", "clientSecret": "b" } } } } }""", "auth.oauth.providers.google.domains")]
     [InlineData("""{ "auth": { "mode": "oauth", "oauth": { "providers": { "github": { "clientId": "a", "clientSecret": "b" } } } } }""", "auth.oauth.providers.github.organizations")]
     [InlineData("""{ "publicUrl": "http://mcp.example.com", "auth": { "mode": "oauth", "oauth": { "users": { "ada": { "password": "a" } } } } }""", "publicUrl")]
+    [InlineData("""{ "auth": { "mode": "jwt", "adminUsers": "boss@example.com", "jwt": [{ "issuer": "https://a.example", "audience": "a" }, { "issuer": "https://b.example", "audience": "a" }] } }""", "auth.adminUsers")]
     public void Auth_ThatMayNotBeMeant_IsWarnedOf(string json, string path)
     {
         var result = _fixture.Load(json[..^1] + """, "connectors": {} }""");

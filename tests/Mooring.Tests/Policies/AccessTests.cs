@@ -38,7 +38,9 @@ public sealed class AccessTests
     [InlineData("ANN@example.com", true)]
     [InlineData("https://issuer.test#ann", true)]
     [InlineData("ann", false)]
+    [InlineData("https://issuer.test#ANN@example.com", true)]
     [InlineData("https://other.test#ann", false)]
+    [InlineData("https://other.test#ann@example.com", false)]
     public void User_IsNamed_ByVerifiedAddressOrIssuerAndSubject(string user, bool isFor) =>
         Assert.Equal(isFor ? PolicyEffect.Allow : PolicyEffect.Deny, Of(Ann, PolicyEffect.Deny, Rule(PolicyEffect.Allow, users: [user])).To("x"));
 
