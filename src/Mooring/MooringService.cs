@@ -177,7 +177,7 @@ internal sealed partial class MooringService(
         await seal.OpenAsync(cancel);
         leftTasks.Listen();
         leftCalls.Listen();
-        await catalogue.LoadAsync(server => upstreams.Find(server) is { NeedsAccount: true }, cancel);
+        await catalogue.LoadAsync(upstreams.Find, cancel);
         await names.LoadAsync(cancel);
         names.Release(server => upstreams.Find(server) is not null);
         if (!store.IsRemote)

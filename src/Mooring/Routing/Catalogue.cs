@@ -29,13 +29,14 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     public long Version => Volatile.Read(ref _version);
 
     /// <summary>Reads what the process before knew.</summary>
-    /// <param name="needsAccount">Which servers are used with people's accounts. What a release before kept of what those said is taken out of the store.</param>
+    /// <param name="find">The server of a name. What a release before kept of what one said that is used with people's accounts is taken out of the store.</param>
     /// <param name="cancel">Gives up.</param>
-    public async Task LoadAsync(Func<string, bool> needsAccount, CancellationToken cancel)
+    public async Task LoadAsync(Func<string, Upstream?> find, CancellationToken cancel)
     {
+        bool NeedsAccount(string server) => find(server) is { NeedsAccount: true };
         eras.Learnt = KeepEra;
         var all = await store.LoadCatalogueAsync(cancel);
-        foreach (var server in all.Where(record => record.Kind != EraKind && needsAccount(record.Server)).Select(record => record.Server).Distinct().ToList())
+        foreach (var server in all.Where(record => record.Kind != EraKind && NeedsAccount(record.Server)).Select(record => record.Server).Distinct().ToList())
         {
             await store.DeleteCatalogueAsync(server);
             foreach (var era in all.Where(record => record.Kind == EraKind && record.Server == server))
@@ -47,10 +48,11 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         foreach (var era in all.Where(record => record.Kind == EraKind))
         {
             TakeEra(era);
+            await RenewAsync(era, find(era.Server));
         }
 
         // The oldest first, so that of too many keys the newest are left.
-        foreach (var entry in all.Where(record => record.Kind != EraKind && !needsAccount(record.Server)).GroupBy(record => (record.Server, record.Key)).OrderBy(Newest))
+        foreach (var entry in all.Where(record => record.Kind != EraKind && !NeedsAccount(record.Server)).GroupBy(record => (record.Server, record.Key)).OrderBy(Newest))
         {
             Change(entry.Key.Server, entry.Key.Key, lists => entry.Aggregate(lists, With));
             _confirmed[entry.Key.Server] = Newest(entry);

@@ -38,7 +38,7 @@ internal sealed partial class Upstream : IAsyncDisposable
         _places = new SemaphoreSlim(config.Concurrency);
         _backoff = new RestartBackoff(services.Time, Random.Shared);
         Health = new UpstreamHealth(services.Time, Random.Shared);
-        Fingerprint = FingerprintOf(config);
+        (Fingerprint, Place) = (FingerprintOf(config), PlaceOf(config));
         services.Metrics.State(name, Health.State);
         _memory = new StatelessMemory(services.Logger);
         if (config.Url is { } url)
@@ -83,8 +83,14 @@ internal sealed partial class Upstream : IAsyncDisposable
         _ => Connector is null,
     };
 
-    /// <summary>What the links of this server depend on, credentials included and therefore hashed; a stored link with another fingerprint is not reused.</summary>
+    /// <summary>
+    /// What the links of this server depend on, credentials included and therefore hashed; a stored link with another fingerprint is not reused. Never in clear where rows are sealed: what
+    /// can be guessed can be tried against it.
+    /// </summary>
     public string Fingerprint { get; }
+
+    /// <summary>A hash of where it is, with nothing in it that may be secret: what is kept of the server in clear goes by this.</summary>
+    public string Place { get; }
 
     /// <summary>Takes one of the server's places for a call; waits in a bounded queue.</summary>
     /// <returns>False when the queue is full.</returns>
@@ -204,8 +210,14 @@ internal sealed partial class Upstream : IAsyncDisposable
     {
         var headers = config.Headers.OrderBy(h => h.Key, StringComparer.OrdinalIgnoreCase).Select(h => $"{h.Key}:{h.Value}");
         string?[] parts = [config.Transport.ToString(), config.Url?.AbsoluteUri, config.Command, .. config.Args, .. headers];
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\u001f', parts))));
+        return HashOf(parts);
     }
+
+    /// <summary>Without arguments, headers, and what an address has beside host and path.</summary>
+    private static string PlaceOf(ServerConfig config) =>
+        HashOf(["place", config.Transport.ToString(), config.Url?.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped), config.Command]);
+
+    private static string HashOf(string?[] parts) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\u001f', parts))));
 
     // Called for every answer: only a change is told.
     private void CountState(UpstreamState before)

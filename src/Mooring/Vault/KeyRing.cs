@@ -29,6 +29,9 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
     /// <exception cref="StoreException">It is not known yet: nothing may be written meanwhile.</exception>
     public bool Seals => Sealing == Sealing.Unknown ? throw NotYet() : Sealing == Sealing.On;
 
+    /// <summary>Whether sealed rows have the fingerprints of links sealed as well: no replica is left that would take a sealed one for that of another server. Set by <see cref="StoreSeal"/>.</summary>
+    public bool SealsFingerprints { get; set; }
+
     private State Keys => _state ?? throw NotYet();
 
     /// <summary>Has all keys ready, or says why not. May be tried again after a <see cref="StoreException"/>.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Mooring.Stores;
@@ -52,6 +53,9 @@ internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
             {
                 InitializeResult = await keys.OpenAsync(Result(link), link.InitializeResult, cancel),
                 OwnLists = await keys.OpenAsync(Lists(link), link.OwnLists, cancel),
+                Fingerprint = link.Fingerprint.StartsWith(SealedText, StringComparison.Ordinal)
+                    ? Encoding.UTF8.GetString((await OpenTextAsync(Fingerprint(link), link.Fingerprint, $"What a link of session {sessionId} depends on", cancel)).Span)
+                    : link.Fingerprint,
             });
         }
 
@@ -62,6 +66,7 @@ internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
     {
         InitializeResult = keys.Seal(Result(link), link.InitializeResult),
         OwnLists = keys.Seal(Lists(link), link.OwnLists),
+        Fingerprint = keys.Seals && keys.SealsFingerprints ? SealText(Fingerprint(link), Encoding.UTF8.GetBytes(link.Fingerprint)) : link.Fingerprint,
     });
 
     public async Task OpenStreamAsync(StreamRecord stream, EventRecord? primer) =>
@@ -88,6 +93,8 @@ internal sealed partial class SealedStore(IStore inner, KeyRing keys) : IStore
     private static RowName Result(LinkRecord link) => new("links.initialize_result", link.SessionId, link.Server, 1);
 
     private static RowName Lists(LinkRecord link) => new("links.own_lists", link.SessionId, link.Server, 1);
+
+    private static RowName Fingerprint(LinkRecord link) => new("links.fingerprint", link.SessionId, link.Server, 1);
 
     private static RowName Event(EventRecord record) => new("events", record.SessionId, record.StreamId, record.Sequence);
 

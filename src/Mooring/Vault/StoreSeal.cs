@@ -12,6 +12,9 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
     /// <summary>What replicas that read sealed rows say of themselves.</summary>
     private const string Mark = " reads-sealed";
 
+    /// <summary>Before it: that they read sealed fingerprints of links. Releases that do not know it look at the end alone.</summary>
+    private const string FingerprintMark = " reads-sealed-fingerprints";
+
     private bool _isShared;
 
     /// <summary>Whether opening it depends on another machine.</summary>
@@ -23,6 +26,7 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
     public IStore Seal(IStore store)
     {
         _isShared = store.IsRemote;
+        keys.SealsFingerprints = !_isShared;
         return IsNeeded ? new SealedStore(store, keys) : store;
     }
 
@@ -71,14 +75,15 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
     }
 
     /// <summary>What is added to what a replica says of itself.</summary>
-    public static string Describe(string info) => info + Mark;
+    public static string Describe(string info) => info + FingerprintMark + Mark;
 
     /// <summary>What a replica says of itself, for people.</summary>
-    public static string Undescribe(string info) => info.EndsWith(Mark, StringComparison.Ordinal) ? info[..^Mark.Length] : info;
+    public static string Undescribe(string info) => Without(FingerprintMark, Without(Mark, info));
 
-    /// <summary>Looks whether all replicas read sealed rows by now. Called with each beat, and costs nothing once they are sealed.</summary>
+    /// <summary>Looks whether all replicas read sealed rows by now. Called with each beat.</summary>
     public async Task ConsiderAsync(IReadOnlyList<ReplicaRecord> replicas)
     {
+        keys.SealsFingerprints = replicas.All(replica => replica.Info.EndsWith(FingerprintMark + Mark, StringComparison.Ordinal));
         if (keys.Sealing != Sealing.Off || config.Current.Vault is { Seal: false } or { NamesKey: false })
         {
             return;
@@ -100,6 +105,8 @@ internal sealed partial class StoreSeal(KeyRing keys, IVaultStore vaultStore, Co
             // The store says so itself; the next beat tries again.
         }
     }
+
+    private static string Without(string mark, string info) => info.EndsWith(mark, StringComparison.Ordinal) ? info[..^mark.Length] : info;
 
     /// <summary>First the word in the store, then the first row: whoever cannot read it must not come in between.</summary>
     private async Task BeginAsync()

@@ -156,7 +156,7 @@ public sealed class CatalogueTests
         _clock.Advance(TimeSpan.FromHours(1));
 
         var next = New();
-        await next.LoadAsync(_ => false, TestContext.Current.CancellationToken);
+        await next.LoadAsync(_ => null, TestContext.Current.CancellationToken);
 
         var lists = next.Find("a", "k");
         Assert.True(JsonFields.Find(lists.InitializeResult.Span, "capabilities"u8, "tools"u8).IsPresent);
@@ -276,7 +276,7 @@ public sealed class CatalogueTests
         // Written down again since, as far as one of its rows goes.
         await _store.SaveCatalogueAsync(new CatalogueRecord("a", "k0", "tools", Tools("y").Result, "h", _clock.GetUtcNow()));
         var next = New();
-        await next.LoadAsync(_ => false, TestContext.Current.CancellationToken);
+        await next.LoadAsync(_ => null, TestContext.Current.CancellationToken);
 
         Assert.All(old, key => Assert.Null(next.Find("a", key)[ListKind.Tools]));
         Assert.NotNull(next.Find("a", CatalogueKey.Base)[ListKind.Tools]);

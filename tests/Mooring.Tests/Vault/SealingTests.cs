@@ -48,11 +48,13 @@ public sealed class SealingTests : IAsyncDisposable
         Assert.StartsWith("mooring-sealed:", Assert.Single(raw.Subscriptions), StringComparison.Ordinal);
         var link = Assert.Single(await store.FindLinksAsync("session", Cancel));
         Assert.True(SealedBody.IsSealed(link.InitializeResult.Span) && SealedBody.IsSealed(link.OwnLists.Span));
+        Assert.StartsWith("mooring-sealed:", link.Fingerprint, StringComparison.Ordinal);
         Assert.All(await store.ReadEventsAsync("session", "stream", 0, 10, Cancel), known => Assert.True(SealedBody.IsSealed(known.Body.Span)));
         Assert.True(SealedBody.IsSealed(Assert.Single(await store.ReadMailboxAsync("r", 0, 10, Cancel)).Body.Span));
 
         var session = (await vault.Store.FindSessionAsync("session", Cancel))!;
         Assert.Equal((Canary, Canary), (Text(session.InitializeParams), Assert.Single(session.Subscriptions)));
+        Assert.Equal(Canary, Assert.Single(await vault.Store.FindLinksAsync("session", Cancel)).Fingerprint);
         Assert.Equal([Canary, Canary], (await vault.Store.ReadEventsAsync("session", "stream", 0, 10, Cancel)).Select(known => Text(known.Body)));
         Assert.Equal(Canary, Text(Assert.Single(await vault.Replicas.ReadMailboxAsync("r", 0, 10, Cancel)).Body));
     }
@@ -244,6 +246,34 @@ public sealed class SealingTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Replicas_OneIsLeftThatReadsNoSealedFingerprints_TheyAreInClearUntilItIsGone_AndOfBothKindsEachIsRead()
+    {
+        var memory = new MemoryStore(_fixture.Clock);
+        var shared = new FaultyStore(_fixture.Clock) { IsRemote = true };
+        var key = _fixture.MakeKey("shared.key");
+        await _fixture.Make(memory, memory, memory, v => v with { KeyFile = key }).Keys.OpenAsync(Cancel);
+        await memory.BeginSealingAsync();
+        var vault = _fixture.Make(shared, memory, memory, v => v with { KeyFile = key });
+        await vault.Seal.OpenAsync(Cancel);
+        await vault.Store.SaveSessionAsync(Session());
+        await memory.BeatAsync("old", "host 1 reads-sealed", TimeSpan.FromHours(1));
+        await vault.Replicas.BeatAsync("new", "host 2", TimeSpan.FromHours(1));
+
+        Assert.Equal(["host 2", "host 1"], (await vault.Replicas.FindReplicasAsync(Cancel)).Select(replica => replica.Info));
+        await vault.Store.SaveLinkAsync(Link());
+        var open = Assert.Single(await shared.FindLinksAsync("session", Cancel));
+        Assert.Equal((Link().Fingerprint, true), (open.Fingerprint, SealedBody.IsSealed(open.InitializeResult.Span)));
+        Assert.EndsWith(" reads-sealed", (await memory.FindReplicasAsync(Cancel)).Single(replica => replica.Id == "new").Info, StringComparison.Ordinal);
+
+        await memory.RemoveReplicaAsync("old");
+        await vault.Replicas.FindReplicasAsync(Cancel);
+        await vault.Store.SaveLinkAsync(Link(server: "later"));
+
+        Assert.StartsWith("mooring-sealed:", (await shared.FindLinksAsync("session", Cancel)).Single(link => link.Server == "later").Fingerprint, StringComparison.Ordinal);
+        Assert.Equal([Link().Fingerprint, Link().Fingerprint], (await vault.Store.FindLinksAsync("session", Cancel)).Select(link => link.Fingerprint));
+    }
+
+    [Fact]
     public async Task Rows_BeforeTheKeysAreHad_AreNotWrittenInClear()
     {
         var memory = new MemoryStore(_fixture.Clock);
@@ -258,7 +288,7 @@ public sealed class SealingTests : IAsyncDisposable
     private static async Task PlantAsync(OpenedVault vault)
     {
         await vault.Store.SaveSessionAsync(Session() with { InitializeParams = Utf8(Canary), Subscriptions = [Canary] });
-        await vault.Store.SaveLinkAsync(Link() with { InitializeResult = Utf8(Canary), OwnLists = Utf8(Canary) });
+        await vault.Store.SaveLinkAsync(Link() with { InitializeResult = Utf8(Canary), OwnLists = Utf8(Canary), Fingerprint = Canary });
         await vault.Store.OpenStreamAsync(Call(), Event(1, body: Canary));
         await vault.Store.AppendEventAsync(Event(2, body: Canary));
         await vault.Replicas.BeatAsync("r", "", TimeSpan.FromHours(1));

@@ -27,17 +27,16 @@ internal sealed class Eras(TimeProvider time)
     public Action<Upstream, Era>? Learnt { get; set; }
 
     public Era Of(Upstream upstream) =>
-        _known.GetValueOrDefault(upstream.Name) is { } known && known.Fingerprint == upstream.Fingerprint && (known.Until is not { } until || time.GetUtcNow() < until)
+        _known.GetValueOrDefault(upstream.Name) is { } known && known.IsOf(upstream) && (known.Until is not { } until || time.GetUtcNow() < until)
             ? known.Era
             : Era.Unknown;
 
     /// <summary>A server has shown what it is.</summary>
     public void Learn(Upstream upstream, Era era)
     {
-        var known = new Known(upstream.Fingerprint, era, Until: null);
-        var before = _known.GetValueOrDefault(upstream.Name);
-        _known[upstream.Name] = known;
-        if (before != known)
+        var isNews = _known.GetValueOrDefault(upstream.Name) is not { Until: null } before || before.Era != era || !before.IsOf(upstream);
+        _known[upstream.Name] = new Known(upstream.Fingerprint, era, Until: null);
+        if (isNews)
         {
             Learnt?.Invoke(upstream, era);
         }
@@ -55,7 +54,16 @@ internal sealed class Eras(TimeProvider time)
     }
 
     /// <summary>What a process before this one, or another one, has found out.</summary>
-    public void Restore(string server, string fingerprint, Era era) => _known[server] = new Known(fingerprint, era, Until: null);
+    /// <param name="server">Its name.</param>
+    /// <param name="mark">Its place, or its fingerprint as releases before kept it.</param>
+    /// <param name="era">What it is.</param>
+    public void Restore(string server, string mark, Era era) => _known[server] = new Known(mark, era, Until: null);
 
-    private sealed record Known(string Fingerprint, Era Era, DateTimeOffset? Until);
+    /// <param name="Mark">What the server was then: its fingerprint where this process asked it, else as in <see cref="Restore"/>. That it was started otherwise shows when it is wrong.</param>
+    /// <param name="Era">What it is.</param>
+    /// <param name="Until">How long that counts; null: for good.</param>
+    private sealed record Known(string Mark, Era Era, DateTimeOffset? Until)
+    {
+        public bool IsOf(Upstream upstream) => Mark == upstream.Fingerprint || Mark == upstream.Place;
+    }
 }

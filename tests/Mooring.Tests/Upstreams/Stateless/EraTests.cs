@@ -1,5 +1,6 @@
 using System.Net;
 using Mooring.Configuration;
+using Mooring.Stores;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stateless;
 using Xunit;
@@ -165,6 +166,50 @@ public sealed class EraTests
     }
 
     [Fact]
+    public async Task Kept_NoHashOfWhatMayBeASecretIsInTheFiles()
+    {
+        var folder = Directory.CreateTempSubdirectory("mooring-").FullName;
+        var fake = WithSessions();
+        string fingerprint;
+        await using (var gateway = await GatewayFixture.StartAsync(WithKey(folder), fake))
+        {
+            await (await gateway.ClientAsync()).ResultAsync("echo");
+            await gateway.UntilAsync(() => EraOf(gateway) == Era.Sessions, "it is known");
+            fingerprint = gateway.Get<UpstreamTable>().Find("one")!.Fingerprint;
+            await gateway.UntilAsync(() => Directory.EnumerateFiles(folder).Any(file => Holds(file, gateway.Get<UpstreamTable>().Find("one")!.Place)), "it is kept");
+        }
+
+        Assert.DoesNotContain(Directory.EnumerateFiles(folder), file => Holds(file, fingerprint));
+    }
+
+    [Fact]
+    public async Task Restart_EraWasKeptByAReleaseBefore_IsNotAskedAgain_AndItsHashGoesOutOfTheRow()
+    {
+        var folder = Directory.CreateTempSubdirectory("mooring-").FullName;
+        var fake = WithSessions();
+        string fingerprint;
+        await using (var before = await GatewayFixture.StartAsync(WithKey(folder), fake))
+        {
+            await before.ClientAsync();
+            await before.UntilAsync(() => EraOf(before) == Era.Sessions, "it is known");
+            await before.UntilAsync(() => Directory.EnumerateFiles(folder).Any(file => Holds(file, before.Get<UpstreamTable>().Find("one")!.Place)), "it is kept");
+            fingerprint = before.Get<UpstreamTable>().Find("one")!.Fingerprint;
+            var body = $$"""{"era":"sessions","fingerprint":"{{fingerprint}}"}""";
+            await before.Get<IStore>().SaveCatalogueAsync((await EraRowAsync(before))! with { Body = System.Text.Encoding.ASCII.GetBytes(body), Hash = body });
+        }
+
+        await using var after = await GatewayFixture.StartAsync(WithKey(folder), fake);
+        var client = await after.ClientAsync();
+        Assert.Equal("\"hi\"", (await client.ResultAsync("echo", """{"text":"hi"}""")).Text());
+
+        Assert.Single(fake.Messages("server/discover"));
+        var row = (await EraRowAsync(after))!;
+        var text = row.Hash + System.Text.Encoding.ASCII.GetString(row.Body.Span);
+        Assert.DoesNotContain(fingerprint, text, StringComparison.Ordinal);
+        Assert.Contains(after.Get<UpstreamTable>().Find("one")!.Place, text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task KnownServer_LosesItsSessionsForGood_GoesOnWithoutThem()
     {
         await using var gateway = await GatewayFixture.StartAsync();
@@ -246,6 +291,37 @@ public sealed class EraTests
         var fake = new FakeUpstream();
         server = StatelessUpstream.At(fake);
         return GatewayFixture.StartAsync(upstreams: fake);
+    }
+
+    private static FakeUpstream WithSessions()
+    {
+        var fake = new FakeUpstream { SeesProbes = true };
+        fake.Intercept = e => Probe(e) && Said(() => e.Status(HttpStatusCode.NotFound));
+        return fake;
+    }
+
+    /// <summary>A header that anybody would guess.</summary>
+    private static FixtureOptions WithKey(string folder) => new()
+    {
+        Directory = folder,
+        Server = s => s with { Headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase) { ["X-Key"] = "hunter2" } },
+    };
+
+    private static async Task<CatalogueRecord?> EraRowAsync(GatewayFixture gateway) =>
+        (await gateway.Get<IStore>().LoadCatalogueAsync(CancellationToken.None)).SingleOrDefault(row => row.Kind == "era");
+
+    private static bool Holds(string file, string text)
+    {
+        // Nobody but its holder may open the lock.
+        if (file.EndsWith(".lock", StringComparison.Ordinal))
+        {
+            return false;
+        }
+
+        using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        var bytes = new byte[stream.Length];
+        stream.ReadExactly(bytes);
+        return bytes.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes(text)) >= 0;
     }
 
     private static bool Probe(UpstreamExchange exchange) => (string?)exchange.Message?["method"] == "server/discover";
