@@ -121,6 +121,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<OAuthDiscovery>();
         services.TryAddSingleton<ClientRegistrations>();
         services.TryAddSingleton<AccountLinks>();
+        services.TryAddSingleton<AccountRemoval>();
         services.TryAddSingleton<IStoreSeal>(s => s.GetRequiredService<StoreSeal>());
         return services;
     }
@@ -228,6 +229,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<LegacySse>();
         services.TryAddSingleton<Endpoints>();
         services.TryAddSingleton<StatusEndpoint>();
+        services.TryAddSingleton<AccountsPage>();
         services.TryAddSingleton<ConnectEndpoints>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<GraceQueue>());
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<ParkedCalls>());

@@ -37,7 +37,7 @@ internal sealed record ClientData(string Id, string? Name, IReadOnlyList<string>
 /// <param name="Scopes">Asked for.</param>
 /// <param name="Path">The path it is for; null: the gateway as a whole.</param>
 /// <param name="Prompt">Whether the person must sign in anew.</param>
-/// <param name="Account">The provider of the account whose linking waits for the sign-in, with its ticket as <paramref name="State"/>: then no client asks for anything. Null: one does.</param>
+/// <param name="Account">The provider of the account whose linking waits for the sign-in (<see cref="Server.SignInFirst.Accounts"/>: the page of all), with its ticket as <paramref name="State"/>: then no client asks for anything. Null: one does.</param>
 internal sealed record RequestData(
     string Browser, ClientData Client, string? ClientSource, string RedirectUri, string? State, string Challenge, IReadOnlyList<string> Scopes, string? Path, bool Prompt, string? Account = null);
 

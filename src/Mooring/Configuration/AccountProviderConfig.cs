@@ -9,6 +9,9 @@ public sealed record AccountProviderConfig
     /// <summary>Where the gateway gets tokens.</summary>
     public Uri? TokenUrl { get; init; }
 
+    /// <summary>Where the gateway says that a token is wanted no longer (RFC 7009); null: nowhere.</summary>
+    public Uri? RevokeUrl { get; init; }
+
     /// <summary>Who the gateway is there.</summary>
     public string ClientId { get; init; } = "";
 

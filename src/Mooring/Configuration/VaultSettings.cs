@@ -11,6 +11,7 @@ internal static class VaultSettings
     public static readonly ObjectShape<AccountProviderConfig> Provider = new ObjectShape<AccountProviderConfig>(() => new())
         .Add("authorizeUrl", new UrlShape(), c => c.AuthorizeUrl, (c, v) => c with { AuthorizeUrl = v }, "Where a user allows the gateway to act for him.")
         .Add("tokenUrl", new UrlShape(), c => c.TokenUrl, (c, v) => c with { TokenUrl = v }, "Where the gateway gets and refreshes tokens.")
+        .Add("revokeUrl", new UrlShape(), c => c.RevokeUrl, (c, v) => c with { RevokeUrl = v }, "Where the gateway tells the provider that a user took his account away (RFC 7009). Without it, the user is told to do so there.")
         .Add("clientId", new TextShape("an id", t => t.Length > 0), c => c.ClientId.Length == 0 ? null : c.ClientId, (c, v) => c with { ClientId = v }, "Who the gateway is at the provider.")
         .Add("clientSecret", new TextShape(), c => c.ClientSecret, (c, v) => c with { ClientSecret = v }, "Its secret there; write ${NAME} or ${file:PATH}. Without it the gateway is a public client.")
         .Add("scopes", new ListShape<string>(new TextShape("a scope without spaces", t => t.Length > 0 && !t.Contains(' '))), c => c.Scopes, (c, v) => c with { Scopes = v }, "What is asked for.")

@@ -17,14 +17,14 @@ namespace Mooring.FrontDoor;
 /// that is known to be somebody else's is refused. The way back is bound to the browser that went.
 /// </summary>
 internal sealed partial class ConnectEndpoints(
-    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, KeyFirst keys, Attempts attempts, PublicAddress address, SessionTable sessions, AuditLog audit, ILogger<ConnectEndpoints> logger)
+    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, KeyFirst keys, Attempts attempts, PublicAddress address, SessionTable sessions, AccountsPage accounts, AuditLog audit, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
 
-    private const string Prompt = "prompt";
-    private const string Login = "login";
+    internal const string Prompt = "prompt";
+    internal const string Login = "login";
 
-    private const string KeyField = """<p><label for="key">Your API key for this gateway</label><br><input id="key" name="key" type="password" autocomplete="off" required></p>""";
+    internal const string KeyField = """<p><label for="key">Your API key for this gateway</label><br><input id="key" name="key" type="password" autocomplete="off" required></p>""";
 
     private const int LongestName = 100;
 
@@ -35,6 +35,7 @@ internal sealed partial class ConnectEndpoints(
     {
         void Add(string path, string[] methods, Func<HttpContext, Task> answer) => routes.MapMethods(path, methods, context => AnswerAsync(context, answer));
         Add("/connect/client.json", ["GET"], DescribeAsync);
+        Add("/connect", ["GET", "POST"], context => BoundedAsync(context, accounts.AnswerAsync));
         Add("/connect/{provider}", ["GET", "POST"], context => BoundedAsync(context, BeginAsync));
         Add("/connect/{provider}/callback", ["GET"], context => BoundedAsync(context, CompleteAsync));
         foreach (var path in AccountProviderConfig.OlderCallbacks)
@@ -99,7 +100,7 @@ internal sealed partial class ConnectEndpoints(
                 Note(context, "refused", caller.Issuer, caller.Subject, provider, $"a link of {(ticket.Subject.Length == 0 ? "everybody" : ticket.Subject)}");
                 await RefuseAsync(context, ticket, brought);
             }
-            else if (!HttpMethods.IsPost(context.Request.Method) || !IsOwnPage(context.Request))
+            else if (!HttpMethods.IsPost(context.Request.Method) || !IsOwnPage(context.Request, links.Gateway))
             {
                 await AskAsync(context, ticket, NeedsKey(caller, ticket));
             }
@@ -143,9 +144,9 @@ internal sealed partial class ConnectEndpoints(
     }
 
     /// <summary>Whether the button was pressed on the page that says what it does: another page could press it for the person.</summary>
-    private bool IsOwnPage(HttpRequest request) =>
+    internal static bool IsOwnPage(HttpRequest request, Uri gateway) =>
         Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
-        && (origin.Authority == links.Gateway.Authority || origin.Authority == request.Host.Value);
+        && (origin.Authority == gateway.Authority || origin.Authority == request.Host.Value);
 
     private CookieOptions CookieOptionsOf(string provider) => new()
     {
@@ -239,7 +240,7 @@ internal sealed partial class ConnectEndpoints(
     private static string WhoOf(AccountTicket ticket) => ticket.Subject.Length == 0 ? "everybody who uses this gateway" : Called(ticket.Name, ticket.Subject);
 
     /// <summary>A name says more to people than what an issuer knows them by; but it may be of their own choice, so it does not stand alone.</summary>
-    private static string Called(string? name, string subject) =>
+    internal static string Called(string? name, string subject) =>
         name is not null && Pages.Plain(name, LongestName) is { Length: > 0 } plain && plain != subject ? $"{plain} ({subject})" : subject;
 
     private static partial class Log

@@ -15,6 +15,9 @@ internal sealed record AuthorizationServer(
     /// <summary>Whether an address may stand for a registration (client id metadata documents).</summary>
     public bool TakesClientDocuments { get; init; }
 
+    /// <summary>Where it takes tokens back (RFC 7009); null: nowhere.</summary>
+    public Uri? RevokeUrl { get; init; }
+
     /// <summary>How it wants clients to say who they are; empty: it says nothing.</summary>
     public IReadOnlyList<string> AuthMethods { get; init; } = [];
 
@@ -34,6 +37,7 @@ internal sealed record AuthorizationServer(
         return new AuthorizationServer(issuer, authorize, token, Url(document, "registration_endpoint"), resource, scopes)
         {
             TakesClientDocuments = Flag(document, "client_id_metadata_document_supported"),
+            RevokeUrl = Url(document, "revocation_endpoint"),
             AuthMethods = Texts(document, "token_endpoint_auth_methods_supported"),
             NamesItself = Flag(document, "authorization_response_iss_parameter_supported"),
             KnownScopes = Texts(document, "scopes_supported"),

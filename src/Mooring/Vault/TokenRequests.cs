@@ -12,12 +12,30 @@ internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
     /// <summary>How long a token endpoint may take; well below the lease on a refresh, which must not end before it.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
+    /// <summary>How long it may take to take a token back: a person waits for it.</summary>
+    private static readonly TimeSpan RevokePatience = TimeSpan.FromSeconds(10);
+
     public Task<TokenAnswer> RefreshAsync(TokenClient client, Credential credential, CancellationToken cancel) => AskAsync(
         client, [new("grant_type", "refresh_token"), new("refresh_token", credential.RefreshToken!)], credential, cancel);
 
     /// <summary>Exchanges the code that a person brought back from the provider.</summary>
     public Task<TokenAnswer> RedeemAsync(TokenClient client, string code, string redirectUri, string verifier, CancellationToken cancel) => AskAsync(
         client, [new("grant_type", "authorization_code"), new("code", code), new("redirect_uri", redirectUri), new("code_verifier", verifier)], null, cancel);
+
+    /// <summary>Says that a token is wanted no longer (RFC 7009): the refresh token, with which the others end, where there is one.</summary>
+    /// <returns>What went wrong; null: it was taken.</returns>
+    public async Task<string?> RevokeAsync(TokenClient client, Uri at, Credential credential, CancellationToken cancel)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, at);
+        List<KeyValuePair<string, string>> fields =
+        [
+            new("token", credential.RefreshToken ?? credential.AccessToken), new("token_type_hint", credential.RefreshToken is null ? "access_token" : "refresh_token"),
+        ];
+        Identify(request, client with { Resource = null }, fields);
+        request.Content = new FormUrlEncodedContent(fields);
+        var (status, _, fault) = await http.AskAsync(request, RevokePatience, client.NamedBy, cancel);
+        return fault is not null ? $"it could not be asked: {fault}" : (int)status is >= 200 and < 300 ? null : $"it answered HTTP {(int)status}";
+    }
 
     /// <param name="client">Who asks, and where.</param>
     /// <param name="fields">The form, without what says who the client is.</param>

@@ -31,6 +31,9 @@ public sealed class PageHeaderTests
             ("link, pressed", await browser.PostAsync("/connect/acme", new Dictionary<string, string>(StringComparer.Ordinal), ("Origin", "http://localhost"))),
             ("link, of no use", await browser.OpenAsync("/connect/acme?ticket=x")),
             ("link, back", await browser.OpenAsync("/connect/acme/callback?state=x&code=y")),
+            ("accounts", await browser.OpenAsync("/connect")),
+            ("accounts, pressed", await browser.PostAsync("/connect", new Dictionary<string, string>(StringComparer.Ordinal) { ["account"] = "acme" }, ("Origin", "http://localhost"))),
+            ("accounts, elsewhere", await browser.OpenAsync("/connect", ("Host", "evil.example"))),
             ("link, unknown", await browser.OpenAsync("/connect/nobody")),
             ("link, elsewhere", await browser.OpenAsync("/connect/acme", ("Host", "evil.example"))),
         ];

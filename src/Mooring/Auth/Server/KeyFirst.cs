@@ -18,6 +18,9 @@ internal sealed class KeyFirst(IEnumerable<ITokenVerifier> verifiers, Attempts a
     /// <summary>Whether the people of an issuer have nothing but keys.</summary>
     public static bool IsFor(string issuer) => issuer == Person.OfApiKeys;
 
+    /// <summary>Whether there may be people of keys.</summary>
+    public bool AreTaken => verifiers.Any(one => one.Takes(StoredTokens.KeyPrefix));
+
     /// <param name="context">The request that brings the key.</param>
     /// <param name="key">What was typed.</param>
     /// <param name="subject">Whose it has to be.</param>
@@ -25,15 +28,22 @@ internal sealed class KeyFirst(IEnumerable<ITokenVerifier> verifiers, Attempts a
     /// <exception cref="Stores.StoreException">The store cannot be asked.</exception>
     public async Task<(bool IsTheirs, int? Seconds)> TryAsync(HttpContext context, string key, string subject)
     {
+        var (person, seconds) = await FindAsync(context, key);
+        return (person is not null && person.Subject == subject, seconds);
+    }
+
+    /// <summary>As <see cref="TryAsync"/>: whose it is; null: nobody's.</summary>
+    public async Task<(Person? Theirs, int? Seconds)> FindAsync(HttpContext context, string key)
+    {
         var wait = attempts.TryTake("keys from", Attempts.Who(context.Connection.RemoteIpAddress), TriesPerAddress, Window) ?? attempts.TryTake("keys", "", TriesInAll, Window);
         if (wait is not null)
         {
-            return (false, wait);
+            return (null, wait);
         }
 
         var caller = key.StartsWith(StoredTokens.KeyPrefix, StringComparison.Ordinal) && verifiers.FirstOrDefault(one => one.Takes(key)) is { } verifier
             ? await verifier.VerifyAsync(key, context.RequestAborted)
             : null;
-        return (caller is { Person: { Issuer: Person.OfApiKeys } person } && person.Subject == subject, null);
+        return (caller is { Person: { Issuer: Person.OfApiKeys } person } ? person : null, null);
     }
 }

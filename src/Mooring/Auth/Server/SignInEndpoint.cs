@@ -49,7 +49,8 @@ internal sealed partial class SignInEndpoint(
     public Task PageAsync(HttpContext context, int status, string secret, RequestData data, string? wrong = null)
     {
         var oauth = config.Current.Auth.OAuth;
-        var why = data.Account is { } account
+        var why = data.Account == SignInFirst.Accounts ? "Which accounts are connected is shown to their owner alone. Sign in first."
+            : data.Account is { } account
             ? $"A link to connect an account of {account} is for one person alone. Sign in first."
             : $"{data.Client.Name ?? "A client without a name"} asks for access. Sign in first.";
         return Pages.SignInAsync(

@@ -10,6 +10,9 @@ namespace Mooring.Auth.Server;
 /// </summary>
 internal sealed class SignInFirst(ConfigStore config, Requests requests, Browsers browsers, IdentityProviders providers, Attempts attempts, PublicAddress address)
 {
+    /// <summary>In the place of an account: the page on which there are all.</summary>
+    public const string Accounts = "";
+
     /// <summary>Whether the people of an issuer can be asked here who they are.</summary>
     public bool CanAsk(string issuer) => config.Current.Auth.Has(AuthMode.OAuth) && providers.AreOf(issuer);
 
@@ -17,7 +20,7 @@ internal sealed class SignInFirst(ConfigStore config, Requests requests, Browser
     public bool CanAskSomebody => CanAsk(Person.OfConfiguration);
 
     /// <param name="context">The request for the link.</param>
-    /// <param name="account">The provider of the account that it links.</param>
+    /// <param name="account">The provider of the account that it links, or <see cref="Accounts"/>.</param>
     /// <param name="ticket">What makes it that person's; null: it is of whoever is signed in.</param>
     /// <param name="anew">Whether to ask although somebody is signed in.</param>
     /// <returns>Null: the browser is sent there. Else for how many seconds nobody is, since too many were: each waits in the store.</returns>
@@ -36,5 +39,5 @@ internal sealed class SignInFirst(ConfigStore config, Requests requests, Browser
 
     /// <summary>Somebody is signed in now: whether it is the one whom the link is for is found out there.</summary>
     public void LeadBack(HttpContext context, RequestData link) => AuthorizeEndpoint.Redirect(
-        context, $"{address.Of(context)}/connect/{Uri.EscapeDataString(link.Account!)}{(link.State is { } ticket ? $"?ticket={Uri.EscapeDataString(ticket)}" : "")}");
+        context, $"{address.Of(context)}/connect{(link.Account == Accounts ? "" : "/" + Uri.EscapeDataString(link.Account!))}{(link.State is { } ticket ? $"?ticket={Uri.EscapeDataString(ticket)}" : "")}");
 }
