@@ -61,7 +61,7 @@ internal sealed partial class Call
         }
 
         _begins ??= new CallCursor(
-            origin.UpstreamSessionId, link.Version.ToWire(), Upstream.Fingerprint, Id, "", Request.MethodName, ToolName,
+            origin.UpstreamSessionId, link.Version.ToWire(), Upstream.Place, Id, "", Request.MethodName, ToolName,
             Encoding.UTF8.GetString(Request.Span(Request.Envelope.MetaProgressToken)));
         return _begins with { Session = origin.UpstreamSessionId, EventId = origin.EventId };
     }

@@ -8,7 +8,7 @@ namespace Mooring.Stores;
 /// </summary>
 /// <param name="Session">As in <see cref="LinkRecord.UpstreamSessionId"/>: an event's id means nothing in another session.</param>
 /// <param name="Version">The version that is spoken in it, as on the wire.</param>
-/// <param name="Fingerprint">As in <see cref="LinkRecord.Fingerprint"/>: a server configured otherwise is not asked.</param>
+/// <param name="Place">A hash of where the server is, with nothing in it that may be secret, for it lies in clear: one that is somewhere else by now is not asked.</param>
 /// <param name="Id">The gateway's own id of the request, which the answer bears.</param>
 /// <param name="EventId">The server's id of the event.</param>
 /// <param name="Method">The request's method.</param>
@@ -18,7 +18,7 @@ namespace Mooring.Stores;
 /// The sequence of the last event in the call's own stream when this was kept. What was appended later and comes from the server says by itself where it
 /// stood (<see cref="Key"/>).
 /// </param>
-internal sealed record CallCursor(string Session, string Version, string Fingerprint, long Id, string EventId, string Method, string Tool, string Token, long After = 0)
+internal sealed record CallCursor(string Session, string Version, string Place, long Id, string EventId, string Method, string Tool, string Token, long After = 0)
 {
     /// <summary>It goes into a header and a row; no server is known to come near.</summary>
     public const int LongestEventId = 1000;
@@ -33,13 +33,13 @@ internal sealed record CallCursor(string Session, string Version, string Fingerp
 
     /// <summary>Null: there is none, or a later release wrote it in another way.</summary>
     public static CallCursor? Parse(string? text) =>
-        text?.Split(' ').Select(Uri.UnescapeDataString).ToArray() is [var session, var version, var fingerprint, var id, var eventId, var method, var tool, var token, var after]
+        text?.Split(' ').Select(Uri.UnescapeDataString).ToArray() is [var session, var version, var place, var id, var eventId, var method, var tool, var token, var after]
         && long.TryParse(id, CultureInfo.InvariantCulture, out var number) && long.TryParse(after, CultureInfo.InvariantCulture, out var sequence)
-            ? new CallCursor(session, version, fingerprint, number, eventId, method, tool, token, sequence)
+            ? new CallCursor(session, version, place, number, eventId, method, tool, token, sequence)
             : null;
 
     public override string ToString() => string.Join(
         ' ',
-        new[] { Session, Version, Fingerprint, Id.ToString(CultureInfo.InvariantCulture), EventId, Method, Tool, Token, After.ToString(CultureInfo.InvariantCulture) }
+        new[] { Session, Version, Place, Id.ToString(CultureInfo.InvariantCulture), EventId, Method, Tool, Token, After.ToString(CultureInfo.InvariantCulture) }
             .Select(Uri.EscapeDataString));
 }

@@ -12,10 +12,10 @@ internal sealed partial class Upstream
     /// A link in the very session with the server in which a request was sent, for what comes of that request alone. Whoever has it gives it up with
     /// <see cref="Link.LeaveAsync"/>: the session may be in use elsewhere.
     /// </summary>
-    /// <returns>Null where there can be none: the server is configured otherwise by now.</returns>
+    /// <returns>Null where there can be none: the server is somewhere else by now.</returns>
     public Link? Rejoin(LinkParameters parameters, ILinkOwner owner, CallCursor place)
     {
-        if (_isGone || place.Fingerprint != Fingerprint || Config.Transport != ServerTransport.Http || _http?.For(parameters.Authorizer) is not { } http
+        if (_isGone || place.Place != Place || Config.Transport != ServerTransport.Http || _http?.For(parameters.Authorizer) is not { } http
             || !ProtocolVersions.TryParseWithSessions(place.Version, out var version))
         {
             return null;

@@ -249,7 +249,7 @@ public sealed class ResumedCallTests
         var running = await BeginAsync(pair);
         await running.KeptAsync(pair);
         var stream = Assert.Single(await pair.Store.Store.FindRunningCallsAsync(Cancel));
-        await pair.Store.Store.SetCallCursorAsync(stream.SessionId, stream.StreamId, stream.Cursor! with { Fingerprint = "other", Session = "other" });
+        await pair.Store.Store.SetCallCursorAsync(stream.SessionId, stream.StreamId, stream.Cursor! with { Place = "other", Session = "other" });
         pair.StoreOfA.IsAway = true;
 
         await pair.B.UntilAsync(() => pair.Store.Store.FindRunningCallsAsync(Cancel).Result.Count == 0, "it is ended", TakeOver);
