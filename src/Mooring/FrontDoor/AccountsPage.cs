@@ -140,7 +140,7 @@ internal sealed partial class AccountsPage(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "An account of {Provider} was taken away. Its provider: {Told}", EventName = "AccountRemoved")]
+        [LoggerMessage(1203, LogLevel.Information, "An account of {Provider} was taken away. Its provider: {Told}", EventName = "AccountRemoved")]
         public static partial void Removed(ILogger logger, string provider, string told);
     }
 }
