@@ -356,7 +356,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         [LoggerMessage(506, LogLevel.Information, "The link to server {Server} is given up: another replica, which took this one for dead, has one of its own for the session.", EventName = "LinkGivenUp")]
         public static partial void GivenUp(ILogger logger, string server);
 
-        [LoggerMessage(508, LogLevel.Error, "Giving up the link to server {Server}, which is no longer configured as it was, failed.", EventName = "LinkNotGivenUp")]
+        [LoggerMessage(509, LogLevel.Error, "Giving up the link to server {Server}, which is no longer configured as it was, failed.", EventName = "LinkNotGivenUp")]
         public static partial void NotGivenUp(ILogger logger, Exception exception, string server);
 
         [LoggerMessage(507, LogLevel.Error, "Asking the client about a task for server {Server} failed.", EventName = "TaskQuestionFailed")]
