@@ -26,7 +26,7 @@ public sealed partial class AccountTests
             Assert.Equal(["Bearer token-1"], _callTokens);
             string[] lines = [];
             await _gateway.UntilAsync(
-                () => (lines = [.. File.ReadAllText(_auditFile).Split('\n').Where(line => line.Contains("\"account_removed\"", StringComparison.Ordinal))]).Length == 1, "a line is written", TimeSpan.FromSeconds(1));
+                () => File.Exists(_auditFile) && (lines = [.. File.ReadAllText(_auditFile).Split('\n').Where(line => line.Contains("\"account_removed\"", StringComparison.Ordinal))]).Length == 1, "a line is written", TimeSpan.FromSeconds(1));
             var noted = JsonNode.Parse(lines[0])!;
             Assert.Equal(("ok", "ann", "acme"), ((string?)noted["outcome"], (string?)noted["user"], (string?)noted["name"]));
         }
