@@ -13,6 +13,15 @@ internal sealed partial class Call
     /// <summary>All up to there was handed on.</summary>
     private CallCursor? _heard;
 
+    /// <summary>What the server asked and has no answer to: whoever goes on behind that would not hear of it again.</summary>
+    private int _unanswered;
+
+    /// <summary>Where another process left it; null: it begins here.</summary>
+    public CallCursor? Begins
+    {
+        init => _begins = value;
+    }
+
     /// <summary>Where what is being handed on just now stood; null where nobody could go on from there. Of the stream of its answer alone, and of the one that reads it.</summary>
     public CallCursor? Hearing { get; private set; }
 
@@ -26,11 +35,12 @@ internal sealed partial class Call
             return;
         }
 
-        Hearing = PlaceAt(link, origin);
+        var place = PlaceAt(link, origin);
+        Hearing = place is null ? null : place with { IsBehindQuestion = Volatile.Read(ref _unanswered) > 0 };
         link.Owner.OnMessage(link, frame, this, origin);
-        if (Hearing is not null)
+        if (place is not null)
         {
-            Volatile.Write(ref _heard, Hearing);
+            Volatile.Write(ref _heard, place);
         }
     }
 
@@ -39,14 +49,17 @@ internal sealed partial class Call
         if (PlaceAt(link, origin) is { } place)
         {
             Volatile.Write(ref _heard, place);
-            Reply.Reached(place);
+            if (Volatile.Read(ref _unanswered) == 0)
+            {
+                Reply.Reached(place);
+            }
         }
     }
 
-    /// <summary>What its server asked was answered, which is not to be asked again by whoever goes on.</summary>
-    private void Answered()
+    /// <summary>Its server has the answer to what it asked, or nobody will give it one: it is not to be asked again by whoever goes on.</summary>
+    public void Answered()
     {
-        if (Volatile.Read(ref _heard) is { } heard)
+        if (Interlocked.Decrement(ref _unanswered) == 0 && Volatile.Read(ref _heard) is { } heard)
         {
             Reply.Reached(heard);
         }
@@ -63,6 +76,11 @@ internal sealed partial class Call
         _begins ??= new CallCursor(
             origin.UpstreamSessionId, link.Version.ToWire(), Upstream.Place, Id, "", Request.MethodName, ToolName,
             Encoding.UTF8.GetString(Request.Span(Request.Envelope.MetaProgressToken)));
-        return _begins with { Session = origin.UpstreamSessionId, EventId = origin.EventId };
+        if (_begins.Session != origin.UpstreamSessionId)
+        {
+            _begins = _begins with { Session = origin.UpstreamSessionId, Renewals = _begins.Renewals + 1 };
+        }
+
+        return _begins with { EventId = origin.EventId };
     }
 }

@@ -216,6 +216,7 @@ internal sealed partial class Call : PendingRequest, IDisposable
     public void BeginAsking()
     {
         Volatile.Write(ref _hasAsked, true);
+        Interlocked.Increment(ref _unanswered);
         Interlocked.Increment(ref _askingClient);
     }
 
@@ -226,7 +227,6 @@ internal sealed partial class Call : PendingRequest, IDisposable
     {
         Sign();
         Interlocked.Decrement(ref _askingClient);
-        Answered();
     }
 
     /// <summary>Gives up; the runner then answers, or not, by the reason.</summary>

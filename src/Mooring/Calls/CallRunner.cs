@@ -349,7 +349,8 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             return;
         }
 
-        if (call.TimedOut)
+        // One that was ended before says no more of the server than that it could not be asked.
+        if (call is { TimedOut: true, HasEnded: false })
         {
             call.Upstream.Failed($"a call ran into its {call.AbandonReason}");
         }

@@ -117,10 +117,10 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
         while ((page = await store.ReadEventsAsync(stream.SessionId, stream.StreamId, last, limit: 1000, cancel)).Count > 0)
         {
             last = page[^1].Sequence;
-            known.UnionWith(page.Select(e => e.RequestId).OfType<string>());
-            if (stream.Cursor is { } cursor && page.LastOrDefault(e => e.Sequence > cursor.After && CallCursor.EventIdOf(e.RequestId) is not null) is { } said)
+            known.UnionWith(page.Select(e => e.RequestId).OfType<string>().Select(key => stream.Cursor?.Unasked(key) ?? key));
+            if (stream.Cursor is { } cursor && page.LastOrDefault(e => e.Sequence > cursor.After && cursor.EventIdOf(e.RequestId) is not null) is { } said)
             {
-                place = cursor with { EventId = CallCursor.EventIdOf(said.RequestId)! };
+                place = cursor with { EventId = cursor.EventIdOf(said.RequestId)! };
             }
         }
 

@@ -51,7 +51,7 @@ internal sealed partial class LeftCalls(
         _ = GoOnAsync(call);
     }
 
-    /// <summary>However long the store is away: it is this process's now, and nobody else ends it.</summary>
+    /// <summary>It is this process's now, and nobody else ends it: the store is asked again as long as the call may take, and what fails otherwise ends it.</summary>
     private async Task GoOnAsync(LeftCall call)
     {
         while (true)
@@ -61,16 +61,29 @@ internal sealed partial class LeftCalls(
                 await TryAsync(call);
                 return;
             }
-            catch (StoreException)
+            catch (StoreException) when (services.Time.GetUtcNow() - call.Stream.Changed < services.Config.Current.Calls.HardCap)
             {
                 await Task.Delay(TryAgain, services.Time);
             }
             catch (Exception e)
             {
-                // A bug of ours, or the process ends. In the store the call still runs here, and the next heir ends it.
                 Log.NotGoneOn(logger, e);
+                await EndAsync(call);
                 return;
             }
+        }
+    }
+
+    private async Task EndAsync(LeftCall call)
+    {
+        try
+        {
+            await left.EndUnknownAsync(call.Stream, "the gateway process that ran it is gone, and the next one could not go on with it", CancellationToken.None);
+        }
+        catch (Exception e)
+        {
+            // In the store it still runs here, and the next heir ends it.
+            Log.NotGoneOn(logger, e);
         }
     }
 
@@ -99,7 +112,7 @@ internal sealed partial class LeftCalls(
         }
 
         var age = services.Time.GetUtcNow() - record.Changed;
-        _ = runner.ResumeAsync(new Call(session, upstream, request, reply, services.Time, age) { Id = call.Place.Id, MayHaveRun = true }, call.Place);
+        _ = runner.ResumeAsync(new Call(session, upstream, request, reply, services.Time, age) { Id = call.Place.Id, MayHaveRun = true, Begins = call.Place }, call.Place);
     }
 
     /// <summary>The request as it was, without what it asked for: that its server has.</summary>

@@ -73,7 +73,7 @@ internal sealed class LeftTasks(
         reply.Resume(tasks.Resume(task, reply.TaskCall));
         if (place is not null)
         {
-            _ = runner.ResumeAsync(new Call(session, upstream, request, reply, time, time.GetUtcNow() - task.Created) { Id = place.Id, MayHaveRun = true }, place);
+            _ = runner.ResumeAsync(new Call(session, upstream, request, reply, time, time.GetUtcNow() - task.Created) { Id = place.Id, MayHaveRun = true, Begins = place }, place);
             return;
         }
 

@@ -25,6 +25,9 @@ internal sealed partial class PostReply
     private long _placeDue;
     private int _placeState = NeverKept;
 
+    /// <summary>Of the place that was kept last, or is about to be.</summary>
+    private int _keptRenewals;
+
     public override void Reached(CallCursor place)
     {
         if (_open is not null)
@@ -39,11 +42,12 @@ internal sealed partial class PostReply
             stream = _stream;
             if (stream is null)
             {
-                (_place, _placeState) = (place, IsKept);
+                (_place, _placeState, _keptRenewals) = (place, IsKept, place.Renewals);
                 return;
             }
         }
 
+        Volatile.Write(ref _keptRenewals, place.Renewals);
         stream.Reach(place);
         KeepSoon();
     }
@@ -56,11 +60,12 @@ internal sealed partial class PostReply
         }
     }
 
-    /// <summary>The log knows of this one by itself, but not whose place it is.</summary>
+    /// <summary>The log knows of this one by itself, but not whose place it is, nor in which session with the server.</summary>
     private void Passed(CallCursor? place)
     {
-        if (place is not null && Volatile.Read(ref _placeState) == NeverKept)
+        if (place is { IsBehindQuestion: false } && (Volatile.Read(ref _placeState) == NeverKept || place.Renewals != Volatile.Read(ref _keptRenewals)))
         {
+            Volatile.Write(ref _keptRenewals, place.Renewals);
             KeepSoon();
         }
     }

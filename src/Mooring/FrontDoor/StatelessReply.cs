@@ -119,7 +119,7 @@ internal sealed partial class StatelessReply : Reply
                 break;
         }
 
-        if (place is not null)
+        if (place is { IsBehindQuestion: false })
         {
             Reached(place);
         }

@@ -32,6 +32,11 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
 
     private async Task<(ServerList? List, string Why)> ReadAsync(Link link, ListKind kind, CancellationToken cancel)
     {
+        if (link.InitializeResult.IsEmpty)
+        {
+            return (null, "it is not known on this link what the server has");
+        }
+
         if (!JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(kind.Capability())).IsPresent)
         {
             return (ServerList.Empty(kind, CacheHint.Of(link.InitializeResult.Span)), "");

@@ -23,8 +23,8 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(500);
 
-    // Below 2^53, which is where JavaScript's integers end.
-    private static long s_lastId = RandomNumberGenerator.GetInt32(1, int.MaxValue) * (1L << 20);
+    // Far below 2^31: clients exist that take no larger ones.
+    private static long s_lastId = RandomNumberGenerator.GetInt32(1 << 20, 1 << 30);
 
     private readonly Lock _gate = new();
     private Dictionary<long, Question>? _open;
@@ -173,6 +173,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
             {
                 _open.Remove(id);
                 question.Call?.EndAsking();
+                question.Call?.Answered();
                 (cancelled ??= []).Add(JsonRpc.Cancelled(System.Text.Encoding.ASCII.GetBytes(id.ToString()), why));
             }
         }
@@ -211,6 +212,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
 
         // Where the server has it, its silence counts from now on.
         question.Call?.Sign();
+        question.Call?.Answered();
         lock (_gate)
         {
             _answered!.Remove(question);

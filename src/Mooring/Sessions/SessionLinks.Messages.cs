@@ -157,7 +157,15 @@ internal sealed partial class SessionLinks
     private async Task OnListChangedAsync(Link link, ListKind kind, Frame frame)
     {
         // Read first, told then: a client that asks at once is shown the new list. Told once for each time that the server says it, whatever was read.
-        await session.Lists.ChangedAsync(link, kind);
+        if (link.IsForOneCall)
+        {
+            session.Lists.Doubt(link.Upstream, kind, isAnnounced: true);
+        }
+        else
+        {
+            await session.Lists.ChangedAsync(link, kind);
+        }
+
         if (!session.MayHear(link.Upstream))
         {
             return;

@@ -80,7 +80,8 @@ internal sealed partial class SharedLinks
     private async Task OnListChangedAsync(Link link, ListKind kind)
     {
         var before = catalogue.Find(link.Upstream.Name, CatalogueKey.Base)[kind];
-        var list = await RefreshAsync(link, kind);
+        var reader = link.IsForOneCall ? (await GetAsync(link.Upstream, _stopping.Token)).Link : link;
+        var list = reader is null ? null : await RefreshAsync(reader, kind);
         if (before is not null && list is not null && before.Hash != list.Hash)
         {
             // The catalogue has told everyone.

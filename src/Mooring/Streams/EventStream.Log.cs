@@ -35,7 +35,7 @@ internal sealed partial class EventStream
             if (step.IsMoot || (step.Key is { } key && _putByOthers?.Contains(key) == true))
             {
                 step.IsMoot = true;
-                _place = step.Place ?? _place;
+                _place = step.Place is { IsBehindQuestion: false } ? step.Place : _place;
                 if (step.RequestId is not null)
                 {
                     _log.CameTooLate(Id);
@@ -82,7 +82,7 @@ internal sealed partial class EventStream
             }
 
             _sequence++;
-            _place = step.Place ?? _place;
+            _place = step.Place is { IsBehindQuestion: false } ? step.Place : _place;
             return new EventId(Id, _sequence).ToString();
         }
     }

@@ -72,7 +72,7 @@ internal sealed class RunningTask(HeldTask record, TaskCall call, HeldTasks task
     {
         lock (_gate)
         {
-            if (_record.Cursor is not null && !_hasAsked)
+            if (_record.Cursor is { } kept && kept.Renewals == place.Renewals && !_hasAsked)
             {
                 _record = _record with { Cursor = place };
                 return;

@@ -115,7 +115,7 @@ internal sealed partial class ChannelLink : Link
 
     public override async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel)
     {
-        if (Interlocked.Increment(ref _unsent) > MostUnsent)
+        if (Interlocked.Increment(ref _unsent) > Math.Max(MostUnsent, 2 * Upstream.Config.Concurrency))
         {
             Interlocked.Decrement(ref _unsent);
             await GiveUpAsync();

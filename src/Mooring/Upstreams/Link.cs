@@ -111,6 +111,9 @@ internal abstract class Link : IAsyncDisposable, IAsker
     /// <summary>Gives the link up and leaves the session with the server as it is: another gateway process goes on with it.</summary>
     public virtual ValueTask LeaveAsync() => DisposeAsync();
 
+    /// <summary>Whether it is there for what comes of one request that another process sent: nothing is asked on it, lists included.</summary>
+    public bool IsForOneCall { get; init; }
+
     /// <summary>Sends a request and waits for how it ends.</summary>
     public abstract ValueTask<Attempt> CallAsync(PendingRequest request);
 

@@ -62,9 +62,9 @@ internal abstract class PendingRequest
 {
     /// <summary>
     /// Not where the process before this one began, nor where another replica did: a server goes on with the sessions of those, and what it still says to
-    /// a request of theirs must not be taken for the answer to one of ours. Below 2^53, which is where JavaScript's integers end.
+    /// a request of theirs must not be taken for the answer to one of ours. A thousand million of them are below 2^31: servers exist that take no larger ones.
     /// </summary>
-    private static long s_lastId = RandomNumberGenerator.GetInt32(1, int.MaxValue) * (1L << 20);
+    private static long s_lastId = RandomNumberGenerator.GetInt32(1 << 20, 1 << 30);
 
     /// <summary>The id on the upstream leg; minted by the gateway, never reused in this process. One that another process began has that one's.</summary>
     public long Id { get; init; } = Interlocked.Increment(ref s_lastId);

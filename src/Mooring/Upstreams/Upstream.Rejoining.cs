@@ -21,7 +21,7 @@ internal sealed partial class Upstream
             return null;
         }
 
-        var link = new HttpLink(this, parameters, owner, http, _services.Time, _services.Logger);
+        var link = new HttpLink(this, parameters, owner, http, _services.Time, _services.Logger) { IsForOneCall = true };
         link.Join(place.Session, version);
         return link;
     }

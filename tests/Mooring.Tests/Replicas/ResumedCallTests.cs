@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Mooring.Configuration;
 using Mooring.Replicas;
 using Mooring.Stores;
 using Xunit;
@@ -206,16 +207,24 @@ public sealed class ResumedCallTests
         Assert.Equal(["done \"c\""], await RestAsync(rest));
     }
 
-    /// <summary>What was asked before is asked again, unless it was answered.</summary>
+    /// <summary>What was asked before is asked again, unless it was answered, whatever the server said since.</summary>
     [Theory]
-    [InlineData(true, "e1")]
-    [InlineData(false, "e0")]
-    public async Task Server_AskedBefore_IsGoneOnWithFromBeforeTheQuestion_UnlessThatWasAnswered(bool isAnswered, string from)
+    [InlineData(true, false, "e1")]
+    [InlineData(false, false, "e0")]
+    [InlineData(true, true, "e2")]
+    [InlineData(false, true, "e0")]
+    public async Task Server_AskedBefore_IsGoneOnWithFromBeforeTheQuestion_UnlessThatWasAnswered(bool isAnswered, bool saysMore, string from)
     {
         await using var pair = await ReplicaPair.StartAsync();
         var running = await BeginAsync(pair, """{"elicitation":{}}""");
         await running.Call.SendAsync("""{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}""", "e1");
         var asked = await running.Reply.MessageAsync();
+        if (saysMore)
+        {
+            await running.SayAsync(2);
+            await running.Reply.MessageAsync();
+        }
+
         if (isAnswered)
         {
             using var taken = await running.Client.PostAsync($$$"""{"jsonrpc":"2.0","id":{{{asked.RawId()}}},"result":{"action":"decline"}}""");
@@ -223,7 +232,36 @@ public sealed class ResumedCallTests
 
         await running.KeptAsync(pair, from);
 
-        Assert.Equal(from, (await running.DieAsync(pair)).LastEventId);
+        var get = await running.DieAsync(pair);
+        Assert.Equal(from, get.LastEventId);
+        using var rest = await Limit.Of(running.AtB.GetAsync(running.Reply.Events.LastEventId), "the rest");
+        if (from != "e2" && saysMore)
+        {
+            // It was told before.
+            await running.SayAsync(2, get);
+        }
+
+        await running.AnswerAsync("done", get);
+        Assert.Equal(["done \"c\""], await RestAsync(rest));
+    }
+
+    /// <summary>What the heir has for the rest of a call knows nothing else of the server.</summary>
+    [Fact]
+    public async Task Server_SaysOnTheStreamThatItsListChanged_TheListStaysWhatItIs()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: c => c with { Servers = [.. c.Servers.Select(s => s with { Scope = LinkScope.Shared })] });
+        var running = await BeginAsync(pair);
+        await running.KeptAsync(pair);
+        var get = await running.DieAsync(pair);
+        using var rest = await Limit.Of(running.AtB.GetAsync(running.Reply.Events.LastEventId), "the rest");
+
+        await get.SendAsync("""{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}""", "e1");
+        await running.AnswerAsync("done", get);
+
+        Assert.Equal(["done \"c\""], await RestAsync(rest));
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        using var list = await running.AtB.RequestAsync("tools/list");
+        Assert.Contains("slow", (await list.MessageAsync()).ToJsonString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -308,9 +346,12 @@ public sealed class ResumedCallTests
         var cursor = new CallCursor("a b", "2025-11-25", "f", 1L << 50, "é/%20 \"", "tools/call", "", "\"t t\"", 7);
 
         Assert.Equal(cursor, CallCursor.Parse(cursor.ToString()));
-        Assert.Equal(cursor.EventId, CallCursor.EventIdOf(cursor.Key));
+        Assert.Equal(cursor.EventId, cursor.EventIdOf(cursor.Key));
         Assert.Null(CallCursor.Parse("of a later release"));
-        Assert.Null(CallCursor.EventIdOf("\"at:e\""));
+        Assert.Null(cursor.EventIdOf("\"at0:e\""));
+        Assert.Null(cursor.EventIdOf((cursor with { Renewals = 1 }).Key));
+        Assert.Null(cursor.EventIdOf((cursor with { IsBehindQuestion = true }).Key));
+        Assert.Equal(cursor.Key, cursor.Unasked((cursor with { IsBehindQuestion = true }).Key));
     }
 
     /// <summary>A durable call of a client of 2025-11-25, whose server has named a place and said nothing.</summary>
@@ -358,7 +399,7 @@ public sealed class ResumedCallTests
         /// <summary>Waits until whoever goes on knows the place, by the row or by what is in the log.</summary>
         public Task KeptAsync(ReplicaPair pair, string place = "e0") => pair.A.UntilAsync(
             () => pair.Store.Store.FindRunningCallsAsync(Cancel).Result is [{ Cursor: { } cursor } call]
-                && (cursor.EventId == place || pair.Store.Store.ReadEventsAsync(call.SessionId, call.StreamId, 0, 100, Cancel).Result.Any(e => CallCursor.EventIdOf(e.RequestId) == place)),
+                && (cursor.EventId == place || pair.Store.Store.ReadEventsAsync(call.SessionId, call.StreamId, 0, 100, Cancel).Result.Any(e => cursor.EventIdOf(e.RequestId) == place)),
             $"place {place} is kept",
             TakeOver);
 

@@ -200,7 +200,7 @@ internal sealed partial class HttpLink
     private async Task<HttpResponseMessage?> ResumeAsync(string? session, string lastEventId, StreamPause pause, Cursor cursor, CancellationToken cancel)
     {
         // A few tries over some seconds: a server that restarts is back by then, and the call's own deadline stands above all.
-        for (var attempt = 0; attempt < MaxTries; attempt++)
+        for (var attempt = 0; attempt < MaxTries;)
         {
             await Task.Delay(pause.Next(cursor.Retry), _time, cancel);
             var (response, status) = await GetAsync(session, lastEventId, cancel);
@@ -209,10 +209,13 @@ internal sealed partial class HttpLink
                 return response;
             }
 
-            if (status is >= 400 and < 500)
+            if (status is >= 400 and < 500 and not (408 or 409 or 429))
             {
                 return null;
             }
+
+            // 409: it takes the connection before for alive, which may take as long as its machine does to find out.
+            attempt += status == 409 ? 0 : 1;
         }
 
         return null;
