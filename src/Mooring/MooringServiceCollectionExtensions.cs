@@ -241,7 +241,6 @@ public static class MooringServiceCollectionExtensions
     {
         services.TryAddSingleton<Readiness>();
         services.TryAddSingleton<GatewayDrain>();
-        services.TryAddSingleton<IDrain>(s => s.GetRequiredService<GatewayDrain>());
         services.AddSingleton<IHostedService, MooringService>();
         return services;
     }

@@ -65,7 +65,7 @@ internal sealed class GatewayFixture : IAsyncDisposable
 
     public CallRunner Runner => Get<CallRunner>();
 
-    public GatewayDrain Drain => (GatewayDrain)Get<IDrain>();
+    public GatewayDrain Drain => Get<GatewayDrain>();
 
     public T Get<T>()
         where T : notnull => _app.Services.GetRequiredService<T>();

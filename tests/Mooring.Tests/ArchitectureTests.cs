@@ -63,7 +63,6 @@ public sealed partial class ArchitectureTests
         ["IStreamPass"] = "the gateway's own identities are of a room that streams do not know; those of an embedding host end nothing",
         ["IListeners"] = "the host has the sockets; embedded, there are none of ours",
         ["IStoreSeal"] = "the vault is around the stores, and they do not know it",
-        ["IDrain"] = "the program's lifetime asks for a drain without knowing the rooms it reaches into",
     };
 
     private static readonly string[] Layers = ["Utilities", "Utils", "Helpers", "Services", "Models", "Interfaces", "Managers", "Contracts"];
@@ -121,12 +120,11 @@ public sealed partial class ArchitectureTests
     }
 
     [Fact]
-    public void DrainContract_References_NoOtherRoom()
+    public void Readiness_References_NoOtherRoom()
     {
-        var contract = Library.GetTypes().Where(t => t.FullName is "Mooring.Drain.IDrain" or "Mooring.Drain.Readiness").ToList();
+        var readiness = Library.GetTypes().Single(t => t.FullName is "Mooring.Drain.Readiness");
 
-        Assert.Equal(2, contract.Count);
-        Assert.All(contract.SelectMany(References.Of).Where(t => t.Assembly == Library), t => Assert.Equal("Drain", RoomOf(t)));
+        Assert.All(References.Of(readiness).Where(t => t.Assembly == Library), t => Assert.Equal("Drain", RoomOf(t)));
     }
 
     [Fact]

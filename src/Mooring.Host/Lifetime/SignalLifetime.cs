@@ -60,7 +60,7 @@ internal sealed partial class SignalLifetime(
         try
         {
             // While still starting there is nothing to drain.
-            if (application.ApplicationStarted.IsCancellationRequested && services.GetService<IDrain>() is { } drain)
+            if (application.ApplicationStarted.IsCancellationRequested && services.GetService<GatewayDrain>() is { } drain)
             {
                 await drain.RunAsync(_stopped.Token);
             }

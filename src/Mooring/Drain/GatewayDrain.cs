@@ -26,7 +26,7 @@ internal enum DrainStage
 /// </summary>
 internal sealed partial class GatewayDrain(
     ConfigStore config, TimeProvider time, Readiness readiness, SessionTable sessions, StreamTable streams, CallRunner runner, HeldTasks tasks, Peers peers, IOptions<HostOptions> host,
-    ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDrain, IDisposable
+    ILogger<GatewayDrain> logger, IListeners? listeners = null) : IDisposable
 {
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
     private static readonly (int First, int Last) RetryWindow = (1000, 5000);
@@ -59,6 +59,11 @@ internal sealed partial class GatewayDrain(
         }
     }
 
+    /// <summary>
+    /// Returns when the last phase is over: streams are closed, and calls answered or out of time. It happens once: whoever comes while it
+    /// runs waits for the same one, and whoever comes later does not wait.
+    /// </summary>
+    /// <param name="cancel">Ends the waiting, not the drain.</param>
     // Where there are several replicas there is a balancer that must notice.
     public Task RunAsync(CancellationToken cancel)
     {
