@@ -17,6 +17,10 @@ finish() {
         printf '\nFailed once and passed alone:\n'
         sed 's/^/  /' "$results/unsteady"
     fi
+    if [ -s "$results/broken" ]; then
+        printf '\nFailed:\n'
+        sed 's/^/  /' "$results/broken"
+    fi
     printf '\n%s passed, %s failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
     exit
@@ -24,6 +28,7 @@ finish() {
 
 fail() {
     printf 'FAILED: %s\n' "$*" >&2
+    printf '%s\n' "$*" >> "$results/broken"
     failed=$((failed + 1))
 }
 
@@ -136,6 +141,7 @@ run_dotnet_suite() {
         bad=0
         code=0
     fi
+    [ "$bad" -gt 0 ] && failed_methods "$xml" >> "$results/broken"
     passed=$((passed + ok))
     failed=$((failed + bad))
     if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
@@ -143,10 +149,15 @@ run_dotnet_suite() {
     fi
 }
 
+# The tests of an xunit result file that failed, as -method takes them.
+failed_methods() {
+    grep -o '<test [^>]*result="Fail"[^>]*>' "$1" | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u
+}
+
 # A few tests that failed beside all others run once more by themselves. What passes then depends on what the machine does besides, or on luck: it is
 # named, here and in the last lines, and is a defect of the test or of what it tests. TEST_AGAIN=0 counts it as failed.
 passes_alone() {
-    grep -o '<test [^>]*result="Fail"[^>]*>' "$1" | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u > "$results/again"
+    failed_methods "$1" > "$results/again"
     [ -s "$results/again" ] || return 1
     set --
     while IFS= read -r method; do
@@ -172,6 +183,7 @@ run_node_suite() {
         printf '%s: %s passed, %s failed\n' "$file" "${ok:-0}" "$bad"
         passed=$((passed + ${ok:-0}))
         failed=$((failed + bad))
+        [ "$bad" -gt 0 ] && sed -n "s|^ *not ok [0-9]* - |$file: |p" "$tap" >> "$results/broken"
         if [ "$code" -ne 0 ]; then
             cat "$tap" >&2
             [ "$bad" -eq 0 ] && fail "$file ended with code $code"
@@ -208,6 +220,7 @@ count_rounds() {
         ok=$((ok + $(grep -c '^[a-z-]*: kept in ' "$rounds")))
         sed -n "s/^\([a-z-]*\): kept in .*/rounds: \1$kind/p" "$rounds" >> "$results/unsteady"
     fi
+    sed -n "s/^\([a-z-]*\): \*\*broken.*/rounds: \1$kind/p" "$rounds" >> "$results/broken"
     passed=$((passed + ok))
     failed=$((failed + bad))
     if [ "$bad" -eq 0 ] && { [ "$code" -ne 0 ] || [ "$ok" -eq 0 ]; }; then
