@@ -176,20 +176,30 @@ run_node_suite() {
     tap="$results/node.tap"
     # One process per file, so that a file that kills its process costs only itself.
     while IFS= read -r file; do
-        limited node --test --test-reporter=tap "$file" < /dev/null > "$tap" 2>&1
-        code=$?
-        ok=$(sed -n 's/^# pass \([0-9][0-9]*\)$/\1/p' "$tap" | tail -n 1)
-        bad=$(sed -n -e "s/^# fail \([0-9][0-9]*\)$/\1/p" -e "s/^# cancelled \([0-9][0-9]*\)$/\1/p" "$tap" | awk '{ n += $1 } END { print n + 0 }')
+        play_node "$file"
+        if [ "$bad" -gt 0 ] && [ "$bad" -le "${TEST_AGAIN:-3}" ]; then
+            printf 'once more: %s\n' "$file"
+            not_ok "$file" > "$results/again"
+            play_node "$file"
+            [ "$code" -eq 0 ] && cat "$results/again" >> "$results/unsteady"
+        fi
         printf '%s: %s passed, %s failed\n' "$file" "${ok:-0}" "$bad"
         passed=$((passed + ${ok:-0}))
         failed=$((failed + bad))
-        [ "$bad" -gt 0 ] && sed -n "s|^ *not ok [0-9]* - |$file: |p" "$tap" >> "$results/broken"
-        if [ "$code" -ne 0 ]; then
-            cat "$tap" >&2
-            [ "$bad" -eq 0 ] && fail "$file ended with code $code"
-        fi
+        not_ok "$file" >> "$results/broken"
+        [ "$code" -ne 0 ] && [ "$bad" -eq 0 ] && fail "$file ended with code $code"
     done < "$results/node-tests"
 }
+
+play_node() {
+    limited node --test --test-reporter=tap "$1" < /dev/null > "$tap" 2>&1
+    code=$?
+    ok=$(sed -n 's/^# pass \([0-9][0-9]*\)$/\1/p' "$tap" | tail -n 1)
+    bad=$(sed -n -e "s/^# fail \([0-9][0-9]*\)$/\1/p" -e "s/^# cancelled \([0-9][0-9]*\)$/\1/p" "$tap" | awk '{ n += $1 } END { print n + 0 }')
+    [ "$code" -eq 0 ] || cat "$tap" >&2
+}
+
+not_ok() { sed -n "s|^ *not ok [0-9]* - |$1: |p" "$tap"; }
 
 # Every fault of eng/chaos.sh for a few seconds, several at a time; what each lost and did twice is in its line. What breaks is played once more alone,
 # as a test that fails is.

@@ -1,4 +1,5 @@
 using Mooring.Chaos.Servers;
+using Mooring.Chaos.Stands;
 
 namespace Mooring.Chaos.Rounds;
 
@@ -61,6 +62,9 @@ internal sealed class ServerHangsRound : Round
     public override string Name => "server-hangs";
 
     public override string Title => "servers over HTTP hang for 25 s, longer than the deadline of a call";
+
+    /// <summary>What a client has as a task has no deadline; nothing but the hard cap ends what a server never answers.</summary>
+    public override StandShape Shape => new(Replicas: 2) { Configure = (config, _) => config["calls"]!["hardCap"] = "20s" };
 
     public override async Task StrikeAsync(Field field, CancellationToken cancel)
     {

@@ -3,6 +3,7 @@ using Mooring.Audit;
 using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Stores;
+using Mooring.Streams;
 
 namespace Mooring.Calls;
 
@@ -32,6 +33,12 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
 
     /// <summary>Has this process go on with a call; set by who can make calls of its own.</summary>
     public Action<LeftCall>? GoOn { get; set; }
+
+    /// <summary>
+    /// Says how the call of a record ended to its client, on whichever stream that has, and then has the record end (<see cref="CloseAsync"/>); set by who knows sessions. The record is this
+    /// process's by then, so that its next heir finds what was not told.
+    /// </summary>
+    public Action<StreamRecord, byte[]>? Tell { get; set; }
 
     /// <summary>Ends calls, each with an answer that says that the outcome is unknown, or goes on with them.</summary>
     /// <param name="streams">The calls' streams.</param>
@@ -68,6 +75,12 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
 
     private async Task EndAsync(StreamRecord stream, string why, CancellationToken cancel)
     {
+        if (EventId.IsRecord(stream.StreamId))
+        {
+            await TellAsync(stream, why, cancel);
+            return;
+        }
+
         var (last, known, place) = await ReadAsync(stream, cancel);
         if (place is null || GoOn is null || stream.Replica == peers.Name || stream.RequestIds is not [var only] || known.Contains(only))
         {
@@ -133,15 +146,39 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
         {
             var error = CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), stream.Server ?? "mooring", why);
             await store.AppendEventAsync(new EventRecord(stream.SessionId, stream.StreamId, ++last, error, time.GetUtcNow(), id));
-            metrics.UnknownOutcome(stream.Server ?? "mooring", "replica_gone");
-            Log.LeftBehind(logger, stream.Server ?? "mooring");
-            if (audit.IsOn)
-            {
-                await NoteAsync(stream, why, cancel);
-            }
+            await CountAsync(stream, why, cancel);
         }
 
         await store.SetStreamStateAsync(stream.SessionId, stream.StreamId, StreamState.Finished);
+    }
+
+    /// <summary>A record without a log: its client is told on the stream that it has.</summary>
+    private async Task TellAsync(StreamRecord record, string why, CancellationToken cancel)
+    {
+        if (record.Replica == peers.Name || Tell is null || await TakeAsync(record, cancel) is not { } taken)
+        {
+            // Of a process that stops, and has not got rid of its answer: whoever is left finds it.
+            return;
+        }
+
+        await CountAsync(record, why, cancel);
+        foreach (var id in record.RequestIds)
+        {
+            Tell(taken, CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), record.Server ?? "mooring", why));
+        }
+    }
+
+    /// <summary>The client was told, or is no longer there.</summary>
+    public Task CloseAsync(StreamRecord record) => store.SetStreamStateAsync(record.SessionId, record.StreamId, StreamState.Finished);
+
+    private async Task CountAsync(StreamRecord stream, string why, CancellationToken cancel)
+    {
+        metrics.UnknownOutcome(stream.Server ?? "mooring", "replica_gone");
+        Log.LeftBehind(logger, stream.Server ?? "mooring");
+        if (audit.IsOn)
+        {
+            await NoteAsync(stream, why, cancel);
+        }
     }
 
     /// <summary>The process that had the rest of the line is gone: what the store knows of the call is said.</summary>

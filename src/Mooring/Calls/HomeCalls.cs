@@ -208,12 +208,17 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>The home has its own deadlines; this is for one that lives and says nothing, or of which nobody knows whether it lives.</summary>
     public void OnHeartbeat(long now)
     {
-        if (_passed.IsEmpty || now < _nextLook)
+        if ((_asked.IsEmpty && _passed.IsEmpty) || now < _nextLook)
         {
             return;
         }
 
         _nextLook = now + _time.TimestampFrequency;
+        foreach (var (_, asked) in _asked)
+        {
+            asked.Reply.Look(now);
+        }
+
         var hardCap = _config.Current.Calls.HardCap + Peers.Lease;
         EndAll(
             passed => passed.IsPosted

@@ -20,35 +20,70 @@ internal sealed partial class LeftCalls(
     private static readonly TimeSpan TryAgain = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
-    private List<LeftCall>? _early = [];
+    private List<Func<Task>>? _early = [];
 
     /// <summary>From now on calls may be given to it; they wait until the gateway listens (invariant 3).</summary>
-    public void Listen() => left.GoOn = Take;
+    public void Listen()
+    {
+        left.GoOn = call => Begin(() => GoOnAsync(call));
+        left.Tell = (record, line) => Begin(() => TellAsync(record, line));
+    }
 
     /// <summary>The gateway listens.</summary>
     public void Start()
     {
-        List<LeftCall> early;
+        List<Func<Task>> early;
         lock (_gate)
         {
             (early, _early) = (_early ?? [], null);
         }
 
-        early.ForEach(call => _ = GoOnAsync(call));
+        early.ForEach(work => _ = work());
     }
 
-    private void Take(LeftCall call)
+    private void Begin(Func<Task> work)
     {
         lock (_gate)
         {
             if (_early is not null)
             {
-                _early.Add(call);
+                _early.Add(work);
                 return;
             }
         }
 
-        _ = GoOnAsync(call);
+        _ = work();
+    }
+
+    /// <summary>The record is this process's now: it stays until the client was told.</summary>
+    private async Task TellAsync(StreamRecord record, byte[] line)
+    {
+        var isTold = false;
+        while (true)
+        {
+            try
+            {
+                if (!isTold && await sessions.ForPeerAsync(record.SessionId) is { } session)
+                {
+                    await session.Outbox.SendKept(line);
+                }
+
+                // Where there is none it has ended, and its streams with it.
+                isTold = true;
+                await left.CloseAsync(record);
+                return;
+            }
+            catch (StoreException)
+            {
+                await Task.Delay(TryAgain, services.Time);
+            }
+            catch (Exception e)
+            {
+                // In the store it still runs here, and the next heir tells of it.
+                Log.NotGoneOn(logger, e);
+                return;
+            }
+        }
     }
 
     /// <summary>It is this process's now, and nobody else ends it: the store is asked again as long as the call may take, and what fails otherwise ends it.</summary>

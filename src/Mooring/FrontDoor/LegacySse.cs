@@ -21,6 +21,8 @@ namespace Mooring.FrontDoor;
 /// </summary>
 internal sealed class LegacySse(FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages)
 {
+    private static readonly TimeSpan RecordPatience = TimeSpan.FromSeconds(1);
+
     /// <summary>GET: a new session, or the one whose stream was lost.</summary>
     /// <param name="context">The request; its Host and Origin are checked.</param>
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
@@ -133,11 +135,13 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
 
         var access = services.AccessOf(context, session);
+        List<Task> recorded = [];
         foreach (var frame in frames.Where(frame => frame.Kind == FrameKind.Request))
         {
-            Handle(session, frame, access, Caller.ShownBy(context), TraceHeaders.Of(context.Request.Headers));
+            recorded.Add(Handle(session, frame, access, Caller.ShownBy(context), TraceHeaders.Of(context.Request.Headers)));
         }
 
+        await RecordedAsync(Task.WhenAll(recorded));
         context.Response.StatusCode = StatusCodes.Status202Accepted;
         await context.Response.WriteAsync("Accepted");
     }
@@ -162,15 +166,30 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             : [frame];
     }
 
-    private void Handle(Session session, Frame frame, Access access, SubjectToken? shown, (string?, string?) trace)
+    /// <returns>Completes when the call is on record, where it has to be.</returns>
+    private Task Handle(Session session, Frame frame, Access access, SubjectToken? shown, (string?, string?) trace)
     {
         if (frame.Method == McpMethod.Initialize)
         {
             _ = AnswerInitializeAsync(session, frame, access);
+            return Task.CompletedTask;
         }
-        else
+
+        var reply = new LegacyReply(session, frame.Raw(frame.Envelope.Id), services) { Access = access, ShownToken = shown, Trace = trace };
+        router.Handle(session, frame, reply);
+        return reply.Recorded;
+    }
+
+    /// <summary>What was taken (202) has an end that its client hears of; a store that is slow or away does not keep it waiting for long.</summary>
+    private async Task RecordedAsync(Task recorded)
+    {
+        try
         {
-            router.Handle(session, frame, new LegacyReply(session) { Access = access, ShownToken = shown, Trace = trace });
+            await recorded.WaitAsync(RecordPatience, services.Time);
+        }
+        catch (TimeoutException)
+        {
+            // It runs already, and the record may still come.
         }
     }
 
@@ -190,33 +209,5 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
 
         var (created, why) = await sessions.CreateAsync(initializer.NewRecord(context, server, "sse", ProtocolVersion.V2024_11_05));
         return (created, why, true);
-    }
-
-    /// <summary>Everything of a call goes to the one stream of the session.</summary>
-    private sealed class LegacyReply(Session session) : Reply
-    {
-        public override bool IsConnected => session.Outbox.IsConnected;
-
-        public override void Send(byte[] line) => session.Outbox.Send(line);
-
-        public override bool Show(byte[] line)
-        {
-            if (session.Outbox.Legacy is not { IsAttached: true } stream)
-            {
-                return false;
-            }
-
-            stream.ShowOnly(line);
-            return true;
-        }
-
-        public override Task ReadyAsync() => session.Outbox.ReadyAsync();
-
-        protected override void Finish(ReadOnlyMemory<byte> requestId, Message response) => session.Outbox.Send(response.ToLine());
-
-        protected override void Drop(ReadOnlyMemory<byte> requestId)
-        {
-            // A cancelled request has no answer.
-        }
     }
 }

@@ -113,6 +113,7 @@ internal sealed partial class Peers
                 gone.Add(replica);
             }
 
+            var began = time.GetTimestamp();
             try
             {
                 await ReadAsync(box);
@@ -135,7 +136,8 @@ internal sealed partial class Peers
                 Log.MailFailed(logger, e);
             }
 
-            await PauseAsync(_hears ? LookWhileHearing : LookWhileDeaf, _mail.Task);
+            // Where the store is far away a signal is on its way for as long as a look.
+            await PauseAsync(time.GetElapsedTime(began) >= FarAway ? LookFarAway : _hears ? LookWhileHearing : LookWhileDeaf, _mail.Task);
         }
     }
 
@@ -158,7 +160,7 @@ internal sealed partial class Peers
 
             while (box.Letters.TryPeek(out var mail))
             {
-                if (IsOnce(mail) && mail.Sequence > box.Dropped && !await DropAsync(box, box.Letters.TakeWhile(IsOnce).Last().Sequence))
+                if (IsOnce(mail) && !await IsDroppedAsync(box, mail))
                 {
                     // Taken over meanwhile: what is left is read by whoever did it. The next beat says so.
                     box.Letters.Clear();
@@ -176,31 +178,9 @@ internal sealed partial class Peers
                 }
             }
 
-            if (box.LetGo(time) || box.Read > box.Dropped)
-            {
-                await DropAsync(box, box.Read);
-            }
+            DropBeside(box);
         }
         while (isMore);
-    }
-
-    /// <summary>Takes letters off the mailbox. Where the store's answer is lost it is asked again, for the same.</summary>
-    /// <returns>Whether they were this replica's.</returns>
-    private async Task<bool> DropAsync(Mailbox box, long upTo)
-    {
-        var isOurs = await replicas.AcknowledgeAsync(box.Name, upTo, box.Held);
-        box.Dropped = Math.Max(box.Dropped, upTo);
-        box.IsOwed = false;
-        return isOurs;
-    }
-
-    /// <summary>Once all that was held is kept the mailbox is looked after; one at a time that would be a write for each letter.</summary>
-    private void WhenKept(Mailbox box)
-    {
-        if (box.IsLastKept())
-        {
-            _mail.TrySetResult();
-        }
     }
 
     /// <summary>Hands on what is in the mailbox and goes. If that cannot be done the lease runs out, and whoever takes over finds all of it.</summary>
@@ -216,6 +196,7 @@ internal sealed partial class Peers
 
             if (_box is { Read: > 0 } box && box.Name == _name)
             {
+                await box.Dropping;
                 box.LetGo(time);
                 await DropAsync(box, box.Read);
             }
@@ -277,8 +258,11 @@ internal sealed partial class Peers
 
     private bool IsOnce(MailRecord mail) => _readers.TryGetValue(mail.Kind, out var reader) && reader.Once;
 
+    /// <inheritdoc cref="ReadAsync(MailRecord, bool)"/>
+    private Task<Task> ReadAsync(string box, MailRecord mail) => ReadAsync(mail, mayBeReadBefore: !mail.CallId.StartsWith(box + ".", StringComparison.Ordinal));
+
     /// <returns>Completes when it may be taken off the mailbox.</returns>
-    private async Task<Task> ReadAsync(string box, MailRecord mail)
+    private async Task<Task> ReadAsync(MailRecord mail, bool mayBeReadBefore)
     {
         if (!Letter.TryParse(mail.Body, out var letter) || !_readers.TryGetValue(mail.Kind, out var reader))
         {
@@ -289,7 +273,7 @@ internal sealed partial class Peers
 
         try
         {
-            return await reader.Read(letter, new LetterName(mail.CallId, !mail.CallId.StartsWith(box + ".", StringComparison.Ordinal)));
+            return await reader.Read(letter, new LetterName(mail.CallId, mayBeReadBefore));
         }
         catch (Exception e) when (e is not StoreException)
         {
@@ -297,61 +281,5 @@ internal sealed partial class Peers
             Log.ReaderFailed(logger, e, mail.Kind);
             return Task.CompletedTask;
         }
-    }
-
-    /// <summary>The letters of one name, on their way from the store to their readers. The reading loop's alone.</summary>
-    private sealed class Mailbox(string name)
-    {
-        /// <summary>What is held for longer may wait for a client that never comes; it must not fill the mailbox.</summary>
-        private static readonly TimeSpan MostHeld = TimeSpan.FromSeconds(10);
-
-        private const int MostHeldAtOnce = 200;
-
-        private readonly Queue<(long Sequence, Task Kept, long Since)> _held = new();
-        private int _notKept;
-
-        public string Name => name;
-
-        /// <summary>Letters that were read and stay in the mailbox for now.</summary>
-        public IReadOnlyList<long> Held => [.. _held.Select(one => one.Sequence)];
-
-        /// <summary>Whether letters that are held no longer are still in the mailbox.</summary>
-        public bool IsOwed { get; set; }
-
-        public void Hold(long sequence, Task kept, long now)
-        {
-            Interlocked.Increment(ref _notKept);
-            _held.Enqueue((sequence, kept, now));
-        }
-
-        /// <returns>Whether nothing else is to be kept.</returns>
-        public bool IsLastKept() => Interlocked.Decrement(ref _notKept) == 0;
-
-        /// <returns>Whether there is something to take off the mailbox.</returns>
-        public bool LetGo(TimeProvider time)
-        {
-            for (var left = _held.Count; left > 0; left--)
-            {
-                var one = _held.Dequeue();
-                if (one.Kept.IsCompleted || left > MostHeldAtOnce || time.GetElapsedTime(one.Since) > MostHeld)
-                {
-                    IsOwed = true;
-                }
-                else
-                {
-                    _held.Enqueue(one);
-                }
-            }
-
-            return IsOwed;
-        }
-
-        public Queue<MailRecord> Letters { get; } = new();
-
-        /// <summary>The last letter that was read.</summary>
-        public long Read { get; set; }
-
-        /// <summary>The last letter that is off the mailbox.</summary>
-        public long Dropped { get; set; }
     }
 }

@@ -25,6 +25,11 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     private static readonly TimeSpan LookWhileDeaf = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>A look at the mailbox that takes so long goes to a store that is far away, or slow.</summary>
+    private static readonly TimeSpan FarAway = TimeSpan.FromMilliseconds(100);
+
+    private static readonly TimeSpan LookFarAway = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Time between two tries to post what must arrive.</summary>
     private static readonly TimeSpan PostAgain = TimeSpan.FromMilliseconds(500);
 
@@ -167,6 +172,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         Leaving();
         await _stopping.CancelAsync();
         await _work;
+        await EndLooksAsync();
         if (_listening is not null)
         {
             await _listening.DisposeAsync();

@@ -72,12 +72,19 @@ internal sealed partial class Outbox
             return;
         }
 
+        string? left;
         lock (_gate)
         {
+            left = _elsewhere?.Replica;
             _elsewhere = null;
             _moves++;
             _isTelling = true;
             _isComing = true;
+        }
+
+        if (left is not null)
+        {
+            services.Peers.Suspect(left);
         }
 
         var name = services.Peers.Name;
@@ -315,9 +322,9 @@ internal sealed partial class Outbox
         if (session.IsLegacySse)
         {
             // Its client may come back to it at any moment: it is taken from, and stays what it is.
-            foreach (var line in await from.TakeWaitingAsync())
+            foreach (var (line, passed) in await from.TakeWaitingAsync())
             {
-                PassOn(line);
+                PassOn(line, passed);
             }
 
             return;
@@ -343,11 +350,11 @@ internal sealed partial class Outbox
     }
 
     /// <summary>Bounded by what a log, or a stream without one, may hold.</summary>
-    private void PassOn(byte[] line)
+    private void PassOn(byte[] line, PassedMessage? passed = null)
     {
         lock (_gate)
         {
-            _backlog.AddLast(new Waiting(line, Hops: 0, Origin: null));
+            _backlog.AddLast(new Waiting(line, Hops: 0, Origin: null, Name: passed?.Name, Passed: passed));
             _backlogBytes += line.Length;
             FlushLocked();
         }

@@ -11,8 +11,17 @@ internal sealed partial class Outbox
     /// <summary>How far apart the two ways are at most; later it is another change.</summary>
     private static readonly TimeSpan BothWaysWithin = TimeSpan.FromSeconds(5);
 
+    /// <summary>So many letters of one session are remembered. In the seconds until a dead replica is taken over hardly more come.</summary>
+    private const int MostNames = 512;
+
     /// <summary>By server and list: changes told by letter less those told as news, and when the last one was.</summary>
     private Dictionary<(string Server, string Method), (int Balance, long At)>? _told;
+
+    /// <summary>
+    /// Letters that may come again, and when each was kept, the newest last: read in the mailbox of a replica that may be dead, they are passed on once more by whoever takes that one over.
+    /// A log knows its own, but by then the newest stream may be another one, or one without a log.
+    /// </summary>
+    private Queue<(string Name, Task Kept)>? _mayComeAgain;
 
     /// <summary>Takes a line that another replica passed on.</summary>
     /// <param name="line">The message.</param>
@@ -49,6 +58,11 @@ internal sealed partial class Outbox
                 return passed.Kept;
             }
 
+            if (name.MayBeReadBefore && CameBeforeLocked(passed, out var kept))
+            {
+                return kept;
+            }
+
             if (changed is { } told && server is not null && IsToldLocked(server, told.Changed(), byLetter: true))
             {
                 return Task.CompletedTask;
@@ -57,6 +71,27 @@ internal sealed partial class Outbox
             SendLocked(line, origin, passed: passed);
             return passed.Kept;
         }
+    }
+
+    /// <summary>Whether a letter came before. From now on it has.</summary>
+    /// <param name="passed">The letter.</param>
+    /// <param name="kept">Completes when it was kept that time.</param>
+    private bool CameBeforeLocked(PassedMessage passed, out Task kept)
+    {
+        _mayComeAgain ??= new Queue<(string, Task)>();
+        kept = _mayComeAgain.FirstOrDefault(letter => letter.Name == passed.Name).Kept ?? passed.Kept;
+        if (!ReferenceEquals(kept, passed.Kept))
+        {
+            return true;
+        }
+
+        if (_mayComeAgain.Count == MostNames)
+        {
+            _mayComeAgain.Dequeue();
+        }
+
+        _mayComeAgain.Enqueue((passed.Name, kept));
+        return false;
     }
 
     /// <summary>Which list a message says is another one now; null: it says something else.</summary>

@@ -1,4 +1,5 @@
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Stores;
 using Mooring.Streams;
 
@@ -65,6 +66,19 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         {
             return SendLocked(line, origin, changed);
         }
+    }
+
+    /// <inheritdoc cref="Send"/>
+    /// <returns>Completes when it is no longer lost with this process: it is with the stream here, or in the mailbox of the replica that has the stream.</returns>
+    public Task SendKept(byte[] line)
+    {
+        var passed = new PassedMessage(Peers.NewName(), mayBeThere: false);
+        lock (_gate)
+        {
+            SendLocked(line, passed: passed);
+        }
+
+        return passed.Kept;
     }
 
     /// <summary>Sends a notification without params, unless the same one waits already.</summary>

@@ -79,6 +79,7 @@ internal sealed partial class SessionTable
         var peers = _services.Peers;
         peers.OnKeptLetter(Outbox.SayLetter, async (letter, name) =>
             await ForPeerAsync(letter.Session) is { } session ? session.Outbox.Take(letter.Body.ToArray(), letter.Subject, name) : Task.CompletedTask);
+        peers.OnStranded(Outbox.SayLetter, letter => Known(letter.Session) is { Outbox.HasStream: true });
         peers.OnLetter(Outbox.FollowLetter, letter =>
         {
             Known(letter.Session)?.Outbox.FollowedBy(System.Text.Encoding.ASCII.GetString(letter.Body.Span), letter.Subject);

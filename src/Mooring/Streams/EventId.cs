@@ -16,6 +16,12 @@ internal readonly record struct EventId(string Stream, long Sequence)
     /// <summary>A new stream name: 60 random bits, unique without asking anyone.</summary>
     public static string NewStream(bool get) => (get ? "g" : "p") + RandomNumberGenerator.GetString(Alphabet, 12);
 
+    /// <summary>The name of a record of a call whose client cannot come back for an answer: no cursor names it.</summary>
+    public static string NewRecord() => "c" + RandomNumberGenerator.GetString(Alphabet, 12);
+
+    /// <summary>Whether a stream's name is one of <see cref="NewRecord"/>.</summary>
+    public static bool IsRecord(string stream) => stream[0] == 'c';
+
     public static bool TryParse(string? text, out EventId id)
     {
         id = default;

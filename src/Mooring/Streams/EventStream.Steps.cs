@@ -33,6 +33,9 @@ internal sealed partial class EventStream
         /// <summary>Where another replica passed it on.</summary>
         public PassedMessage? Passed => passed;
 
+        /// <summary>Whether it is in memory alone, until somebody listens.</summary>
+        public bool Waits { get; set; }
+
         /// <summary>Where it stood at the server of the stream's call.</summary>
         public CallCursor? Place => place;
 
@@ -81,7 +84,7 @@ internal sealed partial class EventStream
 
     private sealed class TakeWaitingStep : Step
     {
-        public TaskCompletionSource<IReadOnlyList<byte[]>> Taken { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<IReadOnlyList<WaitingLine>> Taken { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     private sealed class KeepStep : Step;

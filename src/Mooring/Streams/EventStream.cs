@@ -21,7 +21,7 @@ internal sealed partial class EventStream
     private readonly StreamsMetrics _metrics;
     private readonly long _backlogLimit;
     private Queue<Step>? _steps;
-    private Queue<byte[]>? _backlog;
+    private Queue<WaitingLine>? _backlog;
     private long _backlogBytes;
     private long _sequence;
     private long _shown;
@@ -126,7 +126,7 @@ internal sealed partial class EventStream
     }
 
     /// <summary>Takes what waits for a listener off a stream without a log, once every step before has been done: it goes another way.</summary>
-    public Task<IReadOnlyList<byte[]>> TakeWaitingAsync()
+    public Task<IReadOnlyList<WaitingLine>> TakeWaitingAsync()
     {
         var step = new TakeWaitingStep();
         Enqueue(step);
@@ -188,7 +188,7 @@ internal sealed partial class EventStream
                 _connection?.Abort(StreamReason.Error, ClosedBy.Gateway);
             }
 
-            if (step is MessageStep { IsLate: false, Passed: { } passed })
+            if (step is MessageStep { IsLate: false, Waits: false, Passed: { } passed })
             {
                 passed.IsKept();
             }
@@ -301,7 +301,7 @@ internal sealed partial class EventStream
         }
         else if (!_resumable && !isShown)
         {
-            Keep(step.Line);
+            step.Waits = Keep(new WaitingLine(step.Line, step.Passed));
         }
 
         if (isShown && step.IsOld)
@@ -326,9 +326,10 @@ internal sealed partial class EventStream
             return;
         }
 
-        while (_backlog is not null && _backlog.TryDequeue(out var line))
+        while (_backlog is not null && _backlog.TryDequeue(out var waiting))
         {
-            connection.WriteMessage(id: null, line);
+            connection.WriteMessage(id: null, waiting.Line);
+            waiting.Passed?.IsKept();
             await connection.TakenAsync();
         }
 
@@ -360,15 +361,22 @@ internal sealed partial class EventStream
         _connection?.Complete(StreamReason.Answered, ClosedBy.Gateway);
     }
 
-    private void Keep(byte[] line)
+    /// <returns>Whether there is room for it.</returns>
+    private bool Keep(WaitingLine waiting)
     {
-        if (_backlogBytes + line.Length > _backlogLimit)
+        if (_backlogBytes + waiting.Line.Length > _backlogLimit)
         {
             _metrics.Dropped("backlog_full");
-            return;
+            return false;
         }
 
-        (_backlog ??= new Queue<byte[]>()).Enqueue(line);
-        _backlogBytes += line.Length;
+        (_backlog ??= new Queue<WaitingLine>()).Enqueue(waiting);
+        _backlogBytes += waiting.Line.Length;
+        return true;
     }
 }
+
+/// <summary>What waits for a listener on a stream without a log.</summary>
+/// <param name="Line">One message.</param>
+/// <param name="Passed">Where it may not be lost with this process: told once it is.</param>
+internal readonly record struct WaitingLine(byte[] Line, PassedMessage? Passed);

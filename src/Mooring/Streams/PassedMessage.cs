@@ -1,6 +1,9 @@
 namespace Mooring.Streams;
 
-/// <summary>A message that another replica passed on, and that stays in this one's mailbox until it is kept: no earlier, or it goes with this process, and no second time.</summary>
+/// <summary>
+/// A message of which something stays in the store until it is kept: where another replica passed it on its letter, in this one's mailbox; of a call of HTTP+SSE its record. No
+/// earlier, or it goes with this process, and no second time.
+/// </summary>
 /// <param name="name">Of its letter.</param>
 /// <param name="mayBeThere">Whether a replica before this one may have put it into the log.</param>
 internal sealed class PassedMessage(string name, bool mayBeThere)
@@ -16,7 +19,7 @@ internal sealed class PassedMessage(string name, bool mayBeThere)
     /// <summary>Whether the log has to be asked first.</summary>
     public bool MayBeThere { get; set; } = mayBeThere;
 
-    /// <summary>Completes when nothing more is lost with this process: it is in the log, in the next one's mailbox, or it is not to be kept.</summary>
+    /// <summary>Completes when nothing more is lost with this process: it is in the log, on its way to whoever listens, in the next one's mailbox, or it is not to be kept.</summary>
     public Task Kept => _kept.Task;
 
     public void IsKept() => _kept.TrySetResult();

@@ -28,6 +28,8 @@ internal sealed class AccountRemoval(Credentials credentials, IVaultStore store,
         var began = time.GetTimestamp();
         while (await store.FindCredentialAsync(key, cancel) is { } record)
         {
+            await store.ReleaseCredentialAsync(key, Tokens.Nobody);
+
             // With the lease nobody refreshes it: what a provider gave for it must not come into the row of the account that is linked next.
             if (await store.TryLeaseCredentialAsync(key, record.Version, _holder, Tokens.Lease))
             {

@@ -14,8 +14,14 @@ internal sealed partial class Tokens(
     /// <summary>Longer than a token endpoint may take, so that a living holder keeps it; short, so that a dead one's is taken over soon.</summary>
     public static readonly TimeSpan Lease = TokenRequests.Patience + TimeSpan.FromSeconds(10);
 
+    /// <summary>Who holds a credential that nothing can be done for: its provider was not in the configuration when it was due. Anybody may give it back.</summary>
+    public const string Nobody = "nobody";
+
     /// <summary>How often whoever waits for another's refresh looks.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Once in so many looks it is seen to it that it is not <see cref="Nobody"/> who is waited for.</summary>
+    private const int LooksForNobody = 10;
 
     /// <summary>How long a call waits for another's refresh: until that one's lease is over, and one of its own could be done.</summary>
     private static readonly TimeSpan LongestWait = Lease + TokenRequests.Patience;
@@ -243,7 +249,7 @@ internal sealed partial class Tokens(
     private async Task<Token> RefreshAsync(CredentialKey key, Credential credential, long version, TaskCompletionSource<Token> done)
     {
         var began = time.GetTimestamp();
-        while (true)
+        for (var looks = 0; ; looks++)
         {
             if (_pauses.TryGetValue(key, out var pause) && pause.Until > time.GetUtcNow())
             {
@@ -256,7 +262,7 @@ internal sealed partial class Tokens(
             await places.WaitAsync();
             try
             {
-                if (await store.TryLeaseCredentialAsync(key, version, _holder, Lease))
+                if (await store.TryLeaseCredentialAsync(key, version, _holder, Lease) || (looks % LooksForNobody == 0 && await FreeAsync()))
                 {
                     answer = await AskAsync(key, credential, version);
                 }
@@ -288,6 +294,12 @@ internal sealed partial class Tokens(
                 return StillUsable(credential, "another replica has been refreshing it for too long");
             }
         }
+
+        async Task<bool> FreeAsync()
+        {
+            await store.ReleaseCredentialAsync(key, Nobody);
+            return await store.TryLeaseCredentialAsync(key, version, _holder, Lease);
+        }
     }
 
     /// <summary>With the lease in hand: nobody else asks the provider for this one.</summary>
@@ -295,8 +307,9 @@ internal sealed partial class Tokens(
     {
         if (providers.ClientFor(key.Provider, credential.Client) is not { } client)
         {
-            // Held, so that it is not among what is due again and again.
-            await store.TryLeaseCredentialAsync(key, version, _holder, LongestPause * 60);
+            // Held, so that it is not among what is due again and again; by nobody, so that whoever has something to do with it need not wait.
+            await store.ReleaseCredentialAsync(key, _holder);
+            await store.TryLeaseCredentialAsync(key, version, Nobody, LongestPause * 60);
             return new TokenAnswer(TokenOutcome.NotAsked, null, "the provider is not in the configuration any more");
         }
 
@@ -380,19 +393,4 @@ internal sealed partial class Tokens(
         credential.Expires > time.GetUtcNow() ? new Token(TokenState.Usable, credential.AccessToken) : new Token(TokenState.Unavailable, Why: why);
 
     private sealed record Pause(DateTimeOffset Until, int Failures, string Why);
-
-    private static partial class Log
-    {
-        [LoggerMessage(1461, LogLevel.Warning, "A token of {Provider} was not refreshed: {Why}. It is tried again.", EventName = "TokenNotRefreshed")]
-        public static partial void NotRefreshed(ILogger logger, string provider, string why);
-
-        [LoggerMessage(1462, LogLevel.Warning, "{Provider} takes a token back ({Why}); its user has to link the account again.", EventName = "TokenRefused")]
-        public static partial void Refused(ILogger logger, string provider, string why);
-
-        [LoggerMessage(1464, LogLevel.Warning, "A new token of {Provider} cannot be written: {Why}. It is kept and tried again until it can.", EventName = "TokenNotWritten")]
-        public static partial void NotWritten(ILogger logger, string provider, string why);
-
-        [LoggerMessage(1463, LogLevel.Error, "Refreshing a token of {Provider} failed.", EventName = "TokenRefreshFailed")]
-        public static partial void Failed(ILogger logger, Exception exception, string provider);
-    }
 }

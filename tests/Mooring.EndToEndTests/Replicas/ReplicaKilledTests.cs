@@ -76,6 +76,24 @@ public sealed class ReplicaKilledTests(ReplicaDatabase database) : IClassFixture
     }
 
     [Fact(Timeout = ReplicaPair.TestLimit)]
+    public async Task AKilledDuringACallOfALegacyStreamOnB_EndsAsOutcomeUnknownOnIt()
+    {
+        await using var pair = await ReplicaPair.StartAsync(database);
+        using var client = await LegacyClient.ConnectAsync(pair.B.ServerSseUrl("up"));
+        client.PostsTo = pair.A.BaseUrl;
+        var id = await client.SendAsync("tools/call", LegacyClient.CallParameters("hold", "kept"));
+        await Wait.UntilAsync(() => pair.Server.Calls("hold") == 1, () => "the call never reached the server");
+
+        await ReplicaPair.KillAsync(pair.A);
+
+        var answer = await client.Stream.AnswerAsync(id);
+        Assert.Equal("outcome_unknown", (string?)answer["error"]?["data"]?["mooring"]?["reason"]);
+        Assert.Equal(1, pair.Server.Calls("hold"));
+        client.PostsTo = null;
+        Assert.Equal("goes on", (string?)(await client.CallAsync("echo", "goes on"))["result"]?["content"]?[0]?["text"]);
+    }
+
+    [Fact(Timeout = ReplicaPair.TestLimit)]
     public async Task EventsMissedOnA_Killed_AreReplayedByB()
     {
         await using var pair = await ReplicaPair.StartAsync(database);

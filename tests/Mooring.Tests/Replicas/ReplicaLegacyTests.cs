@@ -1,4 +1,8 @@
 using System.Net;
+using Mooring.Replicas;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
 using Xunit;
 
 namespace Mooring.Tests.Replicas;
@@ -7,6 +11,8 @@ namespace Mooring.Tests.Replicas;
 public sealed class ReplicaLegacyTests
 {
     private const string Hello = """{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"t","version":"1"}}""";
+
+    private const string Slow = """{"name":"slow","arguments":{}}""";
 
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
@@ -106,6 +112,216 @@ public sealed class ReplicaLegacyTests
         await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
         stream.Dispose();
     }
+
+    [Fact]
+    public async Task Call_TakenWhereTheStreamIsNot_IsOnRecordBeforeItIsTakenAndUntilItsAnswerIsOnItsWay()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        var call = Assert.Single(await RunningAsync(pair));
+        Assert.Equal((pair.B.Get<Peers>().Name, "one", $"{asked}"), (call.Replica, call.Server, Assert.Single(call.RequestIds)));
+
+        var (isHeld, held) = Hold(pair.Store.Store, "PostAsync");
+        (await pair.Upstream.CallAsync()).Text("done");
+        await pair.UntilAsync(isHeld, "its answer is about to be sent to the other one");
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        Assert.Single(await RunningAsync(pair));
+        held.SetResult();
+
+        await AnsweredAsync(pair, stream, asked);
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_TakenWhereTheStreamIs_IsOnRecordOnceItMayOutliveTheStream()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+
+        var asked = await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+        await pair.PassAsync(TimeSpan.FromMilliseconds(700));
+        Assert.Empty(await RunningAsync(pair));
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 1, "it is on record");
+
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_CancelledByItsClient_IsOnRecordNoMore()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        Assert.Single(await RunningAsync(pair));
+
+        await SendAsync(pair.B, endpoint.Data!, $$$"""{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{{{asked}}}}}""");
+
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_TakenWhileTheStoreTakesLong_IsNotKeptWaitingForIt()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.B);
+        await AskAsync(pair, stream, pair.B, endpoint.Data!, "initialize", Hello);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
+
+        var (isHeld, held) = Hold(pair.StoreOfA, "OpenStreamAsync");
+        var taking = PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+        await pair.UntilAsync(isHeld, "its record is on its way");
+        var asked = await pair.A.PassTimeAsync(taking, Soon, "it is taken");
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+
+        var (isClosing, closed) = (false, new TaskCompletionSource());
+        pair.StoreOfA.Before = name =>
+        {
+            isClosing |= name == "SetStreamStateAsync";
+            return isClosing ? closed.Task : Task.CompletedTask;
+        };
+        held.SetResult();
+        await pair.UntilAsync(() => isClosing, "the record is to end");
+        Assert.Single(await RunningAsync(pair));
+        closed.SetResult();
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_AnsweredWhileTheStoreFails_IsOnRecordNoMoreOnceItIsBack()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+
+        var failures = 0;
+        pair.Store.Store.Before = name => name == "SetStreamStateAsync" && ++failures <= 3 ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+        Assert.True(failures > 3);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_OfOneThatWasTakenForDead_IsAnsweredByItsHeirAlone()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        var call = await pair.Upstream.CallAsync();
+        var (b, before) = (pair.B.Get<Peers>(), pair.B.Get<Peers>().Name);
+
+        pair.Store.Store.Before = name => name == $"BeatAsync {before}" ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
+        var answer = await pair.A.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "what the heir says");
+        Assert.Equal(($"{asked}", "outcome_unknown"), (answer.RawId(), answer.Reason()));
+        pair.Store.Store.Before = null;
+        await pair.UntilAsync(() => b.Name != before, "it goes on under another name");
+        call.Text("late");
+        await pair.PassAsync(TimeSpan.FromSeconds(2));
+
+        var next = await PostAsync(pair.A, endpoint.Data!, "ping");
+        Assert.Equal($"{next}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the next answer")).RawId());
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_AnsweredWhileItsClientHasNoStream_IsOnRecordUntilItHasOne()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (before, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, before, pair.A, endpoint.Data!, "initialize", Hello);
+        before.Dispose();
+        await IsOverAsync(pair);
+        var asked = await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+        Assert.Single(await RunningAsync(pair));
+        (await pair.Upstream.CallAsync()).Text("done");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.Single(await RunningAsync(pair));
+
+        var (stream, _) = await OpenAsync(pair.B, endpoint.Id);
+        await AnsweredAsync(pair, stream, asked);
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_OfAReplicaThatDied_EndsWithAnHonestAnswerOnTheStream()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        await pair.Store.Store.OpenStreamAsync(
+            new StreamRecord
+            {
+                SessionId = SessionOf(endpoint),
+                StreamId = EventId.NewRecord(),
+                Kind = StreamKind.Post,
+                State = StreamState.Running,
+                RequestIds = ["\"of the dead\""],
+                Server = "one",
+                Replica = "dead",
+                Changed = pair.A.Clock.GetUtcNow(),
+            },
+            primer: null);
+
+        await pair.Store.Replicas.BeatAsync("dead", "", TimeSpan.Zero);
+        var answer = await pair.A.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "the answer");
+
+        Assert.Equal(("\"of the dead\"", "outcome_unknown"), (answer.RawId(), answer.Reason()));
+        Assert.Empty(await RunningAsync(pair));
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Answer_SentToAReplicaThatDied_ComesWhereTheClientIsBeforeTheLeaseOfThatOneIsOver()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (before, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, before, pair.A, endpoint.Data!, "initialize", Hello);
+        before.Dispose();
+        await IsOverAsync(pair);
+        await pair.Store.Replicas.BeatAsync("dead", "", TimeSpan.FromHours(1));
+        await pair.UntilAsync(() => pair.A.Get<Peers>().IsAlive("dead") && pair.B.Get<Peers>().IsAlive("dead"), "all know of it");
+        await pair.Store.Store.SetListenerAsync(SessionOf(endpoint), new SessionListener("dead", "g0123456789"));
+        pair.A.Get<SessionTable>().Known(SessionOf(endpoint))!.Doubt();
+
+        var asked = await PostAsync(pair.B, endpoint.Data!, "ping");
+        await pair.UntilAsync(() => Mail(pair, "dead").Count == 1, "its answer is in the mailbox of the dead");
+        await PostAsync(pair.A, endpoint.Data!, "ping");
+        await pair.UntilAsync(() => Mail(pair, "dead").Count == 2, "another is");
+        var (stream, _) = await OpenAsync(pair.A, endpoint.Id);
+        await AnsweredAsync(pair, stream, asked);
+        await AnsweredAsync(pair, stream, asked + 1);
+
+        // Whoever takes it over passes them on as well.
+        await pair.Store.Replicas.BeatAsync("dead", "", TimeSpan.Zero);
+        await pair.UntilAsync(() => Mail(pair, "dead").Count == 0 && Mail(pair, pair.A.Get<Peers>().Name).Count + Mail(pair, pair.B.Get<Peers>().Name).Count == 0, "its letters are read");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        var last = await PostAsync(pair.A, endpoint.Data!, "ping");
+        Assert.Equal($"{last}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the next answer")).RawId());
+        stream.Dispose();
+    }
+
+    private static async Task<IReadOnlyList<StreamRecord>> RunningAsync(ReplicaPair pair) => await pair.Store.Store.FindRunningCallsAsync(CancellationToken.None);
+
+    private static IReadOnlyList<MailRecord> Mail(ReplicaPair pair, string replica) => pair.Store.Replicas.ReadMailboxAsync(replica, 0, 100, CancellationToken.None).Result;
+
+    private static string SessionOf(TestEvent endpoint) => endpoint.Data!.Split("sessionId=")[1];
 
     /// <summary>Holds one operation of a store, once.</summary>
     private static (Func<bool> IsHeld, TaskCompletionSource Held) Hold(FaultyStore store, string operation)

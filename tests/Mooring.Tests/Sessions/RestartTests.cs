@@ -1,4 +1,5 @@
 using System.Net;
+using Mooring.Stores;
 using Mooring.Tests.Routing;
 using Xunit;
 
@@ -95,6 +96,42 @@ public sealed class RestartTests : IDisposable
 
         using var twice = await again.GetAsync(answer.Id);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, twice.Status);
+    }
+
+    [Fact]
+    public async Task Restart_CallOfALegacySessionWasRunning_EndsAsOutcomeUnknownOnTheNextStream()
+    {
+        const string path = "/servers/one/sse";
+        var clock = new FakeClock();
+        var server = new FakeUpstream().Hold("slow");
+        TestEvent endpoint;
+        await using (var before = await StartAsync(clock, server))
+        {
+            using var stream = await before.NewClient(path: path).GetAsync();
+            await stream.Events.NextAsync();
+            endpoint = (await stream.Events.NextAsync())!;
+            await SendAsync(before, """{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}""");
+            await stream.Events.MessageAsync();
+            await SendAsync(before, """{"jsonrpc":"2.0","id":"left","method":"tools/call","params":{"name":"slow","arguments":{}}}""");
+            await server.CallAsync();
+            await before.UntilAsync(() => before.Get<IStore>().FindRunningCallsAsync(CancellationToken.None).Result.Count == 1, "the call is on record", TimeSpan.FromSeconds(10));
+        }
+
+        await using var after = await StartAsync(clock, server);
+        using var again = await after.NewClient(path: path).GetAsync(endpoint.Id);
+        await again.Events.NextAsync();
+        await again.Events.NextAsync();
+        var answer = await again.Events.MessageAsync();
+
+        Assert.Equal(("\"left\"", "outcome_unknown"), (answer.RawId(), answer.Reason()));
+        Assert.Equal(1, server.Executions("slow"));
+        await after.UntilAsync(() => after.Get<IStore>().FindRunningCallsAsync(CancellationToken.None).Result.Count == 0, "it is on record no more", TimeSpan.FromSeconds(10));
+
+        async Task SendAsync(GatewayFixture to, string message)
+        {
+            using var taken = await to.NewClient(path: "/servers/one/" + endpoint.Data!).PostAsync(message);
+            Assert.Equal(HttpStatusCode.Accepted, taken.Status);
+        }
     }
 
     [Fact]

@@ -47,6 +47,20 @@ public abstract partial class StoreContractTests
     }
 
     [Fact]
+    public async Task FindAuth_ManyAtOnce_EachIsToldOfItsOwn()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Auth.AddAuthAsync(Row($"k{i}", i % 2 == 0 ? AuthKind.AccessToken : AuthKind.ApiKey))));
+
+        var found = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => Task.Run(
+            async () => (Asked: $"k{i % 100}", Found: (await Auth.FindAuthAsync(AuthKind.AccessToken, $"k{i % 100}", i < 100 ? Now : Row("k").Expires, Cancel))?.Key))));
+
+        for (var i = 0; i < found.Length; i++)
+        {
+            Assert.Equal(i < 50 && i % 2 == 0 ? found[i].Asked : null, found[i].Found);
+        }
+    }
+
+    [Fact]
     public async Task UseAuth_ManyAtOnce_OneIsTheFirst()
     {
         const int users = 8;

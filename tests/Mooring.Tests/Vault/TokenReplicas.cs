@@ -122,11 +122,11 @@ internal sealed class TokenReplicas : IAsyncDisposable
         var tokens = new Tokens(
             credentials, store, new Providers(config), new TokenRequests(http, Clock), new VaultMetrics(_services.GetRequiredService<MooringMeter>()), Clock,
             _fixture.Loggers.CreateLogger<Tokens>());
-        return new TokenReplica(ring, credentials, tokens, store);
+        return new TokenReplica(ring, credentials, tokens, store, config);
     }
 }
 
-internal sealed record TokenReplica(KeyRing Keys, Credentials Credentials, Tokens Tokens, CuttableVault Store);
+internal sealed record TokenReplica(KeyRing Keys, Credentials Credentials, Tokens Tokens, CuttableVault Store, ConfigStore Config);
 
 /// <summary>One replica's way to the store: cut, it behaves as the store does towards a process that was killed.</summary>
 internal sealed class CuttableVault(IVaultStore inner) : IVaultStore

@@ -1,4 +1,5 @@
 using System.Net;
+using Mooring.Configuration;
 using Mooring.Stores;
 using Mooring.Vault;
 using Xunit;
@@ -391,6 +392,30 @@ public sealed class TokensTests : IAsyncLifetime
         Assert.Equal(TokenState.NotLinked, (await _replicas.A.Tokens.GetAsync(Of("mallory"), Cancel)).State);
         Assert.Equal(TokenState.NotLinked, (await _replicas.A.Tokens.GetAsync(Of("ada") with { Provider = "other" }, Cancel)).State);
         Assert.Equal(TokenState.NotLinked, (await _replicas.A.Tokens.GetAsync(Of("ada"), Cancel)).State);
+    }
+
+    [Fact]
+    public async Task Provider_NotConfiguredWhenATokenWasDue_AndBack_IsAskedAtOnce()
+    {
+        await _replicas.LinkAsync("ada");
+        var before = _replicas.A.Config.Current;
+        _replicas.A.Config.Replace(before with { Providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal) });
+        _replicas.Clock.Advance(TimeSpan.FromHours(2));
+
+        var token = await _replicas.A.Tokens.GetAsync(Of("ada"), Cancel);
+        var held = (await _replicas.Memory.FindCredentialAsync(Of("ada"), Cancel))!;
+        Assert.Equal(TokenState.Unavailable, token.State);
+        Assert.Contains("not in the configuration", token.Why, StringComparison.Ordinal);
+        Assert.False(await _replicas.Memory.TryLeaseCredentialAsync(Of("ada"), held.Version, "somebody", TimeSpan.FromSeconds(1)));
+        _replicas.A.Config.Replace(before);
+
+        // One that did not hold it.
+        foreach (var replica in _replicas.All.Reverse())
+        {
+            Assert.Equal("access after first-ada", (await replica.Tokens.GetAsync(Of("ada"), Cancel)).Value);
+        }
+
+        Assert.Equal(1, _replicas.Provider.Asked);
     }
 
     [Fact]

@@ -5,7 +5,13 @@ namespace Mooring.Stores.Postgres;
 /// <summary>The statements on who may come in.</summary>
 internal static class AuthRows
 {
-    internal const string FindSql = "select \"grant\", data, created, expires, used from mooring.auth a where kind = $1 and key = $2 and expires > $3 and " + GrantIsThere;
+    /// <summary>Many at once; the first column is the place of the question, from 1.</summary>
+    internal const string FindSql = """
+        select q.place, a."grant", a.data, a.created, a.expires, a.used
+        from unnest($1::bigint[], $2::text[], $3::bigint[]) with ordinality as q (kind, key, now, place)
+        join mooring.auth a on a.kind = q.kind and a.key = q.key and a.expires > q.now
+        where 
+        """ + GrantIsThere;
 
     internal const string AddSql = """
         insert into mooring.auth (kind, key, "grant", data, created, expires) values ($1, $2, $3, $4, $5, $6) on conflict do nothing

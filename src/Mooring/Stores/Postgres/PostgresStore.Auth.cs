@@ -5,8 +5,20 @@ namespace Mooring.Stores.Postgres;
 /// <content>Who may come in.</content>
 internal sealed partial class PostgresStore
 {
+    private readonly PostgresGather<(AuthKind Kind, string Key, DateTimeOffset Now), AuthRecord> _auth;
+
     public async ValueTask<AuthRecord?> FindAuthAsync(AuthKind kind, string key, DateTimeOffset now, CancellationToken cancel) =>
-        await OneAsync(AuthRows.FindSql, to => to.Number((long)kind).Text(key).Time(now), row => AuthRows.Read(row, kind, key, 0), cancel);
+        await _auth.AskAsync((kind, key, now), cancel);
+
+    private Task<IReadOnlyList<(int Place, AuthRecord Answer)>> FindManyAuthAsync(IReadOnlyList<(AuthKind Kind, string Key, DateTimeOffset Now)> these) => ManyAsync(
+        AuthRows.FindSql,
+        to => to.Numbers(these, one => (long)one.Kind).Texts(these, one => one.Key).Numbers(these, one => one.Now.UtcTicks),
+        row =>
+        {
+            var place = (int)row.GetInt64(0) - 1;
+            return (place, AuthRows.Read(row, these[place].Kind, these[place].Key, 1));
+        },
+        CancellationToken.None);
 
     public async Task<bool> AddAuthAsync(AuthRecord record) => await ChangeAsync(
         AuthRows.AddSql,

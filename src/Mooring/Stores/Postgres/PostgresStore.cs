@@ -4,7 +4,7 @@ using Npgsql;
 namespace Mooring.Stores.Postgres;
 
 /// <summary>
-/// The store that several replicas share. Writes of sessions go through a few lanes that group them; all else is a single round trip each.
+/// The store that several replicas share. Writes of sessions go through a few lanes that group them, and questions about tokens are gathered; all else is a single round trip each.
 /// Made and disposed by the service container. What replicas say to each other is in the other part.
 /// </summary>
 internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore, IVaultStore
@@ -22,6 +22,7 @@ internal sealed partial class PostgresStore : IStore, IReplicaStore, IAuthStore,
         _time = time;
         _database = new PostgresDatabase(options, time, logger);
         _lanes = [.. Enumerable.Range(0, options.Lanes).Select(_ => new PostgresLane(_database, options))];
+        _auth = new PostgresGather<(AuthKind Kind, string Key, DateTimeOffset Now), AuthRecord>(FindManyAuthAsync);
     }
 
     public bool IsRemote => true;
