@@ -111,7 +111,8 @@ internal sealed partial class PostgresListener(
         var began = TimeProvider.System.GetTimestamp();
         for (var left = options.ConnectTimeout; _heard != _called && left > TimeSpan.Zero; left = options.ConnectTimeout - TimeProvider.System.GetElapsedTime(began))
         {
-            await connection.WaitAsync(left, _stop.Token);
+            // Taken as whole milliseconds, of which none means without end.
+            await connection.WaitAsync((int)Math.Ceiling(left.TotalMilliseconds), _stop.Token);
         }
 
         await called;
