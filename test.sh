@@ -17,6 +17,10 @@ finish() {
         printf '\nFailed once and passed alone:\n'
         sed 's/^/  /' "$results/unsteady"
     fi
+    if [ -s "$results/skipped" ]; then
+        printf '\nSkipped, for what the machine does not have or allow:\n'
+        sed 's/^/  /' "$results/skipped"
+    fi
     if [ -s "$results/broken" ]; then
         printf '\nFailed:\n'
         sed 's/^/  /' "$results/broken"
@@ -144,6 +148,7 @@ run_dotnet_suite() {
     [ "$bad" -gt 0 ] && failed_methods "$xml" >> "$results/broken"
     passed=$((passed + ok))
     failed=$((failed + bad))
+    grep -o '<test [^>]*result="Skip"[^>]*>' "$xml" | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u >> "$results/skipped"
     if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
         fail "$name ended with code $code"
     fi

@@ -18,7 +18,7 @@ internal static class ChaosCommand
         var isShort = new Option<bool>("--short") { Description = "Rounds of a few seconds each." };
         var parallel = new Option<int?>("--parallel") { Description = "Rounds played at the same time; usually 1, short ones 3." };
         var replicas = new Option<int?>("--replicas") { Description = "Another number of gateways than each round's own." };
-        var commit = new Option<string?>("--commit") { Description = "When calls are committed, as calls.commit of the configuration." };
+        var commit = new Option<string?>("--commit") { Description = "When calls are committed: commit of all servers of the configuration." };
         var store = new Option<string>("--store") { Description = "What several gateways share: postgres or dynamodb.", DefaultValueFactory = _ => "postgres" };
         store.AcceptOnlyFromAmong("postgres", "dynamodb");
         var write = new Option<string?>("--write") { Description = "Page that keeps the result." };

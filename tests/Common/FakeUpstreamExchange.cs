@@ -22,6 +22,9 @@ internal sealed class UpstreamExchange(HttpRequestMessage request, string body, 
 
     public string Body => body;
 
+    /// <summary>Whom it was sent to.</summary>
+    public string Host { get; } = request.RequestUri?.Host ?? "";
+
     /// <summary>The query of its address, with the question mark; empty where there is none.</summary>
     public string Query { get; } = request.RequestUri?.Query ?? "";
 

@@ -10,8 +10,10 @@ namespace Mooring.Chaos.Clients;
 /// </content>
 internal sealed partial class LegacySession
 {
-    /// <summary>What waited for a stream comes as soon as there is one, and what is executed then when it is done.</summary>
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(8);
+    /// <summary>
+    /// What waited for a stream comes as soon as there is one, what is executed then when it is done, and what a dead gateway had of it once that is taken over: a lease of 8 s, and some beats.
+    /// </summary>
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(14);
 
     private async Task<Outcome> CallAsync(string tool, JsonObject arguments, int seconds, CancellationToken end)
     {
@@ -24,7 +26,7 @@ internal sealed partial class LegacySession
         {
             outcome = await SendCallAsync(call, end);
             // Whatever came after the time is over came too late.
-            outcome = HasTime(call) || outcome is Outcome.Refused or Outcome.CutLegacy ? outcome : Wrong(call, $"{outcome} after {conduct.Since(call.Start).TotalSeconds:0} s");
+            outcome = outcome == Outcome.GivenUp ? Outcome.Refused : HasTime(call) || outcome == Outcome.CutLegacy ? outcome : Wrong(call, $"{outcome} after {conduct.Since(call.Start).TotalSeconds:0} s");
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
@@ -112,7 +114,7 @@ internal sealed partial class LegacySession
             }
         }
 
-        return Outcome.Refused;
+        return Outcome.GivenUp;
     }
 
     private async Task<Outcome> AwaitAsync(CallState call, Connection asked, Task<(JsonObject Message, Connection On)> answer, CancellationToken end)

@@ -25,7 +25,7 @@ internal sealed partial class StatelessClient
         {
             outcome = await SendCallAsync(call, end);
             // Whatever came after the time is over came too late.
-            outcome = call.HasTime() || outcome == Outcome.Refused ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
+            outcome = outcome == Outcome.GivenUp ? Outcome.Refused : call.HasTime() ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
@@ -95,7 +95,7 @@ internal sealed partial class StatelessClient
             }
         }
 
-        return Outcome.Refused;
+        return Outcome.GivenUp;
     }
 
     /// <summary>The answer, whatever its status; null where the connection broke before it.</summary>

@@ -21,7 +21,7 @@ internal sealed partial class StrictSession
             outcome = call.Task is { } task ? await FollowTaskAsync(call, task, end) : outcome;
             outcome = outcome == Outcome.Cut && !IsPrimed ? (version == March ? Outcome.CutOldest : Outcome.CutOlder) : outcome;
             // Whatever came after the time is over came too late.
-            outcome = call.HasTime() || outcome == Outcome.Refused ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
+            outcome = outcome == Outcome.GivenUp ? Outcome.Refused : call.HasTime() ? outcome : Wrong(call, $"{outcome} after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0} s");
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
@@ -87,7 +87,7 @@ internal sealed partial class StrictSession
             }
         }
 
-        return Outcome.Refused;
+        return Outcome.GivenUp;
     }
 
     /// <summary>Reads the response to a call, whatever it is.</summary>

@@ -17,6 +17,9 @@ internal enum Outcome
     /// <summary>The gateway said that it was not executed, or refused to take it until the client gave up.</summary>
     Refused,
 
+    /// <summary>Nobody took it until the client gave up: <see cref="Refused"/>, whatever time that took. No call ends as this in the tally.</summary>
+    GivenUp,
+
     /// <summary>The gateway, or the server, answered with an error that does not say more.</summary>
     Failed,
 

@@ -45,11 +45,12 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
     /// <param name="why">What happened, for the client.</param>
     /// <param name="cancel">Stops between two calls.</param>
     public Task EndAsync(IReadOnlyList<StreamRecord> streams, string why, CancellationToken cancel) =>
-        Parallel.ForEachAsync(streams, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (stream, token) =>
+        Parallel.ForEachAsync(streams, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (stream, _) =>
         {
             try
             {
-                await EndAsync(stream, why, token);
+                // Not given up for another one's failure: what was made this process's by then would be nobody's.
+                await EndAsync(stream, why, cancel);
             }
             catch (InvalidOperationException)
             {
@@ -161,11 +162,12 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
             return;
         }
 
-        await CountAsync(record, why, cancel);
         foreach (var id in record.RequestIds)
         {
             Tell(taken, CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), record.Server ?? "mooring", why));
         }
+
+        await CountAsync(record, why, cancel);
     }
 
     /// <summary>The client was told, or is no longer there.</summary>
@@ -184,7 +186,16 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
     /// <summary>The process that had the rest of the line is gone: what the store knows of the call is said.</summary>
     private async Task NoteAsync(StreamRecord stream, string why, CancellationToken cancel)
     {
-        var session = await store.FindSessionAsync(stream.SessionId, cancel);
+        SessionRecord? session = null;
+        try
+        {
+            session = await store.FindSessionAsync(stream.SessionId, cancel);
+        }
+        catch (StoreException)
+        {
+            // Better a line without a name than none.
+        }
+
         audit.Write(new AuditEntry("call", CallFailure.OutcomeUnknown.ToTag())
         {
             At = stream.Changed,

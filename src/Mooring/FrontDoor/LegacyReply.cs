@@ -23,7 +23,7 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
     private readonly long _began = services.Time.GetTimestamp();
     private string? _server;
     private StreamRecord? _record;
-    private Task _recorded = Task.CompletedTask;
+    private Task<bool> _recorded = Task.FromResult(true);
     private bool _isOver;
 
     public override bool IsConnected => session.Outbox.IsConnected;
@@ -99,8 +99,19 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
     {
         lock (_gate)
         {
-            if (_isOver || _record is not null)
+            if (_isOver)
             {
+                return;
+            }
+
+            if (_record is not null)
+            {
+                if (_recorded is { IsCompletedSuccessfully: true, Result: false })
+                {
+                    // The store did not take it then; or it did, and its answer was lost.
+                    _recorded = OpenAgainAsync(_record);
+                }
+
                 return;
             }
 
@@ -119,6 +130,18 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
         }
     }
 
+    private async Task<bool> OpenAgainAsync(StreamRecord record)
+    {
+        try
+        {
+            return await session.Log.OpenAsync(record, primer: null, again: true);
+        }
+        catch (InvalidOperationException)
+        {
+            return true;
+        }
+    }
+
     /// <returns>The record, where there is one; none is made any more.</returns>
     private StreamRecord? End()
     {
@@ -132,7 +155,7 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
     /// <summary>Until the answer is lost no more with this process the record has to stay.</summary>
     private async Task FinishAsync(StreamRecord record, byte[] line)
     {
-        if (record.Replica != services.Replica && !await IsOursAsync(record))
+        if ((record.Replica != services.Replica || services.Peers.MayBeTakenForDead) && !await IsOursAsync(record))
         {
             session.Log.CameTooLate(record.StreamId);
             return;
@@ -142,19 +165,27 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
         await CloseAsync(record);
     }
 
-    /// <summary>The others took this process for dead: whoever is its heir has told the client that the outcome is unknown, or is about to.</summary>
+    /// <summary>The others may have taken this process for dead: whoever is its heir has told the client that the outcome is unknown, or is about to.</summary>
     private async Task<bool> IsOursAsync(StreamRecord record)
     {
-        try
+        while (true)
         {
-            await _recorded;
-            var now = await session.Log.FindAsync(record.StreamId, CancellationToken.None);
-            return now is null || (now.State == StreamState.Running && now.Replica == record.Replica);
-        }
-        catch (StoreException)
-        {
-            // An answer too many is better than none.
-            return true;
+            try
+            {
+                await _recorded;
+                var now = await session.Log.FindAsync(record.StreamId, CancellationToken.None);
+                return now is null || (now.State == StreamState.Running && now.Replica == record.Replica);
+            }
+            catch (StoreException) when (!session.Outbox.HasStream)
+            {
+                // It has to be back before the answer can get to where the stream is.
+                await session.Log.PauseAsync();
+            }
+            catch (StoreException)
+            {
+                // An answer too many is better than none.
+                return true;
+            }
         }
     }
 

@@ -67,7 +67,12 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             if (session.Outbox.LegacyOr(stream, turn) is { } one)
             {
                 var older = (stream = one).Connection;
-                stream.Attach(connection, after: null);
+                if (!services.HasLeft(context))
+                {
+                    // However long the store took: what waits must not go where nobody reads any more.
+                    stream.Attach(connection, after: null);
+                }
+
                 older?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
             }
             else

@@ -11,6 +11,9 @@ namespace Mooring.FrontDoor;
 /// <content>How the answer becomes an event stream: when it turns out to be one, or, for a durable call, before anything is done for it.</content>
 internal sealed partial class PostReply
 {
+    /// <summary>Longest wait for the record of a durable call; shorter than what proxies wait.</summary>
+    private static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(4);
+
     public override async ValueTask<Recording> CommitAsync(string server)
     {
         if (_onlyJson)
@@ -41,8 +44,14 @@ internal sealed partial class PostReply
         var stream = _services.NewStream(_session, StreamKind.Post);
         string? primer = null;
         stream.Open(Record(stream, server), primer: true, id => primer = id);
-        await stream.SettleAsync();
-        if (primer is null)
+        var isSettled = await IsSettledAsync(stream);
+        if (!isSettled)
+        {
+            // Should the store take it after all, there is nothing to come back for.
+            stream.Finish(StreamState.Cancelled);
+        }
+
+        if (!isSettled || primer is null)
         {
             lock (_gate)
             {
@@ -75,6 +84,20 @@ internal sealed partial class PostReply
         _decided.SetResult(true);
         await connection.TakenAsync();
         return Recording.Done;
+    }
+
+    /// <summary>Whether the store has answered. The client has no byte yet, and who is between ends what is silent for so long.</summary>
+    private async Task<bool> IsSettledAsync(EventStream stream)
+    {
+        try
+        {
+            await stream.SettleAsync().WaitAsync(CommitPatience, _services.Time);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
     }
 
     public override void GoesTo(string server)

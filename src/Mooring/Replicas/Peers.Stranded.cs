@@ -18,7 +18,7 @@ internal sealed partial class Peers
     /// <summary>By then it was taken over, or it lives and the letter is kept there for a reason.</summary>
     private const int MostLooks = 40;
 
-    private const int MostStranded = 1000;
+    private const int MostStranded = 200;
 
     private readonly Dictionary<string, Func<Letter, bool>> _mayRead = new(StringComparer.Ordinal);
 

@@ -82,6 +82,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     public bool IsAlive(string replica) => replica == _name || Array.IndexOf(_seen.Alive, replica) >= 0;
 
+    /// <summary>Whether this one's beats have not been taken for so long that the others may think so, or will soon. It knows for sure with the next that is.</summary>
+    public bool MayBeTakenForDead => IsShared && time.GetElapsedTime(Volatile.Read(ref _beat)) > Lease / 2;
+
     /// <summary>Whether its lease is over and nobody has taken it over: it may be dead, or only slow, and what it holds is still its own.</summary>
     public bool IsDoubted(string replica) => Array.IndexOf(_seen.Doubted, replica) >= 0;
 

@@ -19,6 +19,9 @@ internal sealed partial class Outbox
     /// <summary>A line that was passed on so often waits a while: the replicas do not agree yet who has the stream.</summary>
     private const int MostHops = 3;
 
+    /// <summary>Between the name that a line keeps and how often it was passed on before.</summary>
+    private const char HopMark = '~';
+
     /// <summary>Where the newest stream is, if it is not here. The replica may be dead, and come to be known as alive again.</summary>
     private SessionListener? _elsewhere;
 
@@ -202,7 +205,7 @@ internal sealed partial class Outbox
             var isTaken = false;
             try
             {
-                isTaken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, SubjectOf(next), next.Line), next.Name);
+                isTaken = await services.Peers.PostAsync(holder, SayLetter, new Letter(session.Id, SubjectOf(next), next.Line), NameOfHop(next));
             }
             finally
             {
@@ -211,6 +214,7 @@ internal sealed partial class Outbox
                     if (isTaken)
                     {
                         _backlogBytes -= next.Line.Length;
+                        ForgetLocked(next.Name!);
                         next.Passed?.IsKept();
                     }
                     else
@@ -227,6 +231,9 @@ internal sealed partial class Outbox
             }
         }
     }
+
+    /// <summary>Each time it is passed on it is another letter, or a mailbox that had it once would not take it again; tried again it is the same.</summary>
+    private static string NameOfHop(Waiting waiting) => waiting.Hops == 0 ? waiting.Name! : string.Create(CultureInfo.InvariantCulture, $"{waiting.Name}{HopMark}{waiting.Hops}");
 
     private static string SubjectOf(Waiting waiting) => string.Create(
         CultureInfo.InvariantCulture,
@@ -354,7 +361,8 @@ internal sealed partial class Outbox
     {
         lock (_gate)
         {
-            _backlog.AddLast(new Waiting(line, Hops: 0, Origin: null, Name: passed?.Name, Passed: passed));
+            // Under a name of its own: where it comes back to a replica that had it, that one must not take it for what it knows.
+            _backlog.AddLast(new Waiting(line, Hops: 0, Origin: null, Passed: passed));
             _backlogBytes += line.Length;
             FlushLocked();
         }

@@ -31,7 +31,7 @@ internal sealed partial class Outbox
     public Task Take(byte[] line, string subject, LetterName name)
     {
         var (hops, origin, server) = ParseSubject(subject);
-        var passed = new PassedMessage(name.Value, name.MayBeReadBefore);
+        var passed = new PassedMessage(name.Value.Split(HopMark)[0], name.MayBeReadBefore);
         var changed = ChangedBy(line);
         if (changed is { } list)
         {
@@ -43,7 +43,7 @@ internal sealed partial class Outbox
         {
             if (HolderLocked is not null)
             {
-                _backlog.AddLast(new Waiting(line, hops, origin, server, name.Value, passed));
+                _backlog.AddLast(new Waiting(line, hops, origin, server, passed.Name, passed));
                 _backlogBytes += line.Length;
                 if (hops < MostHops)
                 {
@@ -92,6 +92,15 @@ internal sealed partial class Outbox
 
         _mayComeAgain.Enqueue((passed.Name, kept));
         return false;
+    }
+
+    /// <summary>It is somewhere else now, and may come back.</summary>
+    private void ForgetLocked(string name)
+    {
+        if (_mayComeAgain?.Any(letter => letter.Name == name) == true)
+        {
+            _mayComeAgain = new Queue<(string, Task)>(_mayComeAgain.Where(letter => letter.Name != name));
+        }
     }
 
     /// <summary>Which list a message says is another one now; null: it says something else.</summary>

@@ -326,15 +326,21 @@ internal sealed partial class EventStream
             return;
         }
 
-        while (_backlog is not null && _backlog.TryDequeue(out var waiting))
+        while (_backlog is not null && _backlog.TryPeek(out var waiting))
         {
-            connection.WriteMessage(id: null, waiting.Line);
+            if (!connection.WriteMessage(id: null, waiting.Line))
+            {
+                // Whoever came is gone again; the rest is for the next one.
+                return;
+            }
+
+            _backlog.Dequeue();
+            _backlogBytes -= waiting.Line.Length;
             waiting.Passed?.IsKept();
             await connection.TakenAsync();
         }
 
         _backlog = null;
-        _backlogBytes = 0;
         await ShowLateAsync(connection);
         lock (_gate)
         {

@@ -77,15 +77,15 @@ internal sealed partial class ChannelLink : Link
 
         await using var registration = request.Abandoned.UnsafeRegister(
             static state => ((Waiter)state!).Done.TrySetResult(Attempt.Abandoned("")), waiter);
-        Task<bool>? sending = null;
+        Task<Sent>? sending = null;
         try
         {
             // A server that does not read can hold a line up for ever. It must not hold up whoever sent it: the line goes on alone.
             sending = SendLineAsync(request.ToMessage().ToLine(), waiter, request.Abandoned).AsTask();
-            if (await Task.WhenAny(sending, waiter.Done.Task) == sending && !await sending)
+            if (await Task.WhenAny(sending, waiter.Done.Task) == sending && await sending is var sent and not Sent.Yes)
             {
                 Remove(request.Id);
-                return Attempt.NotExecuted(_channel.EndReason);
+                return sent == Sent.No ? Attempt.NotExecuted(_channel.EndReason) : Attempt.Unknown(_channel.EndReason);
             }
         }
         catch (OperationCanceledException) when (request.Abandoned.IsCancellationRequested)
@@ -126,7 +126,7 @@ internal sealed partial class ChannelLink : Link
         {
             var line = json.ToArray();
             Message.Flatten(line);
-            return await SendLineAsync(line, waiter: null, cancel).AsTask().WaitAsync(cancel);
+            return await SendLineAsync(line, waiter: null, cancel).AsTask().WaitAsync(cancel) == Sent.Yes;
         }
         finally
         {
@@ -157,14 +157,14 @@ internal sealed partial class ChannelLink : Link
         }
     }
 
-    private async ValueTask<bool> SendLineAsync(byte[] line, Waiter? waiter, CancellationToken cancel)
+    private async ValueTask<Sent> SendLineAsync(byte[] line, Waiter? waiter, CancellationToken cancel)
     {
         await _sending.WaitAsync(cancel);
         try
         {
             if (!IsUsable)
             {
-                return false;
+                return Sent.No;
             }
 
             if (waiter is not null)

@@ -9,14 +9,27 @@ internal interface IMessageChannel : IAsyncDisposable
     /// <param name="json">The message.</param>
     /// <param name="cancel">Gives up.</param>
     /// <param name="of">The request that it is; null: it is none.</param>
-    /// <returns>False when it provably did not leave.</returns>
-    ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null);
+    /// <returns>What is known of it; where that is not <see cref="Sent.Yes"/>, <see cref="EndReason"/> says why.</returns>
+    ValueTask<Sent> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null);
 
     /// <summary>The next message; null at the end. What is not a message comes as a fault and is not the end.</summary>
     ValueTask<ChannelRead> ReadAsync(CancellationToken cancel);
 
     /// <summary>Why the channel ended, in words.</summary>
     string EndReason { get; }
+}
+
+/// <summary>What became of a message that was sent.</summary>
+internal enum Sent
+{
+    /// <summary>It is on its way, and what comes of it comes as a message.</summary>
+    Yes,
+
+    /// <summary>It provably did not leave, or was refused before anything was done.</summary>
+    No,
+
+    /// <summary>The server says that it failed, and not whether it had begun (HTTP 5xx): nothing comes of it any more, and it is not to be sent again.</summary>
+    Perhaps,
 }
 
 /// <param name="Frame">The message, or null.</param>

@@ -43,7 +43,7 @@ internal sealed class LineChannel : IMessageChannel
     /// <summary>Whether the far end was over before anyone here closed it.</summary>
     public bool HasEnded { get; private set; }
 
-    public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null)
+    public async ValueTask<Sent> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null)
     {
         try
         {
@@ -51,11 +51,11 @@ internal sealed class LineChannel : IMessageChannel
             await _output.WriteAsync(json, CancellationToken.None);
             await _output.WriteAsync(NewLine, CancellationToken.None);
             await _output.FlushAsync(CancellationToken.None);
-            return true;
+            return Sent.Yes;
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
         {
-            return false;
+            return Sent.No;
         }
     }
 

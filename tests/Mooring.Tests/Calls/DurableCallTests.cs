@@ -27,7 +27,7 @@ public sealed class DurableCallTests
         store.Hold();
         var posting = client.CallAsync(tool, id: "\"c\"");
         await gateway.UntilAsync(() => store.Waiting == 1, "the call is on its way to the store");
-        gateway.Advance(TimeSpan.FromSeconds(5));
+        gateway.Advance(TimeSpan.FromSeconds(3));
         Assert.False(posting.IsCompleted);
         Assert.Empty(gateway.Upstream.Messages("tools/call"));
         Assert.Equal(1, gateway.Runner.Running);
@@ -183,7 +183,7 @@ public sealed class DurableCallTests
         store.Hold();
         var posting = client.CallAsync("slow");
         await gateway.UntilAsync(() => store.Waiting == 1, "the call is on its way to the store");
-        gateway.Advance(TimeSpan.FromSeconds(9));
+        gateway.Advance(TimeSpan.FromSeconds(3));
         store.Release();
         using var reply = await Limit.Of(posting, "the head");
         var call = await gateway.Upstream.CallAsync();
@@ -192,6 +192,26 @@ public sealed class DurableCallTests
         call.Text("in time");
 
         Assert.Equal("in time", (await reply.MessageAsync()).Text());
+    }
+
+    [Fact]
+    public async Task Call_StoreTakesTooLong_Is503BeforeProxiesGiveUp_AndNeverReachesTheServer()
+    {
+        var (gateway, store) = await StartAsync();
+        await using var stopping = gateway;
+        var client = await gateway.ClientAsync();
+        store.Hold();
+        var posting = client.CallAsync("slow");
+        await gateway.UntilAsync(() => store.Waiting == 1, "the call is on its way to the store");
+
+        using var reply = await gateway.PassTimeAsync(posting, TimeSpan.FromSeconds(5), "the refusal");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, reply.Status);
+        Assert.NotNull(reply.Header("Retry-After"));
+        Assert.Equal("not_recorded", (await reply.MessageAsync()).Reason());
+        store.Release();
+
+        await gateway.UntilAsync(() => gateway.Runner.Running == 0 && store.FindRunningCallsAsync(CancellationToken.None).Result.Count == 0, "its record is closed");
+        Assert.Empty(gateway.Upstream.Messages("tools/call"));
     }
 
     [Theory]

@@ -317,6 +317,59 @@ public sealed class ReplicaLegacyTests
         stream.Dispose();
     }
 
+    [Fact]
+    public async Task Answer_ThatWaitsWhereTheStreamWas_ComesBackToAReplicaThatHadIt()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        stream.Dispose();
+        await IsOverAsync(pair);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "ping");
+        await pair.UntilAsync(() => Holds(pair.A, endpoint), "it waits at A");
+
+        for (var round = 0; round < 2; round++)
+        {
+            foreach (var (to, store) in new[] { (pair.B, pair.StoreOfA), (pair.A, pair.Store.Store) })
+            {
+                // Whoever has the answer gets to pass it on when the client has left again.
+                var (isHeld, held) = Hold(store, "PostAsync");
+                (stream, _) = await OpenAsync(to, endpoint.Id);
+                await pair.UntilAsync(isHeld, "it is about to be passed on");
+                stream.Dispose();
+                await IsOverAsync(pair);
+                store.Before = null;
+                held.SetResult();
+                await pair.UntilAsync(() => Holds(to, endpoint), "it waits there");
+            }
+        }
+
+        (stream, _) = await OpenAsync(pair.A, endpoint.Id);
+        await AnsweredAsync(pair, stream, asked);
+        stream.Dispose();
+
+        static bool Holds(GatewayFixture at, TestEvent endpoint) => at.Get<SessionTable>().Known(SessionOf(endpoint))?.Outbox.HasUnseen == true;
+    }
+
+    [Fact]
+    public async Task Call_TheStoreDidNotTakeItsRecordAtFirst_IsOnRecordLater()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        var failures = 0;
+        pair.Store.Store.Before = name => name == "OpenStreamAsync" && ++failures <= 2 ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
+
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        Assert.Empty(await RunningAsync(pair));
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 1, "it is on record");
+
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+        stream.Dispose();
+    }
+
     private static async Task<IReadOnlyList<StreamRecord>> RunningAsync(ReplicaPair pair) => await pair.Store.Store.FindRunningCallsAsync(CancellationToken.None);
 
     private static IReadOnlyList<MailRecord> Mail(ReplicaPair pair, string replica) => pair.Store.Replicas.ReadMailboxAsync(replica, 0, 100, CancellationToken.None).Result;

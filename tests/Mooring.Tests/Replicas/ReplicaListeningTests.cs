@@ -49,6 +49,34 @@ public sealed class ReplicaListeningTests
         Assert.Equal("third", await DataAsync(pair, stream));
     }
 
+    [Theory]
+    [InlineData("notifications/resources/updated", """{"uri":"test://one/a"}""")]
+    [InlineData("notifications/prompts/list_changed", "{}")]
+    [InlineData("notifications/resources/list_changed", "{}")]
+    public async Task Server_SaysSomethingToTheReplicaWithoutTheStream_ItIsToldOnceWhereTheStreamIs(string method, string parameters)
+    {
+        await using var pair = await StartAsync();
+        var there = await pair.B.ClientAsync();
+        await there.ResultAsync("echo");
+        (await there.RequestAsync("prompts/list")).Dispose();
+        (await there.RequestAsync("resources/list")).Dispose();
+        (await there.RequestAsync("resources/subscribe", """{"uri":"test://one/a"}""")).Dispose();
+        var listening = await GetAsync(pair, there);
+        using var stream = await pair.A.ListenAsync(ReplicaPair.At(pair.A, there));
+
+        await listening.SendAsync($$"""{"jsonrpc":"2.0","method":"{{method}}","params":{{parameters}}}""", id: "e 1");
+        await pair.PassAsync(TimeSpan.FromSeconds(10));
+        await listening.SendAsync(Said("the end"), id: "e 2");
+
+        List<string?> told = [];
+        while (told is not [.., "notifications/message"])
+        {
+            told.Add((string?)(await pair.A.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "what is told"))["method"]);
+        }
+
+        Assert.Equal([method, "notifications/message"], told);
+    }
+
     [Fact]
     public async Task Listener_Drained_LeavesItToTheOtherForGood()
     {

@@ -245,7 +245,7 @@ public sealed class MergedMessagesTests
             held.Enqueue(e);
             return true;
         };
-        await using var gateway = await GatewayAsync(Shared, _a);
+        await using var gateway = await GatewayAsync(Shared, _a, _b);
         var (quiet, loud) = (await gateway.MergedAsync(), await gateway.MergedAsync());
         // The link is there once the list is.
         await quiet.ListAsync("tools");
@@ -255,7 +255,11 @@ public sealed class MergedMessagesTests
         await gateway.UntilAsync(() => _a.Exchanges("logging/setLevel").Count == 2, "the second level came");
         await quiet.AskAsync("logging/setLevel", """{"level":"alert"}""");
         await gateway.UntilAsync(() => _a.Exchanges("logging/setLevel").Count == 3, "the third level came");
-        Assert.Equal(["""{"level":"error"}""", """{"level":"info"}""", """{"level":"info"}"""], _a.Params("logging/setLevel"));
+        await gateway.UntilAsync(() => _b.Exchanges("logging/setLevel").Count == 3, "they came to the other one too");
+        foreach (var server in new[] { _a, _b })
+        {
+            Assert.Equal(["""{"level":"error"}""", """{"level":"info"}""", """{"level":"info"}"""], server.Params("logging/setLevel"));
+        }
 
         foreach (var (client, levels) in new[] { (quiet, new[] { "emergency" }), (loud, new[] { "info", "emergency" }) })
         {
@@ -293,6 +297,12 @@ public sealed class MergedMessagesTests
 
         var calls = _a.Exchanges("tools/call").Select(e => e.Session).ToList();
         Assert.Equal([(calls[1], "debug"), (calls[0], "alert")], _a.Exchanges("logging/setLevel").Select(e => (e.Session, (string)e.Message!["params"]!["level"]!)));
+        await two.ResultAsync("b__x");
+        await one.ResultAsync("b__x");
+        await gateway.UntilAsync(() => _b.Exchanges("logging/setLevel").Count == 2, "both have it at the other server, too");
+        var others = _b.Exchanges("tools/call").Select(e => e.Session).ToList();
+        Assert.Equal(
+            new[] { (others[0], "debug"), (others[1], "alert") }.ToHashSet(), _b.Exchanges("logging/setLevel").Select(e => (e.Session, (string)e.Message!["params"]!["level"]!)).ToHashSet());
         Assert.Equal(-32602, (int?)(await one.AskAsync("logging/setLevel", """{"level":"loud"}"""))["error"]!["code"]);
     }
 }

@@ -76,6 +76,27 @@ public sealed class SessionOwnershipTests
         Assert.Equal("nothing", (await listener.ResultAsync("echo")).Text());
     }
 
+    /// <summary>Earlier systems forgot the session of a client that only listened.</summary>
+    [Theory]
+    [InlineData("/servers/one/mcp")]
+    [InlineData("/servers/one/sse")]
+    public async Task Session_WhoseStreamIsOpen_IsNotIdle(string path)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Config = c => c with { Sessions = c.Sessions with { Idle = TimeSpan.FromMinutes(1) } } });
+        var isLegacy = path.EndsWith("sse", StringComparison.Ordinal);
+        var client = isLegacy ? gateway.NewClient(path: path) : await gateway.ClientAsync(path: path);
+        using var listening = await client.GetAsync();
+        await listening.Events.NextAsync();
+        var endpoint = await listening.Events.NextAsync();
+
+        gateway.Advance(TimeSpan.FromMinutes(10));
+
+        var to = isLegacy ? gateway.NewClient(path: "/servers/one/" + endpoint!.Data) : client;
+        using var taken = await to.PostAsync("""{"jsonrpc":"2.0","id":1,"method":"ping"}""");
+        Assert.Equal(isLegacy ? HttpStatusCode.Accepted : HttpStatusCode.OK, taken.Status);
+    }
+
     [Fact]
     public async Task Session_StoreAway_Is503WithRetryAfterAndNever404()
     {

@@ -69,7 +69,7 @@ internal sealed class SseChannel : IMessageChannel
         }
     }
 
-    public async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null)
+    public async ValueTask<Sent> SendAsync(ReadOnlyMemory<byte> json, CancellationToken cancel, PendingRequest? of = null)
     {
         try
         {
@@ -77,26 +77,26 @@ internal sealed class SseChannel : IMessageChannel
             using var response = await _http.SendAsync(request, cancel, of);
             if (response.IsSuccessStatusCode)
             {
-                return true;
+                return Sent.Yes;
             }
 
             EndReason = $"it answered HTTP {(int)response.StatusCode} to a message";
-            return false;
+            return (int)response.StatusCode >= 500 ? Sent.Perhaps : Sent.No;
         }
         catch (HttpRequestException e) when (HttpExchange.NeverLeft(e))
         {
             EndReason = HttpExchange.Describe(e);
-            return false;
+            return Sent.No;
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             EndReason = HttpExchange.NotConnected;
-            return false;
+            return Sent.No;
         }
         catch (HttpRequestException)
         {
             // It may have arrived; the answer, if there is one, comes on the stream.
-            return true;
+            return Sent.Yes;
         }
     }
 
