@@ -155,7 +155,7 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
     /// <summary>Until the answer is lost no more with this process the record has to stay.</summary>
     private async Task FinishAsync(StreamRecord record, byte[] line)
     {
-        if ((record.Replica != services.Replica || services.Peers.MayBeTakenForDead) && !await IsOursAsync(record))
+        if ((record.Replica != services.Replica || (services.Peers.MayBeTakenForDead && !session.Outbox.HasStream)) && !await IsOursAsync(record))
         {
             session.Log.CameTooLate(record.StreamId);
             return;

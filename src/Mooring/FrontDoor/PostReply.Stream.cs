@@ -44,15 +44,10 @@ internal sealed partial class PostReply
         var stream = _services.NewStream(_session, StreamKind.Post);
         string? primer = null;
         stream.Open(Record(stream, server), primer: true, id => primer = id);
-        var isSettled = await IsSettledAsync(stream);
-        if (!isSettled)
+        if (!await IsSettledAsync(stream) || primer is null)
         {
-            // Should the store take it after all, there is nothing to come back for.
+            // Should the store take it after all, or have taken it and its answer be lost: there is nothing to come back for.
             stream.Finish(StreamState.Cancelled);
-        }
-
-        if (!isSettled || primer is null)
-        {
             lock (_gate)
             {
                 _isForStore = true;

@@ -66,6 +66,9 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private Task _work = Task.CompletedTask;
     private long _beatsSince;
     private long _beat;
+
+    /// <summary>From when on the lease counts, at the latest: when the last beat that was taken was sent.</summary>
+    private long _leased;
     private bool _beats;
 
     /// <summary>This process, new with every start.</summary>
@@ -83,7 +86,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     public bool IsAlive(string replica) => replica == _name || Array.IndexOf(_seen.Alive, replica) >= 0;
 
     /// <summary>Whether this one's beats have not been taken for so long that the others may think so, or will soon. It knows for sure with the next that is.</summary>
-    public bool MayBeTakenForDead => IsShared && time.GetElapsedTime(Volatile.Read(ref _beat)) > Lease / 2;
+    public bool MayBeTakenForDead => IsShared && time.GetElapsedTime(Volatile.Read(ref _leased)) > Lease / 2;
 
     /// <summary>Whether its lease is over and nobody has taken it over: it may be dead, or only slow, and what it holds is still its own.</summary>
     public bool IsDoubted(string replica) => Array.IndexOf(_seen.Doubted, replica) >= 0;
@@ -245,11 +248,14 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
 
     private async Task BeatOnceAsync()
     {
+        var sent = time.GetTimestamp();
         if (!await replicas.BeatAsync(_name, Info, Lease))
         {
             await RenameAsync();
             return;
         }
+
+        Volatile.Write(ref _leased, sent);
 
         // A beat that came late means that this process stood still, or the store did: then so may the others have.
         var now = time.GetTimestamp();

@@ -214,7 +214,7 @@ internal sealed partial class Outbox
                     if (isTaken)
                     {
                         _backlogBytes -= next.Line.Length;
-                        ForgetLocked(next.Name!);
+                        WentLocked(next);
                         next.Passed?.IsKept();
                     }
                     else
@@ -361,8 +361,7 @@ internal sealed partial class Outbox
     {
         lock (_gate)
         {
-            // Under a name of its own: where it comes back to a replica that had it, that one must not take it for what it knows.
-            _backlog.AddLast(new Waiting(line, Hops: 0, Origin: null, Passed: passed));
+            _backlog.AddLast(new Waiting(line, passed?.Hops ?? 0, Origin: null, Name: passed?.Name, Passed: passed));
             _backlogBytes += line.Length;
             FlushLocked();
         }

@@ -18,10 +18,10 @@ internal sealed partial class Outbox
     private Dictionary<(string Server, string Method), (int Balance, long At)>? _told;
 
     /// <summary>
-    /// Letters that may come again, and when each was kept, the newest last: read in the mailbox of a replica that may be dead, they are passed on once more by whoever takes that one over.
+    /// Letters that may come again, the newest last: read in the mailbox of a replica that may be dead, they are passed on once more by whoever takes that one over.
     /// A log knows its own, but by then the newest stream may be another one, or one without a log.
     /// </summary>
-    private Queue<(string Name, Task Kept)>? _mayComeAgain;
+    private List<Remembered>? _mayComeAgain;
 
     /// <summary>Takes a line that another replica passed on.</summary>
     /// <param name="line">The message.</param>
@@ -31,7 +31,7 @@ internal sealed partial class Outbox
     public Task Take(byte[] line, string subject, LetterName name)
     {
         var (hops, origin, server) = ParseSubject(subject);
-        var passed = new PassedMessage(name.Value.Split(HopMark)[0], name.MayBeReadBefore);
+        var passed = new PassedMessage(name.Value.Split(HopMark)[0], name.MayBeReadBefore) { Hops = hops };
         var changed = ChangedBy(line);
         if (changed is { } list)
         {
@@ -73,33 +73,36 @@ internal sealed partial class Outbox
         }
     }
 
-    /// <summary>Whether a letter came before. From now on it has.</summary>
+    /// <summary>Whether a letter came before and is here still, or went on from here and this is one of before that. From now on it is here.</summary>
     /// <param name="passed">The letter.</param>
     /// <param name="kept">Completes when it was kept that time.</param>
     private bool CameBeforeLocked(PassedMessage passed, out Task kept)
     {
-        _mayComeAgain ??= new Queue<(string, Task)>();
-        kept = _mayComeAgain.FirstOrDefault(letter => letter.Name == passed.Name).Kept ?? passed.Kept;
-        if (!ReferenceEquals(kept, passed.Kept))
+        _mayComeAgain ??= [];
+        var at = _mayComeAgain.FindIndex(letter => letter.Name == passed.Name);
+        if (at >= 0 && (_mayComeAgain[at].Left is not { } left || passed.Hops < left))
         {
+            kept = _mayComeAgain[at].Kept;
             return true;
         }
 
-        if (_mayComeAgain.Count == MostNames)
+        if (at >= 0 || _mayComeAgain.Count == MostNames)
         {
-            _mayComeAgain.Dequeue();
+            _mayComeAgain.RemoveAt(Math.Max(at, 0));
         }
 
-        _mayComeAgain.Enqueue((passed.Name, kept));
+        kept = passed.Kept;
+        _mayComeAgain.Add(new Remembered(passed.Name, Left: null, kept));
         return false;
     }
 
-    /// <summary>It is somewhere else now, and may come back.</summary>
-    private void ForgetLocked(string name)
+    /// <summary>It is in another mailbox now, and may come back: from there, where that one's replica dies, or passed on once more.</summary>
+    private void WentLocked(Waiting waiting)
     {
-        if (_mayComeAgain?.Any(letter => letter.Name == name) == true)
+        var at = _mayComeAgain?.FindIndex(letter => letter.Name == waiting.Name) ?? -1;
+        if (at >= 0)
         {
-            _mayComeAgain = new Queue<(string, Task)>(_mayComeAgain.Where(letter => letter.Name != name));
+            _mayComeAgain![at] = _mayComeAgain[at] with { Left = waiting.Hops + 1 };
         }
     }
 
@@ -126,4 +129,9 @@ internal sealed partial class Outbox
         _told[key] = (balance + (byLetter ? 1 : -1), now);
         return isSecond;
     }
+
+    /// <param name="Name">Of a letter.</param>
+    /// <param name="Left">How often it had been passed on when it went on from here; null: it is here.</param>
+    /// <param name="Kept">Completes when it was kept here.</param>
+    private readonly record struct Remembered(string Name, int? Left, Task Kept);
 }

@@ -315,7 +315,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
             return true;
         }
 
-        if (!KeepLocked(new Waiting(line, Hops: 0, origin, changed, passed?.Name, passed)))
+        if (!KeepLocked(new Waiting(line, passed?.Hops ?? 0, origin, changed, passed?.Name, passed)))
         {
             return false;
         }

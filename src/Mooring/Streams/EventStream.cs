@@ -357,7 +357,7 @@ internal sealed partial class EventStream
 
     private async Task FinishAsync(FinishStep step)
     {
-        if (_resumable && (!await KeepLateAsync() || !await _log.CloseAsync(Id, step.State)))
+        if ((_resumable || _unopened is not null) && (!await KeepLateAsync() || !await _log.CloseAsync(Id, step.State)))
         {
             _unclosed = step.State;
             LookLater();

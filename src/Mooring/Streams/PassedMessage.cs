@@ -16,6 +16,9 @@ internal sealed class PassedMessage(string name, bool mayBeThere)
     /// <summary>What the log knows it by: no JSON token, as the ids of requests are.</summary>
     public string Key { get; } = "say:" + name;
 
+    /// <summary>How often it was passed on before it came here.</summary>
+    public int Hops { get; init; }
+
     /// <summary>Whether the log has to be asked first.</summary>
     public bool MayBeThere { get; set; } = mayBeThere;
 

@@ -84,7 +84,12 @@ internal sealed partial class ChannelLink : Link
             sending = SendLineAsync(request.ToMessage().ToLine(), waiter, request.Abandoned).AsTask();
             if (await Task.WhenAny(sending, waiter.Done.Task) == sending && await sending is var sent and not Sent.Yes)
             {
-                Remove(request.Id);
+                if (Remove(request.Id) is null)
+                {
+                    // Its answer came all the same, or the channel has ended.
+                    return await waiter.Done.Task;
+                }
+
                 return sent == Sent.No ? Attempt.NotExecuted(_channel.EndReason) : Attempt.Unknown(_channel.EndReason);
             }
         }

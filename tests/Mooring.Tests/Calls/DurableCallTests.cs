@@ -208,9 +208,36 @@ public sealed class DurableCallTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, reply.Status);
         Assert.NotNull(reply.Header("Retry-After"));
         Assert.Equal("not_recorded", (await reply.MessageAsync()).Reason());
+        var isClosed = false;
+        store.Before = operation =>
+        {
+            isClosed |= operation == "SetStreamStateAsync";
+            return Task.CompletedTask;
+        };
         store.Release();
 
-        await gateway.UntilAsync(() => gateway.Runner.Running == 0 && store.FindRunningCallsAsync(CancellationToken.None).Result.Count == 0, "its record is closed");
+        await gateway.UntilAsync(() => isClosed && gateway.Runner.Running == 0 && store.FindRunningCallsAsync(CancellationToken.None).Result.Count == 0, "its record is closed");
+        Assert.Empty(gateway.Upstream.Messages("tools/call"));
+    }
+
+    [Fact]
+    public async Task Call_StoreTookTheRecordAndItsAnswerIsLost_Is503_AndTheRecordIsClosed()
+    {
+        var (gateway, store) = await StartAsync();
+        await using var stopping = gateway;
+        var client = await gateway.ClientAsync();
+        store.LosesAnswers = true;
+        var isClosed = false;
+        store.Before = operation =>
+        {
+            isClosed |= operation == "SetStreamStateAsync";
+            return Task.CompletedTask;
+        };
+        using var reply = await gateway.PassTimeAsync(client.CallAsync("slow"), TimeSpan.FromSeconds(5), "the refusal");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, reply.Status);
+        store.LosesAnswers = false;
+
+        await gateway.UntilAsync(() => isClosed && store.FindRunningCallsAsync(CancellationToken.None).Result.Count == 0, "its record is closed");
         Assert.Empty(gateway.Upstream.Messages("tools/call"));
     }
 
