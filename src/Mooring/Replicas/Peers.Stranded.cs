@@ -10,13 +10,13 @@ namespace Mooring.Replicas;
 internal sealed partial class Peers
 {
     /// <summary>One that lives has read a letter long before.</summary>
-    private static readonly TimeSpan LiesAfter = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LiesAfter = TimeSpan.FromMilliseconds(250);
 
     /// <summary>So many looks that find nothing lying there: by then everybody knows where the client is.</summary>
-    private const int LooksForNothing = 6;
+    private const int LooksForNothing = 12;
 
     /// <summary>By then it was taken over, or it lives and the letter is kept there for a reason.</summary>
-    private const int MostLooks = 40;
+    private const int MostLooks = 80;
 
     private const int MostStranded = 200;
 

@@ -58,7 +58,8 @@ internal sealed partial class Outbox
                 return passed.Kept;
             }
 
-            if (name.MayBeReadBefore && CameBeforeLocked(passed, out var kept))
+            // Of a stream without a log also what was written to this replica: should it be taken for dead before the letter is off its mailbox, that comes again.
+            if ((name.MayBeReadBefore || session.IsLegacySse) && CameBeforeLocked(passed, out var kept))
             {
                 return kept;
             }

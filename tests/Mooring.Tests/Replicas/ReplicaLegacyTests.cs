@@ -352,6 +352,30 @@ public sealed class ReplicaLegacyTests
     }
 
     [Fact]
+    public async Task Letter_OfOneThatWasTakenForDeadBeforeItWasOffTheMailbox_IsToldOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.B);
+        await AskAsync(pair, stream, pair.B, endpoint.Data!, "initialize", Hello);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
+        var (a, b, before) = (pair.A.Get<Peers>(), pair.B.Get<Peers>(), pair.B.Get<Peers>().Name);
+        pair.Store.Store.Before = name => name == $"BeatAsync {before}" || name.StartsWith("AcknowledgeAsync", StringComparison.Ordinal)
+            ? Task.FromException(new StoreException("scripted failure"))
+            : Task.CompletedTask;
+
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
+        Assert.NotEmpty(Mail(pair, before));
+        await pair.UntilAsync(() => a.Others.Count == 0 && !a.IsDoubted(before), "it is taken over");
+        pair.Store.Store.Before = null;
+        await pair.UntilAsync(() => b.Name != before && a.Others.Contains(b.Name), "it goes on under another name");
+        await pair.PassAsync(TimeSpan.FromSeconds(5));
+
+        var last = await PostAsync(pair.A, endpoint.Data!, "ping");
+        Assert.Equal($"{last}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the next answer")).RawId());
+        stream.Dispose();
+    }
+
+    [Fact]
     public async Task Call_TheStoreDidNotTakeItsRecordAtFirst_IsOnRecordLater()
     {
         await using var pair = await ReplicaPair.StartAsync();
