@@ -113,6 +113,13 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             return;
         }
 
+        if (!session.Outbox.ReachesStream)
+        {
+            // Taken with 202 it would be answered when the store is back; the replica that has the stream can do so now.
+            await Answers.MissAsync(context, SessionMiss.StoreAway);
+            return;
+        }
+
         var limits = services.Config.Current.Limits;
         var (buffer, length) = await BodyReader.ReadAsync(context.Request, limits.BodySize);
         if (length < 0)

@@ -19,6 +19,9 @@ internal sealed partial class Outbox
         }
     }
 
+    /// <summary>Whether what is said here can come to the stream: it is here, or the store, by which it goes to another replica, is there as far as is known.</summary>
+    public bool ReachesStream => !services.Peers.IsShared || services.Store.AwaySince is null || HasStream;
+
     /// <summary>A client of HTTP+SSE has come for its stream; the next one that comes takes it from this one.</summary>
     public int NextLegacy() => Interlocked.Increment(ref _legacyTurn);
 

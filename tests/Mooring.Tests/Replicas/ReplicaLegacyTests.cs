@@ -376,6 +376,27 @@ public sealed class ReplicaLegacyTests
     }
 
     [Fact]
+    public async Task Message_WhereTheStreamIsNot_WhileTheStoreIsAway_IsRefusedForNow_AndTakenWhereTheStreamIs()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await OpenAsync(pair.A);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
+        pair.Store.Store.IsAway = pair.StoreOfA.IsAway = true;
+
+        using (var refused = await pair.B.NewClient(path: "/servers/one/" + endpoint.Data).PostAsync("""{"jsonrpc":"2.0","id":"r","method":"ping"}"""))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
+            Assert.NotNull(refused.Header("Retry-After"));
+        }
+
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
+        pair.Store.Store.IsAway = pair.StoreOfA.IsAway = false;
+        await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
+        stream.Dispose();
+    }
+
+    [Fact]
     public async Task Call_TheStoreDidNotTakeItsRecordAtFirst_IsOnRecordLater()
     {
         await using var pair = await ReplicaPair.StartAsync();
