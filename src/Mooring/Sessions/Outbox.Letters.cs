@@ -1,6 +1,7 @@
 using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Routing;
+using Mooring.Stores;
 using Mooring.Streams;
 
 namespace Mooring.Sessions;
@@ -22,6 +23,12 @@ internal sealed partial class Outbox
     /// A log knows its own, but by then the newest stream may be another one, or one without a log.
     /// </summary>
     private List<Remembered>? _mayComeAgain;
+
+    /// <summary>
+    /// Events of servers that went to a stream without a log, the newest last: two replicas hear a server where one was cut off, and whoever listens next hears again what the other passed on.
+    /// A log knows its own.
+    /// </summary>
+    private List<(string Server, string UpstreamSession, string EventId)>? _heard;
 
     /// <summary>Takes a line that another replica passed on.</summary>
     /// <param name="line">The message.</param>
@@ -97,6 +104,26 @@ internal sealed partial class Outbox
         return false;
     }
 
+    /// <summary>Whether an event of a server came before, by letter or on a link of this process, and is here still. From now on it has.</summary>
+    private bool WasHeardLocked(EventOrigin origin)
+    {
+        var key = KeyOf(origin);
+        if ((_heard ??= []).Contains(key))
+        {
+            return true;
+        }
+
+        if (_heard.Count == MostNames)
+        {
+            _heard.RemoveAt(0);
+        }
+
+        _heard.Add(key);
+        return false;
+    }
+
+    private static (string Server, string UpstreamSession, string EventId) KeyOf(EventOrigin origin) => (origin.Server, origin.UpstreamSessionId, origin.EventId);
+
     /// <summary>It is in another mailbox now, and may come back: from there, where that one's replica dies, or passed on once more.</summary>
     private void WentLocked(Waiting waiting)
     {
@@ -104,6 +131,11 @@ internal sealed partial class Outbox
         if (at >= 0)
         {
             _mayComeAgain![at] = _mayComeAgain[at] with { Left = waiting.Hops + 1 };
+        }
+
+        if (waiting.Origin is { } origin)
+        {
+            _heard?.Remove(KeyOf(origin));
         }
     }
 

@@ -308,6 +308,12 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
     private bool SendLocked(byte[] line, EventOrigin? origin = null, string? changed = null, PassedMessage? passed = null)
     {
+        if (origin is not null && session.IsLegacySse && HolderLocked is null && WasHeardLocked(origin))
+        {
+            passed?.IsKept();
+            return true;
+        }
+
         // Behind what waits already, so that everything comes in order.
         if (HolderLocked is null && _backlog.Count == 0 && NewestLocked() is { } stream)
         {
