@@ -26,6 +26,9 @@ internal sealed class SseServer
     /// <summary>The streams of links of one client, in any order: the gateway's own are those of <c>mooring</c>.</summary>
     public IReadOnlyList<UpstreamExchange> LinksOf(string client) => [.. _links.Where(link => _clients.GetValueOrDefault(link.Key) == client).Select(link => link.Value)];
 
+    /// <summary>The stream of the link on which a message came.</summary>
+    public UpstreamExchange StreamOf(UpstreamExchange message) => _links[message.Query];
+
     public bool Handle(UpstreamExchange exchange)
     {
         if (exchange.HttpMethod == "GET")

@@ -9,7 +9,6 @@ public sealed class SseServerTests
 {
     private const string Unknown = "outcome_unknown";
     private const string Unreachable = "upstream_unreachable";
-    private const string Endpoint = "event: endpoint\ndata: /mcp\n\n";
 
     private static readonly TimeSpan AMinute = TimeSpan.FromMinutes(1);
 
@@ -38,7 +37,7 @@ public sealed class SseServerTests
         ["503"] = (Status(503), Unknown, "HTTP 503"),
     };
 
-    private UpstreamExchange? _stream;
+    private readonly SseServer _server = new();
 
     public static TheoryData<string> OpeningNames => [.. Openings.Keys];
 
@@ -83,7 +82,7 @@ public sealed class SseServerTests
                 return false;
             }
 
-            _ = respond(e, _stream!);
+            _ = respond(e, _server.StreamOf(e));
             if (!e.Response.IsCompleted)
             {
                 e.Status(HttpStatusCode.Accepted);
@@ -113,7 +112,7 @@ public sealed class SseServerTests
         {
             if ((string?)e.Message?["method"] == "tools/call")
             {
-                _ = _stream!.RawAsync($"data: {nonsense.Replace("ID", e.Id, StringComparison.Ordinal)}\n\nevent: other\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{e.Id},\"result\":{{}}}}\n\n");
+                _ = _server.StreamOf(e).RawAsync($"data: {nonsense.Replace("ID", e.Id, StringComparison.Ordinal)}\n\nevent: other\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{e.Id},\"result\":{{}}}}\n\n");
             }
 
             return false;
@@ -162,30 +161,5 @@ public sealed class SseServerTests
             Server = s => s with { Transport = ServerTransport.Sse, Commit = CommitRule.Fast },
             Config = c => c with { Limits = c.Limits with { BodySize = 4096 } },
         },
-        new FakeUpstream { Intercept = e => bad(e) || Serve(e) });
-
-    private bool Serve(UpstreamExchange exchange)
-    {
-        if (exchange.HttpMethod == "GET")
-        {
-            _stream = exchange.Stream();
-            _ = _stream.RawAsync(Endpoint);
-            return true;
-        }
-
-        exchange.Status(HttpStatusCode.Accepted);
-        if (exchange.Message?["id"] is not null)
-        {
-            var result = (string?)exchange.Message["method"] switch
-            {
-                "initialize" => """{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"one","version":"1"}}""",
-                "tools/list" => """{"tools":[{"name":"echo","inputSchema":{"type":"object"}}]}""",
-                "tools/call" => """{"content":[{"type":"text","text":"done"}]}""",
-                _ => "{}",
-            };
-            _ = _stream!.SendAsync($$"""{"jsonrpc":"2.0","id":{{exchange.Id}},"result":{{result}}}""");
-        }
-
-        return true;
-    }
+        new FakeUpstream { Intercept = e => bad(e) || _server.Handle(e) });
 }

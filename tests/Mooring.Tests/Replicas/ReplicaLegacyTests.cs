@@ -8,7 +8,7 @@ using Xunit;
 namespace Mooring.Tests.Replicas;
 
 /// <summary>Clients of 2024-11-05 in front of several replicas: the stream is at one of them, and what they POST comes to any.</summary>
-public sealed class ReplicaLegacyTests
+public sealed partial class ReplicaLegacyTests
 {
     private const string Hello = """{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"t","version":"1"}}""";
 
@@ -58,8 +58,7 @@ public sealed class ReplicaLegacyTests
     public async Task Answer_WhereTheStreamWasBefore_GoesWhereItIs()
     {
         await using var pair = await ReplicaPair.StartAsync();
-        var (before, endpoint) = await OpenAsync(pair.B);
-        await AskAsync(pair, before, pair.B, endpoint.Data!, "initialize", Hello);
+        var (before, endpoint) = await ConnectAsync(pair, pair.B);
         before.Dispose();
         await IsOverAsync(pair);
 
@@ -95,8 +94,7 @@ public sealed class ReplicaLegacyTests
     public async Task Stream_AskedForAgainWhileTheStoreWasSlow_IsTheNewersAlone()
     {
         await using var pair = await ReplicaPair.StartAsync();
-        var (first, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, first, pair.A, endpoint.Data!, "initialize", Hello);
+        var (first, endpoint) = await ConnectAsync(pair, pair.A);
         first.Dispose();
         await IsOverAsync(pair);
 
@@ -114,185 +112,10 @@ public sealed class ReplicaLegacyTests
     }
 
     [Fact]
-    public async Task Call_TakenWhereTheStreamIsNot_IsOnRecordBeforeItIsTakenAndUntilItsAnswerIsOnItsWay()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
-
-        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
-        var call = Assert.Single(await RunningAsync(pair));
-        Assert.Equal((pair.B.Get<Peers>().Name, "one", $"{asked}"), (call.Replica, call.Server, Assert.Single(call.RequestIds)));
-
-        var (isHeld, held) = Hold(pair.Store.Store, "PostAsync");
-        (await pair.Upstream.CallAsync()).Text("done");
-        await pair.UntilAsync(isHeld, "its answer is about to be sent to the other one");
-        await pair.PassAsync(TimeSpan.FromSeconds(1));
-        Assert.Single(await RunningAsync(pair));
-        held.SetResult();
-
-        await AnsweredAsync(pair, stream, asked);
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        stream.Dispose();
-    }
-
-    [Fact]
-    public async Task Call_TakenWhereTheStreamIs_IsOnRecordOnceItMayOutliveTheStream()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
-
-        var asked = await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
-        await pair.PassAsync(TimeSpan.FromMilliseconds(700));
-        Assert.Empty(await RunningAsync(pair));
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 1, "it is on record");
-
-        (await pair.Upstream.CallAsync()).Text("done");
-        await AnsweredAsync(pair, stream, asked);
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        stream.Dispose();
-    }
-
-    [Fact]
-    public async Task Call_CancelledByItsClient_IsOnRecordNoMore()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
-        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
-        Assert.Single(await RunningAsync(pair));
-
-        await SendAsync(pair.B, endpoint.Data!, $$$"""{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{{{asked}}}}}""");
-
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        stream.Dispose();
-    }
-
-    [Fact]
-    public async Task Call_TakenWhileTheStoreTakesLong_IsNotKeptWaitingForIt()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.B);
-        await AskAsync(pair, stream, pair.B, endpoint.Data!, "initialize", Hello);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
-
-        var (isHeld, held) = Hold(pair.StoreOfA, "OpenStreamAsync");
-        var taking = PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
-        await pair.UntilAsync(isHeld, "its record is on its way");
-        var asked = await pair.A.PassTimeAsync(taking, Soon, "it is taken");
-        (await pair.Upstream.CallAsync()).Text("done");
-        await AnsweredAsync(pair, stream, asked);
-
-        var (isClosing, closed) = (false, new TaskCompletionSource());
-        pair.StoreOfA.Before = name =>
-        {
-            isClosing |= name == "SetStreamStateAsync";
-            return isClosing ? closed.Task : Task.CompletedTask;
-        };
-        held.SetResult();
-        await pair.UntilAsync(() => isClosing, "the record is to end");
-        Assert.Single(await RunningAsync(pair));
-        closed.SetResult();
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        stream.Dispose();
-    }
-
-    [Fact]
-    public async Task Call_AnsweredWhileTheStoreFails_IsOnRecordNoMoreOnceItIsBack()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
-        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
-
-        var failures = 0;
-        pair.Store.Store.Before = name => name == "SetStreamStateAsync" && ++failures <= 3 ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
-        (await pair.Upstream.CallAsync()).Text("done");
-        await AnsweredAsync(pair, stream, asked);
-
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        Assert.True(failures > 3);
-        stream.Dispose();
-    }
-
-    [Fact]
-    public async Task Call_OfOneThatWasTakenForDead_IsAnsweredByItsHeirAlone()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
-        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
-        var call = await pair.Upstream.CallAsync();
-        var (b, before) = (pair.B.Get<Peers>(), pair.B.Get<Peers>().Name);
-
-        pair.Store.Store.Before = name => name == $"BeatAsync {before}" ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
-        var answer = await pair.A.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "what the heir says");
-        Assert.Equal(($"{asked}", "outcome_unknown"), (answer.RawId(), answer.Reason()));
-        pair.Store.Store.Before = null;
-        await pair.UntilAsync(() => b.Name != before, "it goes on under another name");
-        call.Text("late");
-        await pair.PassAsync(TimeSpan.FromSeconds(2));
-
-        var next = await PostAsync(pair.A, endpoint.Data!, "ping");
-        Assert.Equal($"{next}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the next answer")).RawId());
-        stream.Dispose();
-    }
-
-    [Fact]
-    public async Task Call_AnsweredWhileItsClientHasNoStream_IsOnRecordUntilItHasOne()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (before, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, before, pair.A, endpoint.Data!, "initialize", Hello);
-        before.Dispose();
-        await IsOverAsync(pair);
-        var asked = await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
-        Assert.Single(await RunningAsync(pair));
-        (await pair.Upstream.CallAsync()).Text("done");
-        await pair.PassAsync(TimeSpan.FromSeconds(3));
-        Assert.Single(await RunningAsync(pair));
-
-        var (stream, _) = await OpenAsync(pair.B, endpoint.Id);
-        await AnsweredAsync(pair, stream, asked);
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        stream.Dispose();
-    }
-
-    [Fact]
-    public async Task Call_OfAReplicaThatDied_EndsWithAnHonestAnswerOnTheStream()
-    {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
-        await pair.Store.Store.OpenStreamAsync(
-            new StreamRecord
-            {
-                SessionId = SessionOf(endpoint),
-                StreamId = EventId.NewRecord(),
-                Kind = StreamKind.Post,
-                State = StreamState.Running,
-                RequestIds = ["\"of the dead\""],
-                Server = "one",
-                Replica = "dead",
-                Changed = pair.A.Clock.GetUtcNow(),
-            },
-            primer: null);
-
-        await pair.Store.Replicas.BeatAsync("dead", "", TimeSpan.Zero);
-        var answer = await pair.A.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "the answer");
-
-        Assert.Equal(("\"of the dead\"", "outcome_unknown"), (answer.RawId(), answer.Reason()));
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        stream.Dispose();
-    }
-
-    [Fact]
     public async Task Answer_SentToAReplicaThatDied_ComesWhereTheClientIsBeforeTheLeaseOfThatOneIsOver()
     {
         await using var pair = await ReplicaPair.StartAsync();
-        var (before, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, before, pair.A, endpoint.Data!, "initialize", Hello);
+        var (before, endpoint) = await ConnectAsync(pair, pair.A);
         before.Dispose();
         await IsOverAsync(pair);
         await pair.Store.Replicas.BeatAsync("dead", "", TimeSpan.FromHours(1));
@@ -312,8 +135,7 @@ public sealed class ReplicaLegacyTests
         await pair.Store.Replicas.BeatAsync("dead", "", TimeSpan.Zero);
         await pair.UntilAsync(() => Mail(pair, "dead").Count == 0 && Mail(pair, pair.A.Get<Peers>().Name).Count + Mail(pair, pair.B.Get<Peers>().Name).Count == 0, "its letters are read");
         await pair.PassAsync(TimeSpan.FromSeconds(3));
-        var last = await PostAsync(pair.A, endpoint.Data!, "ping");
-        Assert.Equal($"{last}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the next answer")).RawId());
+        await NothingIsToldBeforeTheNextAnswerAsync(pair, stream, endpoint);
         stream.Dispose();
     }
 
@@ -321,8 +143,7 @@ public sealed class ReplicaLegacyTests
     public async Task Answer_ThatWaitsWhereTheStreamWas_ComesBackToAReplicaThatHadIt()
     {
         await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
         stream.Dispose();
         await IsOverAsync(pair);
         var asked = await PostAsync(pair.B, endpoint.Data!, "ping");
@@ -352,16 +173,32 @@ public sealed class ReplicaLegacyTests
     }
 
     [Fact]
+    public async Task Event_ThatBothReplicasHeard_IsToldOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
+        var origin = new EventOrigin("one", "their session", "e1", After: "", Hearer: "somebody");
+
+        foreach (var hearer in new[] { pair.B, pair.A, pair.B })
+        {
+            hearer.Get<SessionTable>().Known(SessionOf(endpoint))!.Outbox.Send("""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"""u8.ToArray(), origin);
+            await pair.PassAsync(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal("x", (string?)(await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "what was said"))["params"]!["data"]);
+        await NothingIsToldBeforeTheNextAnswerAsync(pair, stream, endpoint);
+        stream.Dispose();
+    }
+
+    [Fact]
     public async Task Letter_OfOneThatWasTakenForDeadBeforeItWasOffTheMailbox_IsToldOnce()
     {
         await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.B);
-        await AskAsync(pair, stream, pair.B, endpoint.Data!, "initialize", Hello);
+        var (stream, endpoint) = await ConnectAsync(pair, pair.B);
         await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
         var (a, b, before) = (pair.A.Get<Peers>(), pair.B.Get<Peers>(), pair.B.Get<Peers>().Name);
-        pair.Store.Store.Before = name => name == $"BeatAsync {before}" || name.StartsWith("AcknowledgeAsync", StringComparison.Ordinal)
-            ? Task.FromException(new StoreException("scripted failure"))
-            : Task.CompletedTask;
+        pair.Store.Store.Before = FailingWhere(name => name == $"BeatAsync {before}" || name.StartsWith("AcknowledgeAsync", StringComparison.Ordinal));
 
         await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
         Assert.NotEmpty(Mail(pair, before));
@@ -370,8 +207,7 @@ public sealed class ReplicaLegacyTests
         await pair.UntilAsync(() => b.Name != before && a.Others.Contains(b.Name), "it goes on under another name");
         await pair.PassAsync(TimeSpan.FromSeconds(5));
 
-        var last = await PostAsync(pair.A, endpoint.Data!, "ping");
-        Assert.Equal($"{last}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the next answer")).RawId());
+        await NothingIsToldBeforeTheNextAnswerAsync(pair, stream, endpoint);
         stream.Dispose();
     }
 
@@ -379,8 +215,7 @@ public sealed class ReplicaLegacyTests
     public async Task Message_WhereTheStreamIsNot_WhileTheStoreIsAway_IsRefusedForNow_AndTakenWhereTheStreamIs()
     {
         await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
         await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
         pair.Store.Store.IsAway = pair.StoreOfA.IsAway = true;
 
@@ -396,24 +231,23 @@ public sealed class ReplicaLegacyTests
         stream.Dispose();
     }
 
-    [Fact]
-    public async Task Call_TheStoreDidNotTakeItsRecordAtFirst_IsOnRecordLater()
+    private async Task<(TestReply Stream, TestEvent Endpoint)> ConnectAsync(ReplicaPair pair, GatewayFixture at)
     {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (stream, endpoint) = await OpenAsync(pair.A);
-        await AskAsync(pair, stream, pair.A, endpoint.Data!, "initialize", Hello);
-        var failures = 0;
-        pair.Store.Store.Before = name => name == "OpenStreamAsync" && ++failures <= 2 ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
-
-        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
-        Assert.Empty(await RunningAsync(pair));
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 1, "it is on record");
-
-        (await pair.Upstream.CallAsync()).Text("done");
-        await AnsweredAsync(pair, stream, asked);
-        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
-        stream.Dispose();
+        var (stream, endpoint) = await OpenAsync(at);
+        await AskAsync(pair, stream, at, endpoint.Data!, "initialize", Hello);
+        return (stream, endpoint);
     }
+
+    private async Task NothingIsToldBeforeTheNextAnswerAsync(ReplicaPair pair, TestReply stream, TestEvent endpoint)
+    {
+        var asked = await PostAsync(pair.A, endpoint.Data!, "ping");
+        Assert.Equal($"{asked}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the next answer")).RawId());
+    }
+
+    private static Task IsOnRecordNoMoreAsync(ReplicaPair pair) => pair.UntilAsync(() => RunningAsync(pair).Result.Count == 0, "it is on record no more");
+
+    private static Func<string, Task> FailingWhere(Func<string, bool> fails) =>
+        name => fails(name) ? Task.FromException(new StoreException("scripted failure")) : Task.CompletedTask;
 
     private static async Task<IReadOnlyList<StreamRecord>> RunningAsync(ReplicaPair pair) => await pair.Store.Store.FindRunningCallsAsync(CancellationToken.None);
 

@@ -1,4 +1,3 @@
-using System.Net;
 using Mooring.Configuration;
 using Xunit;
 
@@ -9,8 +8,8 @@ public sealed class SseChannelTests
 {
     private static readonly TimeSpan AMinute = TimeSpan.FromMinutes(1);
 
+    private readonly SseServer _server = new();
     private int _refused;
-    private UpstreamExchange? _stream;
 
     [Fact]
     public async Task Call_CannotBeConnectedInTime_WasNotExecuted_AndIsSentAgain()
@@ -48,32 +47,7 @@ public sealed class SseChannelTests
                 }
 
                 _refused = Math.Min(_refused, 1);
-                return Serve(e);
+                return _server.Handle(e);
             },
         });
-
-    private bool Serve(UpstreamExchange exchange)
-    {
-        if (exchange.HttpMethod == "GET")
-        {
-            _stream = exchange.Stream();
-            _ = _stream.RawAsync("event: endpoint\ndata: /mcp\n\n");
-            return true;
-        }
-
-        exchange.Status(HttpStatusCode.Accepted);
-        if (exchange.Message?["id"] is not null)
-        {
-            var result = (string?)exchange.Message["method"] switch
-            {
-                "initialize" => """{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"one","version":"1"}}""",
-                "tools/list" => """{"tools":[{"name":"echo","inputSchema":{"type":"object"}}]}""",
-                "tools/call" => """{"content":[{"type":"text","text":"done"}]}""",
-                _ => "{}",
-            };
-            _ = _stream!.SendAsync($$"""{"jsonrpc":"2.0","id":{{exchange.Id}},"result":{{result}}}""");
-        }
-
-        return true;
-    }
 }

@@ -1,0 +1,195 @@
+using System.Net;
+using Mooring.Replicas;
+using Mooring.Sessions;
+using Mooring.Stores;
+using Mooring.Streams;
+using Xunit;
+
+namespace Mooring.Tests.Replicas;
+
+/// <content>Calls, which are on record where their client does not know of a dead process by the end of its stream.</content>
+public sealed partial class ReplicaLegacyTests
+{
+    [Fact]
+    public async Task Call_TakenWhereTheStreamIsNot_IsOnRecordBeforeItIsTakenAndUntilItsAnswerIsOnItsWay()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        var call = Assert.Single(await RunningAsync(pair));
+        Assert.Equal((pair.B.Get<Peers>().Name, "one", $"{asked}"), (call.Replica, call.Server, Assert.Single(call.RequestIds)));
+
+        var (isHeld, held) = Hold(pair.Store.Store, "PostAsync");
+        (await pair.Upstream.CallAsync()).Text("done");
+        await pair.UntilAsync(isHeld, "its answer is about to be sent to the other one");
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        Assert.Single(await RunningAsync(pair));
+        held.SetResult();
+
+        await AnsweredAsync(pair, stream, asked);
+        await IsOnRecordNoMoreAsync(pair);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_TakenWhereTheStreamIs_IsOnRecordOnceItMayOutliveTheStream()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+
+        var asked = await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+        await pair.PassAsync(TimeSpan.FromMilliseconds(700));
+        Assert.Empty(await RunningAsync(pair));
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 1, "it is on record");
+
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+        await IsOnRecordNoMoreAsync(pair);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_CancelledByItsClient_IsOnRecordNoMore()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        Assert.Single(await RunningAsync(pair));
+
+        await SendAsync(pair.B, endpoint.Data!, $$$"""{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{{{asked}}}}}""");
+
+        await IsOnRecordNoMoreAsync(pair);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_TakenWhileTheStoreTakesLong_IsNotKeptWaitingForIt()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.B);
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
+
+        var (isHeld, held) = Hold(pair.StoreOfA, "OpenStreamAsync");
+        var taking = PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+        await pair.UntilAsync(isHeld, "its record is on its way");
+        var asked = await pair.A.PassTimeAsync(taking, Soon, "it is taken");
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+
+        var (isClosing, closed) = (false, new TaskCompletionSource());
+        pair.StoreOfA.Before = name =>
+        {
+            isClosing |= name == "SetStreamStateAsync";
+            return isClosing ? closed.Task : Task.CompletedTask;
+        };
+        held.SetResult();
+        await pair.UntilAsync(() => isClosing, "the record is to end");
+        Assert.Single(await RunningAsync(pair));
+        closed.SetResult();
+        await IsOnRecordNoMoreAsync(pair);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_AnsweredWhileTheStoreFails_IsOnRecordNoMoreOnceItIsBack()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+
+        var failures = 0;
+        pair.Store.Store.Before = FailingWhere(name => name == "SetStreamStateAsync" && ++failures <= 3);
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+
+        await IsOnRecordNoMoreAsync(pair);
+        Assert.True(failures > 3);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_OfOneThatWasTakenForDead_IsAnsweredByItsHeirAlone()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        var call = await pair.Upstream.CallAsync();
+        var (b, before) = (pair.B.Get<Peers>(), pair.B.Get<Peers>().Name);
+
+        pair.Store.Store.Before = FailingWhere(name => name == $"BeatAsync {before}");
+        var answer = await pair.A.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "what the heir says");
+        Assert.Equal(($"{asked}", "outcome_unknown"), (answer.RawId(), answer.Reason()));
+        pair.Store.Store.Before = null;
+        await pair.UntilAsync(() => b.Name != before, "it goes on under another name");
+        call.Text("late");
+        await pair.PassAsync(TimeSpan.FromSeconds(2));
+
+        await NothingIsToldBeforeTheNextAnswerAsync(pair, stream, endpoint);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_AnsweredWhileItsClientHasNoStream_IsOnRecordUntilItHasOne()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (before, endpoint) = await ConnectAsync(pair, pair.A);
+        before.Dispose();
+        await IsOverAsync(pair);
+        var asked = await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+        Assert.Single(await RunningAsync(pair));
+        (await pair.Upstream.CallAsync()).Text("done");
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        Assert.Single(await RunningAsync(pair));
+
+        var (stream, _) = await OpenAsync(pair.B, endpoint.Id);
+        await AnsweredAsync(pair, stream, asked);
+        await IsOnRecordNoMoreAsync(pair);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_OfAReplicaThatDied_EndsWithAnHonestAnswerOnTheStream()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        await pair.Store.Store.OpenStreamAsync(
+            new StreamRecord
+            {
+                SessionId = SessionOf(endpoint),
+                StreamId = EventId.NewRecord(),
+                Kind = StreamKind.Post,
+                State = StreamState.Running,
+                RequestIds = ["\"of the dead\""],
+                Server = "one",
+                Replica = "dead",
+                Changed = pair.A.Clock.GetUtcNow(),
+            },
+            primer: null);
+
+        await pair.Store.Replicas.BeatAsync("dead", "", TimeSpan.Zero);
+        var answer = await pair.A.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "the answer");
+
+        Assert.Equal(("\"of the dead\"", "outcome_unknown"), (answer.RawId(), answer.Reason()));
+        await IsOnRecordNoMoreAsync(pair);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Call_TheStoreDidNotTakeItsRecordAtFirst_IsOnRecordLater()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        var failures = 0;
+        pair.Store.Store.Before = FailingWhere(name => name == "OpenStreamAsync" && ++failures <= 2);
+
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+        Assert.Empty(await RunningAsync(pair));
+        await pair.UntilAsync(() => RunningAsync(pair).Result.Count == 1, "it is on record");
+
+        (await pair.Upstream.CallAsync()).Text("done");
+        await AnsweredAsync(pair, stream, asked);
+        await IsOnRecordNoMoreAsync(pair);
+        stream.Dispose();
+    }
+}
