@@ -113,13 +113,6 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             return;
         }
 
-        if (!session.Outbox.ReachesStream)
-        {
-            // Taken with 202 it would be answered when the store is back; the replica that has the stream can do so now.
-            await Answers.MissAsync(context, SessionMiss.StoreAway);
-            return;
-        }
-
         var limits = services.Config.Current.Limits;
         var (buffer, length) = await BodyReader.ReadAsync(context.Request, limits.BodySize);
         if (length < 0)
@@ -132,6 +125,13 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         await WaitingThreads.Leave();
         if (await ReadAsync(context, session, buffer, length) is not { } frames)
         {
+            return;
+        }
+
+        if (!session.Outbox.ReachesStream && frames.Any(frame => frame.Kind == FrameKind.Request))
+        {
+            // Taken with 202 it would be answered when the store is back; the replica that has the stream can do so now.
+            await Answers.MissAsync(context, SessionMiss.StoreAway);
             return;
         }
 

@@ -11,9 +11,6 @@ namespace Mooring.FrontDoor;
 /// <content>How the answer becomes an event stream: when it turns out to be one, or, for a durable call, before anything is done for it.</content>
 internal sealed partial class PostReply
 {
-    /// <summary>Longest wait for the record of a durable call; shorter than what proxies wait.</summary>
-    private static readonly TimeSpan CommitPatience = TimeSpan.FromSeconds(4);
-
     public override async ValueTask<Recording> CommitAsync(string server)
     {
         if (_onlyJson)
@@ -86,7 +83,7 @@ internal sealed partial class PostReply
     {
         try
         {
-            await stream.SettleAsync().WaitAsync(CommitPatience, _services.Time);
+            await stream.SettleAsync().WaitAsync(StorePatience.BeforeRefusal, _services.Time);
             return true;
         }
         catch (TimeoutException)

@@ -31,9 +31,6 @@ internal sealed partial class SessionTable
     /// <summary>How many other changes a change may be beaten by. A client makes its changes one after the other, so there is hardly one.</summary>
     private const int MostChanges = 20;
 
-    /// <summary>Longest wait for the store before a request is answered 503; shorter than what proxies wait.</summary>
-    private static readonly TimeSpan LoadPatience = TimeSpan.FromSeconds(4);
-
     private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Task<Session?>> _loading = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Principal, int> _perUser = new();
@@ -216,7 +213,7 @@ internal sealed partial class SessionTable
         try
         {
             await StoreTriedAsync();
-            var session = await ReadOnceAsync(id).WaitAsync(LoadPatience, _services.Time);
+            var session = await ReadOnceAsync(id).WaitAsync(StorePatience.BeforeRefusal, _services.Time);
             return session is null ? (null, SessionMiss.NotFound) : Check(session, principal, server);
         }
         catch (TimeoutException)
@@ -232,7 +229,7 @@ internal sealed partial class SessionTable
 
     /// <summary>A gateway that has only just begun reaches its store in a moment: that is waited for, not refused.</summary>
     private Task StoreTriedAsync() => _services.StoreTried is { IsCompleted: false } tried
-        ? Task.WhenAny(tried, Task.Delay(LoadPatience, _services.Time))
+        ? Task.WhenAny(tried, Task.Delay(StorePatience.BeforeRefusal, _services.Time))
         : Task.CompletedTask;
 
     /// <summary>Requests that come at once share one session object. Each load is in the table before it begins, so that it finds itself there to take out, however soon it is over.</summary>

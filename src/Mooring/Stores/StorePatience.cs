@@ -9,6 +9,9 @@ internal sealed class StorePatience(TimeProvider time)
     /// <summary>How long an answer is waited for: a store that hangs must not hold up what needs nothing else of it.</summary>
     public static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>How long a request that cannot go on without an answer waits for it before it is answered 503; shorter than what proxies wait.</summary>
+    public static readonly TimeSpan BeforeRefusal = TimeSpan.FromSeconds(4);
+
     private readonly StoreOutage _outage = new(time);
     private readonly Lock _gate = new();
     private bool _isAlone;

@@ -335,7 +335,14 @@ public sealed class StatelessListenTests
         }
 
         await get.SendAsync("""{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"test://old/a"}}""");
-        Assert.Equal("""{"_meta":{"io.modelcontextprotocol/subscriptionId":"both"},"uri":"test://old/a"}""", (await reply.Events.MessageAsync())["params"]!.ToJsonString());
+        var told = await reply.Events.MessageAsync();
+        while ((string?)told["params"]!["uri"] == "test://new/a")
+        {
+            // Where the gateway subscribed anew, nobody knows what was said in between, and it says so.
+            told = await reply.Events.MessageAsync();
+        }
+
+        Assert.Equal("""{"_meta":{"io.modelcontextprotocol/subscriptionId":"both"},"uri":"test://old/a"}""", told["params"]!.ToJsonString());
         await listen.TellAsync("notifications/resources/updated", "test://new/a");
         Assert.Equal("""{"_meta":{"io.modelcontextprotocol/subscriptionId":"both"},"uri":"test://new/a"}""", (await reply.Events.MessageAsync())["params"]!.ToJsonString());
         server.Tools = """[{"name":"more","inputSchema":{"type":"object"}}]""";

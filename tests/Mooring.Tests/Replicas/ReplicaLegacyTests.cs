@@ -225,6 +225,8 @@ public sealed partial class ReplicaLegacyTests
             Assert.NotNull(refused.Header("Retry-After"));
         }
 
+        // What needs no answer is taken anywhere.
+        await pair.A.PassTimeAsync(SendAsync(pair.B, endpoint.Data!, """{"jsonrpc":"2.0","method":"notifications/initialized"}"""), Soon, "it is taken");
         await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
         pair.Store.Store.IsAway = pair.StoreOfA.IsAway = false;
         await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
