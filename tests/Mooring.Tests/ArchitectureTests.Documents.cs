@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Connectors.Docs;
 using Mooring.Streams;
@@ -49,6 +50,17 @@ public sealed partial class ArchitectureTests
         }
 
         Assert.True(broken.Count == 0, string.Join("\n", broken));
+    }
+
+    [Fact]
+    public void Documents_ForClients_NameEveryReasonThatACallCanFailFor()
+    {
+        var page = File.ReadAllText(Path.Combine(Root, "docs", "clients.md"));
+        var table = page[page.IndexOf("## Errors a call can end with", StringComparison.Ordinal)..];
+        var told = Regex.Matches(table, @"^\| `(?<reason>\w+)` \|", RegexOptions.Multiline | RegexOptions.ExplicitCapture, Limit).Select(row => row.Groups["reason"].Value);
+
+        // The last is for an answer that nobody can read, of a server without sessions.
+        Assert.Equal(Enum.GetValues<CallFailure>().Select(failure => failure.ToTag()).Append("wrong_answer").Order(StringComparer.Ordinal), told.Order(StringComparer.Ordinal));
     }
 
     [Fact]

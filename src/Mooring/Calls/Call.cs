@@ -123,7 +123,28 @@ internal sealed partial class Call : PendingRequest, IDisposable
     /// <summary>Whether it was abandoned because its server waits for an answer of the client that it does not take.</summary>
     public bool IsStuck { get; private set; }
 
-    public override Message ToMessage()
+    public override Message ToMessage() => ToMessage(_key?.With);
+
+    /// <summary>What a client without sessions says of itself in each request stays here: a server that has both kinds of versions would take it for a request of the other kind.</summary>
+    public override Message ToSessionMessage()
+    {
+        if (!Request.Envelope.IsStateless)
+        {
+            return ToMessage();
+        }
+
+        var (claims, areAll) = RequestMeta.ClaimsIn(Request);
+        // Nothing follows the key then.
+        var message = ToMessage(areAll ? _key?.With.TrimEnd((byte)',') : _key?.With);
+        foreach (var claim in claims)
+        {
+            message = message.Replace(claim, " "u8.ToArray());
+        }
+
+        return message;
+    }
+
+    private Message ToMessage(ReadOnlyMemory<byte>? key)
     {
         var message = new Message(Request).Replace(Request.Envelope.Id, Id);
         if (ExchangesToken)
@@ -131,9 +152,9 @@ internal sealed partial class Call : PendingRequest, IDisposable
             message = message.Replace(Request.Envelope.MetaProgressToken, Id);
         }
 
-        if (_key is { } key)
+        if (key is { } with)
         {
-            message = message.Replace(key.Where, key.With);
+            message = message.Replace(_key!.Value.Where, with);
         }
 
         if (_wish.Length > 0)
@@ -240,7 +261,14 @@ internal sealed partial class Call : PendingRequest, IDisposable
         WasCancelledByClient = byClient;
         IsStuck = stuck;
         _timedOut = timedOut;
-        _abandon.Cancel();
+        try
+        {
+            _abandon.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended meanwhile: whoever gives up looks at a list of calls that may be a moment old.
+        }
     }
 
     /// <summary>Gives up when nothing was heard for too long.</summary>

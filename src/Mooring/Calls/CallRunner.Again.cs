@@ -5,7 +5,37 @@ namespace Mooring.Calls;
 /// <content>Calls that are sent again: where twice does no harm, or since they were provably not executed.</content>
 internal sealed partial class CallRunner
 {
+    /// <summary>How often a call is sent at most whose server loses its session, or that is safe to repeat. More would only hide a server that is broken.</summary>
+    private const int MaxTries = 4;
+
+    /// <summary>How long calls keep trying to connect: a server that restarts is usually back by then.</summary>
+    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(8);
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(800);
+
     private Action<Call>? _noteSentAgain;
+
+    /// <summary>Whether the breaker opened a moment ago, so that the probes may find the server back within the time that the call has for it.</summary>
+    private bool MayBeBackSoon(Call call) =>
+        call.Upstream.Health.FailingFor < ConnectPatience && time.GetElapsedTime(call.Started) < ConnectPatience;
+
+    private static TimeSpan PauseAfter(in Tries tries)
+    {
+        var pause = FirstPause * (1 << Math.Min(tries.Refused + tries.Unknown - 1, 10));
+        return pause < LongestPause ? pause : LongestPause;
+    }
+
+    /// <summary>How often a call met with what. Each has a bound of its own: a server that refused connections for a while has not lost a session yet, nor been sent the call.</summary>
+    private struct Tries
+    {
+        /// <summary>Provably not executed; bounded by time.</summary>
+        public int Refused;
+        public int SessionsLost;
+
+        /// <summary>Sent, and nobody knows what became of it.</summary>
+        public int Unknown;
+    }
 
     /// <summary>Executed or not, nobody can say; each of these decisions is for the log.</summary>
     private Next AgainAfterUnknown(Call call, string detail, Repeating repeating)

@@ -16,14 +16,6 @@ namespace Mooring.Calls;
 /// </remarks>
 internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, ReplayPolicy replay, ServerTasks serverTasks, Views views, CallsMetrics metrics, ILogger<CallRunner> logger)
 {
-    /// <summary>Tries of one call. More would only hide a server that is broken.</summary>
-    private const int MaxTries = 4;
-
-    /// <summary>How long calls keep trying to connect: a server that restarts is usually back by then.</summary>
-    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(8);
-
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
-
     private int _running;
 
     /// <summary>Calls under way, in all sessions, those passed to another replica included.</summary>
@@ -71,10 +63,17 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 call.TakePlace();
             }
 
-            for (var tries = 1; ; tries++)
+            var tries = default(Tries);
+            while (true)
             {
                 if (upstream.Health.IsAway && call.ServerTask is null)
                 {
+                    if (MayBeBackSoon(call))
+                    {
+                        await Task.Delay(FirstPause, time, call.Abandoned);
+                        continue;
+                    }
+
                     Fail(call, CallFailure.UpstreamUnreachable, $"{upstream.Health.LastFailure}; next probe in {upstream.Health.UntilProbe.TotalSeconds:0} s");
                     return;
                 }
@@ -87,7 +86,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 var attempt = link is not null ? await SendAsync(call, link) : call.Session.Links.Needs(upstream)?.ToAttempt() ?? Attempt.NotExecuted(why);
 
                 // :: 4
-                switch (Decide(call, link, attempt, tries))
+                switch (Decide(call, link, attempt, ref tries))
                 {
                     case Next.Remember when await call.OnResult!(attempt.Answer!) is { } forgotten:
                         FailUnknown(call, forgotten, "not_kept");
@@ -99,7 +98,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                         await RenewAsync(call, link!, attempt.Session);
                         continue;
                     case Next.TryAgain:
-                        await Task.Delay(FirstPause * (1 << (tries - 1)) * (0.8 + (Random.Shared.NextDouble() * 0.4)), time, call.Abandoned);
+                        await Task.Delay(PauseAfter(tries) * (0.8 + (Random.Shared.NextDouble() * 0.4)), time, call.Abandoned);
                         continue;
                     case Next.AskAgain:
                         await Task.Delay(TaskPause, time, call.Abandoned);
@@ -138,7 +137,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
     }
 
     /// <summary>What follows from how a try ended; a call that failed is answered here.</summary>
-    private Next Decide(Call call, Link? link, Attempt attempt, int tries)
+    private Next Decide(Call call, Link? link, Attempt attempt, ref Tries tries)
     {
         var upstream = call.Upstream;
         switch (attempt.Kind)
@@ -154,13 +153,13 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 // The server has the task; asking for it does nothing. How long is for the deadline to say.
                 return Next.AskAgain;
 
-            case AttemptKind.SessionLost when tries < MaxTries || call.ServerTask is not null:
+            case AttemptKind.SessionLost when ++tries.SessionsLost < MaxTries || call.ServerTask is not null:
                 Log.SessionLost(logger, upstream.Name, attempt.Detail);
                 metrics.Replayed(upstream.Name, "session_lost");
                 return Next.RenewSession;
 
             case AttemptKind.SessionLost:
-                return Fail(call, CallFailure.UpstreamRefused, $"it lost its session {tries} times in a row");
+                return Fail(call, CallFailure.UpstreamRefused, $"it lost its session {tries.SessionsLost} times");
 
             case AttemptKind.AccountNeeded:
                 return FailForAccount(call, attempt.Needed!);
@@ -169,9 +168,9 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                 return Fail(call, CallFailure.UpstreamRefused, attempt.Detail);
 
             case AttemptKind.NotExecuted:
-                if (link is not null)
+                if (tries.Refused++ == 0 && link is not null)
                 {
-                    // Opening a link tells the health itself.
+                    // Once for each call: else a few that try again in one moment were a server that is away. Opening a link tells the health itself.
                     upstream.Failed(attempt.Detail);
                 }
 
@@ -181,17 +180,18 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
 
             default:
                 upstream.Failed(attempt.Detail);
-                return AfterUnknown(call, attempt.Detail, tries);
+                tries.Unknown++;
+                return AfterUnknown(call, attempt.Detail, tries.Unknown);
         }
     }
 
     /// <summary>Executed or not, nobody can say: again where twice does no harm, else the client is told.</summary>
-    private Next AfterUnknown(Call call, string detail, int tries)
+    private Next AfterUnknown(Call call, string detail, int sent)
     {
         var repeating = replay.Of(call);
         return !repeating.IsSafe() ? FailUnknown(call, detail, repeating.ToTag())
-            : tries < MaxTries ? AgainAfterUnknown(call, detail, repeating)
-            : FailUnknown(call, $"{detail}, at the last of {tries} tries", "gave_up");
+            : sent < MaxTries ? AgainAfterUnknown(call, detail, repeating)
+            : FailUnknown(call, $"{detail}, at the last of {sent} tries", "gave_up");
     }
 
     private Next FailUnknown(Call call, string detail, string reason)

@@ -10,6 +10,9 @@ namespace Mooring.Calls;
 /// </summary>
 internal static class CallTraces
 {
+    /// <summary>Outcome of the part of a call before another replica began with it.</summary>
+    public const string PassedOn = "passed_on";
+
     private const string Name = "mooring.call";
 
     private static readonly ActivitySource Source = new(MooringMeter.Name);
@@ -27,7 +30,7 @@ internal static class CallTraces
         }
 
         trace.SetTag("outcome", outcome);
-        if (outcome is not ("result" or "cancelled"))
+        if (outcome is not ("result" or "cancelled" or PassedOn))
         {
             trace.SetStatus(ActivityStatusCode.Error);
         }

@@ -7,6 +7,8 @@ namespace Mooring.FrontDoor;
 /// <summary>Reads a request body into one pooled buffer, within the limit.</summary>
 internal static class BodyReader
 {
+    private const int MostAtFirst = 64 * 1024;
+
     /// <returns>The buffer and its length; length -1: too large.</returns>
     public static async ValueTask<(byte[] Buffer, int Length)> ReadAsync(HttpRequest request, long limit)
     {
@@ -15,7 +17,8 @@ internal static class BodyReader
             return ([], -1);
         }
 
-        var buffer = ArrayPool<byte>.Shared.Rent((int)(request.ContentLength ?? 2048) + 1);
+        // No more than a little on the client's word: the rest when it is there.
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(request.ContentLength ?? 2048, MostAtFirst) + 1);
         var length = 0;
         try
         {

@@ -238,15 +238,5 @@ internal sealed partial class StatelessReply : Reply
         }
     }
 
-    private static void Cancel(Call call)
-    {
-        try
-        {
-            call.Abandon("the client closed its request", byClient: true);
-        }
-        catch (ObjectDisposedException)
-        {
-            // It ended meanwhile.
-        }
-    }
+    private static void Cancel(Call call) => call.Abandon("the client closed its request", byClient: true);
 }

@@ -97,7 +97,8 @@ internal sealed partial class StreamableHttp
         try
         {
             record = await session.Log.FindAsync(from.Stream, context.RequestAborted);
-            rest = await RestAsync(session, from, context.RequestAborted);
+            // A live stream reads what its client missed itself.
+            rest = live is null ? await RestAsync(session, from, context.RequestAborted) : Rest.Unread;
         }
         catch (StoreException)
         {
@@ -266,23 +267,25 @@ internal sealed partial class StreamableHttp
     {
         var last = from.Sequence;
         var answers = new HashSet<string>(StringComparer.Ordinal);
-        while (true)
+        await foreach (var record in session.Log.ReadToEndAsync(from.Stream, last, cancel))
         {
-            var page = await session.Log.ReadAsync(from.Stream, last, limit: 1000, cancel);
-            answers.UnionWith(page.Select(e => e.RequestId).OfType<string>());
-            if (page.Count == 0)
+            last = record.Sequence;
+            if (record.RequestId is { } request)
             {
-                return new Rest(last, answers, last == from.Sequence);
+                answers.Add(request);
             }
-
-            last = page[^1].Sequence;
         }
+
+        return new Rest(last, answers, last == from.Sequence);
     }
 
     /// <param name="Last">The highest sequence of the stream.</param>
     /// <param name="Answers">Requests whose response is still there.</param>
     /// <param name="IsEmpty">Whether nothing came after what the client has.</param>
-    private sealed record Rest(long Last, IReadOnlySet<string> Answers, bool IsEmpty);
+    private sealed record Rest(long Last, IReadOnlySet<string> Answers, bool IsEmpty)
+    {
+        public static readonly Rest Unread = new(0, new HashSet<string>(), IsEmpty: true);
+    }
 
     private void Greet(IBufferWriter<byte> writer, string? primer)
     {

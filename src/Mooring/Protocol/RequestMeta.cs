@@ -62,6 +62,54 @@ internal sealed class RequestMeta
         return new RequestMeta { ProtocolVersion = version, ClientCapabilities = capabilities, ClientInfo = info, LogLevel = level };
     }
 
+    /// <summary>
+    /// Where in <c>_meta</c> stands what only the version without sessions has there, each place with its comma, so that what is left is JSON once they are
+    /// blank. They do not overlap.
+    /// </summary>
+    /// <returns>The places, in their order; and whether nothing else stands there.</returns>
+    public static (IReadOnlyList<Slice> Claims, bool AreAll) ClaimsIn(Frame request)
+    {
+        var at = request.Envelope.Meta;
+        List<Slice> claims = [];
+        // The beginning of a claim before which nothing is left: its comma is the one that follows, so it lasts to the next property.
+        int? open = null;
+        var (end, isAnyLeft) = (0, false);
+        var reader = new Utf8JsonReader(request.Span(at), JsonFields.AnyDepth);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var (start, isClaim) = ((int)reader.TokenStartIndex, KeyOf(ref reader) != ' ');
+            reader.Read();
+            reader.Skip();
+            if (open is { } from && !isClaim)
+            {
+                Add(from, start);
+                open = null;
+            }
+
+            if (isClaim && isAnyLeft)
+            {
+                Add(end, (int)reader.BytesConsumed);
+            }
+            else if (isClaim)
+            {
+                open ??= start;
+            }
+
+            isAnyLeft |= !isClaim;
+            end = (int)reader.BytesConsumed;
+        }
+
+        if (open is { } rest)
+        {
+            Add(rest, end);
+        }
+
+        return (claims, !isAnyLeft);
+
+        void Add(int from, int to) => claims.Add(new Slice(at.Start + from, to - from));
+    }
+
     private static char KeyOf(ref Utf8JsonReader reader) =>
         JsonText.IsKey(ref reader, "io.modelcontextprotocol/protocolVersion"u8) ? 'v'
         : JsonText.IsKey(ref reader, "io.modelcontextprotocol/clientCapabilities"u8) ? 'c'

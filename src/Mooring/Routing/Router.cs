@@ -188,8 +188,10 @@ internal sealed partial class Router(
 
     private Task PassOnAsync(Call call)
     {
-        // From here on a cancellation finds it where it runs.
+        // From here on a cancellation finds it where it runs, and so does whoever looks for its trace.
         call.Session.Remove(call);
+        CallTraces.End(call.Trace, CallTraces.PassedOn);
+        call.Trace = null;
         return homes.RunAsync(call.Session, call.Upstream, call.Request, call.Reply, here: () => _ = runner.RunAsync(call));
     }
 

@@ -340,7 +340,7 @@ internal sealed partial class Outbox
         await from.SettleAsync();
         try
         {
-            foreach (var record in await session.Log.ReadAsync(from.Id, from.Shown, limit: 1000, CancellationToken.None))
+            await foreach (var record in session.Log.ReadToEndAsync(from.Id, from.Shown))
             {
                 if (!record.Body.IsEmpty)
                 {

@@ -219,17 +219,8 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
         }
     }
 
-    private static void EndCall(Question question)
-    {
-        try
-        {
-            question.Call?.Abandon("it did not take the answer to what it had asked", stuck: true);
-        }
-        catch (ObjectDisposedException)
-        {
-            // It ended meanwhile.
-        }
-    }
+    private static void EndCall(Question question) =>
+        question.Call?.Abandon("it did not take the answer to what it had asked", stuck: true);
 
     /// <returns>False where the server did not take it, as far as anybody can say.</returns>
     private async Task<bool> SendAsync(Question question, byte[] answer)

@@ -308,7 +308,8 @@ internal sealed partial class SessionTable
     /// <summary>Takes the session out of memory; its record stays.</summary>
     public void Forget(Session session)
     {
-        if (_sessions.TryRemove(session.Id, out _) && session.IsKept)
+        // This one only: another object of the same session may have taken its place meanwhile.
+        if (_sessions.TryRemove(KeyValuePair.Create(session.Id, session)) && session.IsKept)
         {
             if (_perUser.AddOrUpdate(session.Principal, 0, static (_, count) => count - 1) == 0)
             {

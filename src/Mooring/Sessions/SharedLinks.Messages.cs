@@ -2,6 +2,7 @@ using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Upstreams;
+using Mooring.Upstreams.Stdio;
 
 namespace Mooring.Sessions;
 
@@ -45,13 +46,31 @@ internal sealed partial class SharedLinks
                 }
 
                 break;
-            case McpMethod.Message:
-                Log.ServerSaid(logger, link.Upstream.Name, frame.ToString());
+            case McpMethod.Message when shared:
+                Say(link, frame);
                 break;
             case McpMethod.Other or McpMethod.TasksStatus or McpMethod.Tasks when related is Calls.Call call:
                 call.Reply.Send(call.Session.ToClient(link.Upstream, new Message(frame).ToLine()), place);
                 break;
         }
+    }
+
+    /// <summary>A log message that belongs to no call: no client is to hear it, so it goes to the gateway's own log, as much of it as a server's standard error.</summary>
+    private void Say(Link link, Frame frame)
+    {
+        if (!_said.GetOrAdd(link.Upstream.Name, _ => new LineLimit(time)).TryPass(out var leftOut))
+        {
+            return;
+        }
+
+        if (leftOut > 0)
+        {
+            Log.LeftOut(logger, link.Upstream.Name, leftOut);
+        }
+
+        var bytes = new Message(frame).ToLine();
+        var text = ErrorOutput.WithoutControl(System.Text.Encoding.UTF8.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, ErrorOutput.LongestLine))));
+        Log.ServerSaid(logger, link.Upstream.Name, bytes.Length > ErrorOutput.LongestLine ? $"{text} … ({bytes.Length - ErrorOutput.LongestLine} bytes more)" : text);
     }
 
     /// <summary>How a task is doing is its owner's to know, in whichever session.</summary>

@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Streams;
 using Mooring.Upstreams;
+using Mooring.Upstreams.Stdio;
 
 namespace Mooring.Sessions;
 
@@ -16,6 +18,9 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
     private readonly Lock _gate = new();
     private readonly Dictionary<Upstream, Slot> _slots = [];
     private readonly CancellationTokenSource _stopping = new();
+
+    /// <summary>What each server may have in the log, by its name.</summary>
+    private readonly ConcurrentDictionary<string, LineLimit> _said = new(StringComparer.Ordinal);
 
     /// <summary>Set by the session table: tells every session that uses a server something.</summary>
     public Action<Upstream, Action<Session>>? Broadcast { get; set; }
@@ -350,5 +355,8 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
 
         [LoggerMessage(511, LogLevel.Information, "Server {Server} says: {Message}", EventName = "SharedServerSaid")]
         public static partial void ServerSaid(ILogger logger, string server, string message);
+
+        [LoggerMessage(513, LogLevel.Warning, "Server {Server} says too much: {Count} of its log messages were left out.", EventName = "SharedServerLeftOut")]
+        public static partial void LeftOut(ILogger logger, string server, long count);
     }
 }

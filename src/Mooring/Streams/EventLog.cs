@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mooring.Configuration;
 using Mooring.Stores;
 
@@ -30,6 +31,9 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
 
     /// <summary>How long after a failure the store is asked again for what it did not take.</summary>
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
+
+    /// <summary>How many events are read at a time.</summary>
+    private const int Page = 100;
 
     public Task PauseAsync() => Task.Delay(AskAgain, time);
 
@@ -120,6 +124,22 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
             Log.PlaceNotKept(logger, stream, e.Message);
             return false;
         }
+    }
+
+    /// <summary>All events of a stream behind <paramref name="after"/>, in their order, however many there are; a <see cref="StoreException"/> where the store cannot be asked.</summary>
+    public async IAsyncEnumerable<EventRecord> ReadToEndAsync(string stream, long after, [EnumeratorCancellation] CancellationToken cancel = default)
+    {
+        IReadOnlyList<EventRecord> page;
+        do
+        {
+            page = await ReadAsync(stream, after, Page, cancel);
+            foreach (var record in page)
+            {
+                after = record.Sequence;
+                yield return record;
+            }
+        }
+        while (page.Count == Page);
     }
 
     public Task<IReadOnlyList<EventRecord>> ReadAsync(string stream, long after, int limit, CancellationToken cancel) =>

@@ -94,22 +94,15 @@ internal sealed partial class EventStream
         try
         {
             // What is long past is not told again: letters are read within seconds.
-            var after = Math.Max(0, _sequence - LettersLookedFor);
-            while (true)
+            await foreach (var record in _log.ReadToEndAsync(Id, Math.Max(0, _sequence - LettersLookedFor)))
             {
-                var page = await _log.ReadAsync(Id, after, ReplayPage, CancellationToken.None);
-                if (page.Any(record => record.RequestId == key))
+                if (record.RequestId == key)
                 {
                     return true;
                 }
-
-                if (page.Count < ReplayPage)
-                {
-                    return false;
-                }
-
-                after = page[^1].Sequence;
             }
+
+            return false;
         }
         catch (StoreException)
         {
@@ -139,22 +132,16 @@ internal sealed partial class EventStream
         {
             // Asked first: what is committed before the end of the stream is then surely read below.
             var record = IsTheirs ? await _log.FindAsync(Id, CancellationToken.None) : null;
-            IReadOnlyList<EventRecord> page;
-            do
+            await foreach (var missed in _log.ReadToEndAsync(Id, _sequence))
             {
-                page = await _log.ReadAsync(Id, _sequence, ReplayPage, CancellationToken.None);
-                foreach (var missed in page)
+                Note(missed);
+                _sequence = missed.Sequence;
+                if (_connection is { } connection && !missed.Body.IsEmpty && connection.WriteMessage(new EventId(Id, _sequence).ToString(), missed.Body.Span))
                 {
-                    Note(missed);
-                    _sequence = missed.Sequence;
-                    if (_connection is { } connection && !missed.Body.IsEmpty && connection.WriteMessage(new EventId(Id, _sequence).ToString(), missed.Body.Span))
-                    {
-                        _shown = _sequence;
-                        await connection.TakenAsync();
-                    }
+                    _shown = _sequence;
+                    await connection.TakenAsync();
                 }
             }
-            while (page.Count == ReplayPage);
 
             if (IsTheirs && record is not { State: StreamState.Running })
             {
@@ -185,30 +172,20 @@ internal sealed partial class EventStream
     {
         try
         {
-            while (true)
+            await foreach (var record in _log.ReadToEndAsync(Id, after))
             {
-                var page = await _log.ReadAsync(Id, after, ReplayPage, CancellationToken.None);
-                var sent = 0;
-                foreach (var record in page)
-                {
-                    Note(record);
-                    after = record.Sequence;
-                    if (!record.Body.IsEmpty && connection.WriteMessage(new EventId(Id, after).ToString(), record.Body.Span))
-                    {
-                        sent++;
-                        _shown = Math.Max(_shown, after);
-                        await connection.TakenAsync();
-                    }
-                }
-
+                Note(record);
                 // Of another replica's stream the log may be ahead of what was known here.
-                _sequence = Math.Max(_sequence, after);
-                _metrics.Replayed(connection.Transport, sent);
-                if (page.Count < ReplayPage)
+                _sequence = Math.Max(_sequence, record.Sequence);
+                if (!record.Body.IsEmpty && connection.WriteMessage(new EventId(Id, record.Sequence).ToString(), record.Body.Span))
                 {
-                    return true;
+                    _metrics.Replayed(connection.Transport, 1);
+                    _shown = Math.Max(_shown, record.Sequence);
+                    await connection.TakenAsync();
                 }
             }
+
+            return true;
         }
         catch (StoreException)
         {

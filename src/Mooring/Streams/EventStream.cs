@@ -13,7 +13,6 @@ namespace Mooring.Streams;
 /// </remarks>
 internal sealed partial class EventStream
 {
-    private const int ReplayPage = 100;
 
     private readonly Lock _gate = new();
     private readonly StepRoom _room = new();

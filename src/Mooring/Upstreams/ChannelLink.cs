@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using Mooring.Protocol;
 
 namespace Mooring.Upstreams;
@@ -81,7 +82,7 @@ internal sealed partial class ChannelLink : Link
         try
         {
             // A server that does not read can hold a line up for ever. It must not hold up whoever sent it: the line goes on alone.
-            sending = SendLineAsync(request.ToMessage().ToLine(), waiter, request.Abandoned).AsTask();
+            sending = SendLineAsync(request.ToSessionMessage().ToLine(), waiter, request.Abandoned).AsTask();
             if (await Task.WhenAny(sending, waiter.Done.Task) == sending && await sending is var sent and not Sent.Yes)
             {
                 if (Remove(request.Id) is null)
@@ -272,6 +273,12 @@ internal sealed partial class ChannelLink : Link
         var token = frame.Span(frame.Envelope.ProgressToken);
         lock (_gate)
         {
+            // Where several share the link, the token is the id of the call.
+            if (Utf8Parser.TryParse(token, out long id, out var used) && used == token.Length && _waiting.TryGetValue(id, out var exchanged) && exchanged.Request.ProgressToken.SequenceEqual(token))
+            {
+                return exchanged;
+            }
+
             foreach (var (_, waiter) in _waiting)
             {
                 if (waiter.Request.ProgressToken.SequenceEqual(token))

@@ -78,6 +78,9 @@ internal abstract class PendingRequest
     /// <summary>The request as it goes to the server, with <see cref="Id"/> in it.</summary>
     public abstract Message ToMessage();
 
+    /// <summary>As <see cref="ToMessage"/>, for a server with sessions.</summary>
+    public virtual Message ToSessionMessage() => ToMessage();
+
     /// <summary>
     /// Whether an answer that asks back (2026-07-28, basic/patterns/mrtr) is understood by whoever asks; else the link has the client asked, and asks
     /// the server again. Asked when there is such an answer, and only then.

@@ -27,6 +27,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
 
     private readonly Lock _gate = new();
     private int _failures;
+    private DateTimeOffset _failingSince;
     private TimeSpan _interval = FirstProbe;
     private DateTimeOffset _nextProbe;
     private bool _probing;
@@ -47,6 +48,18 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
             {
                 var left = _nextProbe - time.GetUtcNow();
                 return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+            }
+        }
+    }
+
+    /// <summary>Time since the first failure of those in a row; zero while well.</summary>
+    public TimeSpan FailingFor
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _failures == 0 ? TimeSpan.Zero : time.GetUtcNow() - _failingSince;
             }
         }
     }
@@ -77,7 +90,11 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         lock (_gate)
         {
             LastFailure = why;
-            _failures++;
+            if (_failures++ == 0)
+            {
+                _failingSince = time.GetUtcNow();
+            }
+
             if (State == UpstreamState.Away)
             {
                 EndProbeLocked();

@@ -26,18 +26,19 @@ public sealed class EveryKindTests(EveryKind servers) : IClassFixture<EveryKind>
         string[] without = IsAlone(kind) ? ["--without", "subscriptions"] : [];
         var run = await NodeTool.RunAsync(
             "clients/run.mjs",
-            ["--client", client, "--transport", "http", "--url", servers.Gateway.ServerUrl(kind).AbsoluteUri, "--expect-version", version, .. without]);
+            ["--client", client, "--transport", "http", "--url", At(kind).AbsoluteUri, "--expect-version", version, .. without]);
 
         Assert.True(run.ExitCode == 0, $"{run.Errors}\n{servers.Gateway.Process.Describe("the gateway said")}");
         // With sessions there is one more: a stream closed by the server.
         Assert.Equal(CommonSteps + (version == Sessions ? 1 : 0) - without.Length / 2, run.Json().GetProperty("steps").GetArrayLength());
+        await servers.AssertEveryMessageValidAsync(kind);
     }
 
     [Theory]
     [MemberData(nameof(Kinds))]
     public async Task Inspector_AtAServerOfTheKind_GetsWhatItHasInItsVersion(string kind)
     {
-        var url = new Uri(servers.Relay.Url, servers.Gateway.ServerUrl(kind).AbsolutePath);
+        var url = At(kind);
         var before = (await servers.Relay.VersionsAsync()).Count;
 
         var tools = await Inspector.RunAsync(url, "http", servers.Gateway, "--method", "tools/list");
@@ -47,7 +48,11 @@ public sealed class EveryKindTests(EveryKind servers) : IClassFixture<EveryKind>
 
         var versions = (await servers.Relay.VersionsAsync()).Skip(before).ToList();
         Assert.Equal([Sessions, Sessions], versions);
+        await servers.AssertEveryMessageValidAsync(kind);
     }
+
+    /// <summary>The server of the kind, by the relay in front of the gateway.</summary>
+    private Uri At(string kind) => new(servers.Relay.Url, servers.Gateway.ServerUrl(kind).AbsolutePath);
 
     private static bool IsAlone(string kind) => kind.StartsWith("new", StringComparison.Ordinal);
 }

@@ -5,7 +5,8 @@ using Xunit;
 namespace Mooring.EndToEndTests.Conformance;
 
 /// <summary>
-/// The official suites against the fixture server, directly and through the gateway: each check must come out the same.
+/// The official suites against the fixture server, directly and through the gateway: each check must come out the same. A
+/// relay on each leg judges what the gateway wrote, which a suite does for its own messages alone.
 /// </summary>
 [Collection(NodeSuites.Name)]
 public sealed class ConformanceTests
@@ -64,7 +65,7 @@ public sealed class ConformanceTests
     [InlineData("v2", "0.2.0-alpha.12", "--suite all --spec-version 2025-06-18")]
     public async Task Suite_ThroughGateway_EqualsDirectCheckByCheck(string sdk, string suite, string arguments)
     {
-        await using var rig = await Rig.StartAsync(sdk);
+        await using var rig = await Rig.StartAsync(sdk, recorded: true);
 
         var run = await CompareAsync(rig, suite, arguments);
 
@@ -73,6 +74,7 @@ public sealed class ConformanceTests
         Assert.True(report.GetProperty("direct").GetProperty("SUCCESS").GetInt32() > 0, run.Output);
         var unexpected = report.GetProperty("differences").EnumerateArray().Where(difference => !IsAllowed(suite, difference)).ToList();
         Assert.True(unexpected.Count == 0, $"{unexpected.Count} checks differ:\n{string.Join('\n', unexpected)}");
+        await rig.AssertWhatTheGatewayWroteIsValidAsync();
     }
 
     /// <summary>
@@ -83,7 +85,7 @@ public sealed class ConformanceTests
     [InlineData("--suite all --spec-version 2026-07-28")]
     public async Task SuiteOfTheVersionWithoutSessions_ThroughGateway_EqualsDirectOrIsBetter(string arguments)
     {
-        await using var rig = await Rig.StartAsync("alone");
+        await using var rig = await Rig.StartAsync("alone", recorded: true);
 
         var report = (await CompareAsync(rig, "0.2.0-alpha.12", arguments)).Json();
 
@@ -93,17 +95,18 @@ public sealed class ConformanceTests
         Assert.True(worse.Count == 0, $"{worse.Count} checks are worse:\n{string.Join('\n', worse)}");
         // The library of the fixture has no tasks, and it has not the tools that the suite calls for them; those are tried in front of another one.
         Assert.DoesNotContain(report.GetProperty("failures").EnumerateArray(), failure => !failure.GetString()!.StartsWith("tasks-", StringComparison.Ordinal));
+        await rig.AssertWhatTheGatewayWroteIsValidAsync();
     }
 
     /// <summary>In front of a server with sessions that has all that the suite calls, in the words of its version: everything passes but what has no words there.</summary>
     [Fact]
     public async Task SuiteOfTheVersionWithoutSessions_ServerHasThem_PassesButWhatSuchAServerCannotSay()
     {
-        await using var rig = await Rig.StartAsync();
+        await using var rig = await Rig.StartAsync(recorded: true);
 
         var run = await NodeTool.RunAsync(
             "alone.mjs",
-            ["--suite", "0.2.0-alpha.12", "--url", rig.Gateway.LocalhostServerUrl(Rig.Name).AbsoluteUri, "--", "--suite", "all", "--spec-version", "2026-07-28"]);
+            ["--suite", "0.2.0-alpha.12", "--url", rig.LocalhostClientUrl.AbsoluteUri, "--", "--suite", "all", "--spec-version", "2026-07-28"]);
 
         var checks = run.Json().EnumerateArray().ToList();
         var failed = checks.Where(check => check.GetProperty("status").GetString() is not ("SUCCESS" or "INFO" or "SKIPPED")).ToList();
@@ -112,6 +115,7 @@ public sealed class ConformanceTests
         Assert.True(unexpected.Count == 0, $"{unexpected.Count} checks fail:\n{string.Join('\n', unexpected)}");
         // One that passes by now has no reason to stand there.
         Assert.Equal(CannotPass.Keys.Order(StringComparer.Ordinal), failed.Select(check => check.GetProperty("id").GetString()!).Order(StringComparer.Ordinal));
+        await rig.AssertWhatTheGatewayWroteIsValidAsync();
     }
 
     private static Task<NodeRun> CompareAsync(Rig rig, string suite, string arguments) => NodeTool.RunAsync(
@@ -119,7 +123,7 @@ public sealed class ConformanceTests
         [
             "--suite", suite,
             "--direct", rig.Server.LocalhostUrl.AbsoluteUri,
-            "--gateway", rig.Gateway.LocalhostServerUrl(Rig.Name).AbsoluteUri,
+            "--gateway", rig.LocalhostClientUrl.AbsoluteUri,
             "--", .. arguments.Split(' '),
         ]);
 

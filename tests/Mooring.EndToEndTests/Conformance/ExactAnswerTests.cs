@@ -31,7 +31,7 @@ public sealed class ExactAnswerTests
     [InlineData("v1", "2025-06-18", "sse")]
     public async Task EveryAnswer_ThroughGateway_IsTheSameText(string sdk, string version, string serverTransport)
     {
-        await using var rig = await Rig.StartAsync(sdk, serverTransport: serverTransport);
+        await using var rig = await Rig.StartAsync(sdk, recorded: true, serverTransport: serverTransport);
         // Over HTTP+SSE and stdio there is no such client; what the server answers does not depend on its transport.
         await using var direct = serverTransport == "http" ? null : await NodeTool.StartAsync("server.mjs", "--sdk", sdk);
 
@@ -40,13 +40,14 @@ public sealed class ExactAnswerTests
             [
                 "--version", version,
                 "--direct", (direct ?? rig.Server).Url.AbsoluteUri,
-                "--gateway", rig.Gateway.ServerUrl(Rig.Name).AbsoluteUri,
+                "--gateway", rig.ClientUrl.AbsoluteUri,
                 .. serverTransport == "http" ? Array.Empty<string>() : ["--one-channel"],
             ]);
 
         var report = run.Json();
         Assert.True(report.GetProperty("compared").GetInt32() > 300, run.Output);
         AssertNone(report, string.CompareOrdinal(version, "2025-06-18") < 0 ? LinksAsText : []);
+        await rig.AssertEveryMessageValidAsync();
     }
 
     [Theory]

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Xunit;
 
@@ -44,12 +43,19 @@ internal sealed class Relay : IAsyncDisposable
     /// <summary>Fails if a message was not valid, or none passed.</summary>
     public async Task AssertEveryMessageValidAsync()
     {
+        var invalid = await InvalidAsync(_ => false);
+        Assert.True(invalid.Count == 0, $"{invalid.Count} messages on the leg of the {_leg} are invalid, the first:\n{string.Join('\n', invalid.Take(5))}");
+    }
+
+    /// <summary>The messages that were not valid, with what is wrong. Fails if none passed at all.</summary>
+    /// <param name="mayBe">Says of a line of the record (<c>{leg, from, session, version, message, errors}</c>) that it is wrong on purpose.</param>
+    public async Task<IReadOnlyList<string>> InvalidAsync(Predicate<JsonNode> mayBe)
+    {
         Assert.True(File.Exists(LogFile), $"No message passed on the leg of the {_leg}.");
         var lines = await File.ReadAllLinesAsync(LogFile, TestContext.Current.CancellationToken);
-        var invalid = lines.Where(line => JsonDocument.Parse(line).RootElement.GetProperty("errors").GetArrayLength() > 0).ToList();
-        Assert.True(
-            invalid.Count == 0,
-            $"{invalid.Count} of {lines.Length} messages on the leg of the {_leg} are invalid, the first:\n{string.Join('\n', invalid.Take(5))}");
+        return [.. lines.Where(line => IsInvalid(JsonNode.Parse(line)!))];
+
+        bool IsInvalid(JsonNode line) => line["errors"]!.AsArray().Count > 0 && !mayBe(line);
     }
 
     /// <summary>The versions that were negotiated so far, with an <c>initialize</c> each.</summary>

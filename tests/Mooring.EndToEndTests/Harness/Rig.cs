@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Xunit;
 
 namespace Mooring.EndToEndTests.Harness;
@@ -21,6 +22,9 @@ internal sealed class Rig : IAsyncDisposable
 
     /// <summary>What a client connects to: the gateway, or the relay in front of it.</summary>
     public Uri ClientUrl { get; private set; } = null!;
+
+    /// <summary>The same by name: the suites insist on localhost.</summary>
+    public Uri LocalhostClientUrl => new UriBuilder(ClientUrl) { Host = "localhost" }.Uri;
 
     /// <summary>Starts everything.</summary>
     /// <param name="sdk">The SDK the fixture runs on: v1 or v2; or alone, which is v2 in the version without sessions and no other.</param>
@@ -51,6 +55,18 @@ internal sealed class Rig : IAsyncDisposable
         {
             await relay.AssertEveryMessageValidAsync();
         }
+    }
+
+    /// <summary>Fails if a message that the gateway wrote was not valid: client and server are wrong on purpose.</summary>
+    /// <param name="isPassedOn">Says of one (see <see cref="Relay.InvalidAsync"/>) that the gateway only passes on what is wrong in it.</param>
+    public async Task AssertWhatTheGatewayWroteIsValidAsync(Predicate<JsonNode>? isPassedOn = null)
+    {
+        Assert.Equal(2, _relays.Count);
+        List<string> invalid = [.. await NotOf(_relays[0], "server"), .. await NotOf(_relays[1], "client")];
+        Assert.True(invalid.Count == 0, $"{invalid.Count} messages of the gateway are invalid, the first:\n{string.Join('\n', invalid.Take(5))}");
+
+        Task<IReadOnlyList<string>> NotOf(Relay relay, string other) =>
+            relay.InvalidAsync(line => (string?)line["from"] == other || isPassedOn?.Invoke(line) == true);
     }
 
     public async ValueTask DisposeAsync()

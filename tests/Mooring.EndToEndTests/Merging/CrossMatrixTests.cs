@@ -97,36 +97,57 @@ public sealed class CrossMatrixTests
     public async Task EveryVersion_AtEveryVersion_HasEveryFeatureThatBothHave()
     {
         var script = Path.Combine(Repository.Root, "tests", "fixtures", "bridge", "server.mjs");
-        List<NodeServer> servers = [];
+        Stack<IAsyncDisposable> parts = new();
+        List<Relay> legs = [];
         try
         {
+            List<(string Name, JsonObject Entry)> entries = [];
             foreach (var version in Versions)
             {
-                servers.Add(await NodeTool.StartAsync(script, "--version", version));
+                var server = Add(await NodeTool.StartAsync(script, "--version", version));
+                var http = Record(await Relay.ToAsync($"v{version}-http", server.Url));
+                var stdio = Record(Relay.ForCommand($"v{version}-stdio", NodeTool.Program, script, "--version", version, "--stdio"));
+                entries.Add(($"v{version}-http", WithTasks(GatewayProcess.Remote(http.Url, version == Versions[0] ? "sse" : null))));
+                entries.Add(($"v{version}-stdio", WithTasks(stdio.Server)));
             }
 
-            var entries = Versions.Zip(servers).SelectMany(pair => new[]
-            {
-                ($"v{pair.First}-http", WithTasks(GatewayProcess.Remote(pair.Second.Url, pair.First == Versions[0] ? "sse" : null))),
-                ($"v{pair.First}-stdio", WithTasks(GatewayProcess.Command(NodeTool.Program, script, "--version", pair.First, "--stdio"))),
-            }).ToArray();
-            await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(entries));
+            var gateway = Add(await GatewayProcess.StartAsync(GatewayProcess.Config([.. entries])));
+            var relay = Record(await Relay.ToAsync("client", gateway.BaseUrl));
+            string[] names = [.. entries.Select(entry => entry.Name)];
 
-            string[] names = [.. entries.Select(entry => entry.Item1)];
-
-            var alone = await Task.WhenAll(Versions.Select(client => SeeAsync(client, gateway, names)));
-            var merged = await Task.WhenAll(Versions.Select(client => SeeAsync(client, gateway, names, "--merged")));
+            var alone = await Task.WhenAll(Versions.Select(client => SeeAsync(client, relay.Url, names)));
+            var merged = await Task.WhenAll(Versions.Select(client => SeeAsync(client, relay.Url, names, "--merged")));
 
             List<string> differences = [.. Differences("alone", alone), .. Differences("merged", merged)];
             Assert.True(differences.Count == 0, $"{string.Join('\n', differences)}\n{gateway.Process.Describe("the gateway said")}");
+            List<string> invalid = [];
+            foreach (var leg in legs)
+            {
+                invalid.AddRange((await leg.InvalidAsync(_ => false)).Take(8));
+            }
+
+            Assert.True(invalid.Count == 0, $"Invalid messages:\n{string.Join('\n', invalid)}");
             Keep(Table());
         }
         finally
         {
-            foreach (var server in servers)
+            while (parts.TryPop(out var part))
             {
-                await server.DisposeAsync();
+                await part.DisposeAsync();
             }
+        }
+
+        Relay Record(Relay relay)
+        {
+            legs.Add(relay);
+            return Add(relay);
+        }
+
+        T Add<T>(T part)
+            where T : IAsyncDisposable
+        {
+            parts.Push(part);
+            return part;
         }
     }
 
@@ -137,10 +158,10 @@ public sealed class CrossMatrixTests
         return entry;
     }
 
-    private static async Task<JsonObject> SeeAsync(string client, GatewayProcess gateway, IReadOnlyList<string> servers, params string[] more)
+    private static async Task<JsonObject> SeeAsync(string client, Uri gateway, IReadOnlyList<string> servers, params string[] more)
     {
         var script = Path.Combine(Repository.Root, "tests", "fixtures", "bridge", "matrix.mjs");
-        var run = await NodeTool.RunAsync(script, ["--version", client, "--gateway", gateway.BaseUrl.AbsoluteUri, "--servers", string.Join(',', servers), .. more]);
+        var run = await NodeTool.RunAsync(script, ["--version", client, "--gateway", gateway.AbsoluteUri, "--servers", string.Join(',', servers), .. more]);
         return JsonNode.Parse(run.Json().GetRawText())!.AsObject();
     }
 

@@ -35,15 +35,21 @@ public sealed class StatelessServerTests
     public async Task OfficialServer_UsedByClientsWithSessions_EveryStepPasses(string client, string transport)
     {
         await using var server = await NodeTool.StartAsync("stateless.mjs");
-        var entry = transport == "http" ? GatewayProcess.Remote(server.Url) : GatewayProcess.Command(NodeTool.Program, Path.Combine(Repository.NodeFixtures, "stateless.mjs"), "--stdio");
+        await using var serverLeg = transport == "http"
+            ? await Relay.ToAsync("server", server.Url)
+            : Relay.ForCommand("server", NodeTool.Program, Path.Combine(Repository.NodeFixtures, "stateless.mjs"), "--stdio");
+        var entry = transport == "http" ? GatewayProcess.Remote(serverLeg.Url) : serverLeg.Server;
         await using var gateway = await GatewayProcess.StartAsync(GatewayProcess.Config(("one", entry)));
+        await using var clientLeg = await Relay.ToAsync("client", gateway.ServerUrl("one"));
 
         string[] control = transport == "http" ? ["--control", server.Url.AbsoluteUri] : [];
-        var run = await NodeTool.RunAsync("clients/stateless-steps.mjs", ["--client", client, "--url", gateway.ServerUrl("one").AbsoluteUri, .. control]);
+        var run = await NodeTool.RunAsync("clients/stateless-steps.mjs", ["--client", client, "--url", clientLeg.Url.AbsoluteUri, .. control]);
 
         Assert.True(run.ExitCode == 0, $"{run.Errors}\n{gateway.Process.Describe("the gateway said")}");
         Assert.Equal("2025-11-25", run.Json().GetProperty("version").GetString());
         Assert.Equal(Steps, run.Json().GetProperty("steps").GetArrayLength());
+        await clientLeg.AssertEveryMessageValidAsync();
+        await serverLeg.AssertEveryMessageValidAsync();
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Net;
 using Mooring.Configuration;
+using Mooring.Upstreams;
 using Xunit;
 
 namespace Mooring.Tests.Calls;
@@ -116,6 +117,62 @@ public sealed class OutcomeTests
 
         Assert.Equal("nothing", answer.Text());
         Assert.Equal(1, gateway.Upstream.Executions("echo"));
+    }
+
+    [Fact]
+    public async Task Calls_WhileTheirServerRestarts_AreAllAnsweredOnceItIsBack()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        var health = gateway.Get<UpstreamTable>().Find("one")!.Health;
+        var isDown = true;
+        gateway.Upstream.Intercept = _ => Volatile.Read(ref isDown) ? throw new HttpRequestException(HttpRequestError.ConnectionError, "scripted") : false;
+        var calls = Enumerable.Range(0, 10).Select(_ => client.ResultAsync("echo")).ToList();
+        await gateway.UntilAsync(() => health.IsAway, "the breaker is open", TimeSpan.FromSeconds(2));
+        gateway.Advance(TimeSpan.FromMilliseconds(300));
+        calls.Add(client.ResultAsync("echo"));
+
+        Volatile.Write(ref isDown, false);
+
+        var answers = await gateway.PassTimeAsync(Task.WhenAll(calls), TimeSpan.FromSeconds(8), "the answers");
+        Assert.All(answers, answer => Assert.Equal("nothing", answer.Text()));
+        Assert.Equal(calls.Count, gateway.Upstream.Executions("echo"));
+    }
+
+    [Fact]
+    public async Task Call_RefusedForAWhileAndThenItsSessionIsLost_GoesOnInAnother()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        Refuse(gateway.Upstream, times: 5);
+        gateway.Upstream.ForgetSessions();
+
+        var answer = await gateway.PassTimeAsync(client.ResultAsync("echo"), AMinute, "the answer");
+
+        Assert.Equal("nothing", answer.Text());
+        Assert.Equal(1, gateway.Upstream.Executions("echo"));
+    }
+
+    [Fact]
+    public async Task Call_SafeToRepeatAndRefusedForAWhile_IsSentAsOftenAsAnyOther()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        using var list = await client.RequestAsync("tools/list");
+        Refuse(gateway.Upstream, times: 3);
+
+        var posting = client.ResultAsync("repeats");
+        for (var sent = 1; sent <= 3; sent++)
+        {
+            var call = gateway.Upstream.CallAsync();
+            await gateway.PassTimeAsync(call, AMinute, "it is sent");
+            (await call).Fail(HttpRequestError.ResponseEnded);
+        }
+
+        var last = gateway.Upstream.CallAsync();
+        await gateway.PassTimeAsync(last, AMinute, "it is sent once more");
+        (await last).Text("at last");
+        Assert.Equal("at last", (await gateway.PassTimeAsync(posting, AMinute, "the answer")).Text());
     }
 
     [Fact]
@@ -327,6 +384,14 @@ public sealed class OutcomeTests
         Assert.False(call.Aborted.IsCancellationRequested);
         Assert.Empty(gateway.Upstream.Messages("notifications/cancelled"));
         Assert.Equal(1, gateway.Runner.Running);
+    }
+
+    private static void Refuse(FakeUpstream upstream, int times)
+    {
+        var refused = 0;
+        upstream.Intercept = e => (string?)e.Message?["method"] == "tools/call" && Interlocked.Increment(ref refused) <= times
+            ? throw new HttpRequestException(HttpRequestError.ConnectionError, "scripted")
+            : false;
     }
 
     private static void Fail503Once(FakeUpstream upstream)

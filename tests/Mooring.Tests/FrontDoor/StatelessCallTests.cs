@@ -40,6 +40,32 @@ public sealed class StatelessCallTests
         Assert.Equal($$"""{"jsonrpc":"2.0","id":7,"result":{{result}}}""", await reply.BodyAsync());
     }
 
+    /// <summary>A server that has both kinds of versions would take the request for one of the other kind, and its headers for wrong.</summary>
+    [Theory]
+    [InlineData("VERSION,CAPABILITIES", "{ }")]
+    [InlineData("VERSION, \"x\": 1, CAPABILITIES", "{ \"x\": 1 }")]
+    [InlineData("\"x\":1,VERSION,INFO,CAPABILITIES,\"y\":{\"z\":[2]}", "{\"x\":1   ,\"y\":{\"z\":[2]}}")]
+    [InlineData("\"x\":1,VERSION,LEVEL,\"y\":2,CAPABILITIES", "{\"x\":1  ,\"y\":2 }")]
+    public async Task Request_AtAServerWithSessions_KeepsAllButWhatSuchAServerDoesNotKnow(string meta, string expected)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var said = meta
+            .Replace("VERSION", "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\"", StringComparison.Ordinal)
+            .Replace("CAPABILITIES", "\"io.modelcontextprotocol/clientCapabilities\":{}", StringComparison.Ordinal)
+            .Replace("INFO", "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"a\",\"version\":\"1\"}", StringComparison.Ordinal)
+            .Replace("LEVEL", "\"io.modelcontextprotocol/logLevel\":\"info\"", StringComparison.Ordinal);
+        var calling = new StatelessClient(gateway.Http).PostAsync(
+            """{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","arguments":{},"_meta":{""" + said + "}}}",
+            headers: [("MCP-Protocol-Version", StatelessClient.Version), ("Mcp-Method", "tools/call"), ("Mcp-Name", "slow")]);
+
+        var call = await gateway.Upstream.CallAsync();
+
+        Assert.EndsWith("\"_meta\":" + expected + "}}", call.Body, StringComparison.Ordinal);
+        call.Text("done");
+        using var reply = await calling;
+        Assert.Equal("done", (await reply.MessageAsync()).Text());
+    }
+
     [Theory]
     [InlineData("tools/list", "tools")]
     [InlineData("prompts/list", "prompts")]

@@ -157,6 +157,32 @@ public sealed class GetStreamTests
         Assert.Equal("two", Data(await stream.Events.EventAsync()));
     }
 
+    [Fact]
+    public async Task Get_ReopenedWithoutAPlace_AllThatTheLostStreamNeverShowedIsTold()
+    {
+        const int many = 1100;
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Config = config => config with { EventLog = config.EventLog with { Events = 2 * many } } });
+        var client = await gateway.ClientAsync();
+        using (await gateway.ListenAsync(client))
+        {
+            await gateway.UntilAsync(() => gateway.Streams.Count == 1, "it is open");
+        }
+
+        await gateway.UntilAsync(() => gateway.Streams.Count == 0, "it is lost");
+        for (var i = 0; i < many; i++)
+        {
+            gateway.Tell(client, $"{i}");
+        }
+
+        using var stream = await gateway.ListenAsync(client);
+
+        for (var i = 0; i < many; i++)
+        {
+            Assert.Equal($"{i}", Data(await stream.Events.EventAsync()));
+        }
+    }
+
     [Theory]
     [InlineData("2025-11-25", true, true)]
     [InlineData("2025-06-18", false, true)]

@@ -126,6 +126,8 @@ internal sealed class HttpExchange : IDisposable
     public static bool IsEventStream(HttpResponseMessage response) =>
         response.StatusCode == HttpStatusCode.OK && MediaType(response) == "text/event-stream" && Encoding(response) is null;
 
+    private const int MostAtFirst = 64 * 1024;
+
     /// <summary>Reads one JSON message from a response body.</summary>
     /// <returns>The frame, or what is wrong with what came.</returns>
     public async ValueTask<(Frame? Frame, string? Fault)> ReadFrameAsync(HttpContent content, CancellationToken cancel)
@@ -136,7 +138,8 @@ internal sealed class HttpExchange : IDisposable
             return (null, $"the answer has {expected} bytes, more than the limit of {MaxBytes}");
         }
 
-        var buffer = ArrayPool<byte>.Shared.Rent((int)(expected ?? 4096) + 1);
+        // No more than a little on the server's word: the rest when it is there.
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(expected ?? 4096, MostAtFirst) + 1);
         var length = 0;
         try
         {

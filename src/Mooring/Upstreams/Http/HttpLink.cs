@@ -258,7 +258,7 @@ internal sealed partial class HttpLink : Link
         try
         {
             // :: 1 send
-            using var request = _http.Post(new MessageContent(pending.ToMessage()), session, version);
+            using var request = _http.Post(new MessageContent(pending.ToSessionMessage()), session, version);
             response = await _http.SendAsync(request, cancel, pending);
 
             // :: 2 what the status says

@@ -113,7 +113,7 @@ internal sealed partial class ErrorOutput(ServerConfig config, TimeProvider time
 
     private string Clean(string text)
     {
-        text = TerminalControl().Replace(text, "").TrimEnd();
+        text = WithoutControl(text).TrimEnd();
         foreach (var secret in _secrets)
         {
             text = text.Replace(secret, "***", StringComparison.Ordinal);
@@ -121,6 +121,9 @@ internal sealed partial class ErrorOutput(ServerConfig config, TimeProvider time
 
         return text;
     }
+
+    /// <summary>The text without what a terminal would take for an instruction.</summary>
+    internal static string WithoutControl(string text) => TerminalControl().Replace(text, "");
 
     // Colours and cursor moves (ESC [ … letter), titles (ESC ] … BEL), and every other control character but the tab: a
     // server must not be able to redraw the terminal in which someone reads the log.
