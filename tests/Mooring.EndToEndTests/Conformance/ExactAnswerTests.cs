@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Mooring.EndToEndTests.Harness;
 using Xunit;
 
@@ -47,7 +48,7 @@ public sealed class ExactAnswerTests
         var report = run.Json();
         Assert.True(report.GetProperty("compared").GetInt32() > 300, run.Output);
         AssertNone(report, string.CompareOrdinal(version, "2025-06-18") < 0 ? LinksAsText : []);
-        await rig.AssertEveryMessageValidAsync();
+        await rig.AssertWhatTheGatewayWroteIsValidAsync(AsksForSeveralBeforeItsTime);
     }
 
     [Theory]
@@ -66,6 +67,10 @@ public sealed class ExactAnswerTests
         Assert.True(report.GetProperty("compared").GetInt32() > 30, run.Output);
         AssertNone(report, []);
     }
+
+    /// <summary>The fixture has the same forms in every version; several choices of a list came with 2025-11-25. Question and answer pass as they are.</summary>
+    private static bool AsksForSeveralBeforeItsTime(JsonNode line) =>
+        string.CompareOrdinal((string?)line["version"], "2025-11-25") < 0 && line["errors"]!.AsArray().All(error => ((string)error!).Contains("titledMulti", StringComparison.Ordinal));
 
     /// <param name="report">What differed.</param>
     /// <param name="instead">Steps that must differ, and what the gateway's text begins with there.</param>
