@@ -16,7 +16,7 @@ internal sealed class Result(Round round, StandShape shape, Population populatio
 
     private const string Titles =
         "| round | gateways, store | sessions | clients without one | calls | result | after resume | by task | not executed | error | unknown | cut | cut in 2024-11-05 | cut in 2025-03-26 | cut in 2025-06-18 | cut in 2026-07-28 | lost | done twice | answered, not done | refused, yet done | " +
-        "events | events lost | lost without an id | events repeated | tasks: begun / true / untrue / lost | sessions lost | wrong lists | without tools | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
+        "events | events lost | lost without an id | events repeated | tasks: begun / true / untrue / lost | sessions lost | wrong lists | without tools | without tools in 2024-11-05 | reconnects | resumed in p50 / p99 | what happened | verdict | build | load |";
 
     public static string Head { get; } = Titles + "\n|" + string.Concat(Enumerable.Repeat("---|", Titles.Count(c => c == '|') - 1));
 
@@ -68,6 +68,7 @@ internal sealed class Result(Round round, StandShape shape, Population populatio
             Check(round.ListsAlways ? tally.WrongLists : 0, "wrong lists");
             // A short round shares the machine with others: how long something took there says nothing.
             Check(!shape.IsShort && round.ToolsAlways && tally.WithoutTools > ToolsLimit ? 1 : 0, "without tools");
+            Check(!shape.IsShort && round.ToolsAlwaysLegacy && tally.WithoutToolsLegacy > ToolsLimit ? 1 : 0, "without tools in 2024-11-05");
             broken.AddRange(Pairs.Where(pair => !tally.Pairs.ContainsKey(pair)).Select(pair => $"nothing answered to {pair}"));
             broken.AddRange(Pairs.Where(pair => !ServersTasks.Contains(pair)).Select(pair => $"no task of a server's own came to its end for {pair}"));
             Check(tally.Results == 0 ? 1 : 0, "nothing answered");
@@ -95,14 +96,14 @@ internal sealed class Result(Round round, StandShape shape, Population populatio
     public string Line =>
         $"{population.Sessions} sessions and {population.WithoutSession} clients without one, {tally.Calls.Count} calls: {tally.Count(Outcome.Answered)} answered, {tally.Count(Outcome.Resumed)} after resume, {tally.Count(Outcome.ByTask)} by task, {tally.Count(Outcome.Refused)} not executed, " +
         $"{tally.Count(Outcome.Failed)} error, {tally.Count(Outcome.Unknown)} unknown, {tally.Count(Outcome.Cut)} cut, {tally.Count(Outcome.CutLegacy)} cut in 2024-11-05, {tally.Count(Outcome.CutOldest)} cut in 2025-03-26, {tally.Count(Outcome.CutOlder)} cut in 2025-06-18, {tally.Count(Outcome.CutStateless)} cut in 2026-07-28; {Lost} lost, {Twice} twice, {NeverDone} not done, {DoneThough} done though refused, " +
-        $"tasks {Tasks} ({executed.Count(entry => Errands.IsTask(entry.Key))} of servers' own), {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.WithoutTools.TotalSeconds:0.0} s without tools, {tally.EventsLost} of {tally.EventsExpected} events lost, " +
+        $"tasks {Tasks} ({executed.Count(entry => Errands.IsTask(entry.Key))} of servers' own), {tally.SessionsLost} sessions lost, {tally.WrongLists} wrong lists, {tally.WithoutTools.TotalSeconds:0.0} s without tools, {tally.WithoutToolsLegacy.TotalSeconds:0.0} s in 2024-11-05, {tally.EventsLost} of {tally.EventsExpected} events lost, " +
         $"{tally.EventsWithoutId} without an id, {tally.EventsRepeated} repeated, {tally.Reconnects} reconnects; {evidence}";
 
     public override string ToString() =>
         $"| {round.Title} (`{round.Name}`) | {Gateways}, {shape.StoreName} | {population.Sessions} | {population.WithoutSession} | {tally.Calls.Count} | " +
         $"{tally.Count(Outcome.Answered)} | {tally.Count(Outcome.Resumed)} | {tally.Count(Outcome.ByTask)} | {tally.Count(Outcome.Refused)} | {tally.Count(Outcome.Failed)} | {tally.Count(Outcome.Unknown)} | " +
         $"{tally.Count(Outcome.Cut)} | {tally.Count(Outcome.CutLegacy)} | {tally.Count(Outcome.CutOldest)} | {tally.Count(Outcome.CutOlder)} | {tally.Count(Outcome.CutStateless)} | {Lost} | {Twice} | {NeverDone} | {DoneThough} | {tally.EventsExpected} | {tally.EventsLost} | {tally.EventsWithoutId} | {tally.EventsRepeated} | " +
-        $"{Tasks} | {tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +
+        $"{Tasks} | {tally.SessionsLost} | {tally.WrongLists} | {tally.WithoutTools.TotalSeconds:0.0} s | {tally.WithoutToolsLegacy.TotalSeconds:0.0} s | {tally.Reconnects} | {Resumed} | {evidence} | " +
         $"{Verdict} |";
 
     private string Gateways => shape.Places == shape.Replicas ? $"{shape.Replicas}" : $"{shape.Replicas} to {shape.Places}";

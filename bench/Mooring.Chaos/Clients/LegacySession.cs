@@ -127,7 +127,7 @@ internal sealed partial class LegacySession(int index, Uri endpoint, HttpClient 
                 without += TimeProvider.System.GetElapsedTime(start);
                 if (failures > 0 || without > Tally.SlowList)
                 {
-                    tally.NoTools(without, Who, met);
+                    tally.NoTools(without, Who, met, isLegacy: true);
                 }
 
                 return;
@@ -140,7 +140,7 @@ internal sealed partial class LegacySession(int index, Uri endpoint, HttpClient 
 
             await Task.Delay(Pause, end);
             without += TimeProvider.System.GetElapsedTime(start);
-            tally.NoTools(without, Who, met);
+            tally.NoTools(without, Who, met, isLegacy: true);
         }
     }
 

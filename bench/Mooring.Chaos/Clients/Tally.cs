@@ -87,7 +87,7 @@ internal sealed class Tally
 
     private readonly ConcurrentQueue<string> _notes = new();
     private readonly ConcurrentQueue<IReadOnlyList<string>> _journals = new();
-    private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsWithoutId, _eventsRepeated, _longestGap;
+    private long _sessionsLost, _reconnects, _waits, _wrongLists, _eventsExpected, _eventsLost, _eventsWithoutId, _eventsRepeated, _longestGap, _longestLegacyGap;
     private int _noted, _underWay;
     private long _openedAt = long.MaxValue, _longestOpening;
 
@@ -139,8 +139,11 @@ internal sealed class Tally
     /// <summary>As <see cref="WithoutTools"/>, while gateways, servers and clients all began at once: that is no fault of the round's.</summary>
     public TimeSpan WithoutToolsAtFirst => TimeSpan.FromMilliseconds(_longestOpening);
 
-    /// <summary>Longest time in which one session asked for its tools and did not get them; zero where each answer was right and came within 2 s.</summary>
+    /// <summary>Longest time in which one session asked for its tools and did not get them; zero where each answer was right and came within 2 s. Without those of HTTP+SSE.</summary>
     public TimeSpan WithoutTools => TimeSpan.FromMilliseconds(_longestGap);
+
+    /// <summary>As <see cref="WithoutTools"/>, of clients of HTTP+SSE (2024-11-05).</summary>
+    public TimeSpan WithoutToolsLegacy => TimeSpan.FromMilliseconds(_longestLegacyGap);
 
     public int Count(Outcome outcome) => Calls.Values.Count(ended => ended == outcome);
 
@@ -198,7 +201,8 @@ internal sealed class Tally
     /// <param name="gap">How long a session has been without its tools.</param>
     /// <param name="who">Which one.</param>
     /// <param name="met">What it met meanwhile.</param>
-    public void NoTools(TimeSpan gap, string who, IReadOnlyCollection<string> met)
+    /// <param name="isLegacy">Whether it speaks HTTP+SSE.</param>
+    public void NoTools(TimeSpan gap, string who, IReadOnlyCollection<string> met, bool isLegacy = false)
     {
         var asked = TimeProvider.System.GetTimestamp() - (long)(gap.TotalSeconds * TimeProvider.System.TimestampFrequency);
         if (asked < Volatile.Read(ref _openedAt))
@@ -212,7 +216,7 @@ internal sealed class Tally
             Note($"{who}: without tools for {gap.TotalSeconds:0.0} s: {(met.Count == 0 ? "one answer that was slow" : string.Join(", ", met))}");
         }
 
-        Raise(ref _longestGap, gap);
+        Raise(ref isLegacy ? ref _longestLegacyGap : ref _longestGap, gap);
     }
 
     private static void Raise(ref long longest, TimeSpan gap)

@@ -25,6 +25,9 @@ internal abstract class Round
     /// <summary>Whether nobody may be without tools. Not where the only gateway is down.</summary>
     public virtual bool ToolsAlways => true;
 
+    /// <summary>Whether that goes for clients of HTTP+SSE as well. Not where the store is kept from gateways: what such a client asks at one is answered on its one stream, which may be at another, and there is no way to that but the store.</summary>
+    public virtual bool ToolsAlwaysLegacy => ToolsAlways;
+
     /// <summary>Whether no list may be empty, incomplete or refused by a gateway. Not where the only gateway stops; a network that is away refuses nothing.</summary>
     public virtual bool ListsAlways => ToolsAlways;
 

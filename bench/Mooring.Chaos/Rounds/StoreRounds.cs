@@ -78,6 +78,8 @@ internal sealed class StoreCutRound : Round
 
     public override string Title => "network between each gateway and the store cut for 10 s in turn, then silent for 10 s";
 
+    public override bool ToolsAlwaysLegacy => false;
+
     public override StandShape Shape => new(Replicas: 2) { WiredStore = true };
 
     public override Conduct Conduct { get; } = new() { FaultsLast = TimeSpan.FromSeconds(40) };
@@ -115,6 +117,8 @@ internal sealed class StoreDelayedRound : Round
     public override string Name => "store-delayed";
 
     public override string Title => "network to the store delayed by 300 ms for 30 s";
+
+    public override bool ToolsAlwaysLegacy => false;
 
     public override StandShape Shape => new(Replicas: 2) { WiredStore = true };
 
