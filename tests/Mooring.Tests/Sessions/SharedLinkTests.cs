@@ -43,6 +43,33 @@ public sealed class SharedLinkTests
     }
 
     [Fact]
+    public async Task Server_LogsWithoutEnd_TheGatewaysLogHasAsMuchOfItAsOfAStandardError()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(Shared, new FakeUpstream { HasGetStream = true });
+        var client = await gateway.ClientAsync();
+        await client.ResultAsync("echo");
+        var server = (await gateway.Upstream.GetAsync()).Stream();
+
+        await server.SendAsync(Saying(new string('x', 10_000)));
+        for (var i = 0; i < 300; i++)
+        {
+            await server.SendAsync(Saying($"{i}"));
+        }
+
+        List<string> Said(string name) => [.. gateway.LogLines.Lines.Where(line => line.Contains($" {name}: ", StringComparison.Ordinal))];
+        await gateway.UntilAsync(() => Said("SharedServerSaid").Count == 200, "as many lines as there may be");
+        Assert.InRange(Said("SharedServerSaid")[0].Length, 4096, 4300);
+        Assert.Contains(" bytes more)", Said("SharedServerSaid")[0], StringComparison.Ordinal);
+
+        gateway.Advance(TimeSpan.FromSeconds(11));
+        await server.SendAsync(Saying("later"));
+        await gateway.UntilAsync(() => Said("SharedServerSaid").Count == 201, "the next one");
+        Assert.Contains("Server one says too much: 101 of its log messages were left out.", Assert.Single(Said("SharedServerLeftOut")), StringComparison.Ordinal);
+
+        static string Saying(string text) => $$$"""{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"{{{text}}}"}}""";
+    }
+
+    [Fact]
     public async Task Open_NoWishIsAnswered_TheServerIsAskedNoMoreThanAFewAtATime_AndTheLinkIsThere()
     {
         await using var gateway = await GatewayFixture.StartAsync(Shared, _server);
