@@ -194,6 +194,11 @@ internal sealed partial class StatelessReply : Reply
             answer = Told(answer);
         }
 
+        if (_undeclared?.Said(answer) is { } missing)
+        {
+            answer = Frame.Parse(missing);
+        }
+
         IsAnswered = true;
         var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo, isPrivate: !Access.IsEverything);
         exchange.Finish(message, _isForStore ? StatusCodes.Status503ServiceUnavailable : _isCrowded ? StatusCodes.Status429TooManyRequests : status);
