@@ -27,6 +27,9 @@ internal sealed class FakeUpstream(string name = "one")
     /// <summary>The version it answers to <c>initialize</c>.</summary>
     public string Version { get; set; } = "2025-11-25";
 
+    /// <summary>The version of itself that it says there.</summary>
+    public string Release { get; set; } = "1";
+
     /// <summary>Whether it has a GET stream; 405 otherwise.</summary>
     public bool HasGetStream { get; set; }
 
@@ -150,7 +153,7 @@ internal sealed class FakeUpstream(string name = "one")
                 }
 
                 var instructions = Instructions(exchange) is { } text ? $",\"instructions\":{JsonValue.Create(text)!.ToJsonString()}" : "";
-                exchange.Result($$$"""{"protocolVersion":"{{{Version}}}","capabilities":{{{Capabilities}}},"serverInfo":{"name":"{{{name}}}","version":"1"}{{{instructions}}}}""", session);
+                exchange.Result($$$"""{"protocolVersion":"{{{Version}}}","capabilities":{{{Capabilities}}},"serverInfo":{"name":"{{{name}}}","version":"{{{Release}}}"}{{{instructions}}}}""", session);
                 return;
             case "tools/list":
                 lock (_tools)

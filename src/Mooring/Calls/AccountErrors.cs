@@ -25,7 +25,7 @@ internal static class AccountErrors
             return JsonRpc.Error(id, JsonRpc.InternalError, because, [(byte)'{', .. mooring, (byte)'}']);
         }
 
-        if (!OpensAddresses(session))
+        if (!session.OpensPages)
         {
             return JsonRpc.Error(id, JsonRpc.InternalError, $"{because} Open {address} in a browser, then try again.", [(byte)'{', .. mooring, (byte)'}']);
         }
@@ -39,8 +39,4 @@ internal static class AccountErrors
         ];
         return JsonRpc.Error(id, JsonRpc.UrlElicitationRequired, because, data);
     }
-
-    private static bool OpensAddresses(Session session) =>
-        session.Version >= ProtocolVersion.V2025_11_25 && session.Record.InitializeParams is { IsEmpty: false } hello
-        && JsonFields.Object(JsonFields.Object(hello.Span, "capabilities"u8), "elicitation"u8) is { IsEmpty: false } elicitation && JsonFields.Has(elicitation, "url"u8);
 }

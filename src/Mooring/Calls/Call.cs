@@ -275,10 +275,10 @@ internal sealed partial class Call : PendingRequest, IDisposable
     /// <param name="now">A timestamp.</param>
     /// <param name="deadline">Longest silence.</param>
     /// <param name="hardCap">Longest duration.</param>
-    /// <param name="progressEvery">How often its client hears of it meanwhile.</param>
+    /// <param name="progressEvery">How often its client hears of it meanwhile, where its request does not say another one.</param>
     public void Tick(long now, TimeSpan deadline, TimeSpan hardCap, TimeSpan progressEvery)
     {
-        _progress?.Tick(now, progressEvery, Reply);
+        _progress?.Tick(now, Reply.ProgressEvery ?? progressEvery, Reply);
         Reply.Look(now);
         if (_time.GetElapsedTime(Started, now) > hardCap)
         {

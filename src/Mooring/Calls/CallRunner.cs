@@ -258,6 +258,11 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         {
             answer = Frame.Parse(older);
         }
+        else if (answer.Kind == FrameKind.Error && call.Session is { IsKept: true, OpensPages: false } && NeededPages.InWords(answer) is { } told)
+        {
+            // Of clients without sessions the front door makes what their version has for it.
+            answer = Frame.Parse(told);
+        }
 
         var response = answer.Id.IsEmpty
             ? new Message(Frame.Parse(WithoutId(answer, call)))

@@ -51,6 +51,9 @@ internal abstract class Reply
     /// <summary>Headers of the client's request that a server of the same version is to get as they came.</summary>
     public virtual IReadOnlyList<KeyValuePair<string, string>> Headers => [];
 
+    /// <summary>How often its client hears of its call by what that says of itself with the request; null: as its session has it.</summary>
+    public virtual TimeSpan? ProgressEvery => null;
+
     /// <summary>A call has begun whose answer goes here. For clients whose leaving cancels it.</summary>
     public virtual void Began(Call call)
     {

@@ -13,7 +13,7 @@ internal static class ClientSettings
     /// <summary>One entry of <c>clients</c>.</summary>
     public static readonly ObjectShape<ClientConfig> Client = new ObjectShape<ClientConfig>(() => new() { Name = "" })
         .Add("names", Texts, c => c.Names, (c, v) => c with { Names = v },
-            "What such clients call themselves in clientInfo.name when they initialize.")
+            "What such clients call themselves in clientInfo.name.")
         .Add("userAgents", Texts, c => c.UserAgents, (c, v) => c with { UserAgents = v },
             "What their User-Agent begins with; for missingSession and getWithoutSession, where no session says who it is.")
         .Add("versions", new TextShape(VersionBounds.Expected, t => VersionBounds.TryParse(t, out _)), c => c.Versions, (c, v) => c with { Versions = v },

@@ -16,6 +16,15 @@ internal static class ClientCapabilities
         _ => false,
     };
 
+    /// <summary>What a client has to declare to be asked that: the capability, and what in it, null where that is nothing. Null for what no client can be asked.</summary>
+    public static (string Capability, string? Inner)? Needed(Frame question) => question.Method switch
+    {
+        McpMethod.Elicit => ("elicitation", IsByUrl(question) ? "url" : "form"),
+        McpMethod.CreateMessage => ("sampling", WantsTools(question) ? "tools" : null),
+        McpMethod.RootsList => ("roots", null),
+        _ => null,
+    };
+
     /// <summary>One that names neither form nor URLs takes forms.</summary>
     private static bool AllowsElicitation(ReadOnlySpan<byte> elicitation, Frame question)
     {
@@ -35,8 +44,13 @@ internal static class ClientCapabilities
             return false;
         }
 
+        return JsonFields.Has(sampling, "tools"u8) || !WantsTools(question);
+    }
+
+    private static bool WantsTools(Frame question)
+    {
         var parameters = question.Envelope.Params.IsPresent ? question.Span(question.Envelope.Params) : default;
-        return JsonFields.Has(sampling, "tools"u8) || !(JsonFields.Has(parameters, "tools"u8) || JsonFields.Has(parameters, "toolChoice"u8));
+        return JsonFields.Has(parameters, "tools"u8) || JsonFields.Has(parameters, "toolChoice"u8);
     }
 
     public static bool IsByUrl(Frame question) =>

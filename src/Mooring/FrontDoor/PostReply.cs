@@ -195,13 +195,13 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
 
     public override bool Show(byte[] line)
     {
-        if (_stream is not { IsAttached: true } stream)
+        if (_stream is { IsAttached: true } stream)
         {
-            return false;
+            stream.ShowOnly(line);
+            return true;
         }
 
-        stream.ShowOnly(line);
-        return true;
+        return _stream is { } elsewhere && _session.Outbox.ShowElsewhere(elsewhere, line);
     }
 
     public override Task ReadyAsync() => _stream?.ReadyAsync() ?? _session.Outbox.ReadyAsync();

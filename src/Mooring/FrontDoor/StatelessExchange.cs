@@ -18,6 +18,8 @@ internal abstract class StatelessExchange
     {
         Request = request;
         (_discovery, Session) = (discovery, session);
+        // With the answer the request's buffer goes; and only who gives a token hears of progress.
+        ProgressEvery = request.Envelope.MetaProgressToken.IsPresent && request.ClientMeta.ClientInfo is { IsPresent: true } info ? session.TraitsOf(request.Span(info)).ProgressEvery : null;
         LogLevel = request.ClientMeta.LogLevel is { IsPresent: true } level ? request.Text(level) : null;
     }
 
@@ -33,6 +35,9 @@ internal abstract class StatelessExchange
 
     /// <summary>The least severe log message it wants; null: none at all (server/utilities/logging).</summary>
     public string? LogLevel { get; }
+
+    /// <summary>How often its client hears of the call by its profile; null: as all.</summary>
+    public TimeSpan? ProgressEvery { get; }
 
     /// <summary>Told when its client left before it had the answer.</summary>
     public Action<StatelessExchange>? OnLeft { get; set; }

@@ -14,6 +14,7 @@ internal sealed partial class StatelessReply
 
     private readonly List<Question> _questions = [];
     private bool _willAsk;
+    private volatile UndeclaredQuestions? _undeclared;
 
     /// <summary>Puts the questions of its server to the client, all at once. Part of the heartbeat.</summary>
     public void Ask()
@@ -150,7 +151,7 @@ internal sealed partial class StatelessReply
 
         if (!ClientCapabilities.Allow(Capabilities, request))
         {
-            _ = Decline(question, JsonRpc.MethodNotFound, $"The client did not declare that it takes this {request.MethodName}.");
+            _ = Decline(question, JsonRpc.MethodNotFound, (_undeclared ??= new UndeclaredQuestions()).Refuse(request));
             return;
         }
 

@@ -11,18 +11,16 @@ internal sealed partial class StatelessReply
     /// <summary>Whether the client said no to visiting pages for this very call: it is not asked the same again.</summary>
     public bool WasDeclined { get; init; }
 
-    private bool OpensPages => JsonFields.Has(JsonFields.Object(Capabilities, "elicitation"u8), "url"u8);
-
     /// <returns>False where that cannot be asked: the error stands.</returns>
     private bool AskToVisit(StatelessExchange exchange, Frame error)
     {
-        if (WasDeclined || !MayBeAsked || !OpensPages)
+        if (WasDeclined || !MayBeAsked || !Session.OpensPages)
         {
             return false;
         }
 
         var pages = new List<(string, byte[])>();
-        foreach (var page in PagesOf(error))
+        foreach (var page in NeededPages.Of(error))
         {
             pages.Add(($"u{pages.Count + 1}", [.. "{\"method\":\"elicitation/create\",\"params\":"u8, .. JsonFields.Without(page, "elicitationId"u8), (byte)'}']));
         }
@@ -42,40 +40,5 @@ internal sealed partial class StatelessReply
     }
 
     /// <summary>What cannot be asked, as an error that this version has, with the addresses in its sentence. Others stay as they are.</summary>
-    private Frame Told(Frame error)
-    {
-        if (!OpensPages || PagesOf(error) is not { Count: > 0 } pages)
-        {
-            return error;
-        }
-
-        var said = error.Span(error.Envelope.Error);
-        var addresses = string.Join(" and ", pages.Select(page => JsonFields.String(page, "url"u8)).OfType<string>());
-        var why = JsonFields.String(said, "message"u8) ?? "A page has to be visited first.";
-        return Frame.Parse(JsonRpc.Error(
-            error.Id, JsonRpc.InternalError, $"{why} Open {addresses} in a browser, then try again.", JsonFields.Without(JsonFields.Object(said, "data"u8), "elicitations"u8)));
-    }
-
-    /// <summary>The pages of an error that says which are to be visited; none of any other.</summary>
-    private static List<byte[]> PagesOf(Frame error)
-    {
-        var said = error.Span(error.Envelope.Error);
-        var code = JsonFields.Find(said, "code"u8);
-        var pages = new List<byte[]>();
-        if (!code.IsPresent || !JsonRpc.TryReadId(said.Slice(code.Start, code.Length), out var number) || number != JsonRpc.UrlElicitationRequired)
-        {
-            return pages;
-        }
-
-        var data = JsonFields.Object(said, "data"u8);
-        foreach (var at in JsonFields.Elements(data, "elicitations"u8))
-        {
-            if (data[at.Start] == '{')
-            {
-                pages.Add(data.Slice(at.Start, at.Length).ToArray());
-            }
-        }
-
-        return pages;
-    }
+    private Frame Told(Frame error) => Session.OpensPages && NeededPages.InWords(error) is { } told ? Frame.Parse(told) : error;
 }

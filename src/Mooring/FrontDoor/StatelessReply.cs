@@ -56,6 +56,8 @@ internal sealed partial class StatelessReply : Reply
 
     public override IReadOnlyList<KeyValuePair<string, string>> Headers { get; }
 
+    public override TimeSpan? ProgressEvery => Current?.ProgressEvery;
+
     /// <summary>The session that its call belongs to.</summary>
     public Session Session { get; }
 
@@ -190,6 +192,11 @@ internal sealed partial class StatelessReply : Reply
             }
 
             answer = Told(answer);
+        }
+
+        if (_undeclared?.Said(answer) is { } missing)
+        {
+            answer = Frame.Parse(missing);
         }
 
         IsAnswered = true;

@@ -75,6 +75,9 @@ internal static class ProtocolVersions
     /// <summary>Calls of tools and their results, and several blocks in one message, in what is to be sampled (2025-11-25, client/sampling, "Tool Use in Sampling").</summary>
     public static bool HasToolsInSampling(this ProtocolVersion version) => version >= ProtocolVersion.V2025_11_25;
 
+    /// <summary>Pages that the user is asked to visit (2025-11-25, client/elicitation, "URL Mode").</summary>
+    public static bool HasPages(this ProtocolVersion version) => version >= ProtocolVersion.V2025_11_25;
+
     /// <summary>Knows structured results and their schemas, but only objects (2025-06-18, schema, "CallToolResult"); older ones know none, 2026-07-28 any JSON.</summary>
     public static bool WantsObjects(this ProtocolVersion version) => version is ProtocolVersion.V2025_06_18 or ProtocolVersion.V2025_11_25;
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+using Mooring.Replicas;
 using Mooring.Streams;
 
 namespace Mooring.Sessions;
@@ -13,6 +15,12 @@ internal sealed partial class Outbox
 
     /// <summary>Kind of signal: session and stream; another replica has written to it.</summary>
     public const string WroteSignal = "wrote";
+
+    /// <summary>
+    /// Kind of letter: a replica has something for a stream that the other one shows, which is in no log. Its subject is the stream and the last event there was then: after
+    /// another one it says nothing any more.
+    /// </summary>
+    public const string ShowLetter = "show";
 
     private Dictionary<string, string>? _followers;
 
@@ -54,6 +62,34 @@ internal sealed partial class Outbox
         Follow(replica, streamId);
         stream.Connection?.Complete(StreamReason.Replaced, ClosedBy.Gateway);
         services.Peers.Signal(replica, WroteSignal, $"{session.Id} {streamId}");
+    }
+
+    /// <summary>Has the replica that a client came back to show it something that no log keeps.</summary>
+    /// <returns>Whether there is one.</returns>
+    public bool ShowElsewhere(EventStream stream, byte[] line)
+    {
+        string? follower;
+        lock (_gate)
+        {
+            follower = _followers?.GetValueOrDefault(stream.Id);
+        }
+
+        if (follower is not null)
+        {
+            _ = services.Peers.PostAsync(follower, ShowLetter, new Letter(session.Id, string.Create(CultureInfo.InvariantCulture, $"{stream.Id} {stream.Last}"), line));
+        }
+
+        return follower is not null;
+    }
+
+    /// <summary>Shows what the replica that writes a stream has for whoever looks at it here.</summary>
+    public void Show(Letter letter)
+    {
+        if (letter.Subject.Split(' ') is [var streamId, var number] && long.TryParse(number, CultureInfo.InvariantCulture, out var last)
+            && Find(streamId) is { IsTheirs: true, IsAttached: true } stream && stream.Shown <= last)
+        {
+            stream.ShowOnly(letter.Body.ToArray());
+        }
     }
 
     /// <summary>Goes on with the stream of a call that ran at another replica: who came back for it to this one looks on, and is shown each event at once.</summary>

@@ -27,9 +27,7 @@ internal sealed partial class Session
     private int _settledDoubts;
     private int _connections;
     private int _expiring;
-    private int _tasks;
     private SeenLinks? _seenLinks;
-    private (MooringConfig Config, ClientTraits Traits)? _client;
 
     public Session(SessionRecord record, SessionServices services)
     {
@@ -65,33 +63,6 @@ internal sealed partial class Session
 
     /// <summary>The version in which servers that have sessions are spoken to on its behalf.</summary>
     public ProtocolVersion LinkVersion => Version.HasSessions() ? Version : ProtocolVersions.Latest;
-
-    /// <summary>What counts for its client by its name. Of those without sessions one session may stand for several.</summary>
-    public ClientTraits Client
-    {
-        get
-        {
-            var config = _services.Config.Current;
-            lock (_gate)
-            {
-                if (_client is { } known && ReferenceEquals(known.Config, config))
-                {
-                    return known.Traits;
-                }
-
-                var info = JsonFields.Object(_record.InitializeParams.Span, "clientInfo"u8);
-                var traits = IsKept ? ClientProfiles.Of(config).OfClient(JsonFields.String(info, "name"u8), JsonFields.String(info, "version"u8)) : ClientTraits.Usual;
-                _client = (config, traits);
-                return traits;
-            }
-        }
-    }
-
-    /// <summary>Whether its streams begin with an event that has an id and no data.</summary>
-    public bool HasPrimer => Version.HasPrimer() && Client.Primer;
-
-    /// <summary>Whether its client takes tasks of the extension. What it can do is fixed with the session.</summary>
-    public bool HasTasks => (_tasks != 0 ? _tasks : _tasks = TasksExtension.IsIn(JsonFields.Object(Record.InitializeParams.Span, "capabilities"u8)) ? 1 : 2) == 1;
 
     public SessionRecord Record => Volatile.Read(ref _record);
 

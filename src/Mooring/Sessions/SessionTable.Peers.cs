@@ -85,6 +85,11 @@ internal sealed partial class SessionTable
             Known(letter.Session)?.Outbox.FollowedBy(System.Text.Encoding.ASCII.GetString(letter.Body.Span), letter.Subject);
             return Task.CompletedTask;
         });
+        peers.OnLetter(Outbox.ShowLetter, letter =>
+        {
+            Known(letter.Session)?.Outbox.Show(letter);
+            return Task.CompletedTask;
+        });
         peers.OnSignal(Outbox.WroteSignal, id =>
         {
             if (id.Split(' ') is [var sessionId, var stream])

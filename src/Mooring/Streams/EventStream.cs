@@ -64,6 +64,9 @@ internal sealed partial class EventStream
     /// <summary>Highest sequence that was written to a connection.</summary>
     public long Shown => Volatile.Read(ref _shown);
 
+    /// <summary>Sequence of the last event.</summary>
+    public long Last => Volatile.Read(ref _sequence);
+
     /// <summary>Whether there is something on it that nobody was shown, and nobody looks at it just now.</summary>
     public bool IsUnseen => !IsAttached && (Volatile.Read(ref _backlogBytes) > 0 || Volatile.Read(ref _sequence) > Shown);
 

@@ -126,7 +126,7 @@ internal sealed partial class Upstream
         {
             if (known is null)
             {
-                Remember(found, era);
+                Remember(found, era, link);
             }
 
             return (link, "");
@@ -141,7 +141,7 @@ internal sealed partial class Upstream
                 var opened = await ShakeHandsAsync(parameters, owner, fallback, cancel);
                 if (opened.Link is not null)
                 {
-                    Remember(found, era);
+                    Remember(found, era, opened.Link);
                 }
 
                 return opened;
@@ -170,7 +170,7 @@ internal sealed partial class Upstream
         var (found, why) = await link.DiscoverAsync(both.Token);
         if (found == Discovery.Stateless)
         {
-            _services.Eras.Learn(this, Era.Stateless);
+            _services.Eras.Learn(this, Era.Stateless, link);
             return (link, found, "");
         }
 
@@ -182,16 +182,21 @@ internal sealed partial class Upstream
     /// <summary>It was opened with a session.</summary>
     /// <param name="found">What it answered before; null: it was not asked.</param>
     /// <param name="era">What was known of it.</param>
-    private void Remember(Discovery? found, Era era)
+    /// <param name="link">The link.</param>
+    private void Remember(Discovery? found, Era era, Link link)
     {
-        if (!MayChangeEra || (found is null && era == Era.Sessions))
+        if (!MayChangeEra)
         {
             return;
         }
 
-        if (found == Discovery.Sessions)
+        if (found is null && era == Era.Sessions)
         {
-            _services.Eras.Learn(this, Era.Sessions);
+            _services.Eras.Opened(this, link);
+        }
+        else if (found == Discovery.Sessions)
+        {
+            _services.Eras.Learn(this, Era.Sessions, link);
         }
         else
         {
@@ -225,7 +230,7 @@ internal sealed partial class Upstream
         var (opened, why) = await ShakeHandsAsync(parameters, owner, channel, cancel, mayDiscover: MayChangeEra && era == Era.Sessions);
         if (opened is ChannelLink)
         {
-            Remember(left, era);
+            Remember(left, era, opened);
         }
 
         return (opened, why);
@@ -281,7 +286,7 @@ internal sealed partial class Upstream
                 if (await Task.WhenAny(discovering, opening) == opening && await opening is null)
                 {
                     await over.CancelAsync();
-                    Remember(Discovery.Undecided, era);
+                    Remember(Discovery.Undecided, era, channel);
                     return (channel, "", Discovery.Undecided);
                 }
             }
@@ -291,7 +296,7 @@ internal sealed partial class Upstream
         if (found == Discovery.Stateless)
         {
             channel.HandOver(leg);
-            _services.Eras.Learn(this, Era.Stateless);
+            _services.Eras.Learn(this, Era.Stateless, stateless);
             return (stateless, "", found);
         }
 
@@ -306,7 +311,7 @@ internal sealed partial class Upstream
             return (null, refused, found);
         }
 
-        Remember(found, era);
+        Remember(found, era, channel);
         return (channel, "", found);
     }
 

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Mooring.EndToEndTests.Clients;
 
-/// <summary>Each official client at each kind of server: with and without sessions, over each transport.</summary>
+/// <summary>Each official client at each kind of server: with and without sessions, over each transport, alone and behind one address with all others.</summary>
 [Collection(NodeClients.Name)]
 public sealed class EveryKindTests(EveryKind servers) : IClassFixture<EveryKind>
 {
@@ -16,38 +16,54 @@ public sealed class EveryKindTests(EveryKind servers) : IClassFixture<EveryKind>
         from kind in EveryKind.Kinds
         select (client.Item1, client.Item2, kind));
 
-    public static TheoryData<string> Kinds => new(EveryKind.Kinds);
+    public static TheoryData<string, string, string> ClientsBeside => new(
+        from client in new[] { ("sdk", Sessions), ("client-auto", Stateless), ("client-pinned", Stateless) }
+        from kind in EveryKind.Kinds
+        select (client.Item1, client.Item2, kind));
+
+    public static TheoryData<string, string, string> Inspectors => new(
+        from era in new[] { ("legacy", Sessions), ("auto", Stateless), ("modern", Stateless) }
+        from kind in EveryKind.Kinds
+        select (era.Item1, era.Item2, kind));
 
     [Theory]
     [MemberData(nameof(Clients))]
-    public async Task Library_AtAServerOfTheKind_EveryStepPasses(string client, string version, string kind)
+    public Task Library_AtAServerOfTheKind_EveryStepPasses(string client, string version, string kind) => RunAsync(client, version, kind, At(kind));
+
+    [Theory]
+    [MemberData(nameof(ClientsBeside))]
+    public Task Library_AtAServerOfTheKindBesideAllOthers_EveryStepPasses(string client, string version, string kind) =>
+        RunAsync(client, version, kind, new Uri(servers.Relay.Url, "/mcp"), "--server", kind);
+
+    [Theory]
+    [MemberData(nameof(Inspectors))]
+    public async Task Inspector_OfTheEraAtAServerOfTheKind_GetsWhatItHasInItsVersion(string era, string version, string kind)
+    {
+        var url = At(kind);
+        var (negotiated, named) = await SpokenAsync();
+
+        var tools = await Inspector.RunAsync(url, "http", servers.Gateway, "--protocol-era", era, "--method", "tools/list");
+        Assert.Contains("test_simple_text", tools.GetProperty("tools").EnumerateArray().Select(tool => tool.GetProperty("name").GetString()));
+        var call = await Inspector.RunAsync(url, "http", servers.Gateway, "--protocol-era", era, "--method", "tools/call", "--tool-name", "echo", "--tool-arg", "word=hello");
+        Assert.Equal("hello", call.GetProperty("structuredContent").GetProperty("received").GetProperty("arguments").GetProperty("word").GetString());
+
+        var spoken = await SpokenAsync();
+        Assert.Equal(version == Sessions ? [Sessions, Sessions] : [], spoken.Negotiated.Skip(negotiated.Count));
+        Assert.Equal(version == Stateless ? [Stateless] : [], spoken.Named.Skip(named.Count).Distinct());
+        await servers.AssertEveryMessageValidAsync(kind);
+    }
+
+    private async Task<(IReadOnlyList<string> Negotiated, IReadOnlyList<string> Named)> SpokenAsync() => (await servers.Relay.VersionsAsync(), await servers.Relay.VersionsOfRequestsAsync());
+
+    private async Task RunAsync(string client, string version, string kind, Uri url, params string[] more)
     {
         // A server without sessions does not know who is subscribed, which one step asks it.
         string[] without = IsAlone(kind) ? ["--without", "subscriptions"] : [];
-        var run = await NodeTool.RunAsync(
-            "clients/run.mjs",
-            ["--client", client, "--transport", "http", "--url", At(kind).AbsoluteUri, "--expect-version", version, .. without]);
+        var run = await NodeTool.RunAsync("clients/run.mjs", ["--client", client, "--transport", "http", "--url", url.AbsoluteUri, "--expect-version", version, .. without, .. more]);
 
         Assert.True(run.ExitCode == 0, $"{run.Errors}\n{servers.Gateway.Process.Describe("the gateway said")}");
         // With sessions there is one more: a stream closed by the server.
         Assert.Equal(CommonSteps + (version == Sessions ? 1 : 0) - without.Length / 2, run.Json().GetProperty("steps").GetArrayLength());
-        await servers.AssertEveryMessageValidAsync(kind);
-    }
-
-    [Theory]
-    [MemberData(nameof(Kinds))]
-    public async Task Inspector_AtAServerOfTheKind_GetsWhatItHasInItsVersion(string kind)
-    {
-        var url = At(kind);
-        var before = (await servers.Relay.VersionsAsync()).Count;
-
-        var tools = await Inspector.RunAsync(url, "http", servers.Gateway, "--method", "tools/list");
-        Assert.Contains("test_simple_text", tools.GetProperty("tools").EnumerateArray().Select(tool => tool.GetProperty("name").GetString()));
-        var call = await Inspector.RunAsync(url, "http", servers.Gateway, "--method", "tools/call", "--tool-name", "echo", "--tool-arg", "word=hello");
-        Assert.Equal("hello", call.GetProperty("structuredContent").GetProperty("received").GetProperty("arguments").GetProperty("word").GetString());
-
-        var versions = (await servers.Relay.VersionsAsync()).Skip(before).ToList();
-        Assert.Equal([Sessions, Sessions], versions);
         await servers.AssertEveryMessageValidAsync(kind);
     }
 

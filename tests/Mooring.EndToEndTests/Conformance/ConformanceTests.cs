@@ -30,16 +30,12 @@ public sealed class ConformanceTests
         new("0.1.16", "server-sse-polling/server-sse-disconnect-resume", "INFO", "SUCCESS", PrimerByNegotiatedVersion),
     ];
 
-    private const string NoWordForIt = "No version with sessions has a code for a capability that the client lacks; such a server says it in words of its own.";
-
     private const string NotWithoutReference =
         "Answers without the reference that the question came with cannot be told from anybody else's: the call that waits is this client's, and only the reference says so.";
 
     /// <summary>What cannot pass in front of a server with sessions, and why.</summary>
     private static readonly Dictionary<string, string> CannotPass = new()
     {
-        ["sep-2575-server-rejects-undeclared-capability"] = NoWordForIt,
-        ["sep-2575-missing-capability-http-400"] = NoWordForIt,
         ["sep-2322-elicitation-incomplete"] = "It asks for the server's own key of a question; requests of a server with sessions have none.",
         ["sep-2322-ignore-unexpected-params"] = NotWithoutReference,
         ["sep-2322-missing-response-rerequests"] = NotWithoutReference,

@@ -23,6 +23,12 @@ public sealed class ExactAnswerTests
             """,
         StringComparer.Ordinal);
 
+    /// <summary>And they know no error that has pages visited first.</summary>
+    private static readonly Dictionary<string, string> PagesAsText = new[] { "tools without arguments: needs_url result", "tools with filled arguments: needs_url result" }.ToDictionary(
+        what => what,
+        _ => """200 error {"code":-32603,"message":"This request requires more information. Open https://example.com/connect in a browser, then try again." """.TrimEnd(),
+        StringComparer.Ordinal);
+
     [Theory]
     [InlineData("v1", "2025-03-26", "http")]
     [InlineData("v1", "2025-06-18", "http")]
@@ -47,7 +53,7 @@ public sealed class ExactAnswerTests
 
         var report = run.Json();
         Assert.True(report.GetProperty("compared").GetInt32() > 300, run.Output);
-        AssertNone(report, string.CompareOrdinal(version, "2025-06-18") < 0 ? LinksAsText : []);
+        AssertNone(report, [.. string.CompareOrdinal(version, "2025-06-18") < 0 ? LinksAsText : [], .. string.CompareOrdinal(version, "2025-11-25") < 0 ? PagesAsText : []]);
         await rig.AssertWhatTheGatewayWroteIsValidAsync(AsksForSeveralBeforeItsTime);
     }
 
@@ -74,7 +80,7 @@ public sealed class ExactAnswerTests
 
     /// <param name="report">What differed.</param>
     /// <param name="instead">Steps that must differ, and what the gateway's text begins with there.</param>
-    private static void AssertNone(JsonElement report, Dictionary<string, string> instead)
+    private static void AssertNone(JsonElement report, IReadOnlyList<KeyValuePair<string, string>> instead)
     {
         var all = report.GetProperty("differences").EnumerateArray().ToDictionary(difference => difference.GetProperty("what").GetString()!, StringComparer.Ordinal);
         foreach (var (what, text) in instead)

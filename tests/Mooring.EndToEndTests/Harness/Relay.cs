@@ -59,14 +59,20 @@ internal sealed class Relay : IAsyncDisposable
     }
 
     /// <summary>The versions that were negotiated so far, with an <c>initialize</c> each.</summary>
-    public async Task<IReadOnlyList<string>> VersionsAsync()
+    public Task<IReadOnlyList<string>> VersionsAsync() => VersionsAsync(message => (message["result"] as JsonObject)?["protocolVersion"]);
+
+    /// <summary>The versions that requests named for themselves so far, as those without sessions do.</summary>
+    public Task<IReadOnlyList<string>> VersionsOfRequestsAsync() =>
+        VersionsAsync(message => ((message["params"] as JsonObject)?["_meta"] as JsonObject)?["io.modelcontextprotocol/protocolVersion"]);
+
+    private async Task<IReadOnlyList<string>> VersionsAsync(Func<JsonObject, JsonNode?> versionIn)
     {
         var lines = File.Exists(LogFile) ? await File.ReadAllLinesAsync(LogFile, TestContext.Current.CancellationToken) : [];
         return
         [
             .. from line in lines
                let message = JsonNode.Parse(line)!["message"] as JsonObject
-               let version = (string?)(message?["result"] as JsonObject)?["protocolVersion"]
+               let version = message is null ? null : (string?)versionIn(message)
                where version is not null
                select version,
         ];

@@ -16,7 +16,9 @@ public sealed class CrossMatrixTests
     private const string Mark = "<!-- matrix: written by CrossMatrixTests -->";
     private const string End = "<!-- end -->";
     private const string Stateless = "2026-07-28";
-    private const string NoPages = "the client cannot be asked: pages came with 2025-11-25 (client/elicitation, URL mode)";
+    private const string PagesCame = "pages came with 2025-11-25 (client/elicitation, URL mode)";
+    private const string NoPages = $"the client cannot be asked: {PagesCame}";
+    private const string TasksCame = "tasks came with 2025-11-25 (basic/utilities/tasks)";
     private const string OnlyObjects = "others than objects came with 2026-07-28 (changelog, minor 10)";
 
     private static readonly string[] Versions = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", Stateless];
@@ -33,10 +35,15 @@ public sealed class CrossMatrixTests
     {
         public bool IsAt(string server) => !Before(server, Since) && !(IsGone && server == Stateless);
 
-        public string Servers => IsGone ? $"before {Stateless}" : Since == Versions[0] ? "all" : Since == Stateless ? Stateless : $"from {Since}";
+        public string Servers => IsGone ? Since == Versions[^2] ? Since : $"before {Stateless}" : Since == Versions[0] ? "all" : Since == Stateless ? Stateless : $"from {Since}";
 
-        /// <summary>The newest servers that have it.</summary>
-        public string Newest => Versions[IsGone ? ^2 : ^1];
+        /// <summary>What clients of a version see at the servers that have it: in one word where that is the same at all of them, else by their versions.</summary>
+        public string Cell(string client)
+        {
+            var groups = Versions.Where(IsAt).GroupBy(server => Instead(client, server)?.Why ?? "works").OrderBy(group => group.Key == "works" ? 0 : 1).ToList();
+            return groups.Count == 1 ? groups[0].Key
+                : string.Join("; ", groups.Select((group, i) => i == 1 && groups.Count == 2 ? $"else {group.Key}" : $"{group.Key} at {string.Join(" and ", group)}"));
+        }
     }
 
     private static readonly Row[] Rows =
@@ -75,22 +82,27 @@ public sealed class CrossMatrixTests
         new("samplingUndeclared", "sampling that the client did not declare", Versions[0], (_, server) => (Missing(server), "refused by the server")),
         Whole("roots", "roots during a call"),
         new("rootsUndeclared", "roots that the client did not declare", Versions[0], (_, server) => (Missing(server), "refused by the server")),
-        new("askedAnyway", "sampling that a server asks for all the same", Versions[0], (client, server) => (client != Stateless && server == Stateless ? "error -32603" : "error -32601", "refused")),
+        new("askedAnyway", "sampling that a server asks for all the same", Versions[0], (client, server) => ((client == Stateless, server == Stateless) switch
+        {
+            (false, true) => "error -32603",
+            (true, false) => "error -32021",
+            _ => "error -32601",
+        }, "refused")),
         new("askedLater", "roots outside of calls", Versions[0], (client, _) => client == Stateless ? ("error -32601", "refused: questions stand in results (basic/patterns/mrtr)") : null, IsGone: true),
         new("rootsChanges", "changes of the roots", Versions[0], (client, _) => client == Stateless ? Not("removed (changelog, major 5)") : null, IsGone: true),
         new("elicitation", "a form during a call", "2025-06-18", (client, server) => Before(client, "2025-06-18") ? (Missing(server), "the client cannot be asked: forms came with 2025-06-18 (client/elicitation)") : null),
         new("urlElicitation", "a page to visit during a call", "2025-11-25", (client, server) => Before(client, "2025-11-25") ? (Missing(server), NoPages) : null),
         new("urlComplete", "that it was visited", "2025-11-25", (client, _) => Before(client, "2025-11-25") ? Not(NoPages) : client == Stateless ? Not("removed (changelog, minor 11)") : null),
-        new("urlNeeded", "a page to visit before a call", "2025-11-25", (_, _) => null),
+        new("urlNeeded", "a page to visit before a call", "2025-11-25", (client, _) => Before(client, "2025-11-25") ? ("error with the address", $"an error with the address: {PagesCame}") : null, IsGone: true),
         new("audio", "audio", "2025-03-26", (client, _) => Before(client, "2025-03-26") ? ("text instead", "a text that says so: it came with 2025-03-26 (server/tools, Audio Content)") : null),
         new("structured", "structured results", "2025-06-18", (_, _) => null),
         new("outputSchema", "their schema in the list", "2025-06-18", (_, _) => null),
         new("resourceLink", "links to resources in results", "2025-06-18", (client, _) => Before(client, "2025-06-18") ? ("text instead", "a text with the link: they came with 2025-06-18 (server/tools, Resource Links)") : null),
         new("structuredList", "structured results that are no object", Stateless, (client, _) => client is "2025-06-18" or "2025-11-25" ? ("left out", $"the text alone: {OnlyObjects}") : null),
         new("outputSchemaList", "their schema in the list", Stateless, (client, _) => client is "2025-06-18" or "2025-11-25" ? ("left out", $"left out: {OnlyObjects}") : null),
-        new("task", "a long call as a task", Versions[0], (client, server) => AsTask(client, server, "answered done")),
-        new("taskAsks", "what a task asks", Versions[0], (client, server) => AsTask(client, server, "answered file:///work")),
-        new("taskCancelled", "cancellation of a task", Versions[0], (client, server) => AsTask(client, server, "answered")),
+        new("task", "a long call as a task", Versions[0], (client, server) => AsTask(client, server, "answered done", "the answer of the call")),
+        new("taskAsks", "what a task asks", Versions[0], (client, server) => AsTask(client, server, "answered file:///work", "asked during the call")),
+        new("taskCancelled", "cancellation of a task", Versions[0], (client, server) => AsTask(client, server, "cancelled as a call", "cancelled as a call")),
     ];
 
     [Fact]
@@ -185,17 +197,17 @@ public sealed class CrossMatrixTests
     private static (string Seen, string Why)? Not(string why) => ("", why);
 
     /// <summary>Tasks of 2025-11-25 are at servers of that version and of the extension; those of the extension the gateway has at every server.</summary>
-    private static (string Seen, string Why)? AsTask(string client, string server, string answered) =>
-        Before(client, "2025-11-25") ? Not("tasks came with 2025-11-25 (basic/utilities/tasks)")
-        : client == Stateless || server == client || server == Stateless ? null
-        : (answered, "works at servers of 2025-11-25 and 2026-07-28; else the answer of the call: moved out of the protocol (changelog, major 6)");
+    private static (string Seen, string Why)? AsTask(string client, string server, string seen, string instead) =>
+        Before(client, "2025-11-25") ? Not(TasksCame)
+        : client == Stateless || !Before(server, "2025-11-25") ? null
+        : (seen, $"{instead}: {TasksCame}");
 
     private static bool Before(string version, string since) => string.CompareOrdinal(version, since) < 0;
 
     /// <summary>What servers say to a client that cannot do what they need; the one of the version that has a code for it says that.</summary>
     private static string Missing(string server) => server == Stateless ? "error -32021" : "error -32600";
 
-    /// <summary>A row for each feature, a column for each version of clients; a cell says at which servers it works.</summary>
+    /// <summary>A row for each feature, a column for each version of clients; a cell says what comes of it, and at which servers, where that differs.</summary>
     private static string Table()
     {
         var text = new StringBuilder("| | servers that have it |");
@@ -205,7 +217,7 @@ public sealed class CrossMatrixTests
             text.Append($"| {row.Title} | {row.Servers} |");
             foreach (var client in Versions)
             {
-                text.Append($" {row.Instead(client, row.Newest)?.Why ?? "works"} |");
+                text.Append($" {row.Cell(client)} |");
             }
 
             text.Append('\n');

@@ -108,6 +108,39 @@ public sealed class ClientProfileTests
         gateway.Advance(TimeSpan.FromSeconds(8));
         await call.SendTextAsync("done");
 
+        Assert.Equal((expected, "done"), await ProgressAsync(reply));
+    }
+
+    [Fact]
+    public async Task Progress_OfClientsWithoutSessions_IsMadeUpAsTheProfileOfEachRequestsClientSays()
+    {
+        await using var gateway = await StartAsync(new ClientConfig { Name = "ours", Names = ["test"], Versions = "<2", ProgressEvery = TimeSpan.FromSeconds(5) });
+        // All of them are one person on one route with the same capabilities.
+        var client = new StatelessClient(gateway.Http);
+        var ours = await BeginAsync("""{"name":"test","version":"1"}""");
+        var later = await BeginAsync("""{"name":"test","version":"2"}""");
+        var other = await BeginAsync("""{"name":"other","version":"1"}""");
+
+        gateway.Advance(TimeSpan.FromSeconds(8));
+
+        foreach (var (reply, call, expected) in new[] { (ours.Reply, ours.Call, 1), (later.Reply, later.Call, 0), (other.Reply, other.Call, 0) })
+        {
+            await call.SendTextAsync("done");
+            Assert.Equal((expected, "done"), await ProgressAsync(reply));
+            reply.Dispose();
+        }
+
+        async Task<(TestReply Reply, UpstreamExchange Call)> BeginAsync(string info)
+        {
+            var posting = client.CallAsync("slow", meta: $$"""{"progressToken":7,"io.modelcontextprotocol/clientInfo":{{info}}}""");
+            var call = await gateway.Upstream.CallAsync();
+            return (await gateway.PassTimeAsync(posting, TimeSpan.FromSeconds(2), "the head of the answer"), call);
+        }
+    }
+
+    /// <summary>How often progress was told before the answer, and the answer.</summary>
+    private static async Task<(int Made, string? Text)> ProgressAsync(TestReply reply)
+    {
         var made = 0;
         JsonObject message;
         while ((message = await reply.Events.MessageAsync())["method"] is not null)
@@ -115,7 +148,7 @@ public sealed class ClientProfileTests
             made++;
         }
 
-        Assert.Equal((expected, "done"), (made, message.Text()));
+        return (made, message.Text());
     }
 
     private static Task<GatewayFixture> StartAsync(params ClientConfig?[] clients) => GatewayFixture.StartAsync(

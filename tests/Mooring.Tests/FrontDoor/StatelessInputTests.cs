@@ -200,6 +200,58 @@ public sealed class StatelessInputTests
         Assert.Equal("done", (await reply.MessageAsync()).Text());
     }
 
+    [Theory]
+    [InlineData("{}", "sampling/createMessage", """{"messages":[],"maxTokens":1}""", """{"sampling":{}}""")]
+    [InlineData("""{"sampling":{}}""", "sampling/createMessage", """{"messages":[],"maxTokens":1,"tools":[]}""", """{"sampling":{"tools":{}}}""")]
+    [InlineData("{}", "elicitation/create", """{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}""", """{"elicitation":{"form":{}}}""")]
+    [InlineData("""{"elicitation":{}}""", "elicitation/create", """{"mode":"url","message":"x","url":"https://x.test","elicitationId":"e"}""", """{"elicitation":{"url":{}}}""")]
+    [InlineData("{}", "roots/list", null, """{"roots":{}}""")]
+    public async Task Call_FailsForWantOfWhatTheClientDidNotDeclare_SaysWhichCapabilitiesItNeeds(string capabilities, string method, string? parameters, string required)
+    {
+        await using var gateway = await StartAsync();
+        var client = new StatelessClient(gateway.Http, capabilities: capabilities);
+
+        foreach (var end in new Func<string, string>[]
+        {
+            why => $$$"""{"result":{"isError":true,"content":[{"type":"text","text":"Error executing tool slow: {{{why}}}"}]}}""",
+            why => $$$"""{"error":{"code":-32603,"message":"MCP error -32601: {{{why}}}"}}""",
+        })
+        {
+            var (call, posting) = await RefusedAsync(gateway, client, method, parameters);
+            var why = $"The client did not declare that it takes this {method}.";
+            var said = JsonNode.Parse(end(why))!.AsObject();
+            (said["jsonrpc"], said["id"]) = ("2.0", JsonNode.Parse(call.Id));
+            await call.SendAsync(said.ToJsonString());
+
+            using var reply = await Limit.Of(posting, "the answer");
+            var error = (await reply.MessageAsync())["error"]!;
+            Assert.Equal((HttpStatusCode.BadRequest, -32021, required), (reply.Status, (int)error["code"]!, error["data"]!["requiredCapabilities"]!.ToJsonString()));
+            Assert.Contains(why, (string?)error["message"], StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Call_FailsAtSomethingElseThanWhatWasRefused_OrSucceeds_IsAnsweredAsItsServerSays()
+    {
+        await using var gateway = await StartAsync();
+        var client = new StatelessClient(gateway.Http);
+
+        foreach (var result in new[]
+        {
+            """{"isError":true,"content":[{"type":"text","text":"The disk is full."}],"resultType":"complete"}""",
+            """{"content":[{"type":"text","text":"Not asked: The client did not declare that it takes this roots/list."}],"resultType":"complete"}""",
+        })
+        {
+            var (call, posting) = await RefusedAsync(gateway, client, "roots/list", null);
+            await call.SendAsync($$"""{"jsonrpc":"2.0","id":{{call.Id}},"result":{{result}}}""");
+
+            using var reply = await Limit.Of(posting, "the answer");
+            var came = (await reply.MessageAsync())["result"]!.AsObject();
+            Assert.True(came.Remove("_meta"));
+            Assert.Equal((HttpStatusCode.OK, result), (reply.Status, came.ToJsonString()));
+        }
+    }
+
     [Fact]
     public async Task Question_InAnswerToAMethodThatCannotAsk_IsRefusedToItsServer()
     {
@@ -378,6 +430,17 @@ public sealed class StatelessInputTests
         var id = $"\"ping{gateway.Upstream.Requests.Count}\"";
         await call.SendAsync($$"""{"jsonrpc":"2.0","id":{{id}},"method":"ping"}""");
         await gateway.UntilAsync(() => gateway.Upstream.Requests.Any(r => r.Body.Contains(id, StringComparison.Ordinal)), "the server's messages were taken");
+    }
+
+    /// <summary>A call during which its server asked what the client did not declare, and was told so.</summary>
+    private static async Task<(UpstreamExchange Call, Task<TestReply> Posting)> RefusedAsync(GatewayFixture gateway, StatelessClient client, string method, string? parameters)
+    {
+        var posting = client.CallAsync("slow");
+        var call = await gateway.Upstream.CallAsync();
+        var id = $"s{gateway.Upstream.Requests.Count}";
+        await call.SendAsync($$"""{"jsonrpc":"2.0","id":"{{id}}","method":"{{method}}"{{(parameters is null ? "" : $",\"params\":{parameters}")}}}""");
+        await AnsweredAsync(gateway, id, "-32601");
+        return (call, posting);
     }
 
     private static string Key(JsonObject asked) => asked["result"]!["inputRequests"]!.AsObject().First().Key;

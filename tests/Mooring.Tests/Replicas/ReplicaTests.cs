@@ -203,6 +203,35 @@ public sealed class ReplicaTests
     }
 
     [Fact]
+    public async Task Resume_CallRunsAtTheOtherAndSaysNothing_ProgressIsMadeUpForIt()
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: c => c with { Calls = c.Calls with { ProgressEvery = TimeSpan.FromSeconds(5) } });
+        var client = await pair.A.ClientAsync();
+        var posting = client.CallAsync("slow", meta: """{"progressToken":7}""");
+        var call = await pair.Upstream.CallAsync();
+        var reply = await pair.A.PassTimeAsync(posting, TimeSpan.FromSeconds(2), "the head of the answer");
+        var primer = await reply.Events.NextAsync();
+        while (primer!.Id is null)
+        {
+            primer = await reply.Events.NextAsync();
+        }
+
+        reply.Dispose();
+
+        using var resumed = await pair.B.ListenAsync(ReplicaPair.At(pair.B, client), lastEventId: primer.Id);
+        var made = pair.A.PassTimeAsync(resumed.Events.MessageAsync(), TimeSpan.FromSeconds(30), "progress");
+        Assert.Equal((7, 0.000001), ((int?)(await made)["params"]!["progressToken"], (double?)(await made)["params"]!["progress"]));
+        await call.SendTextAsync("done");
+        string? text;
+        while ((text = (await pair.A.PassTimeAsync(resumed.Events.MessageAsync(), TimeSpan.FromSeconds(30), "the answer")).Text()) is null)
+        {
+            // Time went on, and with it what is made up.
+        }
+
+        Assert.Equal("done", text);
+    }
+
+    [Fact]
     public async Task Cancel_AtTheOther_EndsTheCallHere()
     {
         await using var pair = await ReplicaPair.StartAsync();

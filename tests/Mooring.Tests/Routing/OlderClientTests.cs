@@ -48,6 +48,26 @@ public sealed class OlderClientTests
         Assert.Equal([true, true], oldest.Select(t => t!["outputSchema"] is not null));
     }
 
+    [Theory]
+    [InlineData("2025-06-18", "/servers/one/mcp", "slow", "{}", false)]
+    [InlineData("2024-11-05", "/mcp", "one__slow", "{}", false)]
+    [InlineData("2025-11-25", "/servers/one/mcp", "slow", """{"elicitation":{"form":{}}}""", false)]
+    [InlineData("2025-11-25", "/servers/one/mcp", "slow", """{"elicitation":{"url":{}}}""", true)]
+    public async Task PageToVisit_ClientCannotBeAskedTo_IsAnErrorWithTheAddressInItsSentence(string version, string path, string tool, string capabilities, bool asIs)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(null, new FakeUpstream().Hold("slow"));
+        var client = await gateway.ClientAsync(version, path, capabilities: capabilities);
+        var posting = client.CallAsync(tool);
+        var call = await gateway.Upstream.CallAsync();
+        const string Page = """{"mode":"url","elicitationId":"e1","url":"https://a.test/x","message":"m"}""";
+        call.Status(System.Net.HttpStatusCode.OK, $$$$"""{"jsonrpc":"2.0","id":{{{{call.Id}}}},"error":{"code":-32042,"message":"Sign in.","data":{"elicitations":[{{{{Page}}}}],"more":1}}}""");
+        using var reply = await Limit.Of(posting, "the answer");
+
+        var error = (await reply.MessageAsync())["error"]!;
+        Assert.Equal(asIs ? (-32042, "Sign in.") : (-32603, "Sign in. Open https://a.test/x in a browser, then try again."), ((int)error["code"]!, (string?)error["message"]));
+        Assert.Equal(asIs ? $$$"""{"elicitations":[{{{Page}}}],"more":1}""" : """{"more":1}""", error["data"]!.ToJsonString());
+    }
+
     [Fact]
     public async Task Sampling_WithAudio_IsTextForAClientThatKnowsNone()
     {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Mooring.Protocol;
 
 namespace Mooring.Upstreams.Stateless;
 
@@ -15,30 +16,66 @@ internal enum Era : byte
     Stateless,
 }
 
-/// <summary>What was found out of servers' eras (2026-07-28, basic/versioning, "Backward Compatibility"): asked once, and again where it turns out wrong.</summary>
+/// <summary>What a server has shown itself to be, when it was asked or a link to it was opened.</summary>
+/// <param name="Era">Whether it keeps sessions.</param>
+/// <param name="Version">The newest protocol version that was negotiated with it, as on the wire; null where a release before found it out.</param>
+/// <param name="Release">The version of the server itself (<c>serverInfo.version</c>); null where it says none.</param>
+internal sealed record ShownEra(Era Era, string? Version = null, string? Release = null);
+
+/// <summary>
+/// What was found out of servers' eras (2026-07-28, basic/versioning, "Backward Compatibility"): asked once, and again where it turns out wrong. One with sessions may come to do without them and
+/// not let anybody notice, since it still serves those who ask for one: it is asked again after a day, and when it has become another release.
+/// </summary>
 internal sealed class Eras(TimeProvider time)
 {
     /// <summary>How long a server counts as one with sessions that only gave no answer to the question whether it is one.</summary>
     private static readonly TimeSpan GuessLasts = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long it does that said so.</summary>
+    private static readonly TimeSpan SessionsLast = TimeSpan.FromDays(1);
+
     private readonly ConcurrentDictionary<string, Known> _known = new(StringComparer.Ordinal);
 
-    /// <summary>Something was found out for good: whoever keeps it.</summary>
-    public Action<Upstream, Era>? Learnt { get; set; }
+    /// <summary>Something was found out for good, or for a day: whoever keeps it.</summary>
+    public Action<Upstream, ShownEra>? Learnt { get; set; }
 
-    public Era Of(Upstream upstream) =>
-        _known.GetValueOrDefault(upstream.Name) is { } known && known.IsOf(upstream) && (known.Until is not { } until || time.GetUtcNow() < until)
-            ? known.Era
-            : Era.Unknown;
+    public Era Of(Upstream upstream) => Find(upstream)?.Shown.Era ?? Era.Unknown;
 
     /// <summary>A server has shown what it is.</summary>
-    public void Learn(Upstream upstream, Era era)
+    /// <param name="upstream">The server.</param>
+    /// <param name="era">What it is.</param>
+    /// <param name="link">The link that was opened in that way.</param>
+    public void Learn(Upstream upstream, Era era, Link link)
     {
-        var isNews = _known.GetValueOrDefault(upstream.Name) is not { Until: null } before || before.Era != era || !before.IsOf(upstream);
-        _known[upstream.Name] = new Known(upstream.Fingerprint, era, Until: null);
-        if (isNews)
+        var shown = new ShownEra(era, era == Era.Stateless ? ProtocolVersions.Stateless : link.Version.ToWire(), ReleaseOf(link));
+        if (Find(upstream) is not { IsGuess: false } known || known.Shown != shown)
         {
-            Learnt?.Invoke(upstream, era);
+            Keep(upstream, shown);
+        }
+    }
+
+    /// <summary>
+    /// A link to a server was opened with a session, without asking it whether it could do without, since that was known. Another release than the one that was asked is asked
+    /// when the next link is opened.
+    /// </summary>
+    public void Opened(Upstream upstream, Link link)
+    {
+        if (Find(upstream) is not { IsGuess: false, Shown.Era: Era.Sessions } known)
+        {
+            return;
+        }
+
+        var (version, release) = (link.Version.ToWire(), ReleaseOf(link));
+        if (known.Shown.Release is not null && release != known.Shown.Release)
+        {
+            _known[upstream.Name] = known with { Until = time.GetUtcNow() };
+        }
+        else if (known.Shown.Release != release || string.CompareOrdinal(version, known.Shown.Version) > 0)
+        {
+            // Clients of several versions use it; the newest says what it can do.
+            var shown = new ShownEra(Era.Sessions, string.CompareOrdinal(version, known.Shown.Version) > 0 ? version : known.Shown.Version, release);
+            _known[upstream.Name] = known with { Shown = shown };
+            Learnt?.Invoke(upstream, shown);
         }
     }
 
@@ -49,20 +86,38 @@ internal sealed class Eras(TimeProvider time)
     {
         if (Of(upstream) == before)
         {
-            _known[upstream.Name] = new Known(upstream.Fingerprint, Era.Sessions, time.GetUtcNow() + GuessLasts);
+            _known[upstream.Name] = new Known(upstream.Fingerprint, new ShownEra(Era.Sessions), time.GetUtcNow() + GuessLasts, IsGuess: true);
         }
     }
 
     /// <summary>What a process before this one, or another one, has found out.</summary>
     /// <param name="server">Its name.</param>
     /// <param name="mark">Its place, or its fingerprint as releases before kept it.</param>
-    /// <param name="era">What it is.</param>
-    public void Restore(string server, string mark, Era era) => _known[server] = new Known(mark, era, Until: null);
+    /// <param name="shown">What it is.</param>
+    /// <param name="at">When it was found out.</param>
+    public void Restore(string server, string mark, ShownEra shown, DateTimeOffset at) => _known[server] = new Known(mark, shown, Until(shown.Era, at), IsGuess: false);
+
+    private void Keep(Upstream upstream, ShownEra shown)
+    {
+        _known[upstream.Name] = new Known(upstream.Fingerprint, shown, Until(shown.Era, time.GetUtcNow()), IsGuess: false);
+        Learnt?.Invoke(upstream, shown);
+    }
+
+    /// <summary>What is known of a server, as long as it counts.</summary>
+    private Known? Find(Upstream upstream) =>
+        _known.GetValueOrDefault(upstream.Name) is { } known && known.IsOf(upstream) && (known.Until is not { } until || time.GetUtcNow() < until) ? known : null;
+
+    private static DateTimeOffset? Until(Era era, DateTimeOffset at) => era == Era.Sessions ? at + SessionsLast : null;
+
+    /// <summary>What a server says to people with their accounts is not kept.</summary>
+    private static string? ReleaseOf(Link link) =>
+        link.Upstream.NeedsAccount ? null : JsonFields.String(JsonFields.Object(link.InitializeResult.Span, "serverInfo"u8), "version"u8);
 
     /// <param name="Mark">What the server was then: its fingerprint where this process asked it, else as in <see cref="Restore"/>. That it was started otherwise shows when it is wrong.</param>
-    /// <param name="Era">What it is.</param>
+    /// <param name="Shown">What it is.</param>
     /// <param name="Until">How long that counts; null: for good.</param>
-    private sealed record Known(string Mark, Era Era, DateTimeOffset? Until)
+    /// <param name="IsGuess">Whether it did not say so itself.</param>
+    private sealed record Known(string Mark, ShownEra Shown, DateTimeOffset? Until, bool IsGuess)
     {
         public bool IsOf(Upstream upstream) => Mark == upstream.Fingerprint || Mark == upstream.Place;
     }

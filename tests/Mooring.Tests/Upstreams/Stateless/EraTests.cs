@@ -242,6 +242,48 @@ public sealed class EraTests
         Assert.Equal(Era.Sessions, EraOf(gateway));
     }
 
+    [Theory]
+    [InlineData(23, false)]
+    [InlineData(25, true)]
+    public async Task KnownServer_ComesToDoWithoutSessionsAsWell_IsFoundOutAfterADay(int hours, bool isFound)
+    {
+        var folder = Directory.CreateTempSubdirectory("mooring-").FullName;
+        var fake = WithSessions();
+        await using (var before = await GatewayFixture.StartAsync(new FixtureOptions { Directory = folder }, fake))
+        {
+            await (await before.ClientAsync()).ResultAsync("echo");
+            CatalogueRecord? row = null;
+            await before.UntilAsync(() => (row = EraRowAsync(before).GetAwaiter().GetResult()) is not null, "it is kept");
+            Assert.Equal(("2025-11-25", "1"), (JsonText(row!, "version"), JsonText(row!, "release")));
+            await before.Get<IStore>().SaveCatalogueAsync(row! with { Fetched = before.Clock.GetUtcNow() - TimeSpan.FromHours(hours) });
+        }
+
+        Both(fake);
+        await using var after = await GatewayFixture.StartAsync(new FixtureOptions { Directory = folder }, fake);
+        Assert.Equal("\"hi\"", (await (await after.ClientAsync()).ResultAsync("echo", """{"text":"hi"}""")).Text());
+
+        Assert.Equal(isFound ? Era.Stateless : Era.Sessions, EraOf(after));
+    }
+
+    [Fact]
+    public async Task KnownServer_BecomesAnotherRelease_IsAskedWithTheNextLink()
+    {
+        var fake = WithSessions();
+        await using var gateway = await GatewayFixture.StartAsync(upstreams: fake);
+        await (await gateway.ClientAsync()).ResultAsync("echo");
+        await gateway.UntilAsync(() => EraOf(gateway) == Era.Sessions, "it is known");
+        Both(fake);
+        await (await gateway.ClientAsync(capabilities: """{"roots":{}}""")).ResultAsync("echo");
+        Assert.Equal(Era.Sessions, EraOf(gateway));
+
+        fake.Release = "2";
+        await (await gateway.ClientAsync(capabilities: """{"sampling":{}}""")).ResultAsync("echo");
+        Assert.Equal(Era.Unknown, EraOf(gateway));
+        await (await gateway.ClientAsync(capabilities: """{"elicitation":{}}""")).ResultAsync("echo");
+
+        Assert.Equal(Era.Stateless, EraOf(gateway));
+    }
+
     [Fact]
     public async Task StatelessServer_AnswersOneCallOddly_StaysOneWithoutSessions()
     {
@@ -292,6 +334,16 @@ public sealed class EraTests
         server = StatelessUpstream.At(fake);
         return GatewayFixture.StartAsync(upstreams: fake);
     }
+
+    /// <summary>From now on it serves those who ask for a session, and those who do not.</summary>
+    private static void Both(FakeUpstream fake)
+    {
+        StatelessUpstream.At(fake);
+        var alone = fake.Intercept!;
+        fake.Intercept = e => e.Session is null && (string?)e.Message?["method"] != "initialize" && alone(e);
+    }
+
+    private static string? JsonText(CatalogueRecord row, string name) => (string?)System.Text.Json.Nodes.JsonNode.Parse(row.Body.Span)![name];
 
     private static FakeUpstream WithSessions()
     {
