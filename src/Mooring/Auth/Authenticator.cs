@@ -24,6 +24,12 @@ internal enum TokenFound
     /// <summary>The store cannot be asked just now.</summary>
     StoreAway,
 
+    /// <summary>Its issuer's keys cannot be had just now: it may be good.</summary>
+    KeysAway,
+
+    /// <summary>It says that it is younger than its issuer's keys, which are asked for again in a moment: it may be good.</summary>
+    KeysOlder,
+
     /// <summary>It may be good; but so many were shown from that address that were not that nobody is asked about another one just now.</summary>
     TooMany,
 }
@@ -51,7 +57,8 @@ internal sealed partial class Authenticator(
     /// </summary>
     public const int UnknownPerMinute = 1200;
 
-    private const string Unknown = "unknown token";
+    /// <summary>What these are counted as.</summary>
+    internal const string Unknown = "unknown token";
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
@@ -228,8 +235,9 @@ internal sealed partial class Authenticator(
         }
 
         var (caller, found) = await VerifyAsync(token, hash, known: null);
-        if (found == TokenFound.Unknown)
+        if (found is TokenFound.Unknown or TokenFound.KeysOlder)
         {
+            // Anybody can say that a token is young; where nobody can be asked for the keys, it is not the token's fault.
             attempts.TryTake(Unknown, who, UnknownPerMinute, TimeSpan.FromMinutes(1));
         }
 
@@ -248,9 +256,10 @@ internal sealed partial class Authenticator(
         var auth = config.Current.Auth;
         var generation = verifier.Generation;
         Caller? caller;
+        TokenFound found;
         try
         {
-            caller = await verifier.VerifyAsync(token, CancellationToken.None);
+            (caller, found) = await verifier.VerifyAsync(token, CancellationToken.None);
         }
         catch (StoreException e)
         {
@@ -267,7 +276,7 @@ internal sealed partial class Authenticator(
                 known.Caller.End(isRevoked: true);
             }
 
-            return (null, TokenFound.Unknown);
+            return (null, found);
         }
 
         if (known is not null && !known.Caller.IsAs(caller))

@@ -26,22 +26,22 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
     {
     }
 
-    public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
+    public async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, CancellationToken cancel)
     {
         if (KindOf(token) is not { } kind || await store.FindAuthAsync(kind, Secret.KeyOf(token), time.GetUtcNow(), cancel) is not { } record)
         {
-            return null;
+            return (null, TokenFound.Unknown);
         }
 
         if (kind == AuthKind.ApiKey)
         {
             var key = AuthJson.Read<KeyData>(record);
-            return new Caller(key.Person, key.Scopes, record.Expires);
+            return (new Caller(key.Person, key.Scopes, record.Expires), TokenFound.Good);
         }
 
         var data = AuthJson.Read<TokenData>(record);
         var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]);
-        return Allows(caller) ? caller : null;
+        return Allows(caller) ? (caller, TokenFound.Good) : (null, TokenFound.Unknown);
     }
 
     private AuthKind? KindOf(string token) =>
