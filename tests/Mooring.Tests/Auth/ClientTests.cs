@@ -70,21 +70,15 @@ public sealed class ClientTests
     }
 
     [Fact]
-    public async Task Document_WithANameTwice_IsNotValid_AndNotAskedForAgainAtOnce()
+    public async Task Document_WithANameTwice_IsNotValid()
     {
         _internet.Serve(DocumentUrl, (_, _) => new HttpResponseMessage(HttpStatusCode.OK)
         {
             Content = new StringContent(Document().ToJsonString().Replace("{", "{\"client_name\":\"Another\",", StringComparison.Ordinal), System.Text.Encoding.UTF8, "application/json"),
         });
         await using var gateway = await StartAsync();
-        var (client, browser) = (new TestOAuthClient(gateway) { Id = DocumentUrl }, new TestBrowser(gateway.Http));
 
-        for (var i = 0; i < 3; i++)
-        {
-            Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
-        }
-
-        Assert.Equal(1, _internet.Times(DocumentUrl));
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
     }
 
     [Fact]
@@ -264,7 +258,10 @@ public sealed class ClientTests
     [InlineData("redirect_uris", null)]
     [InlineData("token_endpoint_auth_method", "client_secret_basic")]
     [InlineData("token_endpoint_auth_method", "private_key_jwt")]
-    public async Task Document_ThatIsNotValid_IsNotTaken_AndAskedForOnceAMinute(string name, string? value)
+    [InlineData("client_secret", "s")]
+    [InlineData("client_secret", null)]
+    [InlineData("client_secret_expires_at", "0")]
+    public async Task Document_ThatIsNotValid_IsNotTaken_AndNotKept(string name, string? value)
     {
         var document = Document();
         document[name] = value;
@@ -272,12 +269,72 @@ public sealed class ClientTests
         await using var gateway = await StartAsync();
         var client = new TestOAuthClient(gateway) { Id = DocumentUrl };
 
-        for (var i = 0; i < 3; i++)
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+        _internet.Serve(DocumentUrl, Document());
+        Assert.Equal(HttpStatusCode.SeeOther, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.Created)]
+    [InlineData(HttpStatusCode.NonAuthoritativeInformation)]
+    [InlineData(HttpStatusCode.NotFound)]
+    [InlineData(HttpStatusCode.InternalServerError)]
+    public async Task Document_AnsweredWithAnotherStatusThan200_IsNotTaken_AndNotKept(HttpStatusCode status)
+    {
+        _internet.Serve(DocumentUrl, (_, _) => TestInternet.Json(Document(), status));
+        await using var gateway = await StartAsync();
+        var client = new TestOAuthClient(gateway) { Id = DocumentUrl };
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+        _internet.Serve(DocumentUrl, Document());
+        Assert.Equal(HttpStatusCode.SeeOther, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+    }
+
+    [Theory]
+    [InlineData("no-store")]
+    [InlineData("no-cache")]
+    [InlineData("no-store, max-age=3600")]
+    public async Task Document_ThatMayNotBeKept_IsAskedForAgainAfterAMinute(string cacheControl)
+    {
+        _internet.Serve(DocumentUrl, (_, _) =>
         {
-            Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+            var response = TestInternet.Json(Document());
+            response.Headers.TryAddWithoutValidation("Cache-Control", cacheControl);
+            return response;
+        });
+        await using var gateway = await StartAsync();
+        var (client, browser) = (new TestOAuthClient(gateway) { Id = DocumentUrl }, new TestBrowser(gateway.Http));
+
+        await browser.OpenAsync(client.AuthorizeUrl());
+        await browser.OpenAsync(client.AuthorizeUrl());
+        Assert.Equal(1, _internet.Times(DocumentUrl));
+
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        Assert.Equal(2, _internet.Times(DocumentUrl));
+    }
+
+    [Fact]
+    public async Task Documents_ManyOfOneHost_AreNotAskedForForAWhile_ButOneThatWasGoodIs()
+    {
+        const string another = "https://app.example.com/oauth/another.json";
+        _internet.Serve(DocumentUrl, Document(), maxAge: TimeSpan.FromMinutes(1));
+        await using var gateway = await StartAsync();
+        var (client, unknown, browser) = (new TestOAuthClient(gateway) { Id = DocumentUrl }, new TestOAuthClient(gateway) { Id = another }, new TestBrowser(gateway.Http));
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        for (var i = 0; i < Clients.QuestionsPerHost; i++)
+        {
+            Assert.Null(gateway.Get<Attempts>().TryTake(Clients.Question, "app.example.com", Clients.QuestionsPerHost, TimeSpan.FromMinutes(1)));
         }
 
-        Assert.Equal(1, _internet.Times(DocumentUrl));
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await browser.OpenAsync(unknown.AuthorizeUrl())).Status);
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        Assert.Equal((0, 2), (_internet.Times(another), _internet.Times(DocumentUrl)));
+
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(unknown.AuthorizeUrl())).Status);
+        Assert.Equal(1, _internet.Times(another));
     }
 
     [Theory]
