@@ -63,7 +63,10 @@ public sealed record MooringConfig
     public IReadOnlyList<string> Origins { get; init; } =
         ["http://localhost:*", "https://localhost:*", "http://127.0.0.1:*", "https://127.0.0.1:*", "http://[::1]:*", "https://[::1]:*"];
 
-    /// <summary>Names that the Host header may carry beside loopback names and the host of <see cref="PublicUrl"/>. Empty on a non-loopback address: any.</summary>
+    /// <summary>
+    /// Names that the Host header may carry beside loopback names and the host of <see cref="PublicUrl"/>. Empty on a non-loopback address: that address too, and any name where there is
+    /// no <see cref="PublicUrl"/>.
+    /// </summary>
     public IReadOnlyList<string> Hosts { get; init; } = [];
 
     /// <summary>Networks (CIDR) whose <c>X-Forwarded-*</c> headers are believed.</summary>
