@@ -42,6 +42,9 @@ public sealed record MooringConfig
     /// <summary>Whether users link accounts here, so that there are credentials to keep.</summary>
     internal bool UsesAccounts => Providers.Count > 0 || Servers.Any(server => server.Auth is not null);
 
+    /// <summary>Whether users do so on pages of the gateway: a token that is shown with a request needs none.</summary>
+    internal bool LinksAccounts => Providers.Count > 0 || Servers.Any(server => server.Auth is { } auth and not { Kind: ServerAuthKind.Exchange, Provider: null });
+
     /// <summary>Systems at which users have accounts, by name.</summary>
     public IReadOnlyDictionary<string, AccountProviderConfig> Providers { get; init; } = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal);
 
