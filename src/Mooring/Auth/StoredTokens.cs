@@ -1,3 +1,4 @@
+using Mooring.Auth.Server;
 using Mooring.Auth.Server.Providers;
 using Mooring.Configuration;
 using Mooring.Stores;
@@ -15,11 +16,11 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
     public bool Takes(string token) => KindOf(token) is not null;
 
     /// <summary>
-    /// A key is good until it is revoked; a person comes in for as long as whoever vouched for them may. A token that says that its person administers
+    /// A key is good until it is revoked; a person comes in for as long as whoever vouched for them may, with a client for as long as that is one. A token that says that its person administers
     /// is worth nothing once that is no longer so: its client gets another, without that.
     /// </summary>
     public bool Allows(Caller caller) => caller.Person.Issuer == Person.OfApiKeys
-        || (providers.StillVouches(caller.Person) && (!caller.Scopes.Contains(Scopes.Admin) || Scopes.IsAdmin(config.Current.Auth, caller.Person)));
+        || (providers.StillVouches(caller.Person) && Clients.MayBe(config.Current.Auth.OAuth, caller.Client!) && (!caller.Scopes.Contains(Scopes.Admin) || Scopes.IsAdmin(config.Current.Auth, caller.Person)));
 
     /// <summary>The store is asked about each of them.</summary>
     public void Remembered(IReadOnlySet<string> names)
@@ -40,7 +41,7 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
         }
 
         var data = AuthJson.Read<TokenData>(record);
-        var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]);
+        var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]) { Client = data.Client, Grant = record.Grant };
         return Allows(caller) ? (caller, TokenFound.Good) : (null, TokenFound.Unknown);
     }
 

@@ -46,6 +46,13 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         id.StartsWith("https://", StringComparison.Ordinal) && id.Length <= RedirectUris.Longest && Uri.TryCreate(id, UriKind.Absolute, out var url)
         && url.AbsolutePath.Length > 1 && url.UserInfo.Length == 0 && url.Fragment.Length == 0 && url.AbsoluteUri == id;
 
+    /// <summary>
+    /// Whether the configuration still lets a client be one, by its id: it stands there, or registered itself or has a document, and such clients may. What it was given before is worth
+    /// nothing else.
+    /// </summary>
+    public static bool MayBe(OAuthConfig oauth, string id) =>
+        oauth.Clients.ContainsKey(id) || (oauth.ClientMetadata && IsDocument(id)) || (oauth.Registration && id.StartsWith(Registration.Prefix, StringComparison.Ordinal));
+
     /// <summary>Whether finding a client means to ask somebody for its document.</summary>
     public bool HasToAsk(string id) =>
         config.Current.Auth.OAuth.ClientMetadata && IsDocument(id) && !(_documents.TryGetValue(id, out var known) && known.Until > time.GetUtcNow());
@@ -61,6 +68,11 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         if (oauth.ClientMetadata && IsDocument(id))
         {
             return await ReadAsync(id);
+        }
+
+        if (!MayBe(oauth, id))
+        {
+            return new ClientFound(null, Problem: "This client is not known here, or is let in no longer.");
         }
 
         if (await store.FindAuthAsync(AuthKind.Client, id, time.GetUtcNow(), cancel) is not { } record)

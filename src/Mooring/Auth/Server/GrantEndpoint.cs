@@ -222,6 +222,14 @@ internal sealed partial class GrantEndpoint(
             return null;
         }
 
+        if (!Clients.MayBe(config.Current.Auth.OAuth, data.Client))
+        {
+            Note(context, "token_revoked", "unknown_client", data, WordOf(given));
+            await EndAsync(given.Grant!);
+            await RefuseAsync(context, "invalid_grant", "The client it was issued to is let in no longer.");
+            return null;
+        }
+
         if (await store.FindAuthAsync(AuthKind.Grant, given.Grant!, now, context.RequestAborted) is not { } grant)
         {
             await RefuseAsync(context, "invalid_grant", $"The {WordOf(given)} was revoked.");

@@ -45,7 +45,7 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
             return;
         }
 
-        var (data, problem) = Read("mrc-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)), metadata, oauth);
+        var (data, problem) = Read(Prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)), metadata, oauth);
         if (data is null)
         {
             // What is wrong with an address may be a password in it: only the client is told in full.
