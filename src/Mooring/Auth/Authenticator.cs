@@ -64,9 +64,6 @@ internal sealed partial class Authenticator(
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(10);
 
-    /// <summary>Tokens that are remembered at most; what is more is verified each time.</summary>
-    private const int Most = 100_000;
-
     /// <summary>No token of ours is longer, and few of others are; headers as a whole are bounded as well.</summary>
     private const int LongestToken = 16 * 1024;
 
@@ -131,12 +128,15 @@ internal sealed partial class Authenticator(
         }
     }
 
-    /// <summary>Everything is asked about anew: more than one token was taken away at once.</summary>
-    public void Doubt()
+    /// <summary>The tokens that came of one consent are asked about anew: all of them were taken away at once. Those of others wait for nothing, or anybody could have all wait for the store.</summary>
+    public void Doubt(string grant)
     {
         foreach (var (_, known) in _known)
         {
-            known.Checked = long.MinValue / 2;
+            if (known.Caller.Grant == grant)
+            {
+                known.Checked = long.MinValue / 2;
+            }
         }
     }
 
@@ -288,11 +288,7 @@ internal sealed partial class Authenticator(
 
         if (known is null)
         {
-            if (_known.Count >= Most)
-            {
-                return (caller, TokenFound.Good);
-            }
-
+            MakeRoom(asked);
             // Requests that come at once have one caller, so that its streams are all found when it ends.
             var first = new Known(caller, verifier, token) { Used = asked };
             while (!(known = _known.GetOrAdd(hash, first)).Caller.IsAs(caller))
@@ -354,28 +350,6 @@ internal sealed partial class Authenticator(
     }
 
     private long Units(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
-
-    private sealed class Known(Caller caller, ITokenVerifier verifier, string token)
-    {
-        public int Refreshing;
-
-        public Caller Caller => caller;
-
-        public ITokenVerifier Verifier => verifier;
-
-        /// <summary>To ask about it again.</summary>
-        public string Token => token;
-
-        /// <summary>The configuration that was last seen to let its person in.</summary>
-        public AuthConfig? Allowed { get; set; }
-
-        public int Generation { get; set; }
-
-        public long Checked { get; set; }
-
-        /// <summary>By a request.</summary>
-        public long Used { get; set; }
-    }
 
     private static partial class Log
     {

@@ -117,6 +117,21 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
         ended?.Cancel();
     }
 
+    /// <summary>Ends it unless it has streams: then it has none from now on either, and need not be remembered.</summary>
+    public bool TryEndWithoutStreams()
+    {
+        lock (_gate)
+        {
+            if (_streams > 0)
+            {
+                return false;
+            }
+
+            (_isOver, IsRevoked) = (true, true);
+            return true;
+        }
+    }
+
     private static IEnumerable<Claim> ClaimsOf(Person person)
     {
         Claim Of(string type, string value) => new(type, value, ClaimValueTypes.String, person.Issuer);

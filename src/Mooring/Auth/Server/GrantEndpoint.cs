@@ -284,7 +284,7 @@ internal sealed partial class GrantEndpoint(
     private async Task EndAsync(string grant)
     {
         await store.RemoveAuthAsync(AuthKind.Grant, grant);
-        authenticator.Doubt();
+        authenticator.Doubt(grant);
     }
 
     private bool IsSameResource(HttpContext context, Dictionary<string, string> form, string? path) =>
