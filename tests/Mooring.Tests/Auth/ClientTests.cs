@@ -31,6 +31,11 @@ public sealed class ClientTests
     [InlineData("ftp://localhost/", false)]
     [InlineData("/cb", false)]
     [InlineData("https://app.example.com/ cb", false)]
+    [InlineData("https://app.example.com/r\u00fcck", false)]
+    [InlineData("https://app.example.com/r%C3%BCck", true)]
+    [InlineData("https://r\u00fcck.example.com/", false)]
+    [InlineData("cursor://r\u00fcck", false)]
+    [InlineData("http://127.0.0.1/\u65e5", false)]
     public async Task Register_Addresses_AreHttpsThePersonsOwnMachineOrAKnownProgram(string address, bool isTaken)
     {
         await using var gateway = await SignInFixture.StartAsync();
@@ -59,7 +64,11 @@ public sealed class ClientTests
     [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"redirect_uris":["https://y.example/"]}""", "invalid_client_metadata")]
     [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"x":{"a":1,"a":2}}""", "invalid_client_metadata")]
     [InlineData("/oauth/token", """{"grant_type":"refresh_token","client_id":"a","client_id":"b"}""", "invalid_request")]
-    public async Task Json_WithANameTwice_Is400(string path, string json, string error)
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/\ud800"]}""", "invalid_client_metadata")]
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"client_name":"\udc00"}""", "invalid_client_metadata")]
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"a\ud800":{"\ud800":1}}""", "invalid_client_metadata")]
+    [InlineData("/oauth/token", """{"grant_type":"refresh_token","refresh_token":"\ud800"}""", "invalid_request")]
+    public async Task Json_WithANameTwice_OrWithWhatIsNoText_Is400(string path, string json, string error)
     {
         await using var gateway = await SignInFixture.StartAsync();
 
@@ -79,6 +88,43 @@ public sealed class ClientTests
         await using var gateway = await StartAsync();
 
         Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
+    }
+
+    [Theory]
+    [InlineData("client_id")]
+    [InlineData("client_name")]
+    [InlineData("redirect_uris")]
+    public async Task Document_WithWhatIsNoText_IsNotValid(string name)
+    {
+        _internet.Serve(DocumentUrl, (_, _) =>
+        {
+            var document = Document();
+            document[name] = name == "redirect_uris" ? new JsonArray("here") : "here";
+            return new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent(document.ToJsonString().Replace("here", "\\ud800", StringComparison.Ordinal), System.Text.Encoding.UTF8, "application/json") };
+        });
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
+    }
+
+    /// <summary>Whoever has one address has the network around it, and would take the place of everybody else with it.</summary>
+    [Theory]
+    [InlineData("2001:db8:1:{0}::1", "2001:db8:1:ffff::1", "2001:db8:2::1")]
+    [InlineData("192.0.2.{0}", "192.0.2.200", "192.0.3.1")]
+    public async Task Register_ManyFromOneNetwork_IsRefusedForAWhile_AndOthersAreNot(string addresses, string next, string elsewhere)
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with { RegistrationsPerHour = 2 });
+        var client = new TestOAuthClient(gateway);
+        Task<(HttpStatusCode Status, JsonObject Json)> TryAsync(string address) => client.TryRegisterAsync(new JsonObject { ["redirect_uris"] = new JsonArray("https://x.example/") }, address);
+        for (var i = 0; i < 2 * Registration.AddressesPerNetwork; i++)
+        {
+            Assert.Equal(HttpStatusCode.Created, (await TryAsync(string.Format(System.Globalization.CultureInfo.InvariantCulture, addresses, i))).Status);
+        }
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await TryAsync(next)).Status);
+        Assert.Equal(HttpStatusCode.Created, (await TryAsync(elsewhere)).Status);
+        gateway.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(HttpStatusCode.Created, (await TryAsync(next)).Status);
     }
 
     [Fact]

@@ -41,7 +41,7 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
         if (await ReadAsync(context) is not { } metadata)
         {
             Note(context, "refused", null, "invalid_client_metadata");
-            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_client_metadata", "The body must be a JSON object.");
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_client_metadata", "The body must be a JSON object of well-formed text, with each name once.");
             return;
         }
 
