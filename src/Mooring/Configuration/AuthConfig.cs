@@ -104,7 +104,7 @@ public sealed record OAuthConfig
     /// <value>Default 90 d.</value>
     public TimeSpan RegistrationLifetime { get; init; } = TimeSpan.FromDays(90);
 
-    /// <summary>Registrations from one address in an hour.</summary>
+    /// <summary>Registrations from one address in an hour; from a network (IPv4 /24, IPv6 /48), ten times as many.</summary>
     /// <value>Default 30.</value>
     public int RegistrationsPerHour { get; init; } = 30;
 
