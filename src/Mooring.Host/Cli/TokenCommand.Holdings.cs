@@ -49,24 +49,33 @@ internal static partial class TokenCommand
             Description = $"In its place: all that one person holds, {HowNamed}. Keys, access and refresh tokens of every client, and sign-ins in browsers. It keeps nobody from signing in again.",
             HelpName = "PERSON",
         };
+        var client = new Option<string?>("--client")
+        {
+            Description = "In its place: all that people allowed one client, by its id, as token list --all --json shows it. It keeps nobody from allowing it something again.",
+            HelpName = "ID",
+        };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
-        var command = new Command("revoke", "Revokes a key, or what somebody allowed a client. Running gateways notice within 5 seconds, and open streams end.") { id, person, file, data };
+        var command = new Command("revoke", "Revokes a key, or what somebody allowed a client. Running gateways notice within 5 seconds, and open streams end.") { id, person, client, file, data };
         command.SetAction((parsed, cancel) =>
         {
             var error = parsed.InvocationConfiguration.Error;
-            var (one, whose) = (parsed.GetValue(id), parsed.GetValue(person));
-            if ((one is null) == (whose is null))
+            var (one, whose, of) = (parsed.GetValue(id), parsed.GetValue(person), parsed.GetValue(client));
+            if (new[] { one, whose, of }.Count(named => named is not null) != 1)
             {
-                return WrongAsync(error, "say what to revoke: either an ID, as token list shows it, or --person.");
+                return WrongAsync(error, "say what to revoke: either an ID, as token list shows it, or --person, or --client.");
             }
 
             return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store) =>
             {
                 var holdings = new Holdings(store, TimeProvider.System);
-                var gone = one is not null ? await holdings.RevokeAsync(one, cancel) : await holdings.RevokeAllAsync(whose!, cancel);
+                var gone = one is not null ? await holdings.RevokeAsync(one, cancel)
+                    : whose is not null ? await holdings.RevokeAllAsync(whose, cancel)
+                    : await holdings.RevokeAllOfClientAsync(of!, cancel);
                 if (gone.Count == 0)
                 {
-                    error.WriteLine(one is not null ? $"mooring: there is no key {one}; see mooring token list." : $"mooring: nobody who is called {whose} holds anything; see mooring token list --all.");
+                    error.WriteLine(one is not null ? $"mooring: there is no key {one}; see mooring token list."
+                        : whose is not null ? $"mooring: nobody who is called {whose} holds anything; see mooring token list --all."
+                        : $"mooring: nobody allowed a client {of} anything; see mooring token list --all --json.");
                     return ExitCodes.NotFine;
                 }
 

@@ -24,6 +24,12 @@ internal enum TokenFound
     /// <summary>The store cannot be asked just now.</summary>
     StoreAway,
 
+    /// <summary>Its issuer's keys cannot be had just now: it may be good.</summary>
+    KeysAway,
+
+    /// <summary>It says that it is younger than its issuer's keys, which are asked for again in a moment: it may be good.</summary>
+    KeysOlder,
+
     /// <summary>It may be good; but so many were shown from that address that were not that nobody is asked about another one just now.</summary>
     TooMany,
 }
@@ -51,14 +57,12 @@ internal sealed partial class Authenticator(
     /// </summary>
     public const int UnknownPerMinute = 1200;
 
-    private const string Unknown = "unknown token";
+    /// <summary>What these are counted as.</summary>
+    internal const string Unknown = "unknown token";
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(10);
-
-    /// <summary>Tokens that are remembered at most; what is more is verified each time.</summary>
-    private const int Most = 100_000;
 
     /// <summary>No token of ours is longer, and few of others are; headers as a whole are bounded as well.</summary>
     private const int LongestToken = 16 * 1024;
@@ -124,12 +128,15 @@ internal sealed partial class Authenticator(
         }
     }
 
-    /// <summary>Everything is asked about anew: more than one token was taken away at once.</summary>
-    public void Doubt()
+    /// <summary>The tokens that came of one consent are asked about anew: all of them were taken away at once. Those of others wait for nothing, or anybody could have all wait for the store.</summary>
+    public void Doubt(string grant)
     {
         foreach (var (_, known) in _known)
         {
-            known.Checked = long.MinValue / 2;
+            if (known.Caller.Grant == grant)
+            {
+                known.Checked = long.MinValue / 2;
+            }
         }
     }
 
@@ -228,8 +235,9 @@ internal sealed partial class Authenticator(
         }
 
         var (caller, found) = await VerifyAsync(token, hash, known: null);
-        if (found == TokenFound.Unknown)
+        if (found is TokenFound.Unknown or TokenFound.KeysOlder)
         {
+            // Anybody can say that a token is young; where nobody can be asked for the keys, it is not the token's fault.
             attempts.TryTake(Unknown, who, UnknownPerMinute, TimeSpan.FromMinutes(1));
         }
 
@@ -248,9 +256,10 @@ internal sealed partial class Authenticator(
         var auth = config.Current.Auth;
         var generation = verifier.Generation;
         Caller? caller;
+        TokenFound found;
         try
         {
-            caller = await verifier.VerifyAsync(token, CancellationToken.None);
+            (caller, found) = await verifier.VerifyAsync(token, CancellationToken.None);
         }
         catch (StoreException e)
         {
@@ -267,7 +276,7 @@ internal sealed partial class Authenticator(
                 known.Caller.End(isRevoked: true);
             }
 
-            return (null, TokenFound.Unknown);
+            return (null, found);
         }
 
         if (known is not null && !known.Caller.IsAs(caller))
@@ -279,11 +288,7 @@ internal sealed partial class Authenticator(
 
         if (known is null)
         {
-            if (_known.Count >= Most)
-            {
-                return (caller, TokenFound.Good);
-            }
-
+            MakeRoom(asked);
             // Requests that come at once have one caller, so that its streams are all found when it ends.
             var first = new Known(caller, verifier, token) { Used = asked };
             while (!(known = _known.GetOrAdd(hash, first)).Caller.IsAs(caller))
@@ -345,28 +350,6 @@ internal sealed partial class Authenticator(
     }
 
     private long Units(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
-
-    private sealed class Known(Caller caller, ITokenVerifier verifier, string token)
-    {
-        public int Refreshing;
-
-        public Caller Caller => caller;
-
-        public ITokenVerifier Verifier => verifier;
-
-        /// <summary>To ask about it again.</summary>
-        public string Token => token;
-
-        /// <summary>The configuration that was last seen to let its person in.</summary>
-        public AuthConfig? Allowed { get; set; }
-
-        public int Generation { get; set; }
-
-        public long Checked { get; set; }
-
-        /// <summary>By a request.</summary>
-        public long Used { get; set; }
-    }
 
     private static partial class Log
     {

@@ -35,6 +35,12 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
     /// <summary>The token itself, where another issuer signed it and it can be exchanged; null: it is the gateway's own.</summary>
     public SubjectToken? Shown { get; init; }
 
+    /// <summary>The client that the gateway's own authorization server gave it to; null: it is none of its tokens.</summary>
+    public string? Client { get; init; }
+
+    /// <summary>The consent it came of, as the store names it; null: it came of none.</summary>
+    public string? Grant { get; init; }
+
     public bool IsRevoked { get; private set; }
 
     public bool HasStreams => Volatile.Read(ref _streams) > 0;
@@ -109,6 +115,21 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
         }
 
         ended?.Cancel();
+    }
+
+    /// <summary>Ends it unless it has streams: then it has none from now on either, and need not be remembered.</summary>
+    public bool TryEndWithoutStreams()
+    {
+        lock (_gate)
+        {
+            if (_streams > 0)
+            {
+                return false;
+            }
+
+            (_isOver, IsRevoked) = (true, true);
+            return true;
+        }
     }
 
     private static IEnumerable<Claim> ClaimsOf(Person person)

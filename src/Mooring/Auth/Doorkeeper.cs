@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
 using Mooring.Audit;
+using Mooring.Auth.Issuers;
 using Mooring.Auth.Server;
 using Mooring.Configuration;
 using Mooring.Protocol;
@@ -108,13 +109,14 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
             TokenFound.Missing => "missing",
             TokenFound.Expired => "expired",
             TokenFound.StoreAway => "store_away",
+            TokenFound.KeysAway or TokenFound.KeysOlder => "keys_away",
             TokenFound.TooMany => "too_many",
             TokenFound.Good => isFor ? "scope" : "audience",
             _ => "unknown",
         };
         metrics.Refused(reason);
         // Without a token clients ask each time they look where to sign in: that is no try.
-        if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway or TokenFound.TooMany) && pace.TryTake(reason, WhoOf(context, caller), out var leftOut))
+        if (audit.IsOn && found is not (TokenFound.Missing or TokenFound.StoreAway or TokenFound.KeysAway or TokenFound.KeysOlder or TokenFound.TooMany) && pace.TryTake(reason, WhoOf(context, caller), out var leftOut))
         {
             audit.Write(new AuditEntry("token_refused", reason)
             {
@@ -130,6 +132,14 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
         {
             response.Headers.RetryAfter = "2";
             await WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "The gateway's store is not reachable just now, so it cannot tell whose token this is. Try again.");
+            return false;
+        }
+
+        if (found is TokenFound.KeysAway or TokenFound.KeysOlder)
+        {
+            // Not 401: clients would throw away a token that is good.
+            response.Headers.RetryAfter = ((int)RemoteIssuer.Pause.TotalSeconds).ToString();
+            await WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "The keys of the token's issuer cannot be had just now, so the gateway cannot tell whose token this is. Try again.");
             return false;
         }
 

@@ -51,6 +51,11 @@ internal sealed class Holdings(IAuthStore store, TimeProvider time)
         return gone;
     }
 
+    /// <summary>All that people allowed one client, by its id.</summary>
+    /// <returns>What was revoked; empty where nobody allowed it anything.</returns>
+    public async Task<IReadOnlyList<Holding>> RevokeAllOfClientAsync(string client, CancellationToken cancel) =>
+        await TakeAwayAsync((await AllAsync(cancel)).Where(one => one.Shown.Client == client));
+
     private async Task<List<Holding>> TakeAwayAsync(IEnumerable<(AuthRecord Record, Holding Shown)> all)
     {
         List<Holding> gone = [];

@@ -15,7 +15,10 @@ internal interface ITokenVerifier
     /// <summary>Tokens of the issuers of these names are remembered: what vouches for their tokens must not grow old while nothing new comes. Called once a minute; waits for nobody.</summary>
     void Remembered(IReadOnlySet<string> names);
 
-    /// <returns>Null: it is not good, or not any more.</returns>
+    /// <returns>
+    /// Whose it is (<see cref="TokenFound.Good"/>); else null, with <see cref="TokenFound.Unknown"/> where it is not good, or not any more, and <see cref="TokenFound.KeysAway"/> or
+    /// <see cref="TokenFound.KeysOlder"/> where that cannot be told just now.
+    /// </returns>
     /// <exception cref="Stores.StoreException">The store cannot be asked just now.</exception>
-    ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel);
+    ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, CancellationToken cancel);
 }

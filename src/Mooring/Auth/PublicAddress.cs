@@ -33,6 +33,14 @@ internal sealed class PublicAddress(ConfigStore config)
         }
     }
 
+    /// <summary>
+    /// Whether a button was pressed on one of the gateway's own pages: another page could press it for the person. Its browser says so, by the address of the configuration where
+    /// there is one, whatever other names are served; else by the name that the request came by.
+    /// </summary>
+    public bool IsOwnPage(HttpRequest request) =>
+        Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
+        && (config.Current.PublicUrl is { } url ? origin.GetLeftPart(UriPartial.Authority) == url.GetLeftPart(UriPartial.Authority) : origin.Authority == request.Host.Value);
+
     public string? PathOf(HttpContext context, string resource) => PathOf(Of(context), resource);
 
     /// <summary>

@@ -51,27 +51,32 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Ti
         }
     }
 
-    public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
+    public async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, CancellationToken cancel)
     {
         var auth = config.Current.Auth;
         if (!_handler.CanReadToken(token) || Read(token) is not { } read || auth.Jwt.FirstOrDefault(one => one.Issuer == read.Issuer) is not { } issuer)
         {
-            return null;
+            return (null, TokenFound.Unknown);
         }
 
         var keys = await issuers.Of(issuer.Issuer, issuer.Jwks).KeysAsync(read.Kid);
-        if (keys.Count == 0)
+        if (keys.All.Count > 0 && await _handler.ValidateTokenAsync(token, ParametersFor(issuer, keys.All)) is { IsValid: true, SecurityToken: JsonWebToken { Subject: { Length: > 0 } subject } good })
         {
-            return null;
+            return (CallerOf(good, subject, issuer, auth), TokenFound.Good);
         }
 
-        var result = await _handler.ValidateTokenAsync(token, ParametersFor(issuer, keys));
-        if (!result.IsValid || result.SecurityToken is not JsonWebToken { Subject: { Length: > 0 } subject } good)
-        {
-            return null;
-        }
+        // A key that is not among those of an issuer signs nothing, unless the issuer has it since it was asked: that cannot be so of a token that is older than its answer.
+        var isSettled = keys.HasIt || (keys.All.Count > 0 && read.IssuedAt <= keys.At.UtcDateTime);
+        return (null, isSettled || !await MayBeGoodAsync(read, token, issuer) ? TokenFound.Unknown : keys.All.Count == 0 || keys.IsAway ? TokenFound.KeysAway : TokenFound.KeysOlder);
+    }
 
-        return CallerOf(good, subject, issuer, auth);
+    /// <summary>Whether all is well with a token but for what its issuer's keys would say of it.</summary>
+    private async Task<bool> MayBeGoodAsync(JsonWebToken read, string token, JwtIssuerConfig issuer)
+    {
+        var parameters = ParametersFor(issuer, []);
+        (parameters.RequireSignedTokens, parameters.ValidateIssuerSigningKey) = (false, false);
+        parameters.SignatureValidator = (_, _) => read;
+        return read.Subject is { Length: > 0 } && issuer.Algorithms.Contains(read.Alg, StringComparer.Ordinal) && (await _handler.ValidateTokenAsync(token, parameters)).IsValid;
     }
 
     /// <summary>What is checked of any signed token, also of the identity tokens of providers.</summary>

@@ -1,3 +1,4 @@
+using Mooring.Auth.Server;
 using Mooring.Auth.Server.Providers;
 using Mooring.Configuration;
 using Mooring.Stores;
@@ -15,33 +16,33 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
     public bool Takes(string token) => KindOf(token) is not null;
 
     /// <summary>
-    /// A key is good until it is revoked; a person comes in for as long as whoever vouched for them may. A token that says that its person administers
+    /// A key is good until it is revoked; a person comes in for as long as whoever vouched for them may, with a client for as long as that is one. A token that says that its person administers
     /// is worth nothing once that is no longer so: its client gets another, without that.
     /// </summary>
     public bool Allows(Caller caller) => caller.Person.Issuer == Person.OfApiKeys
-        || (providers.StillVouches(caller.Person) && (!caller.Scopes.Contains(Scopes.Admin) || Scopes.IsAdmin(config.Current.Auth, caller.Person)));
+        || (providers.StillVouches(caller.Person) && Clients.MayBe(config.Current.Auth.OAuth, caller.Client!) && (!caller.Scopes.Contains(Scopes.Admin) || Scopes.IsAdmin(config.Current.Auth, caller.Person)));
 
     /// <summary>The store is asked about each of them.</summary>
     public void Remembered(IReadOnlySet<string> names)
     {
     }
 
-    public async ValueTask<Caller?> VerifyAsync(string token, CancellationToken cancel)
+    public async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, CancellationToken cancel)
     {
         if (KindOf(token) is not { } kind || await store.FindAuthAsync(kind, Secret.KeyOf(token), time.GetUtcNow(), cancel) is not { } record)
         {
-            return null;
+            return (null, TokenFound.Unknown);
         }
 
         if (kind == AuthKind.ApiKey)
         {
             var key = AuthJson.Read<KeyData>(record);
-            return new Caller(key.Person, key.Scopes, record.Expires);
+            return (new Caller(key.Person, key.Scopes, record.Expires), TokenFound.Good);
         }
 
         var data = AuthJson.Read<TokenData>(record);
-        var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]);
-        return Allows(caller) ? caller : null;
+        var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]) { Client = data.Client, Grant = record.Grant };
+        return Allows(caller) ? (caller, TokenFound.Good) : (null, TokenFound.Unknown);
     }
 
     private AuthKind? KindOf(string token) =>

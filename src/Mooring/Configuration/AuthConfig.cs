@@ -97,14 +97,14 @@ public sealed record OAuthConfig
     /// <value>Default 12 h.</value>
     public TimeSpan SignIn { get; init; } = TimeSpan.FromHours(12);
 
-    /// <summary>Whether clients may register themselves.</summary>
+    /// <summary>Whether clients may register themselves; where not, those that did are let in no longer.</summary>
     public bool Registration { get; init; } = true;
 
     /// <summary>How long a registration is kept after a person last allowed its client something; one of which nobody has, an hour.</summary>
     /// <value>Default 90 d.</value>
     public TimeSpan RegistrationLifetime { get; init; } = TimeSpan.FromDays(90);
 
-    /// <summary>Registrations from one address in an hour.</summary>
+    /// <summary>Registrations from one address in an hour; from a network (IPv4 /24, IPv6 /48), ten times as many.</summary>
     /// <value>Default 30.</value>
     public int RegistrationsPerHour { get; init; } = 30;
 

@@ -54,9 +54,9 @@ internal static class AuthSettings
         .Add("signInAgainAfter", new DurationShape("1m", "3650d"), c => c.SignInAgainAfter, (c, v) => c with { SignInAgainAfter = v },
             "How long after signing in people have to do so again, however busy their clients are: refreshing ends then. Until then their provider is not asked about them.")
         .Add("signIn", new DurationShape("1m", "30d"), c => c.SignIn, (c, v) => c with { SignIn = v }, "How long a browser stays signed in at the gateway's own pages.")
-        .Add("registration", Bool, c => c.Registration, (c, v) => c with { Registration = v }, "Whether clients may register themselves (RFC 7591).")
+        .Add("registration", Bool, c => c.Registration, (c, v) => c with { Registration = v }, "Whether clients may register themselves (RFC 7591). Without it, those that did are let in no longer.")
         .Add("registrationLifetime", new DurationShape("1m", "3650d"), c => c.RegistrationLifetime, (c, v) => c with { RegistrationLifetime = v }, "How long a registration is kept after a person last allowed its client something; one of which nobody has, an hour.")
-        .Add("registrationsPerHour", new IntegerShape(1, 1_000_000), c => c.RegistrationsPerHour, (c, v) => c with { RegistrationsPerHour = v }, "Registrations from one address in an hour.")
+        .Add("registrationsPerHour", new IntegerShape(1, 1_000_000), c => c.RegistrationsPerHour, (c, v) => c with { RegistrationsPerHour = v }, "Registrations from one address in an hour; from a network (IPv4 /24, IPv6 /48), ten times as many.")
         .Add("registrations", new IntegerShape(1, 10_000_000), c => c.Registrations, (c, v) => c with { Registrations = v }, "Registrations that are kept at once.")
         .Add("clientMetadata", Bool, c => c.ClientMetadata, (c, v) => c with { ClientMetadata = v },
             "Whether a client may be known by the https address of its metadata document, which the gateway then reads.")
@@ -69,7 +69,7 @@ internal static class AuthSettings
     public static readonly ObjectShape<AuthConfig> Auth = new ObjectShape<AuthConfig>(() => new())
         .Add("mode", new AuthModeShape(), c => c.Mode, (c, v) => c with { Mode = v },
             "Who may come in, one word or a list of words: none, apiKey (mooring token create), jwt (tokens of other issuers), oauth (the gateway's own authorization server). "
-            + "none is refused on an address that other machines can reach, unless allowAnonymous is true.", restart: true)
+            + "none is refused on an address that other machines can reach, and with a publicUrl that they can or with trustedProxies, unless allowAnonymous is true.", restart: true)
         .Add("allowAnonymous", Bool, c => c.AllowAnonymous, (c, v) => c with { AllowAnonymous = v },
             "Says in so many words that other machines may use the gateway without authentication.", restart: true)
         .Add("adminUsers", Texts, c => c.AdminUsers, (c, v) => c with { AdminUsers = v },

@@ -3,9 +3,13 @@ namespace Mooring.Configuration;
 /// <summary>Rules that look at more than one setting.</summary>
 internal static class ConfigChecks
 {
+    private const string OpenOrNot =
+        $"Say who may come in with auth.mode, or set auth.allowAnonymous to true ({EnvironmentOverrides.Prefix}Auth__AllowAnonymous=true) to serve it without authentication";
+
     public static void Run(MooringConfig config, ConfigNode root, ConfigReading reading, ConfigLoadOptions options)
     {
         Listen(config, root, reading);
+        Open(config, root, reading);
         Tls(config, root, reading);
         Names(config, root, reading);
         Store(config.Store, root.Member("store"), reading);
@@ -59,15 +63,32 @@ internal static class ConfigChecks
             // The safe side is the default: whoever can reach the port can use every tool behind it.
             if (!address.IsLoopback && config.Auth is { IsOpen: true, AllowAnonymous: false })
             {
-                reading.Error(path, line,
-                    $"({address}) can be reached from other machines, but auth.mode is none. Say who may come in with auth.mode, set auth.allowAnonymous to true "
-                    + $"({EnvironmentOverrides.Prefix}Auth__AllowAnonymous=true) to serve it without authentication, or listen on 127.0.0.1.");
+                reading.Error(path, line, $"({address}) can be reached from other machines, but auth.mode is none. {OpenOrNot}. Or listen on 127.0.0.1.");
             }
 
             if (address.Port != 0 && !seen.Add(address.ToString()))
             {
                 reading.Error(path, line, "is listed twice.");
             }
+        }
+    }
+
+    /// <summary>Also where the gateway listens for this machine alone, a proxy there may let in whoever reaches that.</summary>
+    private static void Open(MooringConfig config, ConfigNode root, ConfigReading reading)
+    {
+        if (config.Auth is not { IsOpen: true, AllowAnonymous: false })
+        {
+            return;
+        }
+
+        if (config.PublicUrl is { IsLoopback: false } url)
+        {
+            reading.Error("publicUrl", root.Member("publicUrl")?.Line, $"({url}) is an address that other machines reach, but auth.mode is none. {OpenOrNot}.");
+        }
+
+        if (config.TrustedProxies.Count > 0)
+        {
+            reading.Error("trustedProxies", root.Member("trustedProxies")?.Line, $"names a proxy, which other machines may reach the gateway through, but auth.mode is none. {OpenOrNot}.");
         }
     }
 

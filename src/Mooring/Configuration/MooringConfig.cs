@@ -42,6 +42,9 @@ public sealed record MooringConfig
     /// <summary>Whether users link accounts here, so that there are credentials to keep.</summary>
     internal bool UsesAccounts => Providers.Count > 0 || Servers.Any(server => server.Auth is not null);
 
+    /// <summary>Whether users do so on pages of the gateway: a token that is shown with a request needs none.</summary>
+    internal bool LinksAccounts => Providers.Count > 0 || Servers.Any(server => server.Auth is { } auth and not { Kind: ServerAuthKind.Exchange, Provider: null });
+
     /// <summary>Systems at which users have accounts, by name.</summary>
     public IReadOnlyDictionary<string, AccountProviderConfig> Providers { get; init; } = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal);
 
@@ -63,7 +66,10 @@ public sealed record MooringConfig
     public IReadOnlyList<string> Origins { get; init; } =
         ["http://localhost:*", "https://localhost:*", "http://127.0.0.1:*", "https://127.0.0.1:*", "http://[::1]:*", "https://[::1]:*"];
 
-    /// <summary>Names that the Host header may carry beside loopback names and the host of <see cref="PublicUrl"/>. Empty on a non-loopback address: any.</summary>
+    /// <summary>
+    /// Names that the Host header may carry beside loopback names and the host of <see cref="PublicUrl"/>. Empty on a non-loopback address: that address too, and any name where there is
+    /// no <see cref="PublicUrl"/>.
+    /// </summary>
     public IReadOnlyList<string> Hosts { get; init; } = [];
 
     /// <summary>Networks (CIDR) whose <c>X-Forwarded-*</c> headers are believed.</summary>

@@ -173,7 +173,7 @@ internal static class Settings
         .Add("origins", new ListShape<string>(new TextShape(OriginExpected, IsOrigin), orOne: true), c => c.Origins, (c, v) => c with { Origins = v },
             "Origins that browsers may call from. A * stands for one or more whole labels, or for any port.")
         .Add("hosts", new ListShape<string>(new TextShape(HostExpected, t => IsHost(t) && HostPattern.Parse(t) is not null), orOne: true), c => c.Hosts, (c, v) => c with { Hosts = v },
-            "Names that the Host header may carry beside loopback names and the host of publicUrl. With a port, that port only; a leading * stands for one or more whole labels.")
+            "Names that the Host header may carry beside loopback names and the host of publicUrl. With a port, that port only; a leading * stands for one or more whole labels. Without any, where listen has an address that other machines can reach: such addresses too (any IP address for 0.0.0.0), and any name where publicUrl is not set either.")
         .Add("trustedProxies", new ListShape<string>(new TextShape("an IP address or network such as 10.0.0.0/8", IsNetwork), orOne: true),
             c => c.TrustedProxies, (c, v) => c with { TrustedProxies = v }, "Networks whose X-Forwarded headers are believed.", restart: true)
         .Add("logLevel", new ChoiceShape<string>(

@@ -61,6 +61,12 @@ internal static class VaultSettings
                 "vault.keyFile", (node ?? root.Member("store"))?.Line, "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here.");
         }
 
+        if (config.LinksAccounts && config.PublicUrl is null && root.Member("publicUrl") is null && config.Listen.Any(text => ListenAddress.TryParse(text, out var address) && !address.IsLoopback))
+        {
+            // Else they would be led to their own machine.
+            reading.Error("publicUrl", null, "is missing: people are sent to the gateway's pages to connect accounts (providers, and auth of servers), which needs the one address that their browsers reach it by.");
+        }
+
         if (vault is { Kind: VaultKind.AwsKms, KmsKey: null })
         {
             reading.Error("vault.kmsKey", node?.Line, "is missing; vault.kind awsKms needs the id, ARN or alias of a key.");

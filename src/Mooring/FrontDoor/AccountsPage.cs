@@ -13,7 +13,8 @@ namespace Mooring.FrontDoor;
 /// keys, who are known in none, show a key with what they take away, and are told then whether there was one.
 /// </summary>
 internal sealed partial class AccountsPage(
-    AccountLinks links, AccountRemoval removal, Credentials credentials, Providers providers, Browsers browsers, SignInFirst signIn, KeyFirst keys, AuditLog audit, ILogger<AccountsPage> logger)
+    AccountRemoval removal, Credentials credentials, Providers providers, Browsers browsers, SignInFirst signIn, KeyFirst keys, PublicAddress address, AuditLog audit,
+    ILogger<AccountsPage> logger)
 {
     public async Task AnswerAsync(HttpContext context)
     {
@@ -33,7 +34,7 @@ internal sealed partial class AccountsPage(
             {
                 await Pages.NoticeAsync(context, StatusCodes.Status403Forbidden, "Nobody is known here", "People who come in with tokens of another issuer cannot be asked here who they are.");
             }
-            else if (!HttpMethods.IsPost(context.Request.Method) || !ConnectEndpoints.IsOwnPage(context.Request, links.Gateway))
+            else if (!HttpMethods.IsPost(context.Request.Method) || !address.IsOwnPage(context.Request))
             {
                 await (isKnown ? ShowAsync(context, caller) : AskAsync(context));
             }

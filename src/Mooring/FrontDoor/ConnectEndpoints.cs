@@ -100,7 +100,7 @@ internal sealed partial class ConnectEndpoints(
                 Note(context, "refused", caller.Issuer, caller.Subject, provider, $"a link of {(ticket.Subject.Length == 0 ? "everybody" : ticket.Subject)}");
                 await RefuseAsync(context, ticket, brought);
             }
-            else if (!HttpMethods.IsPost(context.Request.Method) || !IsOwnPage(context.Request, links.Gateway))
+            else if (!HttpMethods.IsPost(context.Request.Method) || !address.IsOwnPage(context.Request))
             {
                 await AskAsync(context, ticket, NeedsKey(caller, ticket));
             }
@@ -142,11 +142,6 @@ internal sealed partial class ConnectEndpoints(
             await Pages.WaitAsync(context, seconds);
         }
     }
-
-    /// <summary>Whether the button was pressed on the page that says what it does: another page could press it for the person.</summary>
-    internal static bool IsOwnPage(HttpRequest request, Uri gateway) =>
-        Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
-        && (origin.Authority == gateway.Authority || origin.Authority == request.Host.Value);
 
     private CookieOptions CookieOptionsOf(string provider) => new()
     {

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 using Mooring.Configuration;
@@ -85,6 +86,7 @@ internal sealed class Gate
         private readonly HostPattern[] _hostPatterns;
         private readonly OriginPattern[] _origins;
         private readonly bool _anyHost;
+        private readonly bool _anyAddress;
 
         public Rules(MooringConfig config)
         {
@@ -97,8 +99,16 @@ internal sealed class Gate
                 _hosts.Add(url.Host);
             }
 
-            // Rebinding needs a gateway that only the browser's machine reaches; one that listens to the world names its hosts if it wants them checked.
-            _anyHost = config.Hosts.Count == 0 && config.Listen.Any(text => ListenAddress.TryParse(text, out var address) && !address.IsLoopback);
+            if (config.Hosts.Count == 0)
+            {
+                // Where nothing says what the gateway is called, whoever lets other machines reach it is believed to want any name. Else its own addresses are names of it as well:
+                // balancers and neighbours call it by them, and no page of another site can (rebinding takes a name).
+                List<ListenAddress> others = [.. config.Listen.Select(text => ListenAddress.TryParse(text, out var address) ? address : null).OfType<ListenAddress>().Where(address => !address.IsLoopback)];
+                _anyHost = config.PublicUrl is null && others.Count > 0;
+                _anyAddress = others.Exists(address => address.Address!.Equals(IPAddress.Any) || address.Address.Equals(IPAddress.IPv6Any));
+                _hosts.UnionWith(others.Select(address => new Uri(address.ToString()).Host));
+            }
+
             _origins = [.. config.Origins.Select(OriginPattern.Parse).OfType<OriginPattern>()];
             if (config.PublicUrl is { } self && OriginPattern.Parse(self.GetLeftPart(UriPartial.Authority)) is { } own)
             {
@@ -109,7 +119,7 @@ internal sealed class Gate
         public MooringConfig Config { get; }
 
         public bool AllowsHost(HostString host) =>
-            _anyHost || _hosts.Contains(host.Host) || Array.Exists(_hostPatterns, pattern => pattern.Matches(host.Value!));
+            _anyHost || _hosts.Contains(host.Host) || (_anyAddress && IPAddress.TryParse(host.Host, out _)) || Array.Exists(_hostPatterns, pattern => pattern.Matches(host.Value!));
 
         public bool AllowsOrigin(string origin) => Array.Exists(_origins, pattern => pattern.Matches(origin));
 

@@ -23,9 +23,8 @@ internal sealed class AccountLinks(
     /// <summary>How long a link, and the way to the provider and back, may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
-    /// <summary>The address of this gateway, as browsers reach it.</summary>
-    public Uri Gateway => config.Current.PublicUrl
-        ?? new Uri(config.Current.Listen[0].Replace("//0.0.0.0", "//127.0.0.1", StringComparison.Ordinal).Replace("//[::]", "//127.0.0.1", StringComparison.Ordinal));
+    /// <summary>The address of this gateway, as browsers reach it. Without <c>publicUrl</c> they are on this machine: where others can reach the gateway, the configuration has to say it.</summary>
+    public Uri Gateway => config.Current.PublicUrl ?? new Uri(config.Current.Listen[0]);
 
     /// <summary>Where browsers bring back what they were given when they went: the path of the pages, or that of a provider's older way back.</summary>
     public string CookiePath(string provider) => providers.Find(provider)?.RedirectUri?.AbsolutePath ?? new Uri(PageOf(Gateway, "")).AbsolutePath.TrimEnd('/');

@@ -142,6 +142,22 @@ public sealed class AuthorizationFlowTests
         Assert.Equal(HttpStatusCode.BadRequest, (await client.ExchangeAsync(code)).Status);
     }
 
+    /// <summary>As clients of OAuth 2.1 do it.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    public async Task Code_ExchangedWithoutItsAddress_IsTaken(string? redirectUri)
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var code = (await client.AllowAsync(new TestBrowser(gateway.Http))).Query["code"]!;
+
+        var (status, json) = await client.ExchangeAsync(code, ("redirect_uri", redirectUri));
+
+        Assert.Equal(HttpStatusCode.OK, status);
+        await gateway.ClientWithAsync((string)json["access_token"]!);
+    }
+
     [Fact]
     public async Task Code_ASecondTime_RevokesWhatTheFirstGave()
     {

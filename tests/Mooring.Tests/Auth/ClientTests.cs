@@ -31,6 +31,11 @@ public sealed class ClientTests
     [InlineData("ftp://localhost/", false)]
     [InlineData("/cb", false)]
     [InlineData("https://app.example.com/ cb", false)]
+    [InlineData("https://app.example.com/r\u00fcck", false)]
+    [InlineData("https://app.example.com/r%C3%BCck", true)]
+    [InlineData("https://r\u00fcck.example.com/", false)]
+    [InlineData("cursor://r\u00fcck", false)]
+    [InlineData("http://127.0.0.1/\u65e5", false)]
     public async Task Register_Addresses_AreHttpsThePersonsOwnMachineOrAKnownProgram(string address, bool isTaken)
     {
         await using var gateway = await SignInFixture.StartAsync();
@@ -59,7 +64,11 @@ public sealed class ClientTests
     [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"redirect_uris":["https://y.example/"]}""", "invalid_client_metadata")]
     [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"x":{"a":1,"a":2}}""", "invalid_client_metadata")]
     [InlineData("/oauth/token", """{"grant_type":"refresh_token","client_id":"a","client_id":"b"}""", "invalid_request")]
-    public async Task Json_WithANameTwice_Is400(string path, string json, string error)
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/\ud800"]}""", "invalid_client_metadata")]
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"client_name":"\udc00"}""", "invalid_client_metadata")]
+    [InlineData("/oauth/register", """{"redirect_uris":["https://x.example/"],"a\ud800":{"\ud800":1}}""", "invalid_client_metadata")]
+    [InlineData("/oauth/token", """{"grant_type":"refresh_token","refresh_token":"\ud800"}""", "invalid_request")]
+    public async Task Json_WithANameTwice_OrWithWhatIsNoText_Is400(string path, string json, string error)
     {
         await using var gateway = await SignInFixture.StartAsync();
 
@@ -70,21 +79,52 @@ public sealed class ClientTests
     }
 
     [Fact]
-    public async Task Document_WithANameTwice_IsNotValid_AndNotAskedForAgainAtOnce()
+    public async Task Document_WithANameTwice_IsNotValid()
     {
         _internet.Serve(DocumentUrl, (_, _) => new HttpResponseMessage(HttpStatusCode.OK)
         {
             Content = new StringContent(Document().ToJsonString().Replace("{", "{\"client_name\":\"Another\",", StringComparison.Ordinal), System.Text.Encoding.UTF8, "application/json"),
         });
         await using var gateway = await StartAsync();
-        var (client, browser) = (new TestOAuthClient(gateway) { Id = DocumentUrl }, new TestBrowser(gateway.Http));
 
-        for (var i = 0; i < 3; i++)
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
+    }
+
+    [Theory]
+    [InlineData("client_id")]
+    [InlineData("client_name")]
+    [InlineData("redirect_uris")]
+    public async Task Document_WithWhatIsNoText_IsNotValid(string name)
+    {
+        _internet.Serve(DocumentUrl, (_, _) =>
         {
-            Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+            var document = Document();
+            document[name] = name == "redirect_uris" ? new JsonArray("here") : "here";
+            return new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent(document.ToJsonString().Replace("here", "\\ud800", StringComparison.Ordinal), System.Text.Encoding.UTF8, "application/json") };
+        });
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl())).Status);
+    }
+
+    /// <summary>Whoever has one address has the network around it, and would take the place of everybody else with it.</summary>
+    [Theory]
+    [InlineData("2001:db8:1:{0}::1", "2001:db8:1:ffff::1", "2001:db8:2::1")]
+    [InlineData("192.0.2.{0}", "192.0.2.200", "192.0.3.1")]
+    public async Task Register_ManyFromOneNetwork_IsRefusedForAWhile_AndOthersAreNot(string addresses, string next, string elsewhere)
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth with { RegistrationsPerHour = 2 });
+        var client = new TestOAuthClient(gateway);
+        Task<(HttpStatusCode Status, JsonObject Json)> TryAsync(string address) => client.TryRegisterAsync(new JsonObject { ["redirect_uris"] = new JsonArray("https://x.example/") }, address);
+        for (var i = 0; i < 2 * Registration.AddressesPerNetwork; i++)
+        {
+            Assert.Equal(HttpStatusCode.Created, (await TryAsync(string.Format(System.Globalization.CultureInfo.InvariantCulture, addresses, i))).Status);
         }
 
-        Assert.Equal(1, _internet.Times(DocumentUrl));
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await TryAsync(next)).Status);
+        Assert.Equal(HttpStatusCode.Created, (await TryAsync(elsewhere)).Status);
+        gateway.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(HttpStatusCode.Created, (await TryAsync(next)).Status);
     }
 
     [Fact]
@@ -264,7 +304,10 @@ public sealed class ClientTests
     [InlineData("redirect_uris", null)]
     [InlineData("token_endpoint_auth_method", "client_secret_basic")]
     [InlineData("token_endpoint_auth_method", "private_key_jwt")]
-    public async Task Document_ThatIsNotValid_IsNotTaken_AndAskedForOnceAMinute(string name, string? value)
+    [InlineData("client_secret", "s")]
+    [InlineData("client_secret", null)]
+    [InlineData("client_secret_expires_at", "0")]
+    public async Task Document_ThatIsNotValid_IsNotTaken_AndNotKept(string name, string? value)
     {
         var document = Document();
         document[name] = value;
@@ -272,12 +315,72 @@ public sealed class ClientTests
         await using var gateway = await StartAsync();
         var client = new TestOAuthClient(gateway) { Id = DocumentUrl };
 
-        for (var i = 0; i < 3; i++)
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+        _internet.Serve(DocumentUrl, Document());
+        Assert.Equal(HttpStatusCode.SeeOther, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.Created)]
+    [InlineData(HttpStatusCode.NonAuthoritativeInformation)]
+    [InlineData(HttpStatusCode.NotFound)]
+    [InlineData(HttpStatusCode.InternalServerError)]
+    public async Task Document_AnsweredWithAnotherStatusThan200_IsNotTaken_AndNotKept(HttpStatusCode status)
+    {
+        _internet.Serve(DocumentUrl, (_, _) => TestInternet.Json(Document(), status));
+        await using var gateway = await StartAsync();
+        var client = new TestOAuthClient(gateway) { Id = DocumentUrl };
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+        _internet.Serve(DocumentUrl, Document());
+        Assert.Equal(HttpStatusCode.SeeOther, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+    }
+
+    [Theory]
+    [InlineData("no-store")]
+    [InlineData("no-cache")]
+    [InlineData("no-store, max-age=3600")]
+    public async Task Document_ThatMayNotBeKept_IsAskedForAgainAfterAMinute(string cacheControl)
+    {
+        _internet.Serve(DocumentUrl, (_, _) =>
         {
-            Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+            var response = TestInternet.Json(Document());
+            response.Headers.TryAddWithoutValidation("Cache-Control", cacheControl);
+            return response;
+        });
+        await using var gateway = await StartAsync();
+        var (client, browser) = (new TestOAuthClient(gateway) { Id = DocumentUrl }, new TestBrowser(gateway.Http));
+
+        await browser.OpenAsync(client.AuthorizeUrl());
+        await browser.OpenAsync(client.AuthorizeUrl());
+        Assert.Equal(1, _internet.Times(DocumentUrl));
+
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        Assert.Equal(2, _internet.Times(DocumentUrl));
+    }
+
+    [Fact]
+    public async Task Documents_ManyOfOneHost_AreNotAskedForForAWhile_ButOneThatWasGoodIs()
+    {
+        const string another = "https://app.example.com/oauth/another.json";
+        _internet.Serve(DocumentUrl, Document(), maxAge: TimeSpan.FromMinutes(1));
+        await using var gateway = await StartAsync();
+        var (client, unknown, browser) = (new TestOAuthClient(gateway) { Id = DocumentUrl }, new TestOAuthClient(gateway) { Id = another }, new TestBrowser(gateway.Http));
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        for (var i = 0; i < Clients.QuestionsPerHost; i++)
+        {
+            Assert.Null(gateway.Get<Attempts>().TryTake(Clients.Question, "app.example.com", Clients.QuestionsPerHost, TimeSpan.FromMinutes(1)));
         }
 
-        Assert.Equal(1, _internet.Times(DocumentUrl));
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await browser.OpenAsync(unknown.AuthorizeUrl())).Status);
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.OpenAsync(client.AuthorizeUrl())).Status);
+        Assert.Equal((0, 2), (_internet.Times(another), _internet.Times(DocumentUrl)));
+
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(HttpStatusCode.BadRequest, (await browser.OpenAsync(unknown.AuthorizeUrl())).Status);
+        Assert.Equal(1, _internet.Times(another));
     }
 
     [Theory]

@@ -47,6 +47,26 @@ public sealed class HoldingsTests
     }
 
     [Fact]
+    public async Task RevokeAllOfClient_EndsWhatEverybodyAllowedIt_AndNothingOfOtherClients()
+    {
+        await using var gateway = await SignInFixture.StartAsync();
+        var (one, two) = (await TestOAuthClient.RegisterAsync(gateway), await TestOAuthClient.RegisterAsync(gateway));
+        var (access, refresh) = await one.TokensAsync();
+        var (second, secondRefresh) = await one.TokensAsync(user: "ben");
+        var (other, othersRefresh) = await two.TokensAsync();
+        var (ann, ben, elsewhere) = (await gateway.ClientWithAsync(access), await gateway.ClientWithAsync(second), await gateway.ClientWithAsync(other));
+
+        var gone = await new Holdings(gateway.Get<IAuthStore>(), gateway.Clock).RevokeAllOfClientAsync(one.Id, TestContext.Current.CancellationToken);
+        gateway.Advance(TimeSpan.FromSeconds(4.9));
+
+        Assert.Equal(["ann", "ben"], gone.Select(held => held.Person.Subject).Order());
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await ann.TryAsync(), await ben.TryAsync(), await elsewhere.TryAsync()));
+        Assert.Equal("invalid_grant", (string?)(await one.RefreshAsync(refresh)).Json["error"]);
+        Assert.Equal("invalid_grant", (string?)(await one.RefreshAsync(secondRefresh)).Json["error"]);
+        Assert.Equal(HttpStatusCode.OK, (await two.RefreshAsync(othersRefresh)).Status);
+    }
+
+    [Fact]
     public async Task RevokeAll_ByName_IsThatPersonOfTheConfigurationAndOfKeys_AndNobodyOfAnotherIssuer()
     {
         await using var gateway = await AuthFixture.StartAsync(SignInFixture.Local with { Mode = [AuthMode.OAuth, AuthMode.ApiKey] });

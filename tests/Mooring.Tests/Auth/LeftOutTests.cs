@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using System.Web;
 using Mooring.Auth;
 using Mooring.Configuration;
@@ -135,6 +136,46 @@ public sealed class LeftOutTests
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.RefreshAsync((string)json["refresh_token"]!)));
     }
 
+    /// <summary>One of the configuration, one that registered itself, and one with a document.</summary>
+    [Theory]
+    [InlineData("known")]
+    [InlineData("registered")]
+    [InlineData("https://app.example.com/client.json")]
+    public async Task Client_LetInNoLonger_TokensAreWorthNothing_NothingIsRefreshed_AndThoseOfOthersGoOn(string kind)
+    {
+        const string document = "https://app.example.com/client.json";
+        _internet.Serve(document, new JsonObject { ["client_id"] = document, ["redirect_uris"] = new JsonArray(TestOAuthClient.Callback) });
+        var configured = new OAuthClientConfig { RedirectUris = [TestOAuthClient.Callback] };
+        await using var gateway = await SignInFixture.StartAsync(
+            oauth => oauth with { Clients = new Dictionary<string, OAuthClientConfig>(StringComparer.Ordinal) { ["known"] = configured, ["other"] = configured } },
+            new FixtureOptions { Others = _internet, Clock = _clock });
+        var client = kind == "registered" ? await TestOAuthClient.RegisterAsync(gateway) : new TestOAuthClient(gateway) { Id = kind };
+        var other = new TestOAuthClient(gateway) { Id = "other" };
+        var (access, refresh) = await client.TokensAsync();
+        var (unused, _) = await client.TokensAsync();
+        var code = (await client.AllowAsync(new TestBrowser(gateway.Http))).Query["code"]!;
+        var (others, othersRefresh) = await other.TokensAsync();
+        var (mcp, othersMcp) = (await gateway.ClientWithAsync(access), await gateway.ClientWithAsync(others));
+        using var ended = await gateway.ListenAsync(mcp);
+        using var goesOn = await gateway.ListenAsync(othersMcp);
+
+        Reload(gateway, oauth => kind switch
+        {
+            "known" => oauth with { Clients = new Dictionary<string, OAuthClientConfig>(StringComparer.Ordinal) { ["other"] = configured } },
+            "registered" => oauth with { Registration = false },
+            _ => oauth with { ClientMetadata = false },
+        });
+
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await mcp.TryAsync(), await othersMcp.TryAsync()));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", unused)).Status);
+        await AssertEndsAsync(gateway, ended);
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.RefreshAsync(refresh)));
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.ExchangeAsync(code)));
+        Assert.Equal(HttpStatusCode.BadRequest, (await new TestBrowser(gateway.Http).OpenAsync(client.AuthorizeUrl())).Status);
+        Assert.Equal(HttpStatusCode.OK, (await other.RefreshAsync(othersRefresh)).Status);
+        Assert.Equal(1, gateway.Streams.Count);
+    }
+
     [Fact]
     public async Task Administrator_WhoIsNoneAnyMore_HasNoUseOfTheTokenThatSaysSo()
     {
@@ -230,7 +271,7 @@ public sealed class LeftOutTests
     private static OAuthConfig With(OAuthConfig oauth, string name, Func<SignInProviderConfig, SignInProviderConfig> change) =>
         oauth with { Providers = new Dictionary<string, SignInProviderConfig>(StringComparer.Ordinal) { [name] = change(oauth.Providers[name]) } };
 
-    private static (HttpStatusCode Status, string? Error) Refused((HttpStatusCode Status, System.Text.Json.Nodes.JsonObject Json) answer) => (answer.Status, (string?)answer.Json["error"]);
+    private static (HttpStatusCode Status, string? Error) Refused((HttpStatusCode Status, JsonObject Json) answer) => (answer.Status, (string?)answer.Json["error"]);
 
     private static async Task AssertEndsAsync(GatewayFixture gateway, TestReply stream)
     {

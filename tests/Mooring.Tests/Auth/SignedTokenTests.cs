@@ -1,5 +1,7 @@
 using System.Net;
 using Microsoft.IdentityModel.Tokens;
+using Mooring.Auth;
+using Mooring.Auth.Server;
 using Mooring.Configuration;
 using Xunit;
 
@@ -158,19 +160,64 @@ public sealed class SignedTokenTests
     }
 
     [Fact]
-    public async Task Issuer_AwayAtFirst_IsAskedAgainLater_ButNotForEachToken()
+    public async Task Issuer_AwayAtFirst_GoodTokensAre503_AndItIsAskedAgainLater_ButNotForEachToken()
     {
         _internet.IsAway = true;
         await using var gateway = await StartAsync();
         for (var i = 0; i < 5; i++)
         {
-            Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("jti", i.ToString()))));
+            var (status, _, headers) = await gateway.SendAsync(HttpMethod.Post, "/servers/one/mcp", Sign(("jti", i.ToString())));
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(10), 0), (status, headers.RetryAfter?.Delta, headers.WwwAuthenticate.Count));
         }
 
         Assert.Single(_internet.Asked);
+        Assert.Equal(0, UnknownShown(gateway));
+        Assert.Contains(await gateway.MetricsAsync("mooring_auth_refused"), line => line.Contains("reason=\"keys_away\"", StringComparison.Ordinal));
         _internet.IsAway = false;
         gateway.Advance(TimeSpan.FromSeconds(10));
         Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+    }
+
+    [Theory]
+    [InlineData("iss", "https://evil.example")]
+    [InlineData("aud", "https://another.example")]
+    [InlineData("sub", null)]
+    [InlineData("exp", null)]
+    public async Task Issuer_Away_TokenThatNoKeyWouldMakeGood_Is401(string claim, string? value)
+    {
+        _internet.IsAway = true;
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign((claim, value))));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("exp", _clock.GetUtcNow().AddMinutes(-1).ToUnixTimeSeconds()))));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, _issuer.Sign(_clock.GetUtcNow(), "none")));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, _issuer.Sign(_clock.GetUtcNow(), SecurityAlgorithms.HmacSha256)));
+        Assert.Equal(4, UnknownShown(gateway));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Key_NewerThanWhatTheIssuerSaid_TokenIs503UntilItCanBeAsked_AndAnOlderTokenWithAnUnknownKey401(bool isAway)
+    {
+        await using var gateway = await StartAsync();
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
+        var before = _clock.GetUtcNow();
+        // Away, or asked so shortly before that it is not asked again yet.
+        gateway.Advance(TimeSpan.FromSeconds(isAway ? 20 : 5));
+        _internet.IsAway = isAway;
+        _issuer.Rotate("k2");
+        var good = Sign();
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await TryAsync(gateway, good));
+        Assert.Equal(isAway ? 0 : 1, UnknownShown(gateway));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("iat", before.ToUnixTimeSeconds()))));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("iat", null))));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("aud", "https://another.example"))));
+
+        _internet.IsAway = false;
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, good));
     }
 
     [Fact]
@@ -292,6 +339,10 @@ public sealed class SignedTokenTests
 
     private async Task<HttpStatusCode> AdminAsync(GatewayFixture gateway, TestIssuer issuer, params (string, object?)[] claims) =>
         (await gateway.SendAsync(HttpMethod.Get, "/admin/api/drain", issuer.Sign(_clock.GetUtcNow(), claims: [("aud", "https://mcp.example.com"), .. claims]))).Status;
+
+    /// <summary>As how many tokens that nobody knows those count that were shown.</summary>
+    private static int UnknownShown(GatewayFixture gateway) =>
+        Enumerable.Range(1, 10).TakeWhile(limit => gateway.Get<Attempts>().WaitOf(Authenticator.Unknown, Attempts.Who(IPAddress.Loopback), limit) is not null).Count();
 
     /// <summary>How hello is answered.</summary>
     private static async Task<HttpStatusCode> TryAsync(GatewayFixture gateway, string token)

@@ -153,6 +153,78 @@ public sealed class TokenLifeTests
         Assert.Contains(await gateway.MetricsAsync("mooring_stream_duration"), line => line.Contains("reason=\"auth_expired\"", StringComparison.Ordinal));
     }
 
+    /// <summary>Else nothing would end the streams of those that are not remembered.</summary>
+    [Fact]
+    public async Task Tokens_MoreThanAreRemembered_ThoseWithoutStreamsGo_AndTheStreamsOfAllOthersEndWithTheirToken()
+    {
+        await using var gateway = await StartAsync();
+        gateway.Get<Authenticator>().Most = 2;
+        var keys = new List<string>();
+        var streams = new List<TestReply>();
+        foreach (var user in new[] { "ann", "ben", "eve", "dan" })
+        {
+            gateway.Advance(TimeSpan.FromMilliseconds(10));
+            keys.Add(await gateway.KeyAsync(user));
+            var client = await gateway.ClientWithAsync(keys[^1]);
+            if (user != "ben")
+            {
+                streams.Add(await gateway.ListenAsync(client));
+            }
+        }
+
+        Assert.Equal(3, gateway.Streams.Count);
+        foreach (var key in keys)
+        {
+            await RevokeAsync(gateway, key);
+        }
+
+        foreach (var stream in streams)
+        {
+            await gateway.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the stream");
+            stream.Dispose();
+        }
+
+        Assert.Equal(HttpStatusCode.Unauthorized, (await gateway.SendAsync(HttpMethod.Get, "/mcp/status", keys[1])).Status);
+    }
+
+    [Fact]
+    public async Task Token_PushedOutByOthers_WorksOn_AndHasNoStreamThatNobodyWouldEnd()
+    {
+        await using var gateway = await StartAsync();
+        var authenticator = gateway.Get<Authenticator>();
+        authenticator.Most = 1;
+        var context = new DefaultHttpContext();
+        context.Request.Headers.Authorization = "Bearer " + await gateway.KeyAsync();
+        var (pushedOut, _) = await authenticator.FindAsync(context);
+
+        await gateway.ClientWithAsync(await gateway.KeyAsync("ben"));
+
+        // A request may have found it before.
+        Assert.True(pushedOut!.Open().IsCancellationRequested);
+        var (again, found) = await authenticator.FindAsync(context);
+        Assert.Equal(TokenFound.Good, found);
+        Assert.False(again!.Open().IsCancellationRequested);
+    }
+
+    [Fact]
+    public async Task Token_RevokedByOnePerson_HasNobodyElseWaitForTheStore()
+    {
+        FaultyStore store = null!;
+        await using var gateway = await SignInFixture.StartAsync(options: new FixtureOptions { Store = clock => store = new FaultyStore(clock) });
+        var oauth = await TestOAuthClient.RegisterAsync(gateway);
+        var (access, refresh) = await oauth.TokensAsync();
+        var (other, _) = await oauth.TokensAsync(user: "ben");
+        var (ann, ben) = (await gateway.ClientWithAsync(access), await gateway.ClientWithAsync(other));
+        await ben.TryAsync();
+
+        await oauth.RevokeAsync(refresh);
+        store.IsAway = true;
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable), (await ben.TryAsync(), await ann.TryAsync()));
+        store.IsAway = false;
+        Assert.Equal(HttpStatusCode.Unauthorized, await ann.TryAsync());
+    }
+
     [Fact]
     public async Task Tokens_OfManyOpenStreams_AreAskedAboutAFewAtATime()
     {

@@ -397,6 +397,34 @@ public sealed class FrontDoorTests
         Unharmed(gateway);
     }
 
+    /// <summary>Also where other machines can reach it: a page of another site may have its name lead to the gateway's address, in whatever network that is.</summary>
+    [Theory]
+    [InlineData("http://0.0.0.0:3000", "https://mcp.example.com", "evil.example.com", false)]
+    [InlineData("http://0.0.0.0:3000", "https://mcp.example.com", "a.mcp.example.com", false)]
+    [InlineData("http://0.0.0.0:3000", "https://mcp.example.com", "mcp.example.com", true)]
+    [InlineData("http://0.0.0.0:3000", "https://mcp.example.com", "mcp.example.com:3000", true)]
+    [InlineData("http://0.0.0.0:3000", "https://mcp.example.com", "localhost:3000", true)]
+    [InlineData("http://0.0.0.0:3000", "https://mcp.example.com", "172.17.0.2:3000", true)]
+    [InlineData("http://[::]:3000", "https://mcp.example.com", "[fd00::2]:3000", true)]
+    [InlineData("http://*:3000", "https://mcp.example.com", "evil.example.com", false)]
+    [InlineData("http://10.0.0.7:3000", "https://mcp.example.com", "10.0.0.7:3000", true)]
+    [InlineData("http://10.0.0.7:3000", "https://mcp.example.com", "10.0.0.8:3000", false)]
+    [InlineData("http://127.0.0.1:3000", "https://mcp.example.com", "172.17.0.2:3000", false)]
+    [InlineData("http://0.0.0.0:3000", null, "any.example.com", true)]
+    public async Task Any_Host_IsOneOfTheGatewaysOwn_WhereTheConfigurationSaysWhatItIsCalled(string listen, string? publicUrl, string host, bool isServed)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Config = c => c with { Listen = [listen], PublicUrl = publicUrl is null ? null : new Uri(publicUrl) } });
+        var client = await gateway.ClientAsync();
+
+        using var post = await client.PostAsync(Ping, headers: ("Host", host));
+        using var health = new HttpRequestMessage(HttpMethod.Get, "/health");
+        health.Headers.Host = host;
+        using var healthy = await Limit.Of(gateway.Http.SendAsync(health, TestContext.Current.CancellationToken), "an answer of /health");
+
+        // Balancers ask for health by whatever name or address they have.
+        Assert.Equal((isServed ? HttpStatusCode.OK : HttpStatusCode.Forbidden, HttpStatusCode.OK), (post.Status, healthy.StatusCode));
+    }
+
     [Theory]
     [InlineData("plain.example.com", "plain.example.com", true)]
     [InlineData("Plain.example.com", "plain.example.com:8443", true)]

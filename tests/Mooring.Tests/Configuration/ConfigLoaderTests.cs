@@ -228,6 +228,22 @@ public sealed class ConfigLoaderTests : IDisposable
             $$"""{ "listen": "{{address}}", "auth": { "allowAnonymous": true }, "connectors": {} }""").Listen);
     }
 
+    /// <summary>A proxy on the same machine may let in the whole world.</summary>
+    [Theory]
+    [InlineData("publicUrl", "\"https://mcp.example.com\"")]
+    [InlineData("publicUrl", "\"http://10.0.0.7:3000\"")]
+    [InlineData("trustedProxies", "[\"127.0.0.1\"]")]
+    public void Load_ProxyWithoutAuth_IsRefusedUnlessTheConfigurationSaysSo(string setting, string value)
+    {
+        var problem = _fixture.LoadWrong($$"""{ "{{setting}}": {{value}}, "connectors": {} }""");
+
+        Assert.Equal(setting, problem.Path);
+        Assert.Contains("auth.allowAnonymous", problem.Message, StringComparison.Ordinal);
+        _fixture.LoadFine($$"""{ "{{setting}}": {{value}}, "auth": { "allowAnonymous": true }, "connectors": {} }""");
+        _fixture.LoadFine($$"""{ "{{setting}}": {{value}}, "auth": { "mode": "apiKey" }, "connectors": {} }""");
+        _fixture.LoadFine("""{ "publicUrl": "http://localhost:3000/gw", "connectors": {} }""");
+    }
+
     [Fact]
     public void Load_UrlsOnCommandLine_ReplaceTheFileAndKeepTheAuthRule()
     {

@@ -9,6 +9,30 @@ public sealed class ServersConfigTests : IDisposable
 
     public void Dispose() => _fixture.Dispose();
 
+    [Theory]
+    [InlineData("\"kind\": \"oauth\"", "")]
+    [InlineData("\"provider\": \"p\"", "\"p\": { \"authorizeUrl\": \"https://p.example/a\", \"tokenUrl\": \"https://p.example/t\", \"clientId\": \"c\" }")]
+    public void Accounts_WhereOtherMachinesReachTheGateway_NeedItsAddress(string auth, string provider)
+    {
+        string Json(string listen, string more) =>
+            $$"""{ "listen": ["http://127.0.0.1:3000", "{{listen}}"], "mcpServers": { "a": { "url": "https://a.example/mcp", "auth": { {{auth}} } } }, "providers": { {{provider}} }, "auth": { "mode": "apiKey" }{{more}} }""";
+
+        var problem = _fixture.LoadWrong(Json("http://0.0.0.0:3001", ""));
+
+        Assert.Equal("publicUrl", problem.Path);
+        _fixture.LoadFine(Json("http://0.0.0.0:3001", ", \"publicUrl\": \"https://mcp.example.com\""));
+        _fixture.LoadFine(Json("http://[::1]:3001", ""));
+    }
+
+    [Fact]
+    public void Accounts_NoneButTokensThatAreShown_NeedNoAddress()
+    {
+        _fixture.LoadFine("""
+            { "listen": "http://0.0.0.0:3000", "hosts": "mcp.example.com", "auth": { "mode": "jwt", "jwt": [{ "issuer": "https://a.example", "audience": "a" }] },
+              "mcpServers": { "a": { "url": "https://a.example/mcp", "auth": { "kind": "exchange", "tokenUrl": "https://a.example/token", "clientId": "c" } } } }
+            """);
+    }
+
     [Fact]
     public void McpServers_AsClaudeDesktopWritesThem_AreRead()
     {

@@ -92,9 +92,27 @@ public sealed class TokenCommandTests : IDisposable
         Assert.Contains("nobody who is called eve@example.com", error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Client_WhatPeopleAllowedIt_IsRevokedByItsId()
+    {
+        await AddAsync(AuthKind.Grant, "0a1b2c3d4e5f0000", new GrantData(new Person("https://id.example", "17"), "mrc-1", "Editor"));
+        await AddAsync(AuthKind.Grant, "1a1b2c3d4e5f0000", new GrantData(new Person("https://id.example", "18"), "mrc-1", "Editor"));
+        await AddAsync(AuthKind.Grant, "2a1b2c3d4e5f0000", new GrantData(new Person("https://id.example", "17"), "mrc-2", "Editor"));
+
+        var (code, output, _) = await RunAsync("revoke --client mrc-1");
+
+        Assert.Equal((ExitCodes.Fine, 2), (code, output.Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries).Length));
+        Assert.Equal(["mrc-2"], JsonNode.Parse((await RunAsync("list --json --all")).Output)!.AsArray().Select(one => (string?)one!["client"]));
+        var (again, _, error) = await RunAsync("revoke --client mrc-1");
+        Assert.Equal(ExitCodes.NotFine, again);
+        Assert.Contains("nobody allowed a client mrc-1", error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("revoke")]
     [InlineData("revoke 000000000000 --person ann")]
+    [InlineData("revoke 000000000000 --client c")]
+    [InlineData("revoke --client c --person ann")]
     public async Task Revoke_OfNothingOrOfBoth_IsRefused(string arguments) => Assert.Equal(ExitCodes.Usage, (await RunAsync(arguments)).Code);
 
     [Theory]

@@ -148,6 +148,20 @@ public sealed partial class AccountTests : IAsyncDisposable
         Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.Forbidden), (page.StatusCode, pressed.StatusCode));
     }
 
+    [Fact]
+    public async Task Button_OnAPageUnderAnotherNameThanTheConfigured_LeadsNowhere()
+    {
+        await StartAsync();
+        var address = new UriBuilder(await AddressAsync(await _gateway.ClientAsync(user: "ann", capabilities: Url))) { Host = "localhost" }.Uri;
+
+        // Served there, but browsers know the gateway by one address.
+        using var pressed = await SendAsync(HttpMethod.Post, address, origin: "https://localhost");
+        using var other = await SendAsync(HttpMethod.Post, address, origin: "http://gateway.test");
+        using var own = await SendAsync(HttpMethod.Post, address, origin: "https://gateway.test");
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.SeeOther), (pressed.StatusCode, other.StatusCode, own.StatusCode));
+    }
+
     [Theory]
     [InlineData("/connect/acme")]
     [InlineData("/connect/acme/callback?code=x&state=y")]

@@ -9,7 +9,7 @@ namespace Mooring.Auth.Issuers;
 /// <param name="Status">0: no answer.</param>
 /// <param name="Json">The answer, where it was one object.</param>
 /// <param name="Problem">Why there is none, in words; holds nothing secret.</param>
-/// <param name="MaxAge">How long the answer may be kept, as it says itself.</param>
+/// <param name="MaxAge">How long the answer may be kept, as it says itself; zero: not at all, null: it does not say.</param>
 internal sealed record RemoteAnswer(int Status, JsonObject? Json, string? Problem, TimeSpan? MaxAge = null)
 {
     public bool IsGood => Status is >= 200 and < 300 && Json is not null;
@@ -101,7 +101,8 @@ internal sealed class AuthHttp(TimeProvider time) : IDisposable
 
             var json = Parse(bytes, isList);
             var problem = status is < 200 or >= 300 ? $"{request.RequestUri!.Host} answered {status}" : json is null ? $"{request.RequestUri!.Host} did not answer with a JSON object" : null;
-            return new RemoteAnswer(status, json, problem, response.Headers.CacheControl is { NoStore: false, NoCache: false } cache ? cache.MaxAge : null);
+            var cache = response.Headers.CacheControl;
+            return new RemoteAnswer(status, json, problem, cache is { NoStore: true } or { NoCache: true } ? TimeSpan.Zero : cache?.MaxAge);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {

@@ -3,6 +3,13 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace Mooring.Auth.Issuers;
 
+/// <summary>The keys of an issuer, as far as they can be had just now.</summary>
+/// <param name="All">Those to verify with; empty: none could be had so far.</param>
+/// <param name="HasIt">Whether the one that was asked for is among them.</param>
+/// <param name="At">When the issuer said so.</param>
+/// <param name="IsAway">Whether it said nothing when it was asked last.</param>
+internal sealed record IssuerKeys(IReadOnlyList<SecurityKey> All, bool HasIt, DateTimeOffset At, bool IsAway);
+
 /// <summary>
 /// Another issuer: its discovery document and its keys, asked for when first needed and kept. Where it cannot be reached, what was known of it goes
 /// on: tokens it signed before are as good as they were. A key that nobody knows has the keys asked for again, but not more often than every
@@ -15,13 +22,14 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
 
     private static readonly TimeSpan DocumentAge = TimeSpan.FromHours(12);
 
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
     private Task? _looking;
     private long? _lookedAt;
     private volatile Keys? _keys;
     private volatile Document? _document;
+    private volatile bool _isAway;
 
     public string Name => issuer;
 
@@ -29,7 +37,7 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
     public int Generation { get; private set; }
 
     /// <summary>The keys to verify with: those known, or after asking where none fits.</summary>
-    public async ValueTask<IReadOnlyList<SecurityKey>> KeysAsync(string? keyId)
+    public async ValueTask<IssuerKeys> KeysAsync(string? keyId)
     {
         var known = _keys;
         if (known is null || !known.Has(keyId))
@@ -42,7 +50,7 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
             LookIfOld();
         }
 
-        return known?.All ?? [];
+        return known is null ? new IssuerKeys([], HasIt: false, DateTimeOffset.MinValue, _isAway) : new IssuerKeys(known.All, known.Has(keyId), known.On, _isAway);
     }
 
     /// <summary>Asks for the keys again, beside whatever goes on, where those known are old.</summary>
@@ -86,7 +94,9 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
         }
     }
 
-    private async Task LookNowAsync()
+    private async Task LookNowAsync() => _isAway = !await TryLookAsync();
+
+    private async Task<bool> TryLookAsync()
     {
         var where = jwks;
         if (where is null)
@@ -101,31 +111,31 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
 
         if (where is null)
         {
-            return;
+            return false;
         }
 
         var answer = await http.GetAsync(where, CancellationToken.None);
         if (!answer.IsGood)
         {
-            Log.NoKeys(logger, issuer, answer.Problem!, _keys is null ? "tokens of it are refused until then" : "those known go on");
-            return;
+            Log.NoKeys(logger, issuer, answer.Problem!, _keys is null ? "nobody can tell whose its tokens are until then" : "those known go on");
+            return false;
         }
 
         Keys keys;
         try
         {
-            keys = new Keys([.. new JsonWebKeySet(answer.Json!.ToJsonString()).GetSigningKeys()], time.GetTimestamp());
+            keys = new Keys([.. new JsonWebKeySet(answer.Json!.ToJsonString()).GetSigningKeys()], time.GetTimestamp(), time.GetUtcNow());
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
             Log.NoKeys(logger, issuer, "its keys cannot be read", "those known go on");
-            return;
+            return false;
         }
 
         if (keys.All.Count == 0)
         {
             Log.NoKeys(logger, issuer, "there are none among its keys that sign", "those known go on");
-            return;
+            return false;
         }
 
         var isAnother = _keys?.Ids.SetEquals(keys.Ids) is not true;
@@ -135,6 +145,8 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
             // Last: whoever sees the number verifies with the keys that it is the number of.
             Generation++;
         }
+
+        return true;
     }
 
     private async Task DiscoverAsync()
@@ -176,7 +188,7 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
 
     private sealed record Document(JsonObject Json, long At);
 
-    private sealed record Keys(IReadOnlyList<SecurityKey> All, long At)
+    private sealed record Keys(IReadOnlyList<SecurityKey> All, long At, DateTimeOffset On)
     {
         public HashSet<string> Ids { get; } = [.. All.Select(key => $"{key.KeyId}|{(key.CanComputeJwkThumbprint() ? Convert.ToHexString(key.ComputeJwkThumbprint()) : "")}")];
 

@@ -55,6 +55,18 @@ internal sealed class Attempts(TimeProvider time)
         return plain.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(plain.GetAddressBytes().AsSpan(0, 8)) : plain.ToString();
     }
 
+    /// <summary>The network around an address that one customer is given at most: /24 of IPv4, /48 of IPv6 (RFC 6177).</summary>
+    public static string NetworkOf(IPAddress? address)
+    {
+        if (address is null)
+        {
+            return "";
+        }
+
+        var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        return Convert.ToHexString(plain.GetAddressBytes().AsSpan(0, plain.AddressFamily == AddressFamily.InterNetworkV6 ? 6 : 3));
+    }
+
     private int SecondsLeft(Window window) => Math.Max(1, (int)Math.Ceiling((window.Span - time.GetElapsedTime(window.Start)).TotalSeconds));
 
     private readonly record struct Window(long Start, TimeSpan Span, int Count);

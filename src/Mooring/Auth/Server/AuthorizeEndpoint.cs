@@ -41,6 +41,12 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
 
         // :: 1 who asks, and where the answer may go
         var found = id is not null ? await clients.FindAsync(id, context.RequestAborted) : new ClientFound(null, Problem: "It did not say who it is (client_id).");
+        if (found.Wait is { } documentWait)
+        {
+            await Pages.WaitAsync(context, documentWait);
+            return;
+        }
+
         if (found.Data is not { } client)
         {
             await Pages.ProblemAsync(context, StatusCodes.Status400BadRequest, "The program that sent you here is not known", found.Problem!);

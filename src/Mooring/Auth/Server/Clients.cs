@@ -10,18 +10,31 @@ namespace Mooring.Auth.Server;
 /// <param name="Data">What is known of it.</param>
 /// <param name="Source">The host that vouches for it; null where it only says so itself.</param>
 /// <param name="Problem">Why it is not known.</param>
-internal sealed record ClientFound(ClientData? Data, string? Source = null, string? Problem = null);
+/// <param name="Wait">For how many seconds nobody is asked about it; null: somebody was, or it needs nobody.</param>
+internal sealed record ClientFound(ClientData? Data, string? Source = null, string? Problem = null, int? Wait = null);
 
 /// <summary>
 /// Clients by their id: those of the configuration, those that registered (RFC 7591), and those whose id is the address of a document about them
 /// (draft-ietf-oauth-client-id-metadata-document).
 /// </summary>
-internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp http, TimeProvider time)
+internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp http, Attempts attempts, TimeProvider time)
 {
+    /// <summary>
+    /// Questions to one host in a minute, by each process, for documents that were not good the last time. Strangers name them, and what fails is not kept: without a bound the gateway
+    /// would ask a host as often as they like.
+    /// </summary>
+    internal const int QuestionsPerHost = 60;
+
+    /// <summary>What these are counted as.</summary>
+    internal const string Question = "document of";
+
     private const int LargestDocument = 16 * 1024;
     private const int MostDocuments = 1000;
 
-    /// <summary>How long a document is kept that does not say so itself, and within which limits one that does is believed.</summary>
+    /// <summary>
+    /// How long a document is kept that does not say so itself, and within which limits one that does is believed, also where it says that it may not be kept at all
+    /// (draft-ietf-oauth-client-id-metadata-document, "Metadata Caching").
+    /// </summary>
     private static readonly TimeSpan UsualAge = TimeSpan.FromHours(1);
     private static readonly TimeSpan LeastAge = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan MostAge = TimeSpan.FromDays(1);
@@ -32,6 +45,13 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
     public static bool IsDocument(string id) =>
         id.StartsWith("https://", StringComparison.Ordinal) && id.Length <= RedirectUris.Longest && Uri.TryCreate(id, UriKind.Absolute, out var url)
         && url.AbsolutePath.Length > 1 && url.UserInfo.Length == 0 && url.Fragment.Length == 0 && url.AbsoluteUri == id;
+
+    /// <summary>
+    /// Whether the configuration still lets a client be one, by its id: it stands there, or registered itself or has a document, and such clients may. What it was given before is worth
+    /// nothing else.
+    /// </summary>
+    public static bool MayBe(OAuthConfig oauth, string id) =>
+        oauth.Clients.ContainsKey(id) || (oauth.ClientMetadata && IsDocument(id)) || (oauth.Registration && id.StartsWith(Registration.Prefix, StringComparison.Ordinal));
 
     /// <summary>Whether finding a client means to ask somebody for its document.</summary>
     public bool HasToAsk(string id) =>
@@ -47,7 +67,12 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
 
         if (oauth.ClientMetadata && IsDocument(id))
         {
-            return await ReadAsync(id, cancel);
+            return await ReadAsync(id);
+        }
+
+        if (!MayBe(oauth, id))
+        {
+            return new ClientFound(null, Problem: "This client is not known here, or is let in no longer.");
         }
 
         if (await store.FindAuthAsync(AuthKind.Client, id, time.GetUtcNow(), cancel) is not { } record)
@@ -66,22 +91,39 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         ? store.ExtendAuthAsync(AuthKind.Client, request.Client.Id, time.GetUtcNow() + config.Current.Auth.OAuth.RegistrationLifetime)
         : Task.CompletedTask;
 
-    private async Task<ClientFound> ReadAsync(string id, CancellationToken cancel)
+    /// <summary>Not given up when a browser leaves: what was good the last time is known to be so again, or not, whoever asked.</summary>
+    private async Task<ClientFound> ReadAsync(string id)
     {
         if (_documents.TryGetValue(id, out var known) && known.Until > time.GetUtcNow())
         {
             return known.Found;
         }
 
-        var answer = await http.GetGuardedAsync(new Uri(id), LargestDocument, cancel);
-        var found = answer.IsGood ? Take(id, answer.Json!) : new ClientFound(null, Problem: $"What the client says of itself cannot be read: {answer.Problem}.");
+        var url = new Uri(id);
+        var wasGood = known is not null && _documents.TryRemove(KeyValuePair.Create(id, known));
+        if (!wasGood && attempts.TryTake(Question, url.IdnHost, QuestionsPerHost, TimeSpan.FromMinutes(1)) is { } seconds)
+        {
+            return new ClientFound(null, Wait: seconds);
+        }
+
+        var answer = await http.GetGuardedAsync(url, LargestDocument, CancellationToken.None);
+        if (answer is not { Status: 200, Json: { } json })
+        {
+            return new ClientFound(null, Problem: $"What the client says of itself cannot be read: {answer.Problem ?? $"{url.Host} answered {answer.Status}"}.");
+        }
+
+        var found = Take(id, json);
+        if (found.Data is null)
+        {
+            return found;
+        }
+
         if (_documents.Count >= MostDocuments)
         {
             _documents.Clear();
         }
 
-        // A failure is kept shortly too, or each try would have the gateway ask again.
-        var age = found.Data is null ? LeastAge : answer.MaxAge ?? UsualAge;
+        var age = answer.MaxAge ?? UsualAge;
         _documents[id] = new Document(found, time.GetUtcNow() + TimeSpan.FromTicks(Math.Clamp(age.Ticks, LeastAge.Ticks, MostAge.Ticks)));
         return found;
     }
@@ -97,6 +139,11 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         if (Text(document["token_endpoint_auth_method"]) is not (null or "none"))
         {
             return Wrong("token_endpoint_auth_method is not none, and clients with keys are not supported");
+        }
+
+        if (document.ContainsKey("client_secret") || document.ContainsKey("client_secret_expires_at"))
+        {
+            return Wrong("it names a client_secret, which everybody can read there");
         }
 
         var (data, problem) = Registration.Read(id, document, config.Current.Auth.OAuth);

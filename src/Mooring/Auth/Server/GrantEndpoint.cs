@@ -91,7 +91,8 @@ internal sealed partial class GrantEndpoint(
         }
 
         var problem = form.GetValueOrDefault("client_id") != data.Token.Client ? "It was issued to another client."
-            : form.GetValueOrDefault("redirect_uri") != data.RedirectUri ? "redirect_uri is not the one it was sent to."
+            // OAuth 2.1 (10.2) has taken it out of this request: PKCE says whose the code is. Clients of OAuth 2.0 send it, and it is held against the code.
+            : form.GetValueOrDefault("redirect_uri") is { Length: > 0 } redirectUri && redirectUri != data.RedirectUri ? "redirect_uri is not the one it was sent to."
             : form.GetValueOrDefault("code_verifier") is not { Length: >= 43 and <= 128 } verifier || !Secret.Same(ChallengeOf(verifier), data.Challenge) ? "code_verifier does not belong to it."
             : null;
         if (problem is not null)
@@ -221,6 +222,14 @@ internal sealed partial class GrantEndpoint(
             return null;
         }
 
+        if (!Clients.MayBe(config.Current.Auth.OAuth, data.Client))
+        {
+            Note(context, "token_revoked", "unknown_client", data, WordOf(given));
+            await EndAsync(given.Grant!);
+            await RefuseAsync(context, "invalid_grant", "The client it was issued to is let in no longer.");
+            return null;
+        }
+
         if (await store.FindAuthAsync(AuthKind.Grant, given.Grant!, now, context.RequestAborted) is not { } grant)
         {
             await RefuseAsync(context, "invalid_grant", $"The {WordOf(given)} was revoked.");
@@ -275,7 +284,7 @@ internal sealed partial class GrantEndpoint(
     private async Task EndAsync(string grant)
     {
         await store.RemoveAuthAsync(AuthKind.Grant, grant);
-        authenticator.Doubt();
+        authenticator.Doubt(grant);
     }
 
     private bool IsSameResource(HttpContext context, Dictionary<string, string> form, string? path) =>

@@ -42,7 +42,7 @@ internal sealed class KeyFirst(IEnumerable<ITokenVerifier> verifiers, Attempts a
         }
 
         var caller = key.StartsWith(StoredTokens.KeyPrefix, StringComparison.Ordinal) && verifiers.FirstOrDefault(one => one.Takes(key)) is { } verifier
-            ? await verifier.VerifyAsync(key, context.RequestAborted)
+            ? (await verifier.VerifyAsync(key, context.RequestAborted)).Caller
             : null;
         return (caller is { Person: { Issuer: Person.OfApiKeys } person } ? person : null, null);
     }

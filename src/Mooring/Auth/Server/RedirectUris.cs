@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Mooring.Auth.Server;
 
 /// <summary>Where a code may be sent. A code that goes anywhere else is somebody else's way in.</summary>
@@ -12,6 +14,12 @@ internal static class RedirectUris
         if (text.Length > Longest || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || text.Any(c => char.IsControl(c) || char.IsWhiteSpace(c)))
         {
             return "is no absolute address";
+        }
+
+        if (!Ascii.IsValid(text))
+        {
+            // An answer names it in a header (RFC 3986, 2: other characters are written as percent-encoded octets).
+            return "has letters other than those of ASCII; write them percent-encoded, and those of a host as xn--";
         }
 
         if (uri.Fragment.Length > 0 || text.Contains('#', StringComparison.Ordinal))

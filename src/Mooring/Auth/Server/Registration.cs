@@ -14,6 +14,12 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
     /// <summary>How long a registration is kept of which nobody has allowed anything yet. Anybody may make them, so those that are of no use must not fill the place of others.</summary>
     public static readonly TimeSpan Unproven = TimeSpan.FromHours(1);
 
+    /// <summary>What the id of each client that registered begins with.</summary>
+    public const string Prefix = "mrc-";
+
+    /// <summary>A network may register as often as this many addresses: whoever has one of its addresses often has them all, and could take the place of everybody else with them.</summary>
+    internal const int AddressesPerNetwork = 10;
+
     private const int MostAddresses = 50;
     private const int LongestName = 120;
 
@@ -31,21 +37,24 @@ internal sealed class Registration(ConfigStore config, IAuthStore store, Attempt
             return;
         }
 
-        if (attempts.TryTake("register", Attempts.Who(context.Connection.RemoteIpAddress), oauth.RegistrationsPerHour, TimeSpan.FromHours(1)) is { } seconds)
+        var (from, hour) = (context.Connection.RemoteIpAddress, TimeSpan.FromHours(1));
+        var wait = attempts.TryTake("register", Attempts.Who(from), oauth.RegistrationsPerHour, hour)
+            ?? attempts.TryTake("register from network", Attempts.NetworkOf(from), oauth.RegistrationsPerHour * AddressesPerNetwork, hour);
+        if (wait is { } seconds)
         {
             context.Response.Headers.RetryAfter = seconds.ToString();
-            await OpenAnswers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, "temporarily_unavailable", "Too many registrations from this address (auth.oauth.registrationsPerHour).");
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status429TooManyRequests, "temporarily_unavailable", "Too many registrations from this address, or the network around it (auth.oauth.registrationsPerHour).");
             return;
         }
 
         if (await ReadAsync(context) is not { } metadata)
         {
             Note(context, "refused", null, "invalid_client_metadata");
-            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_client_metadata", "The body must be a JSON object.");
+            await OpenAnswers.RefuseAsync(context, StatusCodes.Status400BadRequest, "invalid_client_metadata", "The body must be a JSON object of well-formed text, with each name once.");
             return;
         }
 
-        var (data, problem) = Read("mrc-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)), metadata, oauth);
+        var (data, problem) = Read(Prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)), metadata, oauth);
         if (data is null)
         {
             // What is wrong with an address may be a password in it: only the client is told in full.

@@ -97,7 +97,7 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
         }
 
         var keys = await issuer.KeysAsync(new JsonWebToken(text).Kid);
-        var result = await _handler.ValidateTokenAsync(text, SignedTokens.Parameters(issuer.Name, [Config.ClientId], keys, Algorithms, ClockSkew, time));
+        var result = await _handler.ValidateTokenAsync(text, SignedTokens.Parameters(issuer.Name, [Config.ClientId], keys.All, Algorithms, ClockSkew, time));
         return result.IsValid ? (JsonWebToken)result.SecurityToken : null;
     }
 
