@@ -69,7 +69,7 @@ internal static class AuthSettings
     public static readonly ObjectShape<AuthConfig> Auth = new ObjectShape<AuthConfig>(() => new())
         .Add("mode", new AuthModeShape(), c => c.Mode, (c, v) => c with { Mode = v },
             "Who may come in, one word or a list of words: none, apiKey (mooring token create), jwt (tokens of other issuers), oauth (the gateway's own authorization server). "
-            + "none is refused on an address that other machines can reach, and with a publicUrl that they can or with trustedProxies, unless allowAnonymous is true.", restart: true)
+            + "none is refused on an address that other machines can reach, unless allowAnonymous is true, and warned of behind a proxy.", restart: true)
         .Add("allowAnonymous", Bool, c => c.AllowAnonymous, (c, v) => c with { AllowAnonymous = v },
             "Says in so many words that other machines may use the gateway without authentication.", restart: true)
         .Add("adminUsers", Texts, c => c.AdminUsers, (c, v) => c with { AdminUsers = v },

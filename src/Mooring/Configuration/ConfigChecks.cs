@@ -73,7 +73,10 @@ internal static class ConfigChecks
         }
     }
 
-    /// <summary>Also where the gateway listens for this machine alone, a proxy there may let in whoever reaches that.</summary>
+    /// <summary>
+    /// Also where the gateway listens for this machine alone, a proxy there may let in whoever reaches that. No error: the proxy may ask who they are itself, and a gateway that was only
+    /// given its name serves nobody else.
+    /// </summary>
     private static void Open(MooringConfig config, ConfigNode root, ConfigReading reading)
     {
         if (config.Auth is not { IsOpen: true, AllowAnonymous: false })
@@ -83,12 +86,12 @@ internal static class ConfigChecks
 
         if (config.PublicUrl is { IsLoopback: false } url)
         {
-            reading.Error("publicUrl", root.Member("publicUrl")?.Line, $"({url}) is an address that other machines reach, but auth.mode is none. {OpenOrNot}.");
+            reading.Warn("publicUrl", root.Member("publicUrl")?.Line, $"({url}) is an address that other machines reach, but auth.mode is none: whoever reaches it can use every tool. {OpenOrNot}.");
         }
 
         if (config.TrustedProxies.Count > 0)
         {
-            reading.Error("trustedProxies", root.Member("trustedProxies")?.Line, $"names a proxy, which other machines may reach the gateway through, but auth.mode is none. {OpenOrNot}.");
+            reading.Warn("trustedProxies", root.Member("trustedProxies")?.Line, $"names a proxy, which other machines may reach the gateway through, but auth.mode is none: whoever reaches it can use every tool. {OpenOrNot}.");
         }
     }
 

@@ -22,7 +22,6 @@ public sealed class TrustedProxyTests
         if (trusted is not null)
         {
             config["trustedProxies"] = new JsonArray(trusted);
-            config["auth"] = new JsonObject { ["allowAnonymous"] = true };
         }
 
         await using var gateway = await GatewayProcess.StartAsync(config);

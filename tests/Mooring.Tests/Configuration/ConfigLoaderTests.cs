@@ -233,15 +233,14 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("publicUrl", "\"https://mcp.example.com\"")]
     [InlineData("publicUrl", "\"http://10.0.0.7:3000\"")]
     [InlineData("trustedProxies", "[\"127.0.0.1\"]")]
-    public void Load_ProxyWithoutAuth_IsRefusedUnlessTheConfigurationSaysSo(string setting, string value)
+    public void Load_ProxyWithoutAuth_IsWarnedOfUnlessTheConfigurationSaysSo(string setting, string value)
     {
-        var problem = _fixture.LoadWrong($$"""{ "{{setting}}": {{value}}, "connectors": {} }""");
+        var problem = Assert.Single(_fixture.Load($$"""{ "{{setting}}": {{value}}, "connectors": {} }""").Warnings, warning => warning.Path == setting);
 
-        Assert.Equal(setting, problem.Path);
         Assert.Contains("auth.allowAnonymous", problem.Message, StringComparison.Ordinal);
-        _fixture.LoadFine($$"""{ "{{setting}}": {{value}}, "auth": { "allowAnonymous": true }, "connectors": {} }""");
-        _fixture.LoadFine($$"""{ "{{setting}}": {{value}}, "auth": { "mode": "apiKey" }, "connectors": {} }""");
-        _fixture.LoadFine("""{ "publicUrl": "http://localhost:3000/gw", "connectors": {} }""");
+        Assert.DoesNotContain(_fixture.Load($$"""{ "{{setting}}": {{value}}, "auth": { "allowAnonymous": true }, "connectors": {} }""").Warnings, warning => warning.Path == setting);
+        Assert.DoesNotContain(_fixture.Load($$"""{ "{{setting}}": {{value}}, "auth": { "mode": "apiKey" }, "connectors": {} }""").Warnings, warning => warning.Path == setting);
+        Assert.Empty(_fixture.Load("""{ "publicUrl": "http://localhost:3000/gw", "connectors": {} }""").Warnings.Where(warning => warning.Path == "publicUrl"));
     }
 
     [Fact]

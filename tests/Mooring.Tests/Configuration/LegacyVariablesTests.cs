@@ -52,7 +52,7 @@ public sealed class LegacyVariablesTests : IDisposable
     {
         var result = Load(
             ("SSE_KEEPALIVE_INTERVAL", "15000"), ("REQUEST_TIMEOUT", "300000"), ("LOG_LEVEL", "warn"),
-            ("ALLOWED_ORIGINS", "https://a.example.com,https://b.example.com"), ("BASE_URL", "https://mcp.example.com"), ("MOORING_Auth__AllowAnonymous", "true"));
+            ("ALLOWED_ORIGINS", "https://a.example.com,https://b.example.com"), ("BASE_URL", "https://mcp.example.com"));
 
         var config = result.Config!;
         Assert.Equal(TimeSpan.FromSeconds(15), config.KeepAlive.Interval);
