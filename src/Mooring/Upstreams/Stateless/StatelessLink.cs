@@ -38,6 +38,9 @@ internal sealed partial class StatelessLink : Link
 
     public override bool IsUsable => Volatile.Read(ref _closed) is null && _leg.IsUsable;
 
+    /// <summary>Each request stands for itself; a process of its own may still keep open what one of them opened, such as a browser.</summary>
+    public override bool HoldsState => _leg.HoldsState;
+
     public override bool TellsRequests => _leg.TellsRequests;
 
     public override bool HasToListen => true;
@@ -45,6 +48,8 @@ internal sealed partial class StatelessLink : Link
     public override bool KeepsWishes => true;
 
     public override bool Listens => _listener.Listens;
+
+    public override bool Tells(string capability) => _listener.Tells(capability);
 
     public override void Listen(string? after) => _listener.Start(_closing.Token);
 
