@@ -237,10 +237,11 @@ internal sealed partial class StatelessLink : Link
                 return new(Attempt.Answered(Noted(said.Frame, answer)));
             case "task" when method == McpMethod.ToolsCall:
                 return FollowAsync(request, answer);
-            case var _ when request.PassesUnfinished():
-                return new(Attempt.Answered(answer));
             case "input_required" when method is McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead:
-                return AskAsync(request, said, answer);
+                return request.PassesUnfinished() ? new(Passed(request, said, answer)) : AskAsync(request, said, answer);
+            case var _ when DeclaresUnknown(said) && request.PassesUnfinished():
+                // An extension that only the two of them know may have kinds of its own.
+                return new(Attempt.Answered(answer));
             case var other:
                 return new(WrongKind(request, other));
         }
@@ -350,6 +351,9 @@ internal sealed partial class StatelessLink : Link
 
         [LoggerMessage(341, LogLevel.Warning, "Server {Server} answered with a result of the kind \"{Kind}\", which the gateway does not know.", EventName = "StatelessWrongKind")]
         public static partial void WrongKind(ILogger logger, string server, string kind);
+
+        [LoggerMessage(352, LogLevel.Warning, "Server {Server} asked for {Method}, which the request did not declare that its client takes (2026-07-28, \"Multi Round-Trip Requests\"); the client is told what it would have to declare.", EventName = "StatelessAsksUndeclared")]
+        public static partial void AsksUndeclared(ILogger logger, string server, string method);
 
         [LoggerMessage(342, LogLevel.Information, "Server {Server} does not answer as a server without sessions any more ({Why}); it is looked at anew.", EventName = "StatelessNoMore")]
         public static partial void NoMore(ILogger logger, string server, string why);

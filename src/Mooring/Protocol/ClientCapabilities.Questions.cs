@@ -1,9 +1,7 @@
-using Mooring.Protocol;
+namespace Mooring.Protocol;
 
-namespace Mooring.FrontDoor;
-
-/// <summary>What a client of 2026-07-28 declared, as far as it says what a server may ask it (client/elicitation, client/sampling, client/roots, "Capabilities").</summary>
-internal static class ClientCapabilities
+/// <content>What a client of 2026-07-28 declared, as far as it says what a server may ask it (client/elicitation, client/sampling, client/roots, "Capabilities").</content>
+internal static partial class ClientCapabilities
 {
     /// <summary>Whether a server's request is one that the client takes; others are not put to it (basic/patterns/mrtr, "Server Requirements").</summary>
     /// <param name="capabilities">As declared, raw JSON.</param>
@@ -14,6 +12,15 @@ internal static class ClientCapabilities
         McpMethod.CreateMessage => AllowsSampling(JsonFields.Object(capabilities, "sampling"u8), question),
         McpMethod.RootsList => !JsonFields.Object(capabilities, "roots"u8).IsEmpty,
         _ => false,
+    };
+
+    /// <summary>What a client has to declare to be asked this, raw JSON; null where no version knows the question.</summary>
+    public static string? Required(Frame question) => question.Method switch
+    {
+        McpMethod.Elicit => IsByUrl(question) ? """{"elicitation":{"url":{}}}""" : """{"elicitation":{"form":{}}}""",
+        McpMethod.CreateMessage => NeedsTools(question) ? """{"sampling":{"tools":{}}}""" : """{"sampling":{}}""",
+        McpMethod.RootsList => """{"roots":{}}""",
+        _ => null,
     };
 
     /// <summary>One that names neither form nor URLs takes forms.</summary>
@@ -28,15 +35,13 @@ internal static class ClientCapabilities
         return IsByUrl(question) ? byUrl : !byUrl || JsonFields.Has(elicitation, "form"u8);
     }
 
-    private static bool AllowsSampling(ReadOnlySpan<byte> sampling, Frame question)
-    {
-        if (sampling.IsEmpty)
-        {
-            return false;
-        }
+    private static bool AllowsSampling(ReadOnlySpan<byte> sampling, Frame question) =>
+        !sampling.IsEmpty && (JsonFields.Has(sampling, "tools"u8) || !NeedsTools(question));
 
+    private static bool NeedsTools(Frame question)
+    {
         var parameters = question.Envelope.Params.IsPresent ? question.Span(question.Envelope.Params) : default;
-        return JsonFields.Has(sampling, "tools"u8) || !(JsonFields.Has(parameters, "tools"u8) || JsonFields.Has(parameters, "toolChoice"u8));
+        return JsonFields.Has(parameters, "tools"u8) || JsonFields.Has(parameters, "toolChoice"u8);
     }
 
     public static bool IsByUrl(Frame question) =>
