@@ -28,7 +28,8 @@ internal sealed class StatelessUpstream
     /// <summary>Its list of tools, a JSON array.</summary>
     public string Tools { get; set; } = """[{"name":"echo","inputSchema":{"type":"object"}},{"name":"slow","inputSchema":{"type":"object"}},{"name":"reads","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}}]""";
 
-    public int TtlMs { get; set; }
+    /// <summary>Null: it does not say, against the version's rules.</summary>
+    public int? TtlMs { get; set; } = 0;
 
     public string CacheScope { get; set; } = "public";
 
@@ -94,7 +95,7 @@ internal sealed class StatelessUpstream
 
     private void Answer(UpstreamExchange exchange, string method)
     {
-        var caching = $"\"resultType\":\"complete\",\"ttlMs\":{TtlMs},\"cacheScope\":\"{CacheScope}\"";
+        var caching = $"\"resultType\":\"complete\",{(TtlMs is { } ttl ? $"\"ttlMs\":{ttl}," : "")}\"cacheScope\":\"{CacheScope}\"";
         switch (method)
         {
             case "server/discover":

@@ -59,6 +59,9 @@ internal sealed class GatewayFixture : IAsyncDisposable
 
     public HttpClient Http { get; }
 
+    /// <summary>The way to it for whoever has it as a server.</summary>
+    public HttpMessageHandler NewHandler() => _app.GetTestServer().CreateHandler();
+
     public SessionTable Sessions => Get<SessionTable>();
 
     public StreamTable Streams => Get<StreamTable>();

@@ -18,7 +18,7 @@ internal static class Settings
 
     private static readonly ObjectShape<SessionsConfig> Sessions = new ObjectShape<SessionsConfig>(() => new())
         .Add("idle", new DurationShape("1s", "30d"), c => c.Idle, (c, v) => c with { Idle = v },
-            "A session without a request or open stream for this long ends.");
+            "A session without a request or open stream for this long ends. Of clients without sessions: what a server keeps for one of them.");
 
     private static readonly ObjectShape<StreamsConfig> Streams = new ObjectShape<StreamsConfig>(() => new())
         .Add("retry", new DurationShape("0", "1m"), c => c.Retry, (c, v) => c with { Retry = v },

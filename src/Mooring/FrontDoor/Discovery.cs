@@ -38,7 +38,7 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
     private CacheHint HintOf(Session session, Access access)
     {
         var servers = session.Server is { } name ? upstreams.Find(name) is { } only ? [only] : [] : upstreams.All;
-        return CacheHint.Least(servers.Where(upstream => !access.Hides(upstream.Name)).Select(upstream => CacheHint.Of(catalogue.LikelySaidTo(session, upstream).Span)));
+        return CacheHint.Least(servers.Where(upstream => !access.Hides(upstream.Name)).Select(upstream => catalogue.HintOfSaidTo(session, upstream)));
     }
 
     /// <summary>Who answers on a route: its one server, as far as it ever said who it is, else the gateway.</summary>

@@ -23,7 +23,7 @@ internal sealed class ListenStream
         _tag = [.. "\"io.modelcontextprotocol/subscriptionId\":"u8, .. id];
         _filter = filter;
         Connection = new SseConnection(context, streams, "post") { Era = "stateless" };
-        Listener = new Listener(Connection, Hear, End);
+        Listener = new Listener(Connection, filter.Lists, Hear, End);
     }
 
     /// <summary>Its ear in the session that stands for the client.</summary>
@@ -66,7 +66,7 @@ internal sealed class ListenStream
             {
                 TellLocked(notification);
             }
-            else if (_filter.Wants(notification))
+            else if (_filter.Wants(notification) && !_early.Exists(known => known.AsSpan().SequenceEqual(line)))
             {
                 _early.Add(line);
             }

@@ -5,11 +5,12 @@ using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Tasks;
+using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
 
 /// <summary>Serves <c>subscriptions/listen</c> over all servers of a route together (2026-07-28, basic/patterns/subscriptions).</summary>
-internal sealed class Listening(FrontDoorServices services, Discovery discovery, Interests interests, HeldTasks tasks, TaskNews news)
+internal sealed class Listening(FrontDoorServices services, Discovery discovery, Interests interests, UpstreamTable upstreams, Catalogue catalogue, Views views, HeldTasks tasks, TaskNews news)
 {
     /// <summary>Stays until the client leaves, or the gateway goes and has it connect elsewhere.</summary>
     public async Task ListenAsync(HttpContext context, Session session, Frame request)
@@ -57,7 +58,12 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
         var subscribing = filter.Resources.Select(uri => (Uri: uri, Works: interests.EnterAsync(session, uri))).ToList();
         try
         {
-            session.Outbox.Add(stream.Listener);
+            foreach (var kind in session.Outbox.Add(stream.Listener) ?? ChangedLately(session, filter))
+            {
+                // Told once it is acknowledged, as far as it is.
+                stream.Listener.Hear(JsonRpc.Notification(kind.Changed()));
+            }
+
             stream.Connection.Start();
             _ = AcknowledgeAsync(session, stream, filter, own, subscribing, ears);
             await stream.Connection.RunAsync();
@@ -110,6 +116,22 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
         }
 
         return own;
+    }
+
+    /// <summary>
+    /// Lists of a client that nothing is known of here: it may have listened at another replica, or at this one before a restart or long ago, or never. What
+    /// it was shown last nobody can tell, but when each list became what it is is kept with it. So it is told of those that are new enough for a client to have an older
+    /// one, which is as long as a client with a session could come back; for one that has never listened that is at most one reading of a list too many, on a day on which it changed.
+    /// </summary>
+    private HashSet<ListKind> ChangedLately(Session session, ListenFilter filter)
+    {
+        var since = services.Time.GetUtcNow() - services.Config.Current.Sessions.Idle;
+        var servers = upstreams.All.Where(upstream => (session.Server is null || session.Server == upstream.Name) && session.MayHear(upstream)).ToList();
+        return filter.Lists.Where(kind => servers.Exists(upstream => IsNewer(upstream, kind) || (kind == ListKind.Resources && IsNewer(upstream, ListKind.Templates)))).ToHashSet();
+
+        // What is shown under other conditions may be what this client was shown before it was another.
+        bool IsNewer(Upstream upstream, ListKind kind) =>
+            views.Known(session, upstream, kind)?.Changed > since || (!upstream.NeedsAccount && catalogue.FindAny(upstream.Name)[kind]?.Changed > since);
     }
 
     /// <summary>On the merged route the gateway itself tells of changes; one server tells of those that it declares.</summary>

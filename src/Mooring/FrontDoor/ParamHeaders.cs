@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Mooring.Protocol;
 using Mooring.Routing;
@@ -15,8 +14,6 @@ namespace Mooring.FrontDoor;
 /// </summary>
 internal sealed class ParamHeaders(UpstreamTable upstreams, Views views)
 {
-    public const string Prefix = "Mcp-Param-";
-
     private static readonly IReadOnlyDictionary<string, Param[]> None = new Dictionary<string, Param[]>();
 
     /// <summary>Most lists have none; each is looked through once.</summary>
@@ -96,7 +93,7 @@ internal sealed class ParamHeaders(UpstreamTable upstreams, Views views)
         List<KeyValuePair<string, string>>? found = null;
         foreach (var (name, value) in headers)
         {
-            if (name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
+            if (name.StartsWith(ParamMark.Prefix, StringComparison.OrdinalIgnoreCase))
             {
                 (found ??= []).Add(new(name, value.ToString()));
             }
@@ -125,49 +122,22 @@ internal sealed class ParamHeaders(UpstreamTable upstreams, Views views)
         foreach (var item in list.Items)
         {
             var raw = list.Raw(item);
-            if (raw.IndexOf("x-mcp-header"u8) < 0)
+            if (!ParamMark.MayBeIn(raw))
             {
                 continue;
             }
 
-            using var tool = JsonDocument.Parse(raw.ToArray(), new JsonDocumentOptions { MaxDepth = int.MaxValue });
-            var parameters = new List<Param>();
-            if (JsonText.TryFind(tool.RootElement, "inputSchema", out var schema))
+            // Where one is wrong, the others are held to all the same: the tool is there to be called.
+            var marks = new List<ParamMark>();
+            ParamMark.Read(raw, marks);
+            if (marks.Count > 0)
             {
-                Collect(schema, [], parameters);
-            }
-
-            if (parameters.Count > 0)
-            {
-                (found ??= new(StringComparer.Ordinal)).TryAdd(item.Name, [.. parameters]);
+                (found ??= new(StringComparer.Ordinal)).TryAdd(item.Name, [.. marks.Select(mark => new Param(mark.Header, [.. mark.Path.Select(System.Text.Encoding.UTF8.GetBytes)]))]);
             }
         }
 
         return found ?? None;
     }
-
-    /// <summary>Along <c>properties</c> alone, and only of simple types: elsewhere the annotation means nothing ("Schema Extension").</summary>
-    private static void Collect(JsonElement schema, byte[][] path, List<Param> found)
-    {
-        if (!JsonText.TryFind(schema, "properties", out var properties) || properties.ValueKind != JsonValueKind.Object)
-        {
-            return;
-        }
-
-        foreach (var property in properties.EnumerateObject())
-        {
-            byte[][] here = [.. path, System.Text.Encoding.UTF8.GetBytes(JsonText.Name(property))];
-            if (JsonText.TryFind(property.Value, "x-mcp-header", out var header) && header.ValueKind == JsonValueKind.String && JsonText.Read(header) is var name && IsToken(name)
-                && JsonText.TryFind(property.Value, "type", out var type) && type.ValueKind == JsonValueKind.String && JsonText.Read(type) is "string" or "integer" or "boolean")
-            {
-                found.Add(new Param(Prefix + name, here));
-            }
-
-            Collect(property.Value, here, found);
-        }
-    }
-
-    private static bool IsToken(string text) => text.Length > 0 && text.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal));
 
     private sealed record Param(string Header, byte[][] Path);
 }

@@ -18,6 +18,12 @@ internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider 
     /// <summary>Tells the gateway's own references from those of servers of the same version, which pass.</summary>
     private const string Prefix = "mooring-";
 
+    /// <summary>
+    /// Put before a reference of a server that looks like one of these, as that of a Mooring behind this one does, and taken off the retry that brings it back.
+    /// Nothing is to be remembered for it, so any replica can; and it may stand there several times, once for each gateway on the way.
+    /// </summary>
+    private const string TheirMark = Prefix + "passed-";
+
     /// <summary>Hexadecimal digits of the holder's name, and of the secret.</summary>
     private const int NameLength = 16;
 
@@ -51,7 +57,14 @@ internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider 
     }
 
     /// <summary>Whether a reference may be one of these.</summary>
-    public static bool IsOurs(string reference) => reference.StartsWith(Prefix, StringComparison.Ordinal);
+    public static bool IsOurs(string reference) =>
+        reference.StartsWith(Prefix, StringComparison.Ordinal) && !reference.StartsWith(TheirMark, StringComparison.Ordinal);
+
+    /// <summary>A server's reference as its client is given it; null where that is as it is.</summary>
+    public static string? Marked(string theirs) => theirs.StartsWith(Prefix, StringComparison.Ordinal) ? TheirMark + theirs : null;
+
+    /// <summary>The server's reference that a client brings back; null where it is as it came.</summary>
+    public static string? Unmarked(string brought) => brought.StartsWith(TheirMark, StringComparison.Ordinal) ? brought[TheirMark.Length..] : null;
 
     /// <summary>The process that gave a reference out, by the name that it had; null where it is not of the form of these.</summary>
     public static string? HolderOf(string reference)

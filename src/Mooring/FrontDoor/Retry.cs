@@ -44,6 +44,18 @@ internal sealed record Retry(string? State, IReadOnlyList<(string Key, byte[] An
         return new Retry(state.IsPresent ? JsonText.Read(parameters.Slice(state.Start, state.Length)) : null, read);
     }
 
+    /// <summary>The request as its server wants it: with the reference that it gave out itself.</summary>
+    public Frame ForServer(Frame request)
+    {
+        if (State is null || ParkedCalls.Unmarked(State) is not { } theirs)
+        {
+            return request;
+        }
+
+        var parameters = request.Envelope.Params;
+        return Frame.Parse(JsonFields.Splice(request.Bytes, JsonFields.Find(request.Span(parameters), "requestState"u8).Offset(parameters.Start), JsonText.Quote(theirs)));
+    }
+
     /// <summary>The request as it was before there was anything to answer.</summary>
     public static Frame Stripped(Frame request)
     {

@@ -28,9 +28,10 @@ internal static class StatelessAnswers
     /// <param name="method">Of the request.</param>
     /// <param name="id">The id that it gets, a raw JSON token.</param>
     /// <param name="serverInfo">Who answers, raw JSON.</param>
+    /// <param name="isServers">Whether a server made it, so that a reference for the retry in it is that server's.</param>
     /// <param name="isPrivate">Whether others may not be shown the same, whatever its server says: it knows nothing of the gateway's policies.</param>
     /// <returns>The response, and its HTTP status where it makes a body of its own.</returns>
-    public static (Message Response, int Status) Dress(Frame answer, McpMethod method, ReadOnlyMemory<byte> id, byte[] serverInfo, bool isPrivate = false)
+    public static (Message Response, int Status) Dress(Frame answer, McpMethod method, ReadOnlyMemory<byte> id, byte[] serverInfo, bool isServers = false, bool isPrivate = false)
     {
         if (answer.Kind == FrameKind.Error)
         {
@@ -52,6 +53,11 @@ internal static class StatelessAnswers
         if (head.Length > 0)
         {
             message = message.Replace(new Slice(at.Start + 1, 0), has.IsEmpty ? head.AsMemory(0, head.Length - 1) : head);
+        }
+
+        if (isServers && !has.IsComplete && has.StateAt.IsPresent && ParkedCalls.Marked(JsonText.Read(result.Slice(has.StateAt.Start, has.StateAt.Length))) is { } marked)
+        {
+            message = message.Replace(has.StateAt.Offset(at.Start), JsonText.Quote(marked));
         }
 
         if (isPrivate && IsCacheable(method) && has.Scope)
@@ -124,6 +130,11 @@ internal static class StatelessAnswers
 
             reader.Skip();
             found.Ttl |= key == 'l';
+            if (key == 'r' && reader.TokenType == JsonTokenType.String)
+            {
+                found.StateAt = new Slice(start, (int)reader.BytesConsumed - start);
+            }
+
             if (key == 's')
             {
                 found.Scope = true;
@@ -145,6 +156,7 @@ internal static class StatelessAnswers
         : JsonText.IsKey(ref reader, "ttlMs"u8) ? 'l'
         : JsonText.IsKey(ref reader, "cacheScope"u8) ? 's'
         : JsonText.IsKey(ref reader, "_meta"u8) ? 'm'
+        : JsonText.IsKey(ref reader, "requestState"u8) ? 'r'
         : ' ';
 
     private sealed class Words(byte[] serverInfo)
@@ -175,6 +187,7 @@ internal static class StatelessAnswers
         public bool Ttl;
         public bool Scope;
         public Slice ScopeAt;
+        public Slice StateAt;
         public bool Info;
         public Slice Meta;
     }

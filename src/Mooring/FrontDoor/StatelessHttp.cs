@@ -93,7 +93,7 @@ internal sealed class StatelessHttp(
         // :: 3 who stands for its client
         var person = Person.Of(context);
         var capabilities = message.Raw(message.ClientMeta.ClientCapabilities);
-        if ((sessions.Find(person, server, capabilities.Span) ?? sessions.Of(person, server, capabilities.Span, InfoOf(message))) is not { } session)
+        if ((sessions.Find(person, server, capabilities.Span, InfoOf(message)) ?? sessions.Of(person, server, capabilities.Span, InfoOf(message))) is not { } session)
         {
             await Answers.MissAsync(context, SessionMiss.TooMany, message.Id);
             return null;
@@ -217,7 +217,7 @@ internal sealed class StatelessHttp(
     {
         var isOurs = retry?.State is { } state && ParkedCalls.IsOurs(state);
         var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = shown, WasDeclined = isOurs && retry!.IsDeclined };
-        router.Handle(session, isOurs ? Retry.Stripped(request) : WithoutTask(session, request), reply);
+        router.Handle(session, isOurs ? Retry.Stripped(request) : WithoutTask(session, retry?.ForServer(request) ?? request), reply);
         return reply;
     }
 

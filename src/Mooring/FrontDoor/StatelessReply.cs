@@ -200,7 +200,7 @@ internal sealed partial class StatelessReply : Reply
         }
 
         IsAnswered = true;
-        var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo, isPrivate: !Access.IsEverything);
+        var (message, status) = StatelessAnswers.Dress(answer, _method, exchange.Id, exchange.ServerInfo, isServers: true, isPrivate: !Access.IsEverything);
         exchange.Finish(message, _isForStore ? StatusCodes.Status503ServiceUnavailable : _isCrowded ? StatusCodes.Status429TooManyRequests : status);
     }
 

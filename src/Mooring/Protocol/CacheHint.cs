@@ -31,6 +31,9 @@ internal readonly record struct CacheHint(long TtlMs, bool IsPublic)
         return least ?? None;
     }
 
+    /// <summary>What is left of it after a while; never less than nothing. Of clocks that do not agree a result may be younger than none.</summary>
+    public CacheHint After(TimeSpan age) => age <= TimeSpan.Zero ? this : this with { TtlMs = Math.Max(0, TtlMs - (long)Math.Ceiling(age.TotalMilliseconds)) };
+
     /// <summary>A result that says this much, where it says anything; what it does not say is not put in.</summary>
     public byte[] Lower(byte[] result)
     {

@@ -7,7 +7,7 @@ namespace Mooring.Protocol;
 /// What a client says it can do, in the words that the protocol and the extensions known here have for it. Whoever uses these words means one of
 /// a few things, however it writes them; everything else can be said in as many ways as there are texts.
 /// </summary>
-internal static class ClientCapabilities
+internal static partial class ClientCapabilities
 {
     /// <summary>All words there are (ClientCapabilities of 2025-11-25 and 2026-07-28, and the extensions of the protocol's own). By name, as they are written.</summary>
     private static readonly Word All = Word.Of("",

@@ -88,6 +88,7 @@ internal sealed partial class Catalogue
     private void Forget(string server, string key)
     {
         Interlocked.Increment(ref _version);
+        ForgetReadAgain(server, key);
         foreach (var kind in ListKinds.All)
         {
             _doubts.TryRemove((server, key, kind), out _);

@@ -123,7 +123,7 @@ internal sealed partial class Catalogue
         {
             if (lists.InitializeResult.IsEmpty)
             {
-                Change(record.Server, record.Key, now => now with { InitializeResult = record.Body });
+                Change(record.Server, record.Key, now => now with { InitializeResult = record.Body, Said = record.Fetched });
                 Interlocked.Increment(ref _version);
             }
 
@@ -151,7 +151,8 @@ internal sealed partial class Catalogue
             }
         }
 
-        var list = ServerList.Of(kind, record.Body.ToArray());
+        var list = ListOf(kind, record);
+        list.Changed = lists[kind] is null ? null : record.Fetched;
         // It stays: what another replica read may be from before what was heard here.
         var doubt = _doubts.GetValueOrDefault((record.Server, record.Key, kind)).Kind;
         Change(record.Server, record.Key, now => now.With(list));

@@ -130,13 +130,14 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     public ServerList? ToolsOf(Session session, Upstream upstream) =>
         session.Lists.Of(upstream)?[ListKind.Tools] ?? Find(upstream.Name, session.Lists.Key(upstream))[ListKind.Tools] ?? FindAny(upstream.Name)[ListKind.Tools];
 
+    /// <summary>Takes what a server says of itself, just now.</summary>
     public void Save(string server, string key, ReadOnlyMemory<byte> initializeResult)
     {
         var changed = false;
         Change(server, key, known =>
         {
             changed = !known.InitializeResult.Span.SequenceEqual(initializeResult.Span);
-            return changed ? known with { InitializeResult = initializeResult } : known;
+            return known with { InitializeResult = changed ? initializeResult : known.InitializeResult, Said = time.GetUtcNow() };
         });
         if (changed)
         {
@@ -154,7 +155,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
         var known = Find(server, key)[list.Kind];
         if (known is not null && known.Hash == list.Hash)
         {
-            known.Confirm(list.Asked);
+            known.Confirm(list);
             if (_kept.GetValueOrDefault((server, key, list.Kind.Key())) is { HasFailed: true })
             {
                 // What the store did not take is what the server shows still.
@@ -171,6 +172,7 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
             return known;
         }
 
+        list.Changed = known is null ? null : time.GetUtcNow();
         Change(server, key, lists => lists.With(list));
         Interlocked.Increment(ref _version);
         Keep(new CatalogueRecord(server, key, list.Kind.Key(), list.Result, list.Hash, time.GetUtcNow()));
@@ -216,9 +218,17 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
     }
 
     private static ServerLists With(ServerLists lists, CatalogueRecord record) =>
-        record.Kind == InitializeKind ? lists with { InitializeResult = record.Body }
-        : ListKinds.Parse(record.Kind) is { } kind ? lists.With(ServerList.Of(kind, record.Body.ToArray()))
+        record.Kind == InitializeKind ? lists with { InitializeResult = record.Body, Said = record.Fetched }
+        : ListKinds.Parse(record.Kind) is { } kind ? lists.With(ListOf(kind, record))
         : lists;
+
+    /// <summary>A list is written down when it becomes another one, and then no more.</summary>
+    private static ServerList ListOf(ListKind kind, CatalogueRecord record)
+    {
+        var list = ServerList.Of(kind, record.Body.ToArray(), record.Fetched);
+        list.Changed = record.Fetched;
+        return list;
+    }
 
     private static DateTimeOffset Newest(IEnumerable<CatalogueRecord> records) => records.Max(record => record.Fetched);
 

@@ -5,7 +5,7 @@ using Mooring.Upstreams;
 namespace Mooring.Routing;
 
 /// <summary>Reads whole lists from servers: every page, with a cap and a guard against cursors that go in a circle.</summary>
-internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListFetcher> logger)
+internal sealed partial class ListFetcher(UpstreamMetrics metrics, TimeProvider time, ILogger<ListFetcher> logger)
 {
     private const int MaxPages = 1000;
 
@@ -39,10 +39,10 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
 
         if (!JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(kind.Capability())).IsPresent)
         {
-            return (ServerList.Empty(kind, CacheHint.Of(link.InitializeResult.Span)), "");
+            return (ServerList.Empty(kind, CacheHint.Of(link.InitializeResult.Span), link.Said), "");
         }
 
-        var asked = Turn.Next();
+        var (asked, now) = (Turn.Next(), time.GetUtcNow());
         var pages = new List<byte[]>();
         var cursors = new HashSet<string>(StringComparer.Ordinal);
         byte[] parameters = [];
@@ -68,7 +68,7 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
             if (answer.Kind == FrameKind.Error)
             {
                 // Servers that declare resources but have no templates answer "method not found".
-                return Code(answer) == "-32601" ? (ServerList.Empty(kind), "") : (null, $"it refused {kind.Method()}: {JsonFields.String(answer.Span(answer.Envelope.Error), "message"u8)}");
+                return Code(answer) == "-32601" ? (ServerList.Empty(kind, confirmed: now), "") : (null, $"it refused {kind.Method()}: {JsonFields.String(answer.Span(answer.Envelope.Error), "message"u8)}");
             }
 
             var page = answer.Span(answer.Envelope.Result).ToArray();
@@ -106,7 +106,7 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, ILogger<ListF
             parameters = [.. "{\"cursor\":"u8, .. JsonText.Quote(cursor), (byte)'}'];
         }
 
-        return (ServerList.Join(kind, pages, asked), "");
+        return (ServerList.Join(kind, pages, asked, now), "");
     }
 
     /// <summary>Said once, not at each reading; counted as long as it is so.</summary>

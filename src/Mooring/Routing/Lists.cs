@@ -9,7 +9,7 @@ using Mooring.Upstreams;
 namespace Mooring.Routing;
 
 /// <summary>Answers lists from what is known, page by page; only a server that nothing certain is known of is waited for, and not for long.</summary>
-internal sealed partial class Lists(UpstreamTable upstreams, Views views, BridgedTasks bridged, ILogger<Lists> logger)
+internal sealed partial class Lists(UpstreamTable upstreams, Views views, BridgedTasks bridged, TimeProvider time, ILogger<Lists> logger)
 {
     /// <summary>Items of one page of a list; most clients read only the first page well.</summary>
     private const int PageSize = 1000;
@@ -21,16 +21,15 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
         {
             var servers = session.Server is { } name ? upstreams.Find(name) is { } only ? [only] : [] : upstreams.All;
             await FirstLooksAsync(session, servers, kind, reply.Access);
+            var now = time.GetUtcNow();
             if (session.Server is null)
             {
                 var merged = views.Merged(session, kind);
                 var (items, hash) = Permits.Shown(reply.Access, merged, session.Version, OffersTasks(session, kind, servers));
                 // Without a server it is neither complete nor the same for everybody.
-                Page(request, reply, kind, items, hash, merged.Sources.Count == servers.Count ? merged.Hint : CacheHint.None);
-                return;
+                Page(request, reply, kind, items, hash, merged.Sources.Count == servers.Count ? merged.HintAt(now) : CacheHint.None);
             }
-
-            if (servers.Count == 0)
+            else if (servers.Count == 0)
             {
                 reply.Refuse(request, JsonRpc.ServerError, $"Server \"{session.Server}\" is no longer configured.");
             }
@@ -47,14 +46,18 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
             }
             else if (Permits.Shown(reply.Access, servers[0].Name, known) is var list && list.Items.Count <= PageSize && !HasCursor(request))
             {
-                reply.Answer(request, list.ResultFor(session.Version, OffersTasks(session, kind, servers).Count > 0));
+                // Older versions have no such word; whoever speaks one reads it from no list.
+                var result = list.ResultFor(session.Version, OffersTasks(session, kind, servers).Count > 0);
+                reply.Answer(request, session.Version.HasSessions() || !known.SaysHowLong ? result : known.HintAt(now).Lower(result));
             }
             else
             {
                 var result = list.ResultFor(session.Version, OffersTasks(session, kind, servers).Count > 0);
                 var shown = ReferenceEquals(result, list.Result) ? list : ServerList.Of(kind, result);
-                Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12], list.Hint);
+                Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12], known.HintAt(now));
             }
+
+            ReadAgain(session, servers, kind, reply.Access, now);
         }
         catch (Exception e)
         {
@@ -76,6 +79,21 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
         }
 
         return looks is null ? Task.CompletedTask : Task.WhenAll(looks);
+    }
+
+    /// <summary>
+    /// What is older than its server says that it may be is the answer all the same, and says that its time is up; it is read again behind it, where nobody
+    /// would hear that it is another one by now.
+    /// </summary>
+    private void ReadAgain(Session session, IReadOnlyList<Upstream> servers, ListKind kind, Access access, DateTimeOffset now)
+    {
+        foreach (var upstream in servers)
+        {
+            if (!access.Hides(upstream.Name) && views.Known(session, upstream, kind) is { } known && known.IsOver(now))
+            {
+                session.Lists.ReadAgain(upstream, kind);
+            }
+        }
     }
 
     /// <summary>The servers whose tools the session's client may call as tasks that the gateway has.</summary>

@@ -25,7 +25,6 @@ internal sealed partial class MergedList
         Origins = origins;
         _places = places;
         _renamed = renamed;
-        Hint = CacheHint.Least(sources.Select(source => source.Item2.Hint));
         Hash = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(
             System.Text.Encoding.ASCII.GetBytes(string.Join(',', sources.Select(s => s.Item1.Name + s.Item2.Hash)))).AsSpan(0, 6));
     }
@@ -76,8 +75,8 @@ internal sealed partial class MergedList
         return offered;
     }
 
-    /// <summary>For how long and for whom all of its servers say that theirs is so.</summary>
-    public CacheHint Hint { get; }
+    /// <summary>For how long from now on and for whom all of its servers say that theirs is so.</summary>
+    public CacheHint HintAt(DateTimeOffset now) => CacheHint.Least(Sources.Select(source => source.List.HintAt(now)));
 
     /// <summary>Of what it was made from; cursors are bound to it.</summary>
     public string Hash { get; }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Mooring.Protocol;
+using Mooring.Upstreams;
 
 namespace Mooring.Routing;
 
@@ -10,13 +11,16 @@ internal sealed class ServerList
     private byte[]? _older;
     private byte[]? _offered;
     private long _asked;
+    private Promise _promise;
 
-    private ServerList(ListKind kind, byte[] result, long asked)
+    private ServerList(ListKind kind, byte[] result, long asked, DateTimeOffset confirmed)
     {
         Kind = kind;
         Result = result;
-        Hash = Convert.ToHexStringLower(SHA256.HashData(result));
         _asked = asked;
+        _promise = new Promise(CacheHint.Of(result), confirmed);
+        SaysHowLong = JsonFields.Has(result, "ttlMs"u8);
+        Hash = Convert.ToHexStringLower(SHA256.HashData(SaysHowLong ? JsonFields.Without(result, "ttlMs"u8) : result));
         var items = new List<Item>();
         var name = kind.NameKeyBytes();
         foreach (var slice in JsonFields.Elements(result, kind.KeyBytes()))
@@ -40,6 +44,7 @@ internal sealed class ServerList
     /// <summary>The whole result object, all pages in one, without a cursor. A single page stays byte for byte.</summary>
     public byte[] Result { get; }
 
+    /// <summary>Of all that it says but how long it may be kept: a server may count that down, and shows the same list all the while.</summary>
     public string Hash { get; }
 
     /// <summary>The turn in which its server was asked for it, or in which it was read from the store. See <see cref="Turn"/>.</summary>
@@ -51,35 +56,69 @@ internal sealed class ServerList
     /// <summary>Whether any tool says of itself that it is safe to repeat: without that, whoever only asks this needs no name.</summary>
     public bool HasHints { get; }
 
-    /// <summary>For how long and for whom its server says that it is so.</summary>
-    public CacheHint Hint => CacheHint.Of(Result);
+    /// <summary>Whether its server says for how long at all; of one that does not nobody knows when to ask again.</summary>
+    public bool SaysHowLong { get; }
+
+    /// <summary>Whether its time is up, and no less than lists may be read again after: 15 s.</summary>
+    public bool IsOver(DateTimeOffset now)
+    {
+        var promise = Volatile.Read(ref _promise);
+        return SaysHowLong && now - promise.Confirmed > ListPace.Shortest && (now - promise.Confirmed).TotalMilliseconds > promise.Hint.TtlMs;
+    }
 
     /// <summary>Whether any tool is executed as a task alone.</summary>
     public bool HasTasks { get; }
 
-    /// <summary>Its server said the same again, asked in a later turn.</summary>
-    public void Confirm(long asked)
+    /// <summary>When it took the place of another one, as far as that is known; null: there was none before it. Set before anybody has it.</summary>
+    public DateTimeOffset? Changed { get; set; }
+
+    /// <summary>For how long from now on, and for whom, it may be kept: its server's word less the time that has passed since (2026-07-28, server/utilities/caching).</summary>
+    public CacheHint HintAt(DateTimeOffset now)
     {
+        var promise = Volatile.Read(ref _promise);
+        return promise.Hint.After(now - promise.Confirmed);
+    }
+
+    /// <summary>Its server said the same again, asked in a later turn.</summary>
+    public void Confirm(ServerList again)
+    {
+        var asked = again.Asked;
         for (var known = Asked; known < asked; known = Asked)
         {
             Interlocked.CompareExchange(ref _asked, asked, known);
+        }
+
+        Seen(again);
+    }
+
+    /// <summary>Its server showed the same to somebody: what it says there of how long that is so counts from then on.</summary>
+    public void Seen(ServerList again)
+    {
+        var said = Volatile.Read(ref again._promise);
+        for (var known = Volatile.Read(ref _promise); known.Confirmed < said.Confirmed; known = Volatile.Read(ref _promise))
+        {
+            Interlocked.CompareExchange(ref _promise, said, known);
         }
     }
 
     /// <param name="kind">Of what there is nothing.</param>
     /// <param name="hint">For how long and for whom.</param>
-    public static ServerList Empty(ListKind kind, CacheHint hint = default) =>
-        Of(kind, [.. "{\""u8, .. kind.KeyBytes(), .. "\":[]"u8, .. hint.More(), (byte)'}']);
+    /// <param name="confirmed">When its server said so.</param>
+    public static ServerList Empty(ListKind kind, CacheHint hint = default, DateTimeOffset confirmed = default) =>
+        Of(kind, [.. "{\""u8, .. kind.KeyBytes(), .. "\":[]"u8, .. hint.More(), (byte)'}'], confirmed);
 
-    public static ServerList Of(ListKind kind, byte[] result) => new(kind, result, Turn.Next());
+    /// <param name="kind">Which list.</param>
+    /// <param name="result">The whole result, raw JSON.</param>
+    /// <param name="confirmed">When its server last said so; left out where nobody knows: then it is as old as can be.</param>
+    public static ServerList Of(ListKind kind, byte[] result, DateTimeOffset confirmed = default) => new(kind, result, Turn.Next(), confirmed);
 
     /// <summary>Joins pages: the first page's other fields, the items of all, and of what they say of how long and for whom they hold the least.</summary>
-    public static ServerList Join(ListKind kind, IReadOnlyList<byte[]> pages, long asked)
+    public static ServerList Join(ListKind kind, IReadOnlyList<byte[]> pages, long asked, DateTimeOffset confirmed = default)
     {
         var first = pages[0];
         if (pages.Count == 1)
         {
-            return new ServerList(kind, WithoutCursor(first), asked);
+            return new ServerList(kind, WithoutCursor(first), asked, confirmed);
         }
 
         var key = kind.KeyBytes();
@@ -100,7 +139,7 @@ internal sealed class ServerList
 
         items.Add((byte)']');
         var joined = JsonFields.Splice(first, JsonFields.Find(first, key), items.ToArray());
-        return new ServerList(kind, WithoutCursor(CacheHint.Least(pages.Select(page => CacheHint.Of(page))).Lower(joined)), asked);
+        return new ServerList(kind, WithoutCursor(CacheHint.Least(pages.Select(page => CacheHint.Of(page))).Lower(joined)), asked, confirmed);
     }
 
     /// <summary>As <see cref="Result"/>, as a client of the version can read it.</summary>
@@ -167,6 +206,10 @@ internal sealed class ServerList
         var cursor = JsonFields.Find(result, "nextCursor"u8);
         return cursor.IsPresent ? JsonFields.Splice(result, cursor, "null"u8).WithoutNullCursor() : result;
     }
+
+    /// <param name="Hint">For how long and for whom.</param>
+    /// <param name="Confirmed">From when on: its server last said so then. The least time there is where nobody knows.</param>
+    private sealed record Promise(CacheHint Hint, DateTimeOffset Confirmed);
 
     /// <param name="Place">In <see cref="Result"/>.</param>
     /// <param name="NameAt">Of the name's token, within the item.</param>

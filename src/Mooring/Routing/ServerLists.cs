@@ -10,6 +10,9 @@ internal sealed record ServerLists
     /// <summary>Raw JSON; empty when not known.</summary>
     public ReadOnlyMemory<byte> InitializeResult { get; init; }
 
+    /// <summary>When its server last said that.</summary>
+    public DateTimeOffset Said { get; init; }
+
     public ServerList? this[ListKind kind] => _lists[(int)kind];
 
     public ServerLists With(ServerList list)
@@ -22,6 +25,7 @@ internal sealed record ServerLists
     private ServerLists(ServerLists other)
     {
         InitializeResult = other.InitializeResult;
+        Said = other.Said;
         _lists = (ServerList?[])other._lists.Clone();
     }
 }

@@ -1,3 +1,4 @@
+using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Upstreams;
 
@@ -24,6 +25,47 @@ internal sealed partial class SessionLinks
         }
     }
 
+    /// <summary>Whether a server may keep something for this session that is lost with its links: a process of its own, or a session at the server.</summary>
+    public bool HoldState
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _slots?.Exists(s => s.Link is { IsUsable: true, HoldsState: true }) == true;
+            }
+        }
+    }
+
+    /// <summary>When it said that.</summary>
+    public DateTimeOffset SaidAt(Upstream upstream)
+    {
+        lock (_gate)
+        {
+            return _slots?.Find(s => ReferenceEquals(s.Upstream, upstream))?.SaidAt ?? default;
+        }
+    }
+
+    /// <summary>Whether a change of one of a server's lists would be told to this session: on its own link, here or at another replica, or on the one that all share.</summary>
+    public bool IsTold(Upstream upstream, ListKind kind)
+    {
+        if (IsHeardElsewhere(upstream))
+        {
+            return true;
+        }
+
+        Link? link = null;
+        if (upstream.IsPerSession)
+        {
+            lock (_gate)
+            {
+                link = _slots?.Find(s => ReferenceEquals(s.Upstream, upstream)) is { Link: { IsUsable: true } own } ? own : null;
+            }
+        }
+
+        return link?.Tells(kind.Capability()) ?? services.Shared.Tells(upstream, kind);
+    }
+
     private sealed class Slot(Upstream upstream, LinkAuthorizer? authorizer, TimeProvider time)
     {
         /// <summary>Whose token goes with requests to the server.</summary>
@@ -37,6 +79,8 @@ internal sealed partial class SessionLinks
         public Reopening Reopening { get; } = new(time);
 
         public ReadOnlyMemory<byte> Said { get; set; }
+
+        public DateTimeOffset SaidAt { get; set; }
 
         public Task<(Link?, string)>? Opening { get; set; }
 

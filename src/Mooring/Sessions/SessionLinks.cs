@@ -178,7 +178,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         lock (_gate)
         {
             var slot = SlotLocked(link.Upstream);
-            slot.Said = link.InitializeResult;
+            (slot.Said, slot.SaidAt) = (link.InitializeResult, link.Said);
             isNew = again || !slot.IsResuming;
             slot.IsResuming = false;
         }

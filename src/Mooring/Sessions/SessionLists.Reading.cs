@@ -147,7 +147,9 @@ internal sealed partial class SessionLists
                     state.Doubted = Turn.Next();
                 }
 
+                var read = list;
                 list = isShared ? shared! : services.Catalogue.OneOf(server, list);
+                list.Seen(read);
                 entry.Lists = entry.Lists!.With(list);
                 state.IsOwn = !isShared;
             }

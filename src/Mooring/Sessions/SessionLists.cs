@@ -138,6 +138,40 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
+    /// <summary>
+    /// A list that is older than its server says that it may be is read again, behind whoever was just answered with it; the client is told if it turns out
+    /// to be another one. Not where a change would be told anyway, nor while the server is away, and at most every 15 s whatever came of it.
+    /// </summary>
+    public void ReadAgain(Upstream upstream, ListKind kind)
+    {
+        if (upstream.Health.IsAway || session.Links.IsTold(upstream, kind))
+        {
+            return;
+        }
+
+        if (!upstream.IsPerSession)
+        {
+            services.Shared.ReadAgain(upstream, kind);
+            return;
+        }
+
+        lock (_gate)
+        {
+            var entry = EntryLocked(upstream);
+            var state = entry[kind];
+            var now = services.Time.GetTimestamp();
+            if (state.Look is not null || (state.ReadAgain is { } before && services.Time.GetElapsedTime(before, now) < ListPace.Shortest)
+                || (entry.Lists is null && Key(upstream) is { } key && !services.Catalogue.TryReadAgain(upstream.Name, key, kind)))
+            {
+                return;
+            }
+
+            state.ReadAgain = now;
+            state.Look = new Look { WasLeft = true };
+            state.Look.Done = LookUntilCertainAsync(upstream, state, kind, state.Look);
+        }
+    }
+
     /// <summary>From here on the session's requests go over its link: what that shows may be this session's alone.</summary>
     public void Used(Upstream upstream)
     {
@@ -328,6 +362,9 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         public long Taken { get; set; }
 
         public Look? Look { get; set; }
+
+        /// <summary>When it was last read since its time was up, a timestamp; null: never.</summary>
+        public long? ReadAgain { get; set; }
 
         /// <summary>The hash of what was shown to somebody before a look came to its end with a list, empty for nothing: the look that does tells of a change. Null: nobody waits for that.</summary>
         public string? LeftWith { get; set; }

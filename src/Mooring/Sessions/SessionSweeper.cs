@@ -18,6 +18,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     /// </summary>
     private const int SweepsUntilAllAreHeard = 3;
 
+    /// <summary>What is quiet for so long leaves the memory, where nothing is lost by that.</summary>
     private static readonly TimeSpan UnloadAfter = TimeSpan.FromMinutes(10);
 
     private long _nextTouch;
@@ -88,14 +89,18 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
     /// <summary>The table has them in whatever it writes of a session.</summary>
     private Task<bool> KeepLinksAsync(Session session) => table.ChangeAsync(session, record => record);
 
-    /// <summary>The store has all of them; the next request brings one back.</summary>
+    /// <summary>
+    /// The store has all of them; the next request brings one back. One that stands for clients without sessions it has not: the next request makes another,
+    /// which is the same to everybody unless a server keeps something for it, such as an open page. That lives as long as with a session that its client knows of.
+    /// </summary>
     private void Unload(long now)
     {
         foreach (var session in table.All)
         {
             if (!session.IsKept)
             {
-                if (session.IdleFor(now) > UnloadAfter)
+                var idle = session.IdleFor(now);
+                if (idle > UnloadAfter && (!session.Links.HoldState || idle > services.Config.Current.Sessions.Idle))
                 {
                     _ = table.EndAsync(session, StreamReason.SessionExpired);
                 }

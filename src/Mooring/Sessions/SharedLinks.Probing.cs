@@ -1,3 +1,4 @@
+using Mooring.Routing;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -23,6 +24,42 @@ internal sealed partial class SharedLinks
             {
                 _ = ProbeAsync(upstream);
             }
+        }
+    }
+
+    /// <summary>Whether a change of one of a server's lists is told on the link that belongs to no session.</summary>
+    public bool Tells(Upstream upstream, ListKind kind)
+    {
+        Link? link;
+        lock (_gate)
+        {
+            link = _slots.GetValueOrDefault(upstream)?.Link;
+        }
+
+        return link is { IsUsable: true } && link.Tells(kind.Capability());
+    }
+
+    /// <summary>A list that all share is older than its server says that it may be: it is read by one for all, and the catalogue tells of it if it is another one.</summary>
+    public void ReadAgain(Upstream upstream, ListKind kind)
+    {
+        if (catalogue.TryReadAgain(upstream.Name, CatalogueKey.Base, kind))
+        {
+            _ = ReadAgainAsync(upstream, kind);
+        }
+    }
+
+    private async Task ReadAgainAsync(Upstream upstream, ListKind kind)
+    {
+        try
+        {
+            if (await GetAsync(upstream, _stopping.Token) is { Link: { } link })
+            {
+                await RefreshAsync(link, kind);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The gateway stops.
         }
     }
 

@@ -33,6 +33,9 @@ internal sealed partial class ChannelLink : Link
 
     public override bool IsUsable => Volatile.Read(ref _closed) is null;
 
+    /// <summary>A process of its own, or an event stream that is the session. A connector is in this process and keeps nothing for anybody.</summary>
+    public override bool HoldsState => Upstream.Connector is null;
+
     public override bool TellsRequests => false;
 
     /// <summary>Whether the server answered <c>initialize</c>, but not with what it should.</summary>

@@ -67,11 +67,17 @@ internal abstract class Link : IAsyncDisposable, IAsker
     /// <summary>The server's <c>InitializeResult</c>, raw JSON; empty before it is known.</summary>
     public ReadOnlyMemory<byte> InitializeResult { get; protected set; }
 
+    /// <summary>When the server said so; the least time there is on links to servers that cannot say for how long it holds.</summary>
+    public DateTimeOffset Said { get; protected set; }
+
     /// <summary>The version the server chose.</summary>
     public ProtocolVersion Version { get; protected set; }
 
     /// <summary>The server's session id, where it has one.</summary>
     public virtual string? SessionId => null;
+
+    /// <summary>Whether a server may keep something for whoever uses this link, which is lost with it.</summary>
+    public virtual bool HoldsState => SessionId is not null;
 
     public abstract bool IsUsable { get; }
 
@@ -92,6 +98,11 @@ internal abstract class Link : IAsyncDisposable, IAsker
 
     /// <summary>Whether what the server says of its own accord arrives here: it is asked for, and the server has a way to say it.</summary>
     public virtual bool Hears => Listens;
+
+    /// <summary>Whether a change of one kind of list is told here: the server declares that it tells of them, and is heard.</summary>
+    /// <param name="capability">The capability that has the list.</param>
+    public virtual bool Tells(string capability) =>
+        Hears && JsonFields.IsTrue(JsonFields.Object(JsonFields.Object(InitializeResult.Span, "capabilities"u8), System.Text.Encoding.ASCII.GetBytes(capability)), "listChanged"u8);
 
     /// <summary>Asks from now on for what the server says of its own accord.</summary>
     /// <param name="after">The server's id of the last event that is known; null: from now on.</param>

@@ -40,7 +40,7 @@ internal sealed partial class Upstream : IAsyncDisposable
         Health = new UpstreamHealth(services.Time, Random.Shared);
         (Fingerprint, Place) = (FingerprintOf(config), PlaceOf(config));
         services.Metrics.State(name, Health.State);
-        _memory = new StatelessMemory(services.Logger);
+        _memory = new StatelessMemory(services.Time, services.Logger);
         if (config.Url is { } url)
         {
             _http = new HttpExchange(

@@ -238,7 +238,7 @@ public sealed class StatelessChecksTests
                 case "tools/list":
                     exchange.Result("""
                         {"tools":[{"name":"sql","inputSchema":{"type":"object","properties":{
-                        "region":{"type":"string","x-mcp-header":"Region"},
+                        "region":{"type":["string","null"],"x-mcp-header":"Region"},
                         "deep":{"type":"object","properties":{"count":{"type":"integer","x-mcp-header":"Count"}}},
                         "dry":{"type":"boolean","x-mcp-header":"Dry"},
                         "list":{"type":"array","items":{"properties":{"no":{"type":"string","x-mcp-header":"No"}}}},

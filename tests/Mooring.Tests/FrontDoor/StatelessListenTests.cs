@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json.Nodes;
+using Mooring.Tests.Stores;
 using Xunit;
 
 namespace Mooring.Tests.FrontDoor;
@@ -351,6 +352,90 @@ public sealed class StatelessListenTests
         Assert.False(reply.Events.HasNext);
         Assert.Empty(server.Faults);
         reply.Dispose();
+    }
+
+    [Fact]
+    public async Task List_ChangesWhileNobodyListens_IsToldWithTheNextAcknowledgement_AndOnce()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = new StatelessClient(gateway.Http);
+        var (first, _) = await client.ListenAsync("""{"toolsListChanged":true,"promptsListChanged":true}""");
+        var session = Assert.Single(gateway.Sessions.All);
+        Assert.False(first.Events.HasNext);
+        first.Dispose();
+        await gateway.UntilAsync(() => !session.Outbox.IsConnected, "nobody listens");
+
+        session.Outbox.SendListChanged("notifications/tools/list_changed");
+        session.Outbox.SendListChanged("notifications/tools/list_changed");
+        session.Outbox.SendListChanged("notifications/resources/list_changed");
+        var (second, _) = await client.ListenAsync("""{"toolsListChanged":true,"promptsListChanged":true}""", "7");
+
+        Assert.Equal(("notifications/tools/list_changed", "7"), Told(await second.Events.MessageAsync()));
+        session.Outbox.SendListChanged("notifications/prompts/list_changed");
+        Assert.Equal(("notifications/prompts/list_changed", "7"), Told(await second.Events.MessageAsync()));
+        second.Dispose();
+        await gateway.UntilAsync(() => !session.Outbox.IsConnected, "nobody listens");
+        var (third, _) = await client.ListenAsync("""{"toolsListChanged":true,"promptsListChanged":true}""", "8");
+        session.Outbox.SendListChanged("notifications/prompts/list_changed");
+        Assert.Equal(("notifications/prompts/list_changed", "8"), Told(await third.Events.MessageAsync()));
+        Assert.False(third.Events.HasNext);
+        third.Dispose();
+    }
+
+    [Fact]
+    public async Task List_ChangesWhileOneOfTwoIsAway_IsToldToThatOneToo()
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        var client = new StatelessClient(gateway.Http);
+        var (stays, _) = await client.ListenAsync("""{"toolsListChanged":true}""");
+        var (leaves, _) = await client.ListenAsync("""{"toolsListChanged":true}""");
+        var session = Assert.Single(gateway.Sessions.All);
+        var connections = session.Connections;
+        leaves.Dispose();
+        await gateway.UntilAsync(() => session.Connections == connections / 2, "one is gone");
+
+        session.Outbox.SendListChanged("notifications/tools/list_changed");
+        var (back, _) = await client.ListenAsync("""{"toolsListChanged":true}""", "9");
+
+        Assert.Equal(("notifications/tools/list_changed", "9"), Told(await back.Events.MessageAsync()));
+        Assert.Equal("notifications/tools/list_changed", Told(await stays.Events.MessageAsync()).Item1);
+        Assert.False(stays.Events.HasNext || back.Events.HasNext);
+        stays.Dispose();
+        back.Dispose();
+    }
+
+    [Fact]
+    public async Task List_ChangedBeforeARestart_IsToldOnceToWhoeverListensAfterIt_ForADay()
+    {
+        await using var folder = new SqliteFixture();
+        var clock = new FakeClock();
+        var upstream = new FakeUpstream { HasGetStream = true };
+        await using (var before = await GatewayFixture.StartAsync(new FixtureOptions { Directory = folder.Directory, Clock = clock }, upstream))
+        {
+            await new StatelessClient(before.Http).ResultAsync("tools/list");
+        }
+
+        clock.Advance(TimeSpan.FromDays(3));
+        upstream.Hold("more");
+        await using (var between = await GatewayFixture.StartAsync(new FixtureOptions { Directory = folder.Directory, Clock = clock }, upstream))
+        {
+            await between.UntilAsync(() => between.LogLines.Lines.Any(line => line.Contains("CatalogueChanged", StringComparison.Ordinal)), "the change is seen", TimeSpan.FromMinutes(1));
+        }
+
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Directory = folder.Directory, Clock = clock }, upstream);
+        var client = new StatelessClient(gateway.Http);
+        var (first, _) = await client.ListenAsync("""{"toolsListChanged":true,"promptsListChanged":true}""", "1");
+        Assert.Equal(("notifications/tools/list_changed", "1"), Told(await first.Events.MessageAsync()));
+        Assert.False(first.Events.HasNext);
+        first.Dispose();
+        await gateway.UntilAsync(() => !Assert.Single(gateway.Sessions.All).Outbox.IsConnected, "nobody listens");
+        var (second, _) = await client.ListenAsync("""{"toolsListChanged":true}""", "2");
+        Assert.False(second.Events.HasNext);
+        second.Dispose();
+        gateway.Advance(TimeSpan.FromDays(2));
+        var (third, _) = await client.ListenAsync("""{"toolsListChanged":true}""", "3");
+        Assert.False(third.Events.HasNext);
+        third.Dispose();
     }
 
     private static (string?, string) Told(JsonObject message) => ((string?)message["method"], message["params"]!["_meta"]![SubscriptionId]!.ToJsonString());

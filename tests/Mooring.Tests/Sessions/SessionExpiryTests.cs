@@ -196,6 +196,26 @@ public sealed class SessionExpiryTests
         await gateway.UntilAsync(() => gateway.Sessions.Count == 0, "it ended", TimeSpan.FromSeconds(5));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task SessionOfClientsWithoutAny_EndsAfterTenMinutes_OrWhereAServerKeepsSomethingForItAsAnyOther(bool keeps)
+    {
+        await using var gateway = await GatewayFixture.StartAsync(
+            new FixtureOptions { Clock = _clock, Config = c => c with { Sessions = c.Sessions with { Idle = TimeSpan.FromMinutes(30) } } }, new FakeUpstream { HasSessions = keeps });
+        await new StatelessClient(gateway.Http).ResultAsync("tools/call", """{"name":"echo"}""");
+        var session = Assert.Single(gateway.Sessions.All);
+        await gateway.UntilAsync(() => session.Connections == 0, "the call is over");
+
+        await PassAsync(gateway, TimeSpan.FromMinutes(11));
+        Assert.Equal(keeps ? 1 : 0, gateway.Sessions.Count);
+
+        await PassAsync(gateway, TimeSpan.FromMinutes(18));
+        Assert.Equal(keeps ? 1 : 0, gateway.Sessions.Count);
+        await PassAsync(gateway, TimeSpan.FromMinutes(2));
+        Assert.Equal(0, gateway.Sessions.Count);
+    }
+
     private Task<GatewayFixture> StartAsync(FakeUpstream? upstream = null) => GatewayFixture.StartAsync(
         new FixtureOptions
         {

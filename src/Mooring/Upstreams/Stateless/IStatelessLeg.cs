@@ -8,6 +8,9 @@ internal interface IStatelessLeg : IAsyncDisposable
     /// <inheritdoc cref="Link.TellsRequests"/>
     bool TellsRequests { get; }
 
+    /// <inheritdoc cref="Link.HoldsState"/>
+    bool HoldsState { get; }
+
     /// <summary>What ended it; only where <see cref="IsUsable"/> is false.</summary>
     string EndReason { get; }
 

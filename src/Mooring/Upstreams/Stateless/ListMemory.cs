@@ -61,12 +61,15 @@ internal sealed class ListMemory
         }
     }
 
-    /// <summary>How long the server says that the list stays as it is; null where it has not been read or the server does not say.</summary>
+    /// <summary>
+    /// How long the server says that the list stays as it is; nothing where it may be another at once, as also where it does not say (2026-07-28,
+    /// server/utilities/caching); null where it has not been read.
+    /// </summary>
     public TimeSpan? Ttl(ListName list)
     {
         lock (_gate)
         {
-            return _lists.TryGetValue(list.Method, out var pages) && pages[0].Ttl > TimeSpan.Zero ? pages[0].Ttl : null;
+            return _lists.TryGetValue(list.Method, out var pages) ? pages[0].Ttl : null;
         }
     }
 

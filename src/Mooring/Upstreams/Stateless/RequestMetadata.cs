@@ -4,7 +4,7 @@ namespace Mooring.Upstreams.Stateless;
 
 /// <summary>
 /// What every request of the version without sessions says in <c>_meta</c> (2026-07-28, basic/index, "_meta"), on behalf of one client of a version
-/// with sessions. Put into the request's own bytes; the rest of them stays as it is.
+/// with sessions, or of the gateway's own accord; a client that says it itself is not added to. Put into the request's own bytes; the rest of them stays as it is.
 /// </summary>
 internal sealed class RequestMetadata
 {
@@ -35,10 +35,10 @@ internal sealed class RequestMetadata
         ref readonly var envelope = ref request.Envelope;
         var message = said.Replace(envelope.Id, id);
         var client = request.ClientMeta;
-        if (more.Length == 0 && client.ProtocolVersion.IsPresent && client.ClientInfo.IsPresent && client.ClientCapabilities.IsPresent && (level is null || client.LogLevel.IsPresent))
+        if (client.ProtocolVersion.IsPresent && client.ClientCapabilities.IsPresent)
         {
-            // The client speaks the version itself.
-            return message;
+            // The client speaks the version itself. What it leaves out is not to be had from the link, which may serve others too.
+            return Begin(message, envelope.Params, more);
         }
 
         var meta = Join(

@@ -18,6 +18,8 @@ internal sealed partial class StatelessChannel(ChannelLink channel, ILogger logg
 
     public bool TellsRequests => false;
 
+    public bool HoldsState => channel.HoldsState;
+
     public string EndReason { get; private set; } = "its channel ended";
 
     public void Attach(StatelessLink link) => _link = link;

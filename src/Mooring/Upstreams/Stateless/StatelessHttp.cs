@@ -18,6 +18,8 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
 
     public bool TellsRequests => true;
 
+    public bool HoldsState => false;
+
     public string EndReason => "the gateway closed the link";
 
     public void Attach(StatelessLink link) => _link = link;

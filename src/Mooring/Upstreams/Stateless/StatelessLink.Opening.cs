@@ -61,10 +61,12 @@ internal sealed partial class StatelessLink
             return (Discovery.Barred, "its answer to server/discover has no capabilities");
         }
 
+        _memory.Discovered(result.Slice(at.Start, at.Length));
         var capabilities = CapabilitiesOf(result.Slice(at.Start, at.Length));
         var info = JsonFields.Find(result, "_meta"u8, "io.modelcontextprotocol/serverInfo"u8);
         var instructions = JsonFields.Find(result, "instructions"u8);
         Version = Parameters.Version;
+        Said = _time.GetUtcNow();
         InitializeResult = (byte[])
         [
             .. "{\"protocolVersion\":"u8, .. JsonText.Quote(Version.ToWire()), .. ",\"capabilities\":"u8, .. capabilities, .. ",\"serverInfo\":"u8,
@@ -86,18 +88,8 @@ internal sealed partial class StatelessLink
             capabilities = JsonFields.Prepend(WithoutIn(capabilities, "extensions"u8, "io.modelcontextprotocol/tasks"u8), TasksExtension.OlderCapability);
         }
 
-        if (!_memory.CannotListen)
-        {
-            return capabilities;
-        }
-
-        capabilities = WithoutIn(capabilities, "resources"u8, "subscribe"u8);
-        foreach (var kind in new[] { "tools", "prompts", "resources" })
-        {
-            capabilities = WithoutIn(capabilities, Encoding.ASCII.GetBytes(kind), "listChanged"u8);
-        }
-
-        return capabilities;
+        // Changes of lists are found by reading them all the same; of resources nobody would be told.
+        return _memory.CannotListen ? WithoutIn(capabilities, "resources"u8, "subscribe"u8) : capabilities;
     }
 
     private static byte[] WithoutIn(byte[] json, ReadOnlySpan<byte> key, ReadOnlySpan<byte> inner)

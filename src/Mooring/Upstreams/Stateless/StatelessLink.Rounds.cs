@@ -23,6 +23,35 @@ internal sealed partial class StatelessLink
 
     private readonly ConcurrentDictionary<long, TaskCompletionSource<Frame>> _questions = new();
 
+    /// <summary>
+    /// A result that asks for more, for a client that understands it. What that has not declared it cannot be asked, and a server must not (2026-07-28,
+    /// basic/patterns/mrtr, "Server Requirements"): the client is told what it would have to declare, as the server should have told it.
+    /// </summary>
+    private Attempt Passed(PendingRequest request, Message said, Frame answer)
+    {
+        var asked = DeclaresUnknown(said) ? [] : InputRequests(answer.Span(answer.Envelope.Result).ToArray());
+        foreach (var (_, method, parameters) in asked)
+        {
+            var question = Read(JsonRpc.Request(1, method, parameters));
+            if (!ClientCapabilities.Allow(DeclaredIn(said), question))
+            {
+                Log.AsksUndeclared(_logger, Upstream.Name, method);
+                var why = $"Server \"{Upstream.Name}\" asked for {(method.Length == 0 ? "input of no kind" : method)}, which the request did not declare that its client takes. It has begun to execute the request, and it is not sent again.";
+                return ClientCapabilities.Required(question) is { } required
+                    ? Attempt.Answered(Frame.Parse(JsonRpc.Error(Digits(request.Id), JsonRpc.MissingCapability, why, [.. "{\"requiredCapabilities\":"u8, .. System.Text.Encoding.ASCII.GetBytes(required), (byte)'}'])))
+                    : Own(request.Id, why);
+            }
+        }
+
+        return Attempt.Answered(answer);
+    }
+
+    private static ReadOnlySpan<byte> DeclaredIn(Message said) =>
+        said.Frame.ClientMeta.ClientCapabilities is { IsPresent: true } at ? said.Frame.Span(at) : "{}"u8;
+
+    /// <summary>Whether a request's client declares something that nobody here knows, which may bring kinds of results and questions with it.</summary>
+    private static bool DeclaresUnknown(Message said) => ClientCapabilities.Canonical(DeclaredIn(said)) is null;
+
     private async ValueTask<Attempt> AskAsync(PendingRequest request, Message said, Frame answer)
     {
         var interactions = new List<string>();

@@ -38,6 +38,9 @@ internal sealed partial class StatelessLink : Link
 
     public override bool IsUsable => Volatile.Read(ref _closed) is null && _leg.IsUsable;
 
+    /// <summary>Each request stands for itself; a process of its own may still keep open what one of them opened, such as a browser.</summary>
+    public override bool HoldsState => _leg.HoldsState;
+
     public override bool TellsRequests => _leg.TellsRequests;
 
     public override bool HasToListen => true;
@@ -45,6 +48,8 @@ internal sealed partial class StatelessLink : Link
     public override bool KeepsWishes => true;
 
     public override bool Listens => _listener.Listens;
+
+    public override bool Tells(string capability) => _listener.Tells(capability);
 
     public override void Listen(string? after) => _listener.Start(_closing.Token);
 
@@ -232,10 +237,11 @@ internal sealed partial class StatelessLink : Link
                 return new(Attempt.Answered(Noted(said.Frame, answer)));
             case "task" when method == McpMethod.ToolsCall:
                 return FollowAsync(request, answer);
-            case var _ when request.PassesUnfinished():
-                return new(Attempt.Answered(answer));
             case "input_required" when method is McpMethod.ToolsCall or McpMethod.PromptsGet or McpMethod.ResourcesRead:
-                return AskAsync(request, said, answer);
+                return request.PassesUnfinished() ? new(Passed(request, said, answer)) : AskAsync(request, said, answer);
+            case var _ when DeclaresUnknown(said) && request.PassesUnfinished():
+                // An extension that only the two of them know may have kinds of its own.
+                return new(Attempt.Answered(answer));
             case var other:
                 return new(WrongKind(request, other));
         }
@@ -345,6 +351,9 @@ internal sealed partial class StatelessLink : Link
 
         [LoggerMessage(341, LogLevel.Warning, "Server {Server} answered with a result of the kind \"{Kind}\", which the gateway does not know.", EventName = "StatelessWrongKind")]
         public static partial void WrongKind(ILogger logger, string server, string kind);
+
+        [LoggerMessage(352, LogLevel.Warning, "Server {Server} asked for {Method}, which the request did not declare that its client takes (2026-07-28, \"Multi Round-Trip Requests\"); the client is told what it would have to declare.", EventName = "StatelessAsksUndeclared")]
+        public static partial void AsksUndeclared(ILogger logger, string server, string method);
 
         [LoggerMessage(342, LogLevel.Information, "Server {Server} does not answer as a server without sessions any more ({Why}); it is looked at anew.", EventName = "StatelessNoMore")]
         public static partial void NoMore(ILogger logger, string server, string why);

@@ -46,9 +46,33 @@ internal sealed partial class StatelessListener
         return told.Count > 0;
     }
 
+    /// <summary>Waits while there is nothing to listen for: until something is, or until a server that could not be listened to is asked again.</summary>
+    private async Task WaitAsync(Wish wish, CancellationToken cancel)
+    {
+        if (wish.Later is not { } later)
+        {
+            await wish.Changed.WaitAsync(cancel);
+            return;
+        }
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        await Task.WhenAny(wish.Changed, Task.Delay(later, time, over.Token));
+        await over.CancelAsync();
+        cancel.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Whether the server tells of changes of one kind of list just now: it has acknowledged that it does.</summary>
+    public bool Tells(string capability)
+    {
+        lock (_gate)
+        {
+            return _declared.Contains(capability) && _honoured is { Ended.IsCompleted: false } subscription && subscription.Honours(capability + "ListChanged");
+        }
+    }
+
     /// <summary>
     /// Reads, each time that their time is up and less and less often where nothing is new, the lists that the server declares to tell changes of and
-    /// then does not (some end each subscription at once).
+    /// then does not (some end each subscription at once, some do not know it at all).
     /// </summary>
     private async Task PollAsync(CancellationToken cancel)
     {
@@ -78,10 +102,12 @@ internal sealed partial class StatelessListener
 
     private List<ListName> Silent()
     {
-        var heard = _honoured is { Ended.IsCompleted: false } subscription ? subscription : null;
+        HashSet<string> declared;
         lock (_gate)
         {
-            return [.. ListMemory.Lists.Where(l => _declared.Contains(l.Capability) && heard?.Honours(l.Capability + "ListChanged") != true)];
+            declared = _declared;
         }
+
+        return [.. ListMemory.Lists.Where(l => declared.Contains(l.Capability) && !Tells(l.Capability))];
     }
 }

@@ -177,9 +177,9 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         lock (_gate)
         {
             var filter = new List<byte>();
-            if (memory.CannotListen)
+            if (memory.DeafFor is { Ticks: > 0 } left)
             {
-                return new Wish([], _version, _changed.Task);
+                return new Wish([], _version, _changed.Task, left);
             }
 
             foreach (var kind in _declared.Order(StringComparer.Ordinal))
@@ -247,8 +247,8 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
                 if (wish.Filter.Length == 0)
                 {
                     Leave(ref current);
-                    Settle(wish.Version, memory.CannotListen ? _ => false : _ => true);
-                    await wish.Changed.WaitAsync(cancel);
+                    Settle(wish.Version, _ => wish.Later is null);
+                    await WaitAsync(wish, cancel);
                     continue;
                 }
 
@@ -320,8 +320,12 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         if (next.Ended.IsCompleted)
         {
             var attempt = await next.Ended;
-            memory.CannotListen |= attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Error } error }
-                && error.Span(JsonFields.Find(error.Span(error.Envelope.Error), "code"u8).Offset(error.Envelope.Error.Start)).SequenceEqual("-32601"u8);
+            if (attempt is { Kind: AttemptKind.Answered, Answer: { Kind: FrameKind.Error } error }
+                && error.Span(JsonFields.Find(error.Span(error.Envelope.Error), "code"u8).Offset(error.Envelope.Error.Start)).SequenceEqual("-32601"u8))
+            {
+                memory.RefusedToListen();
+            }
+
             Log.Over(logger, link.Upstream.Name, Why(attempt));
         }
 
@@ -368,7 +372,8 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
     /// <param name="Filter">What is to be listened for, raw JSON; empty: nothing.</param>
     /// <param name="Version">Another number after each change.</param>
     /// <param name="Changed">Completes with the next one.</param>
-    private sealed record Wish(byte[] Filter, long Version, Task Changed);
+    /// <param name="Later">When it is to be looked at again, since the server cannot be listened to for so long; null: it can.</param>
+    private sealed record Wish(byte[] Filter, long Version, Task Changed, TimeSpan? Later = null);
 
     private static partial class Log
     {

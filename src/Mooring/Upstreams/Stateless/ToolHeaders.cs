@@ -13,21 +13,14 @@ internal sealed partial class ToolHeaders(ILogger logger)
 {
     private static readonly JsonDocumentOptions AnyDepth = new() { MaxDepth = int.MaxValue };
 
-    /// <summary>Keywords under which a schema has further ones, none of which is a parameter of its own.</summary>
-    private static readonly string[] Inner =
-    [
-        "items", "prefixItems", "contains", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames",
-        "oneOf", "anyOf", "allOf", "not", "if", "then", "else", "$defs", "definitions", "patternProperties", "dependentSchemas",
-    ];
-
-    private readonly ConcurrentDictionary<string, Mirrored[]> _tools = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ParamMark[]> _tools = new(StringComparer.Ordinal);
 
     /// <summary>Takes what a list says.</summary>
     /// <returns>The list without the tools whose marks are wrong, which nobody may call; null where it can stay as it is.</returns>
     public byte[]? Learn(ReadOnlySpan<byte> result, string server)
     {
         byte[]? changed = null;
-        if (result.IndexOf("x-mcp-header"u8) < 0 && _tools.IsEmpty)
+        if (!ParamMark.MayBeIn(result) && _tools.IsEmpty)
         {
             return null;
         }
@@ -40,14 +33,14 @@ internal sealed partial class ToolHeaders(ILogger logger)
                 continue;
             }
 
-            if (raw.IndexOf("x-mcp-header"u8) < 0)
+            if (!ParamMark.MayBeIn(raw))
             {
                 _tools.TryRemove(name, out _);
                 continue;
             }
 
-            var found = new List<Mirrored>();
-            if (Read(raw, found) is { } wrong)
+            var found = new List<ParamMark>();
+            if (ParamMark.Read(raw, found) is { } wrong)
             {
                 Log.ToolLeftOut(logger, name, server, wrong);
                 changed = WithoutTool(changed ?? result, name);
@@ -115,89 +108,6 @@ internal sealed partial class ToolHeaders(ILogger logger)
         };
     }
 
-    /// <returns>What is wrong with the tool, or null.</returns>
-    private static string? Read(ReadOnlySpan<byte> tool, List<Mirrored> found)
-    {
-        using var json = JsonDocument.Parse(tool.ToArray(), AnyDepth);
-        return JsonText.TryFind(json.RootElement, "inputSchema", out var schema) ? Read(schema, [], isReachable: true, found) : null;
-    }
-
-    private static string? Read(JsonElement schema, string[] path, bool isReachable, List<Mirrored> found)
-    {
-        if (schema.ValueKind == JsonValueKind.Array)
-        {
-            return schema.EnumerateArray().Select(one => Read(one, path, isReachable: false, found)).FirstOrDefault(wrong => wrong is not null);
-        }
-
-        if (schema.ValueKind != JsonValueKind.Object)
-        {
-            return null;
-        }
-
-        foreach (var member in schema.EnumerateObject())
-        {
-            string? wrong = null;
-            var name = JsonText.Name(member);
-            if (name == "x-mcp-header")
-            {
-                wrong = Mark(schema, member.Value, path, isReachable, found);
-            }
-            else if (name == "properties" && member.Value.ValueKind == JsonValueKind.Object)
-            {
-                wrong = member.Value.EnumerateObject().Select(p => Read(p.Value, [.. path, JsonText.Name(p)], isReachable, found)).FirstOrDefault(w => w is not null);
-            }
-            else if (Inner.Contains(name))
-            {
-                var isMap = name is "$defs" or "definitions" or "patternProperties" or "dependentSchemas" && member.Value.ValueKind == JsonValueKind.Object;
-                wrong = isMap
-                    ? member.Value.EnumerateObject().Select(p => Read(p.Value, path, isReachable: false, found)).FirstOrDefault(w => w is not null)
-                    : Read(member.Value, path, isReachable: false, found);
-            }
-
-            if (wrong is not null)
-            {
-                return wrong;
-            }
-        }
-
-        return null;
-    }
-
-    private static string? Mark(JsonElement schema, JsonElement value, string[] path, bool isReachable, List<Mirrored> found)
-    {
-        var name = value.ValueKind == JsonValueKind.String ? JsonText.Read(value) : "";
-        var header = "Mcp-Param-" + name;
-        if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c)))
-        {
-            return "an x-mcp-header that is no header name";
-        }
-
-        if (!isReachable || path.Length == 0)
-        {
-            return $"the x-mcp-header \"{name}\" where no parameter is";
-        }
-
-        if (!JsonText.TryFind(schema, "type", out var type) || !IsPrimitive(type))
-        {
-            return $"the x-mcp-header \"{name}\" at a parameter that is neither a string, an integer nor a boolean";
-        }
-
-        if (found.Exists(m => m.Header.Equals(header, StringComparison.OrdinalIgnoreCase)))
-        {
-            return $"the x-mcp-header \"{name}\" twice";
-        }
-
-        found.Add(new Mirrored(header, path));
-        return null;
-    }
-
-    private static bool IsPrimitive(JsonElement type) => type.ValueKind switch
-    {
-        JsonValueKind.String => JsonText.Read(type) is "string" or "integer" or "boolean",
-        JsonValueKind.Array => type.GetArrayLength() > 0 && type.EnumerateArray().All(t => t.ValueKind == JsonValueKind.String && JsonText.Read(t) is "string" or "integer" or "boolean" or "null"),
-        _ => false,
-    };
-
     private static byte[] WithoutTool(ReadOnlySpan<byte> result, string name)
     {
         var kept = new List<byte>();
@@ -219,10 +129,6 @@ internal sealed partial class ToolHeaders(ILogger logger)
         kept.Add((byte)']');
         return JsonFields.Splice(result, JsonFields.Find(result, "tools"u8), kept.ToArray());
     }
-
-    /// <param name="Header">The header.</param>
-    /// <param name="Path">Where its value stands among the arguments.</param>
-    private sealed record Mirrored(string Header, string[] Path);
 
     private static partial class Log
     {

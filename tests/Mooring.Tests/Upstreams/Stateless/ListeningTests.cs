@@ -258,9 +258,10 @@ public sealed partial class ListeningTests
     }
 
     [Theory]
-    [InlineData(20_000, true)]
-    [InlineData(0, false)]
-    public async Task Server_EndsEachAtOnce_ListsAreReadWhereTheirTimeIsUp(int ttl, bool reads)
+    [InlineData(20_000)]
+    [InlineData(0)]
+    [InlineData(null)]
+    public async Task Server_EndsEachAtOnce_ListsAreReadWhenTheirTimeIsUp(int? ttl)
     {
         await using var gateway = await Servers.StartAsync();
         Servers.Of(gateway).Intercept = EndsAtOnce;
@@ -274,20 +275,34 @@ public sealed partial class ListeningTests
         Servers.Of(gateway).Intercept = e => (string?)e.Message?["method"] == "subscriptions/listen" && Said(() => e.Status(HttpStatusCode.InternalServerError));
         Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
         var told = stream.Events.MessageAsync();
-        if (reads)
-        {
-            Assert.Equal("notifications/tools/list_changed", (string?)(await gateway.PassTimeAsync(told, TimeSpan.FromMinutes(3), "the change"))["method"]);
-            return;
-        }
 
-        var read = gateway.Upstream.Messages("tools/list").Count;
-        await gateway.PassTimeAsync(Task.Delay(AMinute, gateway.Clock), AMinute + TimeSpan.FromSeconds(1), "a minute");
-
-        Assert.Equal(read, gateway.Upstream.Messages("tools/list").Count);
+        Assert.Equal("notifications/tools/list_changed", (string?)(await gateway.PassTimeAsync(told, TimeSpan.FromMinutes(3), "the change"))["method"]);
     }
 
     [Fact]
-    public async Task Server_CannotBeListenedTo_IsAskedOnceAndPromisesNothing()
+    public async Task Server_HonoursNothingAndSaysNoTime_ListsAreReadLessAndLessOften()
+    {
+        await using var gateway = await Servers.StartAsync(Only, e =>
+        {
+            if ((string?)e.Message?["method"] != "subscriptions/listen")
+            {
+                return false;
+            }
+
+            _ = e.Stream().AcknowledgeAsync("{}");
+            return true;
+        });
+        using var client = await SharedClientAsync(gateway);
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("subscriptions/listen").Count >= 1, "it listens");
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromMinutes(8), gateway.Clock), TimeSpan.FromMinutes(9), "some minutes");
+        var read = gateway.Upstream.Messages("tools/list").Count;
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromMinutes(10), gateway.Clock), TimeSpan.FromMinutes(11), "ten minutes");
+
+        Assert.InRange(gateway.Upstream.Messages("tools/list").Count - read, 3, 7);
+    }
+
+    [Fact]
+    public async Task Server_CannotBeListenedTo_PromisesNothingOfResources_AndItsListsAreRead()
     {
         await using var gateway = await Servers.StartAsync();
         Servers.Of(gateway).Intercept = e => (string?)e.Message?["method"] == "subscriptions/listen" && Said(() => e.Refuse(HttpStatusCode.NotFound, -32601, "Method not found"));
@@ -302,8 +317,55 @@ public sealed partial class ListeningTests
         using var subscribed = await later.RequestAsync("resources/subscribe", $$"""{"uri":"{{Uri}}"}""");
         Assert.Equal(-32602, (await subscribed.MessageAsync()).ErrorCode());
         var hello = await gateway.NewClient().InitializeAsync("""{"roots":{"listChanged":true}}""");
-        Assert.Equal("""{"tools":{},"prompts":{},"resources":{},"logging":{},"completions":{}}""", hello["result"]!["capabilities"]!.ToJsonString());
+        Assert.Equal(
+            """{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"listChanged":true},"logging":{},"completions":{}}""",
+            hello["result"]!["capabilities"]!.ToJsonString());
+
+        using var stream = await gateway.ListenAsync(first);
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        Assert.Equal("notifications/tools/list_changed", (string?)(await gateway.PassTimeAsync(stream.Events.MessageAsync(), TimeSpan.FromMinutes(3), "the change"))["method"]);
     }
+
+    [Fact]
+    public async Task Server_CouldNotBeListenedTo_IsAskedAgainAfterTenMinutes_AndThenHeard()
+    {
+        await using var gateway = await Servers.StartAsync(Only, CannotListen);
+        using var stream = await SharedClientAsync(gateway);
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("subscriptions/listen").Count > 0, "it was asked");
+        await gateway.PassTimeAsync(Task.Delay(TimeSpan.FromMinutes(9), gateway.Clock), TimeSpan.FromMinutes(10), "nine minutes");
+        var asked = gateway.Upstream.Messages("subscriptions/listen").Count;
+        Assert.Equal(1, asked);
+
+        Servers.Of(gateway).Intercept = null;
+        var listen = await gateway.PassTimeAsync(Servers.Of(gateway).ListenAsync(), TimeSpan.FromMinutes(2), "it is asked again");
+        await listen.AcknowledgeAsync();
+        Servers.Of(gateway).Tools = """[{"name":"new","inputSchema":{"type":"object"}}]""";
+        await listen.TellAsync("notifications/tools/list_changed");
+
+        Assert.Equal("notifications/tools/list_changed", (string?)(await stream.Events.MessageAsync())["method"]);
+        Assert.Equal(
+            """{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{}}""",
+            Capabilities(await gateway.NewClient().InitializeAsync()));
+    }
+
+    [Fact]
+    public async Task Server_CouldNotBeListenedToAndSaysOtherwiseOfItself_IsAskedAtOnce()
+    {
+        await using var gateway = await Servers.StartAsync(intercept: CannotListen);
+        await gateway.UntilAsync(() => gateway.Upstream.Messages("subscriptions/listen").Count > 0, "it was asked");
+        await gateway.PassTimeAsync(Task.Delay(AMinute, gateway.Clock), AMinute + TimeSpan.FromSeconds(1), "a minute");
+        Servers.Of(gateway).Intercept = null;
+        Servers.Of(gateway).Capabilities = """{"tools":{"listChanged":true},"resources":{"subscribe":true}}""";
+
+        await (await gateway.ClientAsync(capabilities: """{"roots":{}}""")).ResultAsync("echo");
+
+        await (await gateway.PassTimeAsync(Servers.Of(gateway).ListenAsync(), AMinute, "it is listened to")).AcknowledgeAsync();
+    }
+
+    private static bool CannotListen(UpstreamExchange exchange) =>
+        (string?)exchange.Message?["method"] == "subscriptions/listen" && Said(() => exchange.Refuse(HttpStatusCode.NotFound, -32601, "Method not found"));
+
+    private static string Capabilities(JsonObject hello) => hello["result"]!["capabilities"]!.ToJsonString();
 
     [Fact]
     public async Task Server_AnswersLineByLineAndWritesTheIdAsAString_IsHeard()

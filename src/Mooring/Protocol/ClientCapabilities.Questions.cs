@@ -1,9 +1,7 @@
-using Mooring.Protocol;
+namespace Mooring.Protocol;
 
-namespace Mooring.FrontDoor;
-
-/// <summary>What a client of 2026-07-28 declared, as far as it says what a server may ask it (client/elicitation, client/sampling, client/roots, "Capabilities").</summary>
-internal static class ClientCapabilities
+/// <content>What a client of 2026-07-28 declared, as far as it says what a server may ask it (client/elicitation, client/sampling, client/roots, "Capabilities").</content>
+internal static partial class ClientCapabilities
 {
     /// <summary>Whether a server's request is one that the client takes; others are not put to it (basic/patterns/mrtr, "Server Requirements").</summary>
     /// <param name="capabilities">As declared, raw JSON.</param>
@@ -20,10 +18,14 @@ internal static class ClientCapabilities
     public static (string Capability, string? Inner)? Needed(Frame question) => question.Method switch
     {
         McpMethod.Elicit => ("elicitation", IsByUrl(question) ? "url" : "form"),
-        McpMethod.CreateMessage => ("sampling", WantsTools(question) ? "tools" : null),
+        McpMethod.CreateMessage => ("sampling", NeedsTools(question) ? "tools" : null),
         McpMethod.RootsList => ("roots", null),
         _ => null,
     };
+
+    /// <summary>As <see cref="Needed"/>, raw JSON as it would be declared.</summary>
+    public static string? Required(Frame question) =>
+        Needed(question) is var (capability, inner) ? $"{{\"{capability}\":{{{(inner is null ? "" : $"\"{inner}\":{{}}")}}}}}" : null;
 
     /// <summary>One that names neither form nor URLs takes forms.</summary>
     private static bool AllowsElicitation(ReadOnlySpan<byte> elicitation, Frame question)
@@ -37,17 +39,10 @@ internal static class ClientCapabilities
         return IsByUrl(question) ? byUrl : !byUrl || JsonFields.Has(elicitation, "form"u8);
     }
 
-    private static bool AllowsSampling(ReadOnlySpan<byte> sampling, Frame question)
-    {
-        if (sampling.IsEmpty)
-        {
-            return false;
-        }
+    private static bool AllowsSampling(ReadOnlySpan<byte> sampling, Frame question) =>
+        !sampling.IsEmpty && (JsonFields.Has(sampling, "tools"u8) || !NeedsTools(question));
 
-        return JsonFields.Has(sampling, "tools"u8) || !WantsTools(question);
-    }
-
-    private static bool WantsTools(Frame question)
+    private static bool NeedsTools(Frame question)
     {
         var parameters = question.Envelope.Params.IsPresent ? question.Span(question.Envelope.Params) : default;
         return JsonFields.Has(parameters, "tools"u8) || JsonFields.Has(parameters, "toolChoice"u8);
