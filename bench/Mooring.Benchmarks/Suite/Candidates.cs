@@ -81,7 +81,7 @@ internal sealed class Candidates(SuiteOptions options, string folder)
     /// <summary>What the authorization server would have written for somebody who signed in, without a browser.</summary>
     private static async Task<string> MakeAccessTokenAsync(string data, CancellationToken cancellation)
     {
-        var (store, auth) = StoresServiceCollectionExtensions.MakeBeside(new StoreConfig { Kind = StoreKind.Sqlite }, data, TimeProvider.System, NullLoggerFactory.Instance);
+        var (store, auth, _) = StoresServiceCollectionExtensions.MakeBeside(new StoreConfig { Kind = StoreKind.Sqlite }, data, TimeProvider.System, NullLoggerFactory.Instance);
         await using (store)
         {
             await store.OpenAsync(cancellation);

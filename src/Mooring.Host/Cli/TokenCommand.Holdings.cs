@@ -4,7 +4,9 @@ using System.Text.Json.Nodes;
 using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Auth.Server;
+using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Vault;
 
 namespace Mooring.Host.Cli;
 
@@ -14,22 +16,28 @@ internal static partial class TokenCommand
     /// <summary>What others made up is shown in a terminal.</summary>
     private const int LongestName = 300;
 
+    private const string Account = "account";
+
     private const string HowNamed = "as issuer#subject or issuer#address, by verified e-mail address, or by name where it is a person of auth.oauth.users or of a key";
 
     private static Command ListVerb()
     {
         var json = new Option<bool>("--json") { Description = "As JSON." };
-        var all = new Option<bool>("--all") { Description = "Also what people hold who signed in: what they allowed clients, and browsers in which they are signed in." };
+        var all = new Option<bool>("--all") { Description = "Also what people hold who signed in: what they allowed clients, browsers in which they are signed in, and accounts at other systems that they linked." };
         var person = new Option<string?>("--person") { Description = $"All of one person alone, {HowNamed}.", HelpName = "PERSON" };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
         var command = new Command("list", "Lists the keys that work, without the keys themselves.") { json, all, person, file, data };
-        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, store) =>
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, store, accounts) =>
         {
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(all) || parsed.GetValue(person) is not null)
             {
-                var held = await new Holdings(store, TimeProvider.System).ListAsync(parsed.GetValue(person), cancel);
-                Write(output, parsed.GetValue(json), held.Select(JsonOf), ["ID", "WHAT", "PERSON", "E-MAIL", "CREATED", "EXPIRES", "NAME"], held.Select(RowOf));
+                var holdings = new Holdings(store, TimeProvider.System);
+                var held = await holdings.ListAsync(parsed.GetValue(person), cancel);
+                var linked = await AccountsOfAsync(holdings, accounts, parsed.GetValue(person), cancel);
+                Write(
+                    output, parsed.GetValue(json), [.. held.Select(JsonOf), .. linked.Select(JsonOf)], ["ID", "WHAT", "PERSON", "E-MAIL", "CREATED", "EXPIRES", "NAME"],
+                    [.. held.Select(RowOf), .. linked.Select(RowOf)]);
                 return ExitCodes.Fine;
             }
 
@@ -46,7 +54,7 @@ internal static partial class TokenCommand
         var id = new Argument<string?>("ID") { Description = "Of one thing, as token list shows it.", Arity = ArgumentArity.ZeroOrOne };
         var person = new Option<string?>("--person")
         {
-            Description = $"In its place: all that one person holds, {HowNamed}. Keys, access and refresh tokens of every client, and sign-ins in browsers. It keeps nobody from signing in again.",
+            Description = $"In its place: all that one person holds, {HowNamed}. Keys, access and refresh tokens of every client, sign-ins in browsers, and accounts at other systems, whose providers are told. It keeps nobody from signing in again.",
             HelpName = "PERSON",
         };
         var client = new Option<string?>("--client")
@@ -55,7 +63,7 @@ internal static partial class TokenCommand
             HelpName = "ID",
         };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
-        var command = new Command("revoke", "Revokes a key, or what somebody allowed a client. Running gateways notice within 5 seconds, and open streams end.") { id, person, client, file, data };
+        var command = new Command("revoke", "Revokes a key, what somebody allowed a client, or an account that somebody linked. Running gateways notice within 5 seconds, and open streams end; streams at servers that an account was used with, within a minute.") { id, person, client, file, data };
         command.SetAction((parsed, cancel) =>
         {
             var error = parsed.InvocationConfiguration.Error;
@@ -65,13 +73,18 @@ internal static partial class TokenCommand
                 return WrongAsync(error, "say what to revoke: either an ID, as token list shows it, or --person, or --client.");
             }
 
-            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store) =>
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store, accounts) =>
             {
                 var holdings = new Holdings(store, TimeProvider.System);
+                // Before the rest is gone: an address stands for somebody only while something says so.
+                IReadOnlyList<HeldAccount> linked = one is not null
+                    ? [.. (await accounts.ListAsync(cancel)).Where(account => string.Equals(account.Id, one, StringComparison.OrdinalIgnoreCase))]
+                    : whose is not null ? await AccountsOfAsync(holdings, accounts, whose, cancel)
+                    : [];
                 var gone = one is not null ? await holdings.RevokeAsync(one, cancel)
                     : whose is not null ? await holdings.RevokeAllAsync(whose, cancel)
                     : await holdings.RevokeAllOfClientAsync(of!, cancel);
-                if (gone.Count == 0)
+                if (gone.Count == 0 && linked.Count == 0)
                 {
                     error.WriteLine(one is not null ? $"mooring: there is no key {one}; see mooring token list."
                         : whose is not null ? $"mooring: nobody who is called {whose} holds anything; see mooring token list --all."
@@ -96,10 +109,38 @@ internal static partial class TokenCommand
                     });
                 }
 
-                return ExitCodes.Fine;
+                var areGone = true;
+                foreach (var account in linked)
+                {
+                    areGone &= await TakeAwayAsync(config, accounts, account, parsed.InvocationConfiguration, cancel);
+                }
+
+                return areGone ? ExitCodes.Fine : ExitCodes.NotFine;
             }, cancel);
         });
         return command;
+    }
+
+    private static async Task<IReadOnlyList<HeldAccount>> AccountsOfAsync(Holdings holdings, AccountsBeside accounts, string? person, CancellationToken cancel)
+    {
+        var all = await accounts.ListAsync(cancel);
+        var names = person is null ? null : await holdings.NamesAsync(person, cancel);
+        return names is null ? all : [.. all.Where(account => names.Contains((account.Key.Issuer, account.Key.Subject)) || PersonOf(account).IsCalled(person!))];
+    }
+
+    private static async Task<bool> TakeAwayAsync(MooringConfig config, AccountsBeside accounts, HeldAccount account, InvocationConfiguration to, CancellationToken cancel)
+    {
+        var what = $"account of {NameOf(PersonOf(account))} at {Plain(account.Key.Provider)}";
+        if (await accounts.RemoveAsync(account.Key, cancel) is not { } removed)
+        {
+            to.Error.WriteLine($"mooring: the {what} is being refreshed just now, and was left as it is. Try again.");
+            return false;
+        }
+
+        var why = removed.NotTold is { } notTold ? $"the provider was not told: {notTold}" : null;
+        await NoteAsync(config, new AuditEntry("account_removed", "ok") { Issuer = account.Key.Issuer, User = account.Key.Subject, Name = account.Key.Provider, Reason = (why ?? "the provider was told") + ByCommand });
+        to.Output.WriteLine($"The {what} is taken away; {why ?? "the provider was told"}.");
+        return true;
     }
 
     private static void Write(TextWriter output, bool isJson, IEnumerable<JsonObject> json, string[] head, IEnumerable<string[]> table)
@@ -145,6 +186,23 @@ internal static partial class TokenCommand
 
     private static string[] RowOf(Holding held) =>
         [held.Id, WordOf(held.Kind), NameOf(held.Person), Plain(held.Person.Email ?? ""), Day(held.Created), EndOf(held.Expires), Plain(held.Name ?? held.Client ?? "")];
+
+    private static JsonObject JsonOf(HeldAccount account) => new()
+    {
+        ["id"] = account.Id,
+        ["what"] = Account,
+        ["issuer"] = account.Key.Issuer,
+        ["user"] = account.Key.Subject,
+        ["email"] = null,
+        ["name"] = account.Key.Provider,
+        ["client"] = null,
+        ["created"] = null,
+        ["expires"] = null,
+    };
+
+    private static string[] RowOf(HeldAccount account) => [account.Id, Account, NameOf(PersonOf(account)), "", "", "", Plain(account.Key.Provider)];
+
+    private static Person PersonOf(HeldAccount account) => new(account.Key.Issuer, account.Key.Subject);
 
     private static JsonArray ArrayOf(IReadOnlyList<string> texts) => [.. texts.Select(text => JsonValue.Create(text))];
 

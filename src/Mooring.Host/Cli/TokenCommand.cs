@@ -4,6 +4,7 @@ using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Vault;
 
 namespace Mooring.Host.Cli;
 
@@ -14,7 +15,7 @@ internal static partial class TokenCommand
 
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromDays(90);
 
-    public static Command Create() => new("token", "Makes, lists and revokes API keys, for auth.mode apiKey, and revokes what people hold who signed in. Works on the store, whether or not a gateway runs.")
+    public static Command Create() => new("token", "Makes, lists and revokes API keys, for auth.mode apiKey, and revokes what people hold who signed in, linked accounts among it. Works on the store, whether or not a gateway runs.")
     {
         CreateVerb(),
         ListVerb(),
@@ -51,7 +52,7 @@ internal static partial class TokenCommand
                 return WrongAsync(error, $"--expires must be a time such as 12h or 90d, or never, not \"{parsed.GetValue(expires)}\".");
             }
 
-            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store) =>
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store, _) =>
             {
                 var (secret, key) = await new ApiKeys(store, TimeProvider.System).CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime, Words(parsed.GetValue(roles)));
                 await NoteAsync(config, new AuditEntry("key_created", "ok") { Issuer = key.Data.Person.Issuer, User = key.Data.Person.Subject, Reason = $"key {key.Id}{ByCommand}" });
@@ -68,7 +69,7 @@ internal static partial class TokenCommand
         return command;
     }
 
-    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, Func<MooringConfig, IAuthStore, Task<int>> work, CancellationToken cancel)
+    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, Func<MooringConfig, IAuthStore, AccountsBeside, Task<int>> work, CancellationToken cancel)
     {
         var result = ConfigLoader.Load(file, ConfigLoader.ProcessEnvironment(), new() { DataDirectory = data });
         if (result.Config is not { } config)
@@ -83,13 +84,19 @@ internal static partial class TokenCommand
             return ExitCodes.Usage;
         }
 
-        var (store, auth) = StoresServiceCollectionExtensions.MakeBeside(config.Store, result.DataDirectory, TimeProvider.System, NullLoggerFactory.Instance);
+        var (store, auth, vault) = StoresServiceCollectionExtensions.MakeBeside(config.Store, result.DataDirectory, TimeProvider.System, NullLoggerFactory.Instance);
         await using (store)
         {
             try
             {
                 await store.OpenAsync(cancel);
-                return await work(config, auth);
+                using var accounts = new AccountsBeside(config, result.DataDirectory, vault, TimeProvider.System, NullLoggerFactory.Instance);
+                return await work(config, auth, accounts);
+            }
+            catch (VaultKeyException e)
+            {
+                error.WriteLine($"mooring: linked accounts were left as they are: {e.Message}");
+                return ExitCodes.Usage;
             }
             catch (StoreException e)
             {

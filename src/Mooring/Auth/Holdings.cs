@@ -32,6 +32,9 @@ internal sealed class Holdings(IAuthStore store, TimeProvider time)
         return [.. all.Select(one => one.Shown).Where(one => one.Expires > time.GetUtcNow() && (names is null || names.Contains(one.Person.Key)))];
     }
 
+    /// <summary>Whom a name means, of those who hold something: issuer and subject of each.</summary>
+    public async Task<IReadOnlySet<(string Issuer, string Subject)>> NamesAsync(string person, CancellationToken cancel) => NamesOf(await AllAsync(cancel), person);
+
     /// <returns>What was revoked; empty where nothing has that id.</returns>
     public async Task<IReadOnlyList<Holding>> RevokeAsync(string id, CancellationToken cancel) =>
         await TakeAwayAsync((await AllAsync(cancel)).Where(one => string.Equals(one.Shown.Id, id, StringComparison.OrdinalIgnoreCase)));

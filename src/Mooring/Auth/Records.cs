@@ -45,7 +45,8 @@ internal sealed record RequestData(
 /// <param name="Browser">As in <see cref="RequestData"/>.</param>
 /// <param name="Provider">Where to.</param>
 /// <param name="RedirectUri">Where the provider sends back to.</param>
-internal sealed record VisitData(string Browser, string Provider, string RedirectUri);
+/// <param name="Asks">What the provider was to ask the person, as <see cref="Server.Providers.SignInVisit.Asks"/>; null: nothing that it knows by itself.</param>
+internal sealed record VisitData(string Browser, string Provider, string RedirectUri, string? Asks = null);
 
 /// <summary>A browser in which somebody is signed in.</summary>
 internal sealed record BrowserData(Person Person);

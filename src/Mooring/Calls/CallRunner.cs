@@ -149,7 +149,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             case AttemptKind.Abandoned:
                 return Next.CancelAtServer;
 
-            case AttemptKind.NotExecuted or AttemptKind.Unknown or AttemptKind.Refused when call.ServerTask is not null:
+            case AttemptKind.NotExecuted or AttemptKind.Unknown or AttemptKind.Refused or AttemptKind.LinkOver when call.ServerTask is not null:
                 // The server has the task; asking for it does nothing. How long is for the deadline to say.
                 return Next.AskAgain;
 
@@ -164,7 +164,10 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             case AttemptKind.AccountNeeded:
                 return FailForAccount(call, attempt.Needed!);
 
-            case AttemptKind.Refused:
+            case AttemptKind.LinkOver when tries < MaxTries:
+                return AgainAfterNothing(call, attempt.Detail);
+
+            case AttemptKind.Refused or AttemptKind.LinkOver:
                 return Fail(call, CallFailure.UpstreamRefused, attempt.Detail);
 
             case AttemptKind.NotExecuted:

@@ -17,7 +17,7 @@ namespace Mooring.FrontDoor;
 /// that is known to be somebody else's is refused. The way back is bound to the browser that went.
 /// </summary>
 internal sealed partial class ConnectEndpoints(
-    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, KeyFirst keys, Attempts attempts, PublicAddress address, SessionTable sessions, AccountsPage accounts, AuditLog audit, ILogger<ConnectEndpoints> logger)
+    Gate gate, AccountLinks links, Providers providers, Browsers browsers, SignInFirst signIn, KeyFirst keys, Attempts attempts, PublicAddress address, AccountsPage accounts, AuditLog audit, ILogger<ConnectEndpoints> logger)
 {
     private const string Cookie = "mooring-connect";
 
@@ -195,7 +195,6 @@ internal sealed partial class ConnectEndpoints(
             }
 
             Log.Linked(logger, whose!.Value.Provider);
-            sessions.AccountLinked(new Principal(whose.Value.Issuer, whose.Value.Subject));
             await Pages.NoticeAsync(context, StatusCodes.Status200OK, "The account is connected", "You can close this page and go on in your client.");
         }
         catch (StoreException)

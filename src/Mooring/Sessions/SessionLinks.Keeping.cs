@@ -17,6 +17,11 @@ internal sealed partial class SessionLinks
     {
         lock (_gate)
         {
+            if (IsOver(link))
+            {
+                return;
+            }
+
             var slot = SlotLocked(link.Upstream);
             if (!isNew && !IsItsKeeperLocked(slot, link))
             {
@@ -67,7 +72,7 @@ internal sealed partial class SessionLinks
     private async Task<bool> KeepAfterAsync(Task before, Slot slot, Link link)
     {
         await before.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.SuppressThrowing);
-        if (link.SessionId is null || !session.IsKept)
+        if (link.SessionId is null || !session.IsKept || IsOver(link))
         {
             return false;
         }
@@ -90,7 +95,7 @@ internal sealed partial class SessionLinks
                 UpstreamSessionId = link.SessionId,
                 Version = link.Version.ToWire(),
                 InitializeResult = link.InitializeResult,
-                Fingerprint = link.Upstream.Fingerprint,
+                Fingerprint = FingerprintOf(link.Upstream, link.Parameters.Authorizer is { } authorizer ? authorizer.Linking ?? "" : null),
                 OwnLists = session.Lists.Own(link.Upstream),
             });
             return true;

@@ -12,6 +12,11 @@ internal sealed partial class SessionLinks
     public void OnMessage(Link link, Frame frame, PendingRequest? related, EventOrigin? origin = null)
     {
         var call = related as Call;
+        if (call is null && IsOver(link))
+        {
+            return;
+        }
+
         // Of a call's own stream: the session's log is of another one.
         var place = call is null || origin is null ? null : call.Hearing;
         origin = call is null ? origin : null;

@@ -304,7 +304,7 @@ internal sealed partial class SessionLinks
     }
 
     private static bool IsOther(LinkRecord record, Link link) =>
-        record.Server == link.Upstream.Name && record.Fingerprint == link.Upstream.Fingerprint
+        IsTo(record, link.Upstream) && LinkingOf(record, link.Upstream) == link.Parameters.Authorizer?.Linking
         && record.UpstreamSessionId is not null && record.UpstreamSessionId != link.SessionId;
 
     /// <summary>Another replica has kept a link anew, or stopped to listen: what it was shown counts here too, and so does its session with the server.</summary>
@@ -315,7 +315,7 @@ internal sealed partial class SessionLinks
             var records = await services.Store.FindLinksAsync(session.Id, CancellationToken.None);
             var open = Open.Where(l => l.HasToListen).ToList();
             // What is heard here is newer than what is kept of it.
-            Restore(records, except: record => open.Exists(link => link.Listens && link.Upstream.Name == record.Server && !IsOther(record, link)));
+            await RestoreAsync(records, except: record => open.Exists(link => link.Listens && link.Upstream.Name == record.Server && !IsOther(record, link)));
             foreach (var link in open)
             {
                 if (records.FirstOrDefault(record => IsOther(record, link)) is { } other)

@@ -29,6 +29,12 @@ internal sealed partial class SessionLinks
                 return (null, false);
             }
 
+            // It may have been opened with an account that is not the person's any more.
+            if (session.IsKept && upstream.NeedsAccount)
+            {
+                return (null, false);
+            }
+
             authorizer = SlotLocked(upstream).Authorizer;
         }
 

@@ -23,13 +23,14 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
     private IReadOnlyList<LinkRecord> _known = [];
     private bool _disposed;
 
-    /// <summary>Takes over what a process before this one had open for this session. Before anything else.</summary>
-    public void Restore(IReadOnlyList<LinkRecord> links, Func<LinkRecord, bool>? except = null)
+    /// <summary>Takes over what a process before this one had open for this session; what it had open with an account that is not the person's any more is nobody's. Before anything else.</summary>
+    /// <exception cref="StoreException">It cannot be told whose accounts they are.</exception>
+    public async Task RestoreAsync(IReadOnlyList<LinkRecord> links, Func<LinkRecord, bool>? except = null)
     {
-        _known = links;
+        _known = links = await OfAccountsAsync(links);
         foreach (var link in links)
         {
-            if (except?.Invoke(link) is not true && services.Upstreams.Find(link.Server) is { } upstream && upstream.Fingerprint == link.Fingerprint)
+            if (except?.Invoke(link) is not true && services.Upstreams.Find(link.Server) is { } upstream && IsTo(link, upstream))
             {
                 session.Lists.Restore(upstream, link);
             }
@@ -163,9 +164,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     public async Task OnOpenedAsync(Link link, bool again)
     {
-        if (link.Upstream.IsGone)
+        if (link.Upstream.IsGone || IsOver(link))
         {
-            // What it says of itself is not to be taken for what another one of its name does.
+            // What it says of itself is not to be taken for what another one of its name does, nor what it says to one account for what it says to the next.
             return;
         }
 
@@ -177,6 +178,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         bool isNew;
         lock (_gate)
         {
+            if (IsOver(link))
+            {
+                return;
+            }
+
             var slot = SlotLocked(link.Upstream);
             (slot.Said, slot.SaidAt) = (link.InitializeResult, link.Said);
             isNew = again || !slot.IsResuming;
@@ -189,7 +195,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             await SaveAsync(link, isNew: true);
         }
 
-        if (link.Upstream.IsGone)
+        if (link.Upstream.IsGone || IsOver(link))
         {
             // Since it was saved: nobody is to listen to it.
             return;
@@ -261,7 +267,12 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
         var slot = _slots.Find(s => ReferenceEquals(s.Upstream, upstream));
         if (slot is null)
         {
-            _slots.Add(slot = new Slot(upstream, services.Accounts.For(upstream, session.Principal.Issuer, session.Principal.Subject, () => session.Shown, () => session.Person?.Shown), services.Time));
+            var authorizer = services.Accounts.For(upstream, session.Principal.Issuer, session.Principal.Subject, () => session.Shown, () => session.Person?.Shown);
+            _slots.Add(slot = new Slot(upstream, authorizer, services.Time));
+            if (authorizer is not null)
+            {
+                authorizer.Changed = () => _ = LookAtAccountAsync(upstream, mayBeNews: false);
+            }
         }
 
         return slot;
@@ -278,8 +289,13 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                 return (null, "its process for this session runs at another gateway process");
             }
 
-            var known = slot.WasOpened ? null : _known.FirstOrDefault(l => l.Server == slot.Upstream.Name && l.Fingerprint == slot.Upstream.Fingerprint);
+            var known = slot.WasOpened ? null : _known.FirstOrDefault(l => IsTo(l, slot.Upstream));
             slot.IsResuming = known is not null;
+            if (known is not null && LinkingOf(known, slot.Upstream) is { } linking)
+            {
+                slot.Authorizer!.GoOnWith(linking);
+            }
+
             var (link, why) = await slot.Upstream.OpenAsync(Parameters() with { Authorizer = slot.Authorizer }, this, known, CancellationToken.None);
             lock (_gate)
             {
@@ -302,7 +318,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
                 await EndAsync(link);
             }
 
-            return (null, _disposed ? "the session ended" : IsGone);
+            return (null, _disposed ? "the session ended" : slot.Authorizer is { HasEnded: true } ? AccountNeeded.OfAnother.Why : IsGone);
         }
         catch (StoreException)
         {
@@ -355,6 +371,9 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
         [LoggerMessage(506, LogLevel.Information, "The link to server {Server} is given up: another replica, which took this one for dead, has one of its own for the session.", EventName = "LinkGivenUp")]
         public static partial void GivenUp(ILogger logger, string server);
+
+        [LoggerMessage(513, LogLevel.Information, "The link to server {Server} is given up: its person has another account there by now, or none.", EventName = "LinkOfAnotherAccount")]
+        public static partial void AccountChanged(ILogger logger, string server);
 
         [LoggerMessage(509, LogLevel.Error, "Giving up the link to server {Server}, which is no longer configured as it was, failed.", EventName = "LinkNotGivenUp")]
         public static partial void NotGivenUp(ILogger logger, Exception exception, string server);

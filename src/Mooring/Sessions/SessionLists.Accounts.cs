@@ -6,13 +6,14 @@ namespace Mooring.Sessions;
 /// <content>Servers that are used with the account of each user.</content>
 internal sealed partial class SessionLists
 {
-    /// <summary>The person has linked an account that the server needs: what it shows is read, and the client told.</summary>
-    public async Task AccountLinkedAsync(Upstream upstream)
+    /// <summary>The person has linked an account that the server needs: what it shows is read.</summary>
+    /// <returns>Whether it is there to show something.</returns>
+    public async Task<bool> ReadAnewAsync(Upstream upstream)
     {
         var (link, _) = await session.Links.OpenAsync(upstream, CancellationToken.None);
         if (link is null)
         {
-            return;
+            return false;
         }
 
         foreach (var kind in ListKinds.All)
@@ -24,7 +25,17 @@ internal sealed partial class SessionLists
             }
 
             await (reading ?? Task.CompletedTask);
-            session.Outbox.SendListChanged(kind.Changed());
+        }
+
+        return true;
+    }
+
+    /// <summary>What a server shows is of another account by now, or nothing. Each replica that has the session sees to that; the one that has the stream tells it.</summary>
+    public void TellChanged()
+    {
+        foreach (var method in ListKinds.All.Select(kind => kind.Changed()).Distinct())
+        {
+            session.Outbox.SendListChanged(method, isEverybodys: true);
         }
     }
 }

@@ -104,6 +104,12 @@ internal sealed partial class SessionLists
         bool isEverybodys;
         lock (_gate)
         {
+            if (link.Parameters.Authorizer is { HasEnded: true })
+            {
+                // What another account shows: its person has another one by now, or none.
+                return null;
+            }
+
             var entry = EntryLocked(link.Upstream);
             var state = entry[kind];
             if (list.Asked < state.Taken)

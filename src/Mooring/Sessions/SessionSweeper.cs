@@ -55,6 +55,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
                 session.Links.Reopen();
             }
 
+            table.LookAtAccounts();
             if (services.Peers.IsShared)
             {
                 table.LookAgain();

@@ -47,6 +47,7 @@ internal sealed partial class SessionTable
         services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
         services.Config.OnChange(OnConfigChanged);
         ListenToPeers();
+        ListenToAccounts();
     }
 
     public int Count => _sessions.Count;
@@ -281,7 +282,7 @@ internal sealed partial class SessionTable
 
         var links = await _services.Store.FindLinksAsync(id, CancellationToken.None);
         session = new Session(record, _services);
-        session.Links.Restore(links);
+        await session.Links.RestoreAsync(links);
         if (Keep(session) is var kept && !ReferenceEquals(kept, session))
         {
             return kept;

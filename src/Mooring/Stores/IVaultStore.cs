@@ -29,6 +29,9 @@ internal interface IVaultStore
     /// <summary>Providers at which this person has credentials.</summary>
     Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel);
 
+    /// <summary>All credentials there are, whoever's, by issuer, subject and provider. For whoever steers the gateway: it looks at all of them.</summary>
+    Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel);
+
     /// <summary>
     /// Credentials that are due for a refresh (<see cref="CredentialRecord.Due"/>) before <paramref name="before"/> and that nobody holds a lease on, the most urgent first.
     /// </summary>

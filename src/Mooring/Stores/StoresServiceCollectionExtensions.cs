@@ -53,11 +53,11 @@ internal static class StoresServiceCollectionExtensions
     }
 
     /// <summary>The store of a configuration for a tool, which may have it open beside a running gateway. The caller's to open and to dispose of.</summary>
-    /// <returns>The store, and its side for who may come in.</returns>
-    public static (IStore Store, IAuthStore Auth) MakeBeside(StoreConfig config, string dataDirectory, TimeProvider time, ILoggerFactory loggers)
+    /// <returns>The store, its side for who may come in, and the vault's.</returns>
+    public static (IStore Store, IAuthStore Auth, IVaultStore Vault) MakeBeside(StoreConfig config, string dataDirectory, TimeProvider time, ILoggerFactory loggers)
     {
         var parts = Make(config, dataDirectory, time, loggers, isBeside: true);
-        return (parts.Store, parts.Auth);
+        return (parts.Store, parts.Auth, parts.Vault);
     }
 
     private static StoreParts Make(IServiceProvider provider, (StoreConfig Config, string DataDirectory) settings) => Make(

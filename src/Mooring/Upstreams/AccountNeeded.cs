@@ -6,8 +6,12 @@ namespace Mooring.Upstreams;
 /// <param name="ByServer">Whether the server itself said so: then it is there.</param>
 internal sealed record AccountNeeded(string? Address, string Why, bool ByServer = false)
 {
+    /// <summary>The account that the link was opened with is not the person's any more: nothing was sent, and the next link is of whatever account there is now.</summary>
+    public static readonly AccountNeeded OfAnother = new(null, "the account that it was used with was replaced or taken away");
+
     // Whoever has the address can link an account in its owner's name: it is in no log.
     public override string ToString() => Why;
 
-    public Attempt ToAttempt() => Address is null ? Attempt.Refused(Why) : new Attempt(AttemptKind.AccountNeeded, null, Why) { Needed = this };
+    public Attempt ToAttempt() => ReferenceEquals(this, OfAnother) ? new Attempt(AttemptKind.LinkOver, null, Why)
+        : Address is null ? Attempt.Refused(Why) : new Attempt(AttemptKind.AccountNeeded, null, Why) { Needed = this };
 }

@@ -8,7 +8,8 @@ namespace Mooring.Upstreams;
 
 /// <summary>
 /// Puts one person's token on requests to one server; without a person, none. The client's own token never comes here. One for all of a session's
-/// links to the server, so that what was found missing is known when the next one is opened.
+/// links to the server that are of the same linking of an account, so that what was found missing is known when the next one is opened. What the server was told of one account,
+/// its session above all, is nothing for another one.
 /// </summary>
 /// <param name="server">Its name.</param>
 /// <param name="config">What the configuration says of it.</param>
@@ -19,12 +20,33 @@ namespace Mooring.Upstreams;
 /// <param name="links">Makes the address at which the person links an account.</param>
 internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, CredentialKey? person, IPersonTokens? tokens, Func<SubjectToken?> shown, Func<string?> name, AccountLinks links)
 {
+    /// <summary>Scopes that are named in one sentence.</summary>
+    private const int MostScopes = 10;
+
     private static readonly HttpRequestOptionsKey<AccountNeeded> Mark = new("mooring-account-needed");
 
     private readonly CredentialKey _key = (person ?? default) with { Provider = config.Provider ?? server };
 
+    private string? _linking;
+    private string? _last;
+    private volatile bool _hasEnded;
+
     /// <summary>What was missing when the server was last asked; null: nothing.</summary>
     public AccountNeeded? Needed { get; private set; }
+
+    /// <summary>Which linking of the account its links are of, empty where that was not noted; null: nothing was sent to the server yet.</summary>
+    public string? Linking => Volatile.Read(ref _linking);
+
+    /// <summary>Whether the account is another one by now: its links say nothing to the server any more but that they end.</summary>
+    public bool HasEnded => _hasEnded;
+
+    /// <summary>Called when a request finds that the account is another one by now, or none. May be called more than once.</summary>
+    public Action? Changed { get; set; }
+
+    /// <summary>The next link goes on with a session that the server has with this linking. Before anything is sent.</summary>
+    public void GoOnWith(string linking) => Volatile.Write(ref _linking, linking);
+
+    public void End() => _hasEnded = true;
 
     /// <summary>Sends a request with the person's token; where there is none that can be used, the answer is a 401 of the gateway's own.</summary>
     /// <param name="invoker">The way to the server.</param>
@@ -33,9 +55,19 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     /// <param name="cancel">Gives up.</param>
     public async Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, PendingRequest? of, CancellationToken cancel)
     {
+        if (HasEnded)
+        {
+            return await LeaveAsync(invoker, request, cancel);
+        }
+
         // Of the request at hand: another one of the same person may allow more, or less.
         var theirs = of?.Shown ?? shown();
         var token = tokens is null ? new Token(TokenState.NotLinked) : await tokens.GetAsync(theirs, cancel);
+        if (IsOfAnother(token))
+        {
+            return await LeaveAsync(invoker, request, cancel);
+        }
+
         // A server that says itself where tokens come from is asked without one: its refusal says what it wants.
         if (token.State != TokenState.Usable && tokens is not null && (config.Provider is not null || token.State != TokenState.NotLinked))
         {
@@ -48,6 +80,12 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         {
             // It did not look at the request: with another token it may be sent again (invariant 9).
             var next = await tokens.RenewAsync(theirs, refused, cancel);
+            if (IsOfAnother(next))
+            {
+                response.Dispose();
+                return await LeaveAsync(invoker, request, cancel);
+            }
+
             if (next.State == TokenState.Usable)
             {
                 response.Dispose();
@@ -69,8 +107,11 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         {
             var challenge = ChallengeOf(response);
             why = response.StatusCode is HttpStatusCode.Forbidden ? "the server wants more than its token allows" : why;
+            var forbidden = response.StatusCode is HttpStatusCode.Forbidden ? Forbidden(challenge) : null;
             response.Dispose();
-            return Refuse(request, new Token(token.Value is null ? TokenState.NotLinked : TokenState.Broken, Why: why), challenge, byServer: true);
+            return forbidden is not null
+                ? Refuse(request, new AccountNeeded(null, forbidden, ByServer: true))
+                : Refuse(request, new Token(token.Value is null ? TokenState.NotLinked : TokenState.Broken, Why: why), challenge, byServer: true);
         }
 
         Needed = null;
@@ -81,8 +122,50 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     public static AccountNeeded? NeededFor(HttpResponseMessage response) =>
         response.RequestMessage is { } request && request.Options.TryGetValue(Mark, out var needed) ? needed : null;
 
-    private static Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, string? token, CancellationToken cancel)
+    /// <summary>Whether a token is not of the account that the server knows this link by. What is only out of date, or of no use any more, is of it.</summary>
+    private bool IsOfAnother(Token token)
     {
+        var isAnother = token.State switch
+        {
+            TokenState.Usable => (Interlocked.CompareExchange(ref _linking, token.Link ?? "", null) ?? token.Link ?? "") != (token.Link ?? ""),
+            TokenState.NotLinked => Linking is not null,
+            _ => false,
+        };
+        if (isAnother)
+        {
+            Changed?.Invoke();
+        }
+
+        return isAnother;
+    }
+
+    /// <summary>Of what belongs to an account that is no longer the person's the server hears one thing: that its session ends.</summary>
+    private async Task<HttpResponseMessage> LeaveAsync(HttpMessageInvoker invoker, HttpRequestMessage request, CancellationToken cancel)
+    {
+        if (request.Method == HttpMethod.Delete && _last is { } last)
+        {
+            return await SendAsync(invoker, request, last, cancel);
+        }
+
+        request.Options.Set(Mark, AccountNeeded.OfAnother);
+        return new HttpResponseMessage(HttpStatusCode.Unauthorized) { RequestMessage = request };
+    }
+
+    /// <summary>What the configuration keeps people from allowing, where a server wants more than their tokens allow: to link again would lead to the same.</summary>
+    private string? Forbidden(Challenge challenge)
+    {
+        var (allowed, where) = config.Kind == ServerAuthKind.Provider
+            ? (links.ScopesOf(_key.Provider), $"providers.{_key.Provider}.scopes")
+            : (config.Scopes, "its auth.scopes");
+        List<string> missing = allowed.Count == 0 || challenge.Scope is not { } wanted ? [] : [.. wanted.Split(' ', StringSplitOptions.RemoveEmptyEntries).Except(allowed).Take(MostScopes)];
+        return missing.Count == 0
+            ? null
+            : $"it wants more than its token allows: the scope {string.Join(' ', missing)}, which the gateway does not ask for; whoever runs the gateway can add it to {where}";
+    }
+
+    private Task<HttpResponseMessage> SendAsync(HttpMessageInvoker invoker, HttpRequestMessage request, string? token, CancellationToken cancel)
+    {
+        _last = token ?? _last;
         request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
         return invoker.SendAsync(request, cancel);
     }
@@ -93,13 +176,18 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     private HttpResponseMessage Refuse(HttpRequestMessage request, Token token, Challenge challenge, bool byServer = false)
     {
         var because = token.Why.Length == 0 ? "" : $" ({token.Why})";
-        Needed = token.State == TokenState.Unavailable ? new AccountNeeded(null, $"no token for it can be had now{because}")
+        return Refuse(request, token.State == TokenState.Unavailable ? new AccountNeeded(null, $"no token for it can be had now{because}")
             : config is { Kind: ServerAuthKind.Exchange, Provider: null } ? new AccountNeeded(null, $"it does not take the token that the gateway was given for you{because}", byServer)
             : new AccountNeeded(
                 person is null ? null : links.AddressFor(_key, name(), challenge),
                 token.State == TokenState.NotLinked ? "it needs your account, which is not connected yet" : $"your account has to be connected again{because}",
-                byServer);
-        request.Options.Set(Mark, Needed);
+                byServer));
+    }
+
+    private HttpResponseMessage Refuse(HttpRequestMessage request, AccountNeeded needed)
+    {
+        Needed = needed;
+        request.Options.Set(Mark, needed);
         return new HttpResponseMessage(HttpStatusCode.Unauthorized) { RequestMessage = request };
     }
 }

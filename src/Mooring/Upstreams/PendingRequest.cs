@@ -26,6 +26,9 @@ internal enum AttemptKind
     /// <summary>The person whose request it is has to link an account first; not executed.</summary>
     AccountNeeded,
 
+    /// <summary>The link is of an account that is not the person's any more; not executed, and it says nothing about the server.</summary>
+    LinkOver,
+
     /// <summary>The gateway itself gave up: cancelled, out of time, or stopping.</summary>
     Abandoned,
 }

@@ -23,6 +23,9 @@ internal sealed class AccountLinks(
     /// <summary>How long a link, and the way to the provider and back, may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
+    /// <summary>What people are asked to allow at a provider of the configuration; empty: what that one has by default.</summary>
+    public IReadOnlyList<string> ScopesOf(string provider) => providers.Find(provider)?.Scopes ?? [];
+
     /// <summary>The address of this gateway, as browsers reach it. Without <c>publicUrl</c> they are on this machine: where others can reach the gateway, the configuration has to say it.</summary>
     public Uri Gateway => config.Current.PublicUrl ?? new Uri(config.Current.Listen[0]);
 
@@ -35,7 +38,7 @@ internal sealed class AccountLinks(
     /// <summary>To the letter as it is registered, where the configuration says it.</summary>
     public string RedirectUri(string provider) => providers.Find(provider)?.RedirectUri?.OriginalString ?? PageOf(Gateway, $"{provider}/callback");
 
-    /// <summary>Where this person links this account. It is his alone, and of no use after a few minutes.</summary>
+    /// <summary>Where this person links this account. It is his alone, and of no use after a few minutes. Asked for is what the server wants, with what the person allowed before.</summary>
     public string AddressFor(CredentialKey key, string? name, Challenge challenge)
     {
         var ticket = NewTicket(key, name) with { Scope = challenge.Scope, Metadata = challenge.Metadata };
@@ -54,8 +57,8 @@ internal sealed class AccountLinks(
     /// <summary>Where the browser goes from here, with the word that it has to bring back in a cookie.</summary>
     public async Task<(Uri? To, string Nonce, string Why)> BeginAsync(AccountTicket ticket, CancellationToken cancel)
     {
-        var (to, client, server, why) = providers.Find(ticket.Provider) is { } provider
-            ? (Authorize(provider), providers.ClientOf(ticket.Provider), null, "")
+        var (to, client, server, scope, why) = providers.Find(ticket.Provider) is { } provider
+            ? (Authorize(provider), providers.ClientOf(ticket.Provider), null, string.Join(' ', provider.Scopes), "")
             : await DiscoverAsync(ticket, cancel);
         if (to is null || client is null)
         {
@@ -67,6 +70,7 @@ internal sealed class AccountLinks(
         {
             // Nobody reads it on the way back.
             Name = null,
+            Scope = scope is { Length: > 0 } ? scope : null,
             Nonce = Random(),
             Verifier = verifier,
             Client = providers.Find(ticket.Provider) is null ? client : null,
@@ -137,7 +141,8 @@ internal sealed class AccountLinks(
             return (ticket.Key, $"The provider gave no token: {answer.Why}.");
         }
 
-        await credentials.ReplaceAsync(ticket.Key, credential with { Client = ticket.Client }, cancel);
+        // Where the answer does not say what was granted, it is what was asked for (RFC 6749, 5.1).
+        await credentials.ReplaceAsync(ticket.Key, credential with { Client = ticket.Client, Scope = credential.Scope ?? ticket.Scope }, cancel);
         return (ticket.Key, null);
     }
 
@@ -173,28 +178,40 @@ internal sealed class AccountLinks(
         fields.Count == 0 ? address : new UriBuilder(address) { Query = string.Join('&', [.. address.Query.Length > 1 ? [address.Query[1..]] : Array.Empty<string>(), .. fields]) }.Uri;
 
     /// <summary>A server that says itself where its tokens come from.</summary>
-    private async Task<(Uri? To, TokenClient? Client, AuthorizationServer? Server, string Why)> DiscoverAsync(AccountTicket ticket, CancellationToken cancel)
+    private async Task<(Uri? To, TokenClient? Client, AuthorizationServer? Server, string? Scope, string Why)> DiscoverAsync(AccountTicket ticket, CancellationToken cancel)
     {
         if (providers.ServerOf(ticket.Provider) is not { Url: { } url, Auth: { } auth })
         {
-            return (null, null, null, "it is not in the configuration any more");
+            return (null, null, null, null, "it is not in the configuration any more");
         }
 
         var challenge = ticket.Metadata is null && ticket.Scope is null ? await http.ChallengeOfAsync(url, cancel) : new Challenge(ticket.Metadata, ticket.Scope, null);
-        var (server, whyNone) = await discovery.FindAsync(url, challenge, cancel);
+        var (server, whyNone) = await discovery.FindAsync(url, challenge, auth.Issuer, cancel);
         if (server is null)
         {
-            return (null, null, null, whyNone);
+            return (null, null, null, null, whyNone);
         }
 
         var (client, whyNot) = await registrations.FindAsync(server, url, auth, Gateway, RedirectUri(ticket.Provider), cancel);
-        var scope = auth.Scopes.Count > 0 ? string.Join(' ', auth.Scopes) : challenge.Scope ?? string.Join(' ', server.Scopes);
+        var scope = auth.Scopes.Count > 0
+            ? string.Join(' ', auth.Scopes)
+            : With(await GrantedAsync(ticket.Key, server, cancel), challenge.Scope ?? string.Join(' ', server.Scopes));
         if (scope.Length > 0 && server.KnownScopes.Contains("offline_access") && !scope.Split(' ').Contains("offline_access"))
         {
             scope += " offline_access";
         }
 
         var to = scope.Length == 0 ? server.AuthorizeUrl : With(server.AuthorizeUrl, ["scope=" + Uri.EscapeDataString(scope)]);
-        return (to, client, server, whyNot);
+        return (to, client, server, scope, whyNot);
     }
+
+    /// <summary>
+    /// What the person allowed before: a server that wants more for one tool still wants that for the others (SEP-2350). What another authorization server granted says nothing here,
+    /// and may be unknown to this one.
+    /// </summary>
+    private async Task<string> GrantedAsync(CredentialKey key, AuthorizationServer server, CancellationToken cancel) =>
+        await credentials.FindAsync(key, cancel) is ({ Scope: { } scope, Client.TokenUrl: { } url }, _) && url == server.TokenUrl.AbsoluteUri ? scope : "";
+
+    private static string With(string granted, string wanted) =>
+        string.Join(' ', granted.Split(' ').Concat(wanted.Split(' ')).Where(scope => scope.Length > 0).Distinct());
 }

@@ -67,12 +67,12 @@ internal sealed class AccountRemoval(Credentials credentials, IVaultStore store,
     /// </summary>
     private async Task<Uri?> NamedAsync(string provider, TokenClient client)
     {
-        if (providers.ServerOf(provider) is not { Url: { } url })
+        if (providers.ServerOf(provider) is not { Url: { } url } named)
         {
             return null;
         }
 
-        var (server, _) = await discovery.FindAsync(url, await http.ChallengeOfAsync(url, CancellationToken.None), CancellationToken.None);
+        var (server, _) = await discovery.FindAsync(url, await http.ChallengeOfAsync(url, CancellationToken.None), named.Auth?.Issuer, CancellationToken.None);
         return server is { RevokeUrl: { } at } && at.GetLeftPart(UriPartial.Authority) == new Uri(client.TokenUrl).GetLeftPart(UriPartial.Authority) ? at : null;
     }
 }

@@ -13,10 +13,16 @@ namespace Mooring.Vault;
 /// </summary>
 internal sealed class ClientRegistrations(Credentials credentials, TokenRequests endpoint, VaultHttp http, TimeProvider time)
 {
+    /// <summary>In the place of a person: nobody's account, but the gateway's own.</summary>
+    private const string Own = "mooring";
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     /// <summary>A registration is not doubted for so long: a server that takes none would be registered at with each link.</summary>
     private static readonly TimeSpan JustMade = TimeSpan.FromMinutes(1);
+
+    /// <summary>Whether it is a registration of the gateway, which lies where people's credentials do, and not somebody's account.</summary>
+    public static bool IsOne(CredentialKey key) => key is { Issuer.Length: 0, Subject: Own };
 
     public async Task<(TokenClient? Client, string Why)> FindAsync(AuthorizationServer server, Uri namedBy, ServerAuthConfig config, Uri gateway, string redirectUri, CancellationToken cancel)
     {
@@ -37,7 +43,7 @@ internal sealed class ClientRegistrations(Credentials credentials, TokenRequests
         }
 
         // A registration belongs to the address that it was made for.
-        var key = new CredentialKey("", "mooring", $"{server.Issuer} {redirectUri}");
+        var key = new CredentialKey("", Own, $"{server.Issuer} {redirectUri}");
         if (await credentials.FindAsync(key, cancel) is ({ Client: { } registered } kept, _))
         {
             var client = registered with { Resource = server.Resource, TokenUrl = tokens };

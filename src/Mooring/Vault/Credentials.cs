@@ -9,6 +9,17 @@ namespace Mooring.Vault;
 /// </summary>
 internal sealed class Credentials(KeyRing keys, IVaultStore store)
 {
+    /// <summary>
+    /// This process put another account in the place of one, took it away, or found it of no use any more. A refresh is no such change. Called after the store has it; must return
+    /// quickly and throw nothing.
+    /// </summary>
+    public Action<AccountChange>? Changed { get; set; }
+
+    /// <summary>Which linking the account is of that can be used now, empty where that was not noted; null: there is none.</summary>
+    /// <exception cref="StoreException">The store cannot be asked.</exception>
+    public async Task<string?> LinkingAsync(CredentialKey key, CancellationToken cancel) =>
+        await FindAsync(key, cancel) is var (credential, _) && credential.Broken is null ? credential.Link ?? "" : null;
+
     /// <summary>Null: there is none, or none that opens.</summary>
     public async Task<(Credential Credential, long Version)?> FindAsync(CredentialKey key, CancellationToken cancel)
     {
@@ -31,16 +42,30 @@ internal sealed class Credentials(KeyRing keys, IVaultStore store)
             var known = await store.FindCredentialAsync(key, cancel);
             if (await SaveAsync(key, credential, known?.Version ?? 0))
             {
+                Changed?.Invoke(new AccountChange(key, IsLinked: true));
                 return;
             }
         }
     }
 
     /// <summary>Writes the version after <paramref name="before"/>. False: somebody else has changed it meanwhile.</summary>
-    public Task<bool> SaveAsync(CredentialKey key, Credential credential, long before) => store.SaveCredentialAsync(
-        new CredentialRecord(key, before + 1, keys.SealAlways(NameOf(key, before + 1), credential.ToBytes()), credential.Due()));
+    public async Task<bool> SaveAsync(CredentialKey key, Credential credential, long before)
+    {
+        var isSaved = await store.SaveCredentialAsync(
+            new CredentialRecord(key, before + 1, keys.SealAlways(NameOf(key, before + 1), credential.ToBytes()), credential.Due()));
+        if (isSaved && credential.Broken is not null)
+        {
+            Changed?.Invoke(new AccountChange(key, IsLinked: false));
+        }
 
-    public Task DeleteAsync(CredentialKey key) => store.DeleteCredentialAsync(key);
+        return isSaved;
+    }
+
+    public async Task DeleteAsync(CredentialKey key)
+    {
+        await store.DeleteCredentialAsync(key);
+        Changed?.Invoke(new AccountChange(key, IsLinked: false));
+    }
 
     private static RowName NameOf(CredentialKey key, long version) => new($"credentials {key.Issuer}", key.Subject, key.Provider, version);
 }

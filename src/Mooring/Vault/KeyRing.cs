@@ -52,8 +52,29 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
 
         await LoadAsync(cancel);
         await RewrapAsync(cancel);
-        await RotateAsync(cancel);
+        try
+        {
+            await RotateAsync(cancel);
+        }
+        catch (StoreException)
+        {
+            // What is there seals as well. The upkeep tries again, and says so.
+        }
     }
+
+    /// <summary>Has those keys ready that there are, for a tool beside a gateway: it makes none, and wraps none anew.</summary>
+    /// <exception cref="VaultKeyException">A key is missing or wrong.</exception>
+    public async Task OpenToReadAsync(CancellationToken cancel)
+    {
+        if (_state is null && await store.LoadKeysAsync(cancel) is { Count: > 0 })
+        {
+            await wrappers.PrepareAsync(cancel);
+            await LoadAsync(cancel);
+        }
+    }
+
+    /// <summary>How old the newest data key is; null: there is none yet.</summary>
+    public TimeSpan? Age => _state is { } state ? time.GetUtcNow() - state.Current.Created : null;
 
     /// <summary>Seals a body for a row, where rows are sealed. An empty one tells nothing and stays empty.</summary>
     /// <exception cref="StoreException">The keys could not be had yet.</exception>
@@ -106,16 +127,24 @@ internal sealed partial class KeyRing(IVaultStore store, KeyWrappers wrappers, C
     /// <summary>Makes the next data key when the last one is old. Rows sealed with older ones stay as they are, and open with those.</summary>
     public async Task RotateAsync(CancellationToken cancel)
     {
-        var current = Keys.Current;
-        if (time.GetUtcNow() - current.Created < config.Current.Vault.RotateAfter)
+        if (!IsOld(Keys.Current))
         {
             return;
         }
 
-        await MakeAsync(current.Number + 1, cancel);
+        // Another replica may have made the next one, and this one have no right to.
+        await LoadAsync(cancel);
+        if (!IsOld(Keys.Current))
+        {
+            return;
+        }
+
+        await MakeAsync(Keys.Current.Number + 1, cancel);
         await LoadAsync(cancel);
         Log.Rotated(logger, Keys.Current.Number);
     }
+
+    private bool IsOld(DataKey key) => time.GetUtcNow() - key.Created >= config.Current.Vault.RotateAfter;
 
     private static StoreException NotYet() => new("The vault's keys could not be had yet.");
 

@@ -14,9 +14,10 @@ internal sealed class OAuthDiscovery(VaultHttp http)
 
     /// <param name="server">The MCP server's endpoint.</param>
     /// <param name="challenge">What it said when it refused.</param>
+    /// <param name="wanted">The issuer that is taken of several that the server names (RFC 9728, 7.6: the client chooses); null, or none of them: the first.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>The authorization server, or why there is none, for a person.</returns>
-    public async Task<(AuthorizationServer? Found, string Why)> FindAsync(Uri server, Challenge challenge, CancellationToken cancel)
+    public async Task<(AuthorizationServer? Found, string Why)> FindAsync(Uri server, Challenge challenge, string? wanted, CancellationToken cancel)
     {
         var root = new Uri(server.GetLeftPart(UriPartial.Authority));
         var path = server.AbsolutePath.TrimEnd('/');
@@ -38,10 +39,12 @@ internal sealed class OAuthDiscovery(VaultHttp http)
                 continue;
             }
 
-            if (AuthorizationServer.Texts(document, "authorization_servers") is not [var issuer, ..])
+            if (AuthorizationServer.Texts(document, "authorization_servers") is not [var first, ..] all)
             {
                 return (null, "its metadata names no authorization server");
             }
+
+            var issuer = wanted is null ? first : all.FirstOrDefault(one => one.TrimEnd('/') == wanted.TrimEnd('/')) ?? first;
 
             var resource = AuthorizationServer.Text(document, "resource");
             return IsFor(resource, server)

@@ -27,7 +27,7 @@ internal readonly record struct Token(TokenState State, string? Value = null, st
     /// <summary>That of an account, as it stands in the store.</summary>
     public static Token Of(Credential credential) => credential.Broken is { } word
         ? new Token(TokenState.Broken, Why: $"the provider does not renew its token: {word}")
-        : new Token(TokenState.Usable, credential.AccessToken);
+        : new Token(TokenState.Usable, credential.AccessToken) { Link = credential.Link };
 
     public override string ToString() => State.ToString();
 }

@@ -22,4 +22,8 @@ internal enum TokenOutcome
 /// <param name="Outcome">How it ended.</param>
 /// <param name="Credential">What was granted.</param>
 /// <param name="Why">Else what went wrong, without anything secret.</param>
-internal readonly record struct TokenAnswer(TokenOutcome Outcome, Credential? Credential, string Why);
+internal readonly record struct TokenAnswer(TokenOutcome Outcome, Credential? Credential, string Why)
+{
+    /// <summary>The endpoint's own word for it, where it answered with one; only for comparison: it may be anything.</summary>
+    public string? Error { get; init; }
+}

@@ -25,6 +25,12 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
     /// <summary>A token that its server refused is had anew once in so long: a server that takes none would have it exchanged with each call.</summary>
     private static readonly TimeSpan RenewedLately = TimeSpan.FromMinutes(1);
 
+    /// <summary>
+    /// What endpoints answer that do not take the token that is to be exchanged: RFC 8693 (2.2.2) has the first of them for that, and many have one of the others, which mean
+    /// nothing else here.
+    /// </summary>
+    private static readonly string[] SubjectRefused = ["invalid_request", "invalid_grant", "invalid_token"];
+
     /// <summary>Entries kept before the ended ones are looked for.</summary>
     private const int Many = 10_000;
 
@@ -72,29 +78,29 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
 
             if (entry.Token is { } token && entry.Expires - Margin > now)
             {
-                return new Token(TokenState.Usable, token);
+                return new Token(TokenState.Usable, token) { Link = subject.Link };
             }
 
             if (entry.Exchanging is null && entry.PausedUntil > now)
             {
-                return new Token(TokenState.Unavailable, Why: entry.Why);
+                return new Token(entry.State, Why: entry.Why);
             }
 
-            exchanging = entry.Exchanging ??= ExchangeAsync(entry, server, config, value);
+            exchanging = entry.Exchanging ??= ExchangeAsync(entry, server, config, person, value);
         }
 
-        return await exchanging.WaitAsync(cancel);
+        return await exchanging.WaitAsync(cancel) with { Link = subject.Link };
     }
 
     /// <summary>One at a time for each token and server. It goes on when those who asked for it leave.</summary>
-    private async Task<Token> ExchangeAsync(Entry entry, string server, ServerAuthConfig config, string subject)
+    private async Task<Token> ExchangeAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person, string subject)
     {
         // Never under the caller's lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         Token result;
         try
         {
-            result = await AskAsync(entry, server, config, subject);
+            result = await AskAsync(entry, server, config, person, subject);
         }
         catch (Exception e)
         {
@@ -116,7 +122,44 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
         : shown.Expires <= time.GetUtcNow() ? new Token(TokenState.Unavailable, Why: "the token that your client has shown is over")
         : new Token(TokenState.Usable, shown.Value);
 
-    private async Task<Token> AskAsync(Entry entry, string server, ServerAuthConfig config, string subject)
+    private async Task<Token> AskAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person, string subject)
+    {
+        var answer = await AskAsync(server, config, subject);
+        Token? account = null;
+        if (config.Provider is { } provider && IsSubjectRefused(answer))
+        {
+            // It may have been taken back since it was given, which nobody else says: the account's provider is asked for another one, or says that there is none.
+            var renewed = await new LinkedTokens(tokens, person with { Provider = provider }).RenewAsync(shown: null, subject, CancellationToken.None);
+            if (renewed is { State: TokenState.Usable, Value: { } another })
+            {
+                answer = await AskAsync(server, config, another);
+            }
+
+            account = renewed.State != TokenState.Usable ? renewed
+                : IsSubjectRefused(answer) ? new Token(TokenState.Broken, Why: $"its token is not taken in exchange for one of the server, nor is a renewed one: {answer.Error}")
+                : null;
+        }
+
+        lock (entry)
+        {
+            if (answer.Credential is { } credential && entry.Config == config)
+            {
+                (entry.Token, entry.Expires, entry.Failures, entry.PausedUntil) = (credential.AccessToken, credential.Expires ?? credential.Received + WithoutEnd, 0, default);
+                return new Token(TokenState.Usable, credential.AccessToken);
+            }
+
+            (entry.State, entry.Why) = account is { } none ? (none.State, none.Why)
+                : (TokenState.Unavailable, answer.Outcome == TokenOutcome.Refused ? "your token is not taken in exchange for one of it" : answer.Why);
+            entry.PausedUntil = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(Math.Pow(2, entry.Failures++), LongestPause.TotalSeconds));
+        }
+
+        Log.NotExchanged(logger, server, answer.Why);
+        return new Token(entry.State, Why: entry.Why);
+    }
+
+    private static bool IsSubjectRefused(TokenAnswer answer) => answer.Error is { } error && SubjectRefused.Contains(error, StringComparer.Ordinal);
+
+    private async Task<TokenAnswer> AskAsync(string server, ServerAuthConfig config, string subject)
     {
         List<KeyValuePair<string, string>> fields =
         [
@@ -135,20 +178,7 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
         var client = new TokenClient(config.TokenUrl!.AbsoluteUri, config.ClientId!, config.ClientSecret, config.Resource);
         var answer = await endpoint.AskAsync(client, fields, before: null, CancellationToken.None);
         metrics.Exchanged(server, answer.Outcome);
-        lock (entry)
-        {
-            if (answer.Credential is { } credential && entry.Config == config)
-            {
-                (entry.Token, entry.Expires, entry.Failures, entry.PausedUntil) = (credential.AccessToken, credential.Expires ?? credential.Received + WithoutEnd, 0, default);
-                return new Token(TokenState.Usable, credential.AccessToken);
-            }
-
-            entry.Why = answer.Outcome == TokenOutcome.Refused ? "your token is not taken in exchange for one of it" : answer.Why;
-            entry.PausedUntil = time.GetUtcNow() + TimeSpan.FromSeconds(Math.Min(Math.Pow(2, entry.Failures++), LongestPause.TotalSeconds));
-        }
-
-        Log.NotExchanged(logger, server, answer.Why);
-        return new Token(TokenState.Unavailable, Why: entry.Why);
+        return answer;
     }
 
     private void Sweep()
@@ -195,6 +225,9 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
         public int Failures { get; set; }
 
         public DateTimeOffset PausedUntil { get; set; }
+
+        /// <summary>What is answered while nobody is asked again.</summary>
+        public TokenState State { get; set; }
 
         public string Why { get; set; } = "";
     }

@@ -33,8 +33,11 @@ internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
         ];
         Identify(request, client with { Resource = null }, fields);
         request.Content = new FormUrlEncodedContent(fields);
-        var (status, _, fault) = await http.AskAsync(request, RevokePatience, client.NamedBy, cancel);
-        return fault is not null ? $"it could not be asked: {fault}" : (int)status is >= 200 and < 300 ? null : $"it answered HTTP {(int)status}";
+        var (status, body, fault) = await http.AskAsync(request, RevokePatience, client.NamedBy, cancel);
+        return fault is not null ? $"it could not be asked: {fault}"
+            : (int)status is < 200 or >= 300 ? $"it answered HTTP {(int)status}"
+            : IsRefusal(body, out var word) ? $"it answered {word}"
+            : null;
     }
 
     /// <param name="client">Who asks, and where.</param>
@@ -102,11 +105,11 @@ internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
         if (Text(answer, "error") is { } error)
         {
             // Only the word: its description may repeat what was sent.
-            return error == "invalid_grant"
-                ? new TokenAnswer(TokenOutcome.Refused, null, error)
-                : new TokenAnswer(error == "invalid_client" ? TokenOutcome.ClientRefused : TokenOutcome.Failed, null, $"it answered HTTP {(int)status}, {OAuthText.Word(error)}");
+            var outcome = OutcomeOf(error);
+            return new TokenAnswer(outcome, null, outcome == TokenOutcome.Refused ? OAuthText.Word(error) : $"it answered HTTP {(int)status}, {OAuthText.Word(error)}") { Error = error };
         }
 
+        answer = OfPerson(answer);
         if (status != HttpStatusCode.OK || Text(answer, "access_token") is not { Length: > 0 } token)
         {
             return Failed($"it answered HTTP {(int)status} without a token");
@@ -126,6 +129,42 @@ internal sealed class TokenRequests(VaultHttp http, TimeProvider time)
                 Link = before?.Link,
             },
             "");
+    }
+
+    /// <summary>The words of RFC 6749 (5.2), and those that Slack has in their place (its <c>oauth.v2.access</c>, in an HTTP 200 with <c>"ok":false</c>).</summary>
+    private static TokenOutcome OutcomeOf(string error) => error switch
+    {
+        "invalid_grant" or "invalid_code" or "code_already_used" or "invalid_refresh_token" or "token_expired" or "token_revoked" or "account_inactive" => TokenOutcome.Refused,
+        "invalid_client" or "invalid_client_id" or "bad_client_secret" => TokenOutcome.ClientRefused,
+        _ => TokenOutcome.Failed,
+    };
+
+    /// <summary>
+    /// The part of an answer that is about the person's token. Slack has it in <c>authed_user</c>; what stands beside it is of the app's bot, or nothing (Slack, <c>oauth.v2.access</c>).
+    /// </summary>
+    private static JsonElement OfPerson(JsonElement answer) =>
+        answer.TryGetProperty("authed_user", out var person) && person.ValueKind == JsonValueKind.Object && Text(person, "access_token") is { Length: > 0 } ? person : answer;
+
+    /// <summary>Whether it says itself that it did nothing, as Slack does in an HTTP 200.</summary>
+    private static bool IsRefusal(byte[] body, out string word)
+    {
+        word = "";
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("ok", out var ok) || ok.ValueKind != JsonValueKind.False)
+            {
+                return false;
+            }
+
+            word = OAuthText.Word(Text(document.RootElement, "error"));
+            return true;
+        }
+        catch (JsonException)
+        {
+            // Nothing has to stand there (RFC 7009, 2.2).
+            return false;
+        }
     }
 
     private static string? Text(JsonElement answer, string name) =>

@@ -73,7 +73,7 @@ internal sealed partial class Tokens(
             var refreshing = Share(key, credential, version);
             if (credential.Expires <= now)
             {
-                return await refreshing.WaitAsync(cancel) with { Link = credential.Link };
+                return await refreshing.WaitAsync(cancel);
             }
         }
         else if (credential.Expires <= now)
@@ -81,7 +81,7 @@ internal sealed partial class Tokens(
             return new Token(TokenState.Broken, Why: "its token ended, and cannot be refreshed");
         }
 
-        return new Token(TokenState.Usable, credential.AccessToken) { Link = credential.Link };
+        return Token.Of(credential);
     }
 
     /// <summary>
@@ -357,7 +357,7 @@ internal sealed partial class Tokens(
             }
             catch (StoreException e)
             {
-                if (done.TrySetResult(new Token(TokenState.Usable, credential.AccessToken)))
+                if (done.TrySetResult(Token.Of(credential)))
                 {
                     Log.NotWritten(logger, key.Provider, e.Message);
                 }
@@ -390,7 +390,7 @@ internal sealed partial class Tokens(
     }
 
     private Token StillUsable(Credential credential, string why) =>
-        credential.Expires > time.GetUtcNow() ? new Token(TokenState.Usable, credential.AccessToken) : new Token(TokenState.Unavailable, Why: why);
+        credential.Expires > time.GetUtcNow() ? Token.Of(credential) : new Token(TokenState.Unavailable, Why: why);
 
     private sealed record Pause(DateTimeOffset Until, int Failures, string Why);
 }

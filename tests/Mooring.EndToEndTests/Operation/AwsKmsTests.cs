@@ -158,6 +158,35 @@ public sealed class AwsKmsTests
         Assert.Equal("one", await client.CallAsync("echo", "one"));
     }
 
+    /// <summary>A minute is the shortest life of a data key. Nobody else would say that it is over: rows are sealed with the one before all the while.</summary>
+    [Fact]
+    public async Task NextDataKey_ServiceRefusesIt_IsSaidOnce_AndMadeWhenItMayBe()
+    {
+        const string Refusal = "AccessDeniedException";
+        await using var server = await FaultyServer.StartAsync();
+        await using var kms = await FakeKms.StartAsync();
+        var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));
+        config["vault"] = new JsonObject { ["kind"] = "awsKms", ["kmsKey"] = Key, ["kmsEndpoint"] = kms.Url.AbsoluteUri, ["rotateAfter"] = "1m" };
+        await using var gateway = await GatewayProcess.StartAsync(config, environment: Credentials);
+        await gateway.ReadyAsync();
+
+        kms.Says = Refusal;
+        await Task.Delay(TimeSpan.FromMinutes(1), TimeProvider.System, TestContext.Current.CancellationToken);
+        await Wait.UntilAsync(() => kms.Asked("Encrypt") >= 2 && Lines("next data key cannot be made").Length > 0, () => gateway.Process.Describe("no word of it"));
+        var asked = kms.Asked("Encrypt");
+        await Wait.UntilAsync(() => kms.Asked("Encrypt") > asked, () => gateway.Process.Describe("it is not tried again"));
+        Assert.Contains(Refusal, Assert.Single(Lines("next data key cannot be made")), StringComparison.Ordinal);
+        // What is there goes on to seal.
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"));
+        Assert.Equal("one", await client.CallAsync("echo", "one"));
+
+        kms.Says = null;
+        await Wait.UntilAsync(() => Lines("next data key is there at last").Length == 1, () => gateway.Process.Describe("the next key is not there"));
+        Assert.Equal("2", (string?)kms.Last("Encrypt")["EncryptionContext"]!["mooring:number"]);
+
+        string[] Lines(string words) => [.. (gateway.Process.Output + gateway.Process.Errors).Split('\n').Where(line => line.Contains(words, StringComparison.Ordinal))];
+    }
+
     private static async Task<GatewayProcess> StartAsync(FaultyServer server, FakeKms kms, bool isReady = true)
     {
         var config = GatewayProcess.Config(("up", GatewayProcess.Remote(server.Url)));

@@ -233,6 +233,74 @@ public sealed class ProviderTests
         return bearers;
     }
 
+    [Theory]
+    [InlineData(Corp, null, null)]
+    [InlineData(Corp, "login", "login")]
+    [InlineData("https://accounts.google.com", "login", "select_account")]
+    public async Task Visit_AsksAnewWhereTheClientWantsIt_AsTheProviderKnowsIt(string issuer, string? wanted, string? expected)
+    {
+        _ = new TestProvider(_internet, _clock, issuer);
+        var name = issuer == Corp ? "corp" : "google";
+        await using var gateway = await StartAsync(name, new SignInProviderConfig { Issuer = issuer == Corp ? Corp : null, ClientId = "gateway" });
+        var (client, browser) = (await TestOAuthClient.RegisterAsync(gateway), new TestBrowser(gateway.Http));
+
+        var page = await browser.OpenAsync((await browser.OpenAsync(wanted is null ? client.AuthorizeUrl() : client.AuthorizeUrl(("prompt", wanted)))).Location!);
+        var query = HttpUtility.ParseQueryString(new Uri((await browser.OpenAsync(LinkOf(page, name))).Location!).Query);
+
+        Assert.Equal((expected, expected == "login" ? "0" : null), (query["prompt"], query["max_age"]));
+    }
+
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData(0, true)]
+    [InlineData(-3600, false)]
+    public async Task Visit_ThatAsksAnew_ProofFromBeforeIsNone(int? seconds, bool isTaken)
+    {
+        var provider = new TestProvider(_internet, _clock, Corp);
+        provider.Claims = [.. provider.Claims, .. seconds is { } offset ? new (string, object?)[] { ("auth_time", _clock.GetUtcNow().AddSeconds(offset).ToUnixTimeSeconds()) } : []];
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway" });
+        var browser = new TestBrowser(gateway.Http);
+
+        var page = await browser.OpenAsync(provider.Answer(await VisitAsync(await TestOAuthClient.RegisterAsync(gateway), browser, "corp")));
+
+        Assert.Equal(isTaken ? HttpStatusCode.SeeOther : HttpStatusCode.Forbidden, page.Status);
+        Assert.Equal(!isTaken, page.Html.Contains("did not ask anew who you are", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Visit_AfterARefusalOrAsSomebodyElse_AsksWhichAccountItIs()
+    {
+        var provider = new TestProvider(_internet, _clock, Corp) { Claims = [("email", "ann@other.example"), ("email_verified", true)] };
+        await using var gateway = await StartAsync("corp", new SignInProviderConfig { Issuer = Corp, ClientId = "gateway", Domains = ["example.com"] });
+        var (client, browser) = (await TestOAuthClient.RegisterAsync(gateway), new TestBrowser(gateway.Http));
+        var page = await browser.OpenAsync((await browser.OpenAsync(client.AuthorizeUrl())).Location!);
+
+        var refused = await browser.OpenAsync(provider.Answer((await browser.OpenAsync(LinkOf(page, "corp"))).Location!));
+        Assert.Equal(HttpStatusCode.Forbidden, refused.Status);
+        Assert.Contains("Choose another account", refused.Html, StringComparison.Ordinal);
+        var again = (await browser.OpenAsync(LinkOf(refused, "corp"))).Location!;
+        Assert.Equal(("select_account", null), (HttpUtility.ParseQueryString(new Uri(again).Query)["prompt"], HttpUtility.ParseQueryString(new Uri(again).Query)["max_age"]));
+
+        // With the account that was chosen: the page that asks for leave says who it is, and leads to another one.
+        provider.Claims = [("email", "ann@example.com"), ("email_verified", true)];
+        var consent = await browser.OpenAsync((await browser.OpenAsync(provider.Answer(again))).Location!);
+        var from = consent.Html.IndexOf("http://localhost/oauth/signin?", StringComparison.Ordinal);
+        var other = await browser.OpenAsync(WebUtility.HtmlDecode(consent.Html[from..consent.Html.IndexOf('"', from)]));
+        Assert.Equal("select_account", HttpUtility.ParseQueryString(new Uri((await browser.OpenAsync(LinkOf(other, "corp"))).Location!).Query)["prompt"]);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Provider_SaysThatAnAddressIsVerifiedInAText_IsBelieved(bool isInUserInfo)
+    {
+        (string, object?)[] said = [("email", "ann@example.com"), ("email_verified", "true")];
+        var provider = new TestProvider(_internet, _clock, Corp) { Claims = isInUserInfo ? [] : said };
+        _internet.Serve(Corp + "/userinfo", new JsonObject { ["sub"] = "u-1", ["email"] = "ann@example.com", ["email_verified"] = isInUserInfo ? "true" : "no" });
+
+        Assert.Equal("ann@example.com", (await PersonAsync(provider)).Email);
+    }
+
     /// <summary>Who is signed in, once the provider has sent somebody back.</summary>
     private async Task<Person> PersonAsync(TestProvider provider)
     {

@@ -21,6 +21,7 @@ public sealed class TokenExchangeTests : IAsyncDisposable
     private readonly ConcurrentQueue<string?> _sent = new();
     private string? _refused;
     private string? _refusedSubject;
+    private string _refusal = "invalid_grant";
     private bool _givesEach;
     private bool _refusesAll;
     private Func<HttpResponseMessage>? _says;
@@ -34,6 +35,12 @@ public sealed class TokenExchangeTests : IAsyncDisposable
         _server.Intercept = exchange =>
         {
             var token = exchange.Header("Authorization");
+            if (exchange.HttpMethod == "DELETE")
+            {
+                // The end of what was open with it.
+                return false;
+            }
+
             _sent.Enqueue(token);
             if (token is not null && token != _refused && !_refusesAll)
             {
@@ -330,10 +337,60 @@ public sealed class TokenExchangeTests : IAsyncDisposable
         Assert.Empty(_sent);
     }
 
+    [Theory]
+    [InlineData("invalid_request")]
+    [InlineData("invalid_grant")]
+    [InlineData("invalid_token")]
+    public async Task Account_ItsTokenIsNotTakenInExchange_IsRenewedOnce_AndThenExchanged(string error)
+    {
+        await StartAsync(provider: "acme");
+        await LinkAsync("first", refresh: "again");
+        (_refusedSubject, _refusal) = ("first", error);
+        _internet.Serve("https://acme.test/token", (_, _) => Given("second"));
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+
+        Assert.Equal(["first", "second"], _forms.Select(form => form["subject_token"]));
+        Assert.All(_sent, sent => Assert.Equal("Bearer for second", sent));
+    }
+
+    [Theory]
+    [InlineData(true, "the provider does not renew its token: invalid_grant")]
+    [InlineData(false, "its token is not taken in exchange for one of the server, nor is a renewed one: invalid_request")]
+    public async Task Account_TakenBackByItsProvider_IsToBeConnectedAgain(bool isRefreshRefused, string why)
+    {
+        await StartAsync(provider: "acme");
+        await LinkAsync("first", refresh: "again");
+        var (renewals, isTakenBack) = (0, true);
+        _says = () => isTakenBack ? new HttpResponseMessage(HttpStatusCode.BadRequest) { Content = new StringContent("""{"error":"invalid_request","error_description":"SECRET"}""") } : Given("for third");
+        _internet.Serve("https://acme.test/token", (_, _) =>
+        {
+            renewals++;
+            return isRefreshRefused ? new HttpResponseMessage(HttpStatusCode.BadRequest) { Content = new StringContent("""{"error":"invalid_grant"}""") } : Given("second");
+        });
+        var client = await _gateway.ClientWithAsync(Sign("ann"));
+
+        for (var call = 0; call < 3; call++)
+        {
+            var error = (await client.ResultAsync("echo"))["error"]!;
+            Assert.Contains(why, (string?)error["message"], StringComparison.Ordinal);
+            Assert.Contains("/connect/acme?ticket=", (string?)error["message"], StringComparison.Ordinal);
+            Assert.Equal("account_needed", (string?)error["data"]!["mooring"]!["reason"]);
+        }
+
+        Assert.Equal(1, renewals);
+        Assert.DoesNotContain("SECRET", _gateway.LogLines.ToString(), StringComparison.Ordinal);
+
+        isTakenBack = false;
+        await LinkAsync("third");
+        Assert.Equal("nothing", (await client.ResultAsync("echo")).Text());
+    }
+
     private Mooring.Stores.CredentialKey Acme => new(_issuer.Name, "ann", "acme");
 
-    private Task LinkAsync(string token) => _gateway.Get<Credentials>().ReplaceAsync(
-        Acme, new Credential { AccessToken = token, Received = _clock.GetUtcNow(), Expires = _clock.GetUtcNow().AddHours(1) }, TestContext.Current.CancellationToken);
+    private Task LinkAsync(string token, string? refresh = null) => _gateway.Get<Credentials>().ReplaceAsync(
+        Acme, new Credential { AccessToken = token, RefreshToken = refresh, Received = _clock.GetUtcNow(), Expires = _clock.GetUtcNow().AddHours(1) }, TestContext.Current.CancellationToken);
 
     private async Task StartAsync(string? provider = null, Func<ServerConfig, ServerConfig>? server = null)
     {
@@ -343,7 +400,7 @@ public sealed class TokenExchangeTests : IAsyncDisposable
             _forms.Enqueue(form);
             _answers.Task.Wait(TimeSpan.FromSeconds(30));
             var subject = form["subject_token"];
-            return subject == _refusedSubject ? new HttpResponseMessage(HttpStatusCode.BadRequest) { Content = new StringContent("""{"error":"invalid_grant"}""") }
+            return subject == _refusedSubject ? new HttpResponseMessage(HttpStatusCode.BadRequest) { Content = new StringContent($$"""{"error":"{{_refusal}}"}""") }
                 : _says?.Invoke() ?? Given($"for {(_givesEach ? Id(subject) : WhoseIs(subject))}");
         });
         var providers = new Dictionary<string, AccountProviderConfig>(StringComparer.Ordinal)

@@ -1,10 +1,15 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Host.Cli;
 using Mooring.Stores;
 using Mooring.Stores.Sqlite;
+using Mooring.Vault;
 using Xunit;
 
 namespace Mooring.Tests.Host;
@@ -108,6 +113,79 @@ public sealed class TokenCommandTests : IDisposable
         Assert.Contains("nobody allowed a client mrc-1", error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task People_AccountsTheyLinked_AreListedAndTakenAway_WithAllThatAPersonHolds_AndTheirProviderIsTold()
+    {
+        await using var provider = await HttpPlace.StartAsync();
+        File.WriteAllText(ConfigFile, $$"""
+            { "auth": { "mode": "apiKey" }, "connectors": {}, "providers": { "acme": { "authorizeUrl": "https://acme.test/authorize", "tokenUrl": "https://acme.test/token", "revokeUrl": "{{provider.Url}}revoke", "clientId": "gateway" } } }
+            """);
+        await AddAsync(AuthKind.Grant, "0a1b2c3d4e5f0000", new GrantData(new Person("https://id.example", "17", Email: "eve@example.com"), "client", null));
+        await LinkAsync(new CredentialKey("https://id.example", "17", "acme"), "of eve");
+        await LinkAsync(new CredentialKey("https://id.example", "17", "gone"), "of a provider that is not there any more");
+        await LinkAsync(new CredentialKey(Person.OfApiKeys, "bob", "acme"), "of bob");
+        // A registration of the gateway is nobody's account.
+        await LinkAsync(new CredentialKey("", "mooring", "https://as.test https://gateway.test/connect/one/callback"), "registered");
+
+        var (code, output, _) = await RunAsync("list --all");
+        Assert.Equal(ExitCodes.Fine, code);
+        Assert.Matches("\n[0-9a-f]{12}  account  https://id.example#17 +acme\r?\n", output);
+        Assert.Equal(
+            [("account", "17", "acme"), ("account", "17", "gone"), ("account", "bob", "acme"), ("client", "17", null)],
+            JsonNode.Parse((await RunAsync("list --all --json")).Output)!.AsArray().Select(one => ((string?)one!["what"], (string?)one["user"], (string?)one["name"])).Order());
+
+        (code, output, _) = await RunAsync("revoke --person eve@example.com");
+        Assert.Equal(ExitCodes.Fine, code);
+        Assert.Contains("The account of https://id.example#17 at acme is taken away; the provider was told.", output, StringComparison.Ordinal);
+        Assert.Contains("at gone is taken away; the provider was not told: it is not in the configuration any more.", output, StringComparison.Ordinal);
+        Assert.Contains("token=of+eve", Assert.Single(provider.Bodies), StringComparison.Ordinal);
+
+        var left = Assert.Single(JsonNode.Parse((await RunAsync("list --all --json")).Output)!.AsArray())!;
+        Assert.Equal("bob", (string?)left["user"]);
+        (code, output, _) = await RunAsync($"revoke {(string?)left["id"]}");
+        Assert.Equal(ExitCodes.Fine, code);
+        Assert.Contains("The account of bob at acme is taken away", output, StringComparison.Ordinal);
+        Assert.Equal("[]", (await RunAsync("list --all --json")).Output.Trim());
+    }
+
+    /// <summary>By whom alone accounts are known: nothing else of this person is left, or ever was.</summary>
+    [Fact]
+    public async Task People_OfAnotherIssuer_WhoHoldNothingElse_AreNamedInFull()
+    {
+        await LinkAsync(new CredentialKey("https://login.example", "ann", "acme"), "of ann");
+
+        Assert.Equal(ExitCodes.NotFine, (await RunAsync("revoke --person ann")).Code);
+        Assert.Equal(ExitCodes.Fine, (await RunAsync("revoke --person https://login.example#ann")).Code);
+
+        Assert.Equal("[]", (await RunAsync("list --all --json")).Output.Trim());
+    }
+
+    [Fact]
+    public async Task People_AccountsTheyLinked_KeyOfTheVaultIsGone_AreLeft_AndThatIsSaid()
+    {
+        await LinkAsync(new CredentialKey(Person.OfApiKeys, "bob", "acme"), "of bob");
+        File.Delete(Path.Combine(_folder, "data", "vault.key"));
+
+        var (code, _, error) = await RunAsync("revoke --person bob");
+
+        Assert.Equal(ExitCodes.Usage, code);
+        Assert.Contains("linked accounts were left as they are: The store has sealed rows, but the key file", error, StringComparison.Ordinal);
+        Assert.Single(JsonNode.Parse((await RunAsync("list --all --json")).Output)!.AsArray());
+    }
+
+    /// <summary>As the gateway does it, which has made the vault's key by then.</summary>
+    private async Task LinkAsync(CredentialKey key, string token)
+    {
+        var data = Path.Combine(_folder, "data");
+        await using var store = new SqliteStore(new SqliteStoreOptions { Directory = data }, TimeProvider.System, NullLogger<SqliteStore>.Instance);
+        await store.OpenAsync(TestContext.Current.CancellationToken);
+        var config = new ConfigStore(new MooringConfig(), data);
+        using var wrappers = new KeyWrappers(config);
+        using var keys = new KeyRing(store, wrappers, config, TimeProvider.System, NullLogger<KeyRing>.Instance);
+        await keys.OpenAsync(TestContext.Current.CancellationToken);
+        await new Credentials(keys, store).ReplaceAsync(key, new Credential { AccessToken = token, Received = TimeProvider.System.GetUtcNow() }, TestContext.Current.CancellationToken);
+    }
+
     [Theory]
     [InlineData("revoke")]
     [InlineData("revoke 000000000000 --person ann")]
@@ -152,4 +230,33 @@ public sealed class TokenCommandTests : IDisposable
             .InvokeAsync(new() { Output = output, Error = error }, TestContext.Current.CancellationToken);
         return (code, output.ToString(), error.ToString());
     }
+}
+
+/// <summary>A web server that takes whatever comes, and keeps it.</summary>
+file sealed class HttpPlace : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private HttpPlace(WebApplication app) => _app = app;
+
+    public ConcurrentQueue<string> Bodies { get; } = new();
+
+    public string Url => _app.Urls.First() + "/";
+
+    public static async Task<HttpPlace> StartAsync()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        builder.Services.AddRouting();
+        var place = new HttpPlace(builder.Build());
+        place._app.Run(async context =>
+        {
+            using var reader = new StreamReader(context.Request.Body);
+            place.Bodies.Enqueue(await reader.ReadToEndAsync());
+        });
+        await place._app.StartAsync();
+        return place;
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
 }

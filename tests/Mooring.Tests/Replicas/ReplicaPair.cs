@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using Mooring.Configuration;
 using Mooring.Replicas;
 
@@ -21,12 +22,13 @@ internal sealed class ReplicaPair : IAsyncDisposable
 
     public FakeUpstream Upstream => A.Upstream;
 
-    public static async Task<ReplicaPair> StartAsync(FakeUpstream? upstream = null, Func<MooringConfig, MooringConfig>? config = null)
+    public static async Task<ReplicaPair> StartAsync(
+        FakeUpstream? upstream = null, Func<MooringConfig, MooringConfig>? config = null, Action<IServiceCollection>? services = null)
     {
         var clock = new FakeClock();
         var store = SharedStore.On(clock);
         upstream ??= new FakeUpstream().Hold("slow");
-        var options = new FixtureOptions { Clock = clock, Shared = store, Config = config ?? (c => c) };
+        var options = new FixtureOptions { Clock = clock, Shared = store, Config = config ?? (c => c), Services = services ?? (_ => { }) };
         var ofA = store.Apart();
         var pair = new ReplicaPair(await GatewayFixture.StartAsync(options with { Shared = ofA }, upstream), await GatewayFixture.StartAsync(options, upstream), store)
         {

@@ -60,6 +60,8 @@ public abstract partial class StoreContractTests
         Assert.Equal(["google", "slack"], await VaultSide.FindProvidersAsync(Ada.Issuer, Ada.Subject, Cancel));
         Assert.Empty(await VaultSide.FindProvidersAsync(Ada.Issuer, "bob", Cancel));
 
+        Assert.Equal([Ada with { Provider = "google" }, Ada with { Provider = "slack" }], await VaultSide.ListCredentialsAsync(Cancel));
+
         await VaultSide.DeleteCredentialAsync(Ada);
         await VaultSide.DeleteCredentialAsync(Ada);
 

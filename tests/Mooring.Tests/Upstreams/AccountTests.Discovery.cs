@@ -64,7 +64,7 @@ public sealed partial class AccountTests
         await StartAsync();
         _authorization.Answers["https://one.test/.well-known/oauth-authorization-server"] = () => new HttpResponseMessage(root);
 
-        var (found, why) = await _gateway.Get<OAuthDiscovery>().FindAsync(new Uri("https://one.test/mcp"), Challenge.None, TestContext.Current.CancellationToken);
+        var (found, why) = await _gateway.Get<OAuthDiscovery>().FindAsync(new Uri("https://one.test/mcp"), Challenge.None, wanted: null, TestContext.Current.CancellationToken);
 
         Assert.Equal(expected, found?.AuthorizeUrl.AbsoluteUri);
         Assert.Equal(expected is null, why.Length > 0);
@@ -80,6 +80,22 @@ public sealed partial class AccountTests
         using var refused = await SendAsync(HttpMethod.Post, await AddressAsync(await _gateway.ClientAsync(user: "ann", capabilities: Url)), origin: "https://gateway.test");
 
         Assert.Equal(HttpStatusCode.BadGateway, refused.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("https://as.test", "https://as.test/authorize")]
+    [InlineData(null, "https://first.test/authorize")]
+    public async Task OAuthServer_NamesSeveralAuthorizationServers_TheOneOfTheConfigurationIsTaken_ElseTheFirst(string? configured, string expected)
+    {
+        _authorization.Resource!["authorization_servers"] = new JsonArray("https://first.test", "https://as.test");
+        var first = _authorization.Metadata.DeepClone().AsObject();
+        (first["issuer"], first["authorization_endpoint"]) = ("https://first.test", "https://first.test/authorize");
+        _authorization.Answers["https://first.test/.well-known/oauth-authorization-server"] = () => FakeAuthorizationServer.Json(HttpStatusCode.OK, first);
+        await StartAsync(new ServerAuthConfig { Kind = ServerAuthKind.OAuth, Issuer = configured, ClientId = "known" });
+
+        var to = await BeginAsync(await AddressAsync(await _gateway.ClientAsync(user: "ann", capabilities: Url)));
+
+        Assert.Equal(expected, to.GetLeftPart(UriPartial.Path));
     }
 
     /// <summary>A server as of 2025-03-26: its challenge names nothing, and its authorization server is at its root.</summary>

@@ -41,9 +41,18 @@ public sealed partial class AccountTests
     public async Task Call_ServerWantsMoreThanTheTokenAllows_SaysSo()
     {
         var client = await LinkedAsync();
-        RefuseCalls(HttpStatusCode.Forbidden, "Bearer error=\"insufficient_scope\", scope=\"read more\"");
+        RefuseCalls(HttpStatusCode.Forbidden, "Bearer error=\"insufficient_scope\"");
 
         Assert.EndsWith("again (the server wants more than its token allows).", await MessageAsync(client), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Call_ServerWantsWhatTheProviderIsNotAskedFor_SaysWhichScopeAndWhere()
+    {
+        var client = await LinkedAsync();
+        RefuseCalls(HttpStatusCode.Forbidden, "Bearer error=\"insufficient_scope\", scope=\"read more\"");
+
+        Assert.Contains("the scope more, which the gateway does not ask for; whoever runs the gateway can add it to providers.acme.scopes", await MessageAsync(client), StringComparison.Ordinal);
     }
 
     /// <summary>Calls alone, with whatever token: what else is under way would have it renewed first.</summary>

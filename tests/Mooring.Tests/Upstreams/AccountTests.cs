@@ -429,30 +429,6 @@ public sealed partial class AccountTests : IAsyncDisposable
         Assert.Equal(isTaken ? HttpStatusCode.OK : HttpStatusCode.BadRequest, done.StatusCode);
     }
 
-    [Fact]
-    public async Task OAuthServer_WantsMoreThanTheTokenAllows_IsLinkedAgainWithThat()
-    {
-        await StartAsync(new ServerAuthConfig { Kind = ServerAuthKind.OAuth });
-        var client = await _gateway.ClientAsync(user: "ann", capabilities: Url);
-        await LinkAsync(await AddressAsync(client));
-        await client.ResultAsync("echo");
-        var before = _server.Intercept!;
-        _server.Intercept = exchange =>
-        {
-            if ((string?)exchange.Message?["method"] == "tools/call")
-            {
-                exchange.Refuse(HttpStatusCode.Forbidden, "Bearer error=\"insufficient_scope\", scope=\"read more\"");
-                return true;
-            }
-
-            return before(exchange);
-        };
-
-        var to = await BeginAsync(await AddressAsync(client));
-
-        Assert.Equal("read more", QueryHelpers.ParseQuery(to.Query)["scope"].ToString());
-    }
-
     /// <summary>A server could name any address: what it names is asked no further away than it is itself.</summary>
     [Fact]
     public async Task OAuthServer_WhatItNames_IsAskedThroughTheGuard()

@@ -53,6 +53,9 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
     /// <summary>What it says of the end of the secrets that it gives; null: nothing.</summary>
     public long? SecretEnds { get; set; }
 
+    /// <summary>What it says that a token allows; null: nothing, so it is what was asked for.</summary>
+    public string? Granted { get; set; }
+
     /// <summary>As one that was set up anew: it knows none of those that are registered so far.</summary>
     public void Forget()
     {
@@ -133,7 +136,13 @@ internal sealed class FakeAuthorizationServer : HttpMessageHandler
             return Json(HttpStatusCode.BadRequest, new JsonObject { ["error"] = "invalid_grant" });
         }
 
-        return Json(HttpStatusCode.OK, new JsonObject { ["access_token"] = $"token-{++_tokens}", ["refresh_token"] = "again", ["expires_in"] = 3600, ["token_type"] = "Bearer" });
+        var given = new JsonObject { ["access_token"] = $"token-{++_tokens}", ["refresh_token"] = "again", ["expires_in"] = 3600, ["token_type"] = "Bearer" };
+        if (Granted is { } granted)
+        {
+            given["scope"] = granted;
+        }
+
+        return Json(HttpStatusCode.OK, given);
     }
 
     public static HttpResponseMessage Json(HttpStatusCode status, JsonObject body) =>

@@ -258,6 +258,8 @@ public sealed class KeyRingTests : IAsyncDisposable
 
         public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) => inner.FindProvidersAsync(issuer, subject, cancel);
 
+        public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => inner.ListCredentialsAsync(cancel);
+
         public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) => inner.FindDueCredentialsAsync(before, limit, except, cancel);
 
         public Task<bool> SaveCredentialAsync(CredentialRecord credential) => inner.SaveCredentialAsync(credential);

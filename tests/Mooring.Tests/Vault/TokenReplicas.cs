@@ -159,6 +159,8 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
         Do(() => inner.FindProvidersAsync(issuer, subject, cancel));
 
+    public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => Do(() => inner.ListCredentialsAsync(cancel));
+
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>
         Do(() => inner.FindDueCredentialsAsync(before, limit, except, cancel));
 

@@ -64,8 +64,17 @@ internal static class Pages
     }
 
     /// <summary>Where people choose how to sign in.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="status">Of the answer.</param>
+    /// <param name="root">The gateway's address.</param>
+    /// <param name="request">What names the request that waits.</param>
+    /// <param name="why">What they sign in for.</param>
+    /// <param name="providers">Where they can.</param>
+    /// <param name="hasUsers">Whether they can here.</param>
+    /// <param name="wrong">What went wrong before; null: nothing.</param>
+    /// <param name="more">Parameters of the way to a provider, each with its ampersand.</param>
     public static Task SignInAsync(
-        HttpContext context, int status, string root, string request, string why, IReadOnlyList<(string Name, string Title)> providers, bool hasUsers, string? wrong)
+        HttpContext context, int status, string root, string request, string why, IReadOnlyList<(string Name, string Title)> providers, bool hasUsers, string? wrong, string more)
     {
         var body = new StringBuilder($"<p>{Text(why)}</p>");
         if (wrong is not null)
@@ -76,7 +85,7 @@ internal static class Pages
         foreach (var (name, title) in providers)
         {
             // A link, not a form: browsers hold a page's policy for forms against the redirect to the provider.
-            body.Append($"<p><a class=\"button\" href=\"{Text(root)}/oauth/signin/{Uri.EscapeDataString(name)}?request={Uri.EscapeDataString(request)}\" rel=\"nofollow\">Sign in with {Text(title)}</a></p>");
+            body.Append($"<p><a class=\"button\" href=\"{Text(root)}/oauth/signin/{Uri.EscapeDataString(name)}?request={Uri.EscapeDataString(request)}{Text(more)}\" rel=\"nofollow\">Sign in with {Text(title)}</a></p>");
         }
 
         if (hasUsers)

@@ -23,6 +23,9 @@ internal sealed partial class SignInEndpoint(
     private static readonly TimeSpan TryWindow = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan VisitLifetime = TimeSpan.FromMinutes(10);
 
+    /// <summary>Beside the request in addresses: the person wants to come in as somebody else than the provider would say by itself.</summary>
+    private const string Another = "another";
+
     /// <summary>The page, and the form on it.</summary>
     public async Task AnswerAsync(HttpContext context)
     {
@@ -31,7 +34,8 @@ internal sealed partial class SignInEndpoint(
             var secret = (string?)context.Request.Query["request"] ?? "";
             if (await requests.FindAsync(context, secret) is { } data)
             {
-                await PageAsync(context, StatusCodes.Status200OK, secret, data);
+                // Nobody is led here but by saying that it is somebody else.
+                await PageAsync(context, StatusCodes.Status200OK, secret, data, isAnother: true);
             }
 
             return;
@@ -46,7 +50,13 @@ internal sealed partial class SignInEndpoint(
         await TryAsync(context, form.GetValueOrDefault("request", ""), form.GetValueOrDefault("user", ""), form.GetValueOrDefault("password", ""));
     }
 
-    public Task PageAsync(HttpContext context, int status, string secret, RequestData data, string? wrong = null)
+    /// <param name="context">The request.</param>
+    /// <param name="status">Of the answer.</param>
+    /// <param name="secret">What names the request that waits.</param>
+    /// <param name="data">That request.</param>
+    /// <param name="wrong">What went wrong before; null: nothing.</param>
+    /// <param name="isAnother">Whether a provider is to ask which account it is: the one that it knows by itself was not the right one.</param>
+    public Task PageAsync(HttpContext context, int status, string secret, RequestData data, string? wrong = null, bool isAnother = false)
     {
         var oauth = config.Current.Auth.OAuth;
         var why = data.Account == SignInFirst.Accounts ? "Which accounts are connected is shown to their owner alone. Sign in first."
@@ -54,7 +64,8 @@ internal sealed partial class SignInEndpoint(
             ? $"A link to connect an account of {account} is for one person alone. Sign in first."
             : $"{data.Client.Name ?? "A client without a name"} asks for access. Sign in first.";
         return Pages.SignInAsync(
-            context, status, address.Of(context), secret, why, [.. oauth.Providers.Select(one => (one.Key, one.Value.Title ?? TitleOf(one.Key)))], oauth.Users.Count > 0, wrong);
+            context, status, address.Of(context), secret, why, [.. oauth.Providers.Select(one => (one.Key, one.Value.Title ?? TitleOf(one.Key)))], oauth.Users.Count > 0, wrong,
+            isAnother ? $"&{Another}=1" : "");
     }
 
     /// <summary>Off to a provider.</summary>
@@ -82,7 +93,9 @@ internal sealed partial class SignInEndpoint(
         // What the answer has to fit comes from the state and the browser's cookie: the store has their hashes, and addresses only the state.
         var state = $"{Secret.New("")}.{secret}";
         var back = provider.RedirectUri?.OriginalString ?? address.Of(context) + "/oauth/callback";
-        if (await provider.AddressAsync(SignInVisit.Of(state, browsers.SecretFor(context, state)!, back)) is not { } there)
+        // A link that is somebody else's needs another account, not a proof of this one.
+        var asks = data is { Prompt: true, Account: null } ? SignInVisit.Login : data.Prompt || context.Request.Query.ContainsKey(Another) ? SignInVisit.SelectAccount : null;
+        if (await provider.AddressAsync(SignInVisit.Of(state, browsers.SecretFor(context, state)!, back) with { Asks = asks }) is not { } there)
         {
             await PageAsync(context, StatusCodes.Status503ServiceUnavailable, secret, data, $"{provider.Title} cannot be reached just now. Try again in a moment.");
             return;
@@ -93,7 +106,7 @@ internal sealed partial class SignInEndpoint(
         {
             Kind = AuthKind.Visit,
             Key = Secret.KeyOf(state),
-            Data = AuthJson.Write(new VisitData(data.Browser, provider.Name, back)),
+            Data = AuthJson.Write(new VisitData(data.Browser, provider.Name, back, asks)),
             Created = now,
             Expires = now + VisitLifetime,
         });
@@ -127,13 +140,13 @@ internal sealed partial class SignInEndpoint(
         var found = query["error"] is [{ Length: > 0 } error]
             ? new PersonFound(null, error == "access_denied" ? $"{provider.Title} says that you did not want to." : $"{provider.Title} did not let you in ({OAuthText.Word(error)}).")
             : query["code"] is [{ Length: > 0 } code] && (query["iss"] is not [{ } issuer] || provider.IsIssuer(issuer))
-                ? await provider.PersonAsync(code, SignInVisit.Of(state, browsers.SecretFor(context, state)!, visit.RedirectUri), context.RequestAborted)
+                ? await provider.PersonAsync(code, SignInVisit.Of(state, browsers.SecretFor(context, state)!, visit.RedirectUri) with { Asks = visit.Asks, Began = record.Created }, context.RequestAborted)
                 : new PersonFound(null, "The answer is not of the provider that was asked.");
         if (found.Person is not { } person)
         {
             Log.NotSignedIn(logger, provider.Name, found.Problem!);
             Note(context, "failed", null, null, $"{provider.Name}: {found.Problem}");
-            await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, found.Problem);
+            await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, found.Problem, isAnother: true);
             return;
         }
 

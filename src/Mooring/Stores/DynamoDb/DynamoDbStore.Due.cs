@@ -67,7 +67,7 @@ internal sealed partial class DynamoDbStore
         }
 
         var all = await _table.QueryAllAsync(
-            DynamoKeys.All("CRED").Select(partition =>
+            DynamoKeys.All(DynamoKeys.CredentialPrefix).Select(partition =>
             {
                 var query = new DynamoQuery(partition).Only("issuer", "subject", "provider", "due", "version").Loosely();
                 return query.Where($"attribute_exists({query.N("due")})");

@@ -88,7 +88,9 @@ internal static class DynamoKeys
 
     public static string AuthPrefix(AuthKind kind) => string.Create(CultureInfo.InvariantCulture, $"A{(int)kind}");
 
-    public static string CredentialPartition(string issuer, string subject) => Shard("CRED", Hash(issuer, subject));
+    public const string CredentialPrefix = "CRED";
+
+    public static string CredentialPartition(string issuer, string subject) => Shard(CredentialPrefix, Hash(issuer, subject));
 
     public static string CredentialsOf(string issuer, string subject) => Hash(issuer, subject) + "#";
 

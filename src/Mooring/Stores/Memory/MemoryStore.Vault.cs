@@ -62,6 +62,15 @@ internal sealed partial class MemoryStore
         }
     }
 
+    public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            return Task.FromResult<IReadOnlyList<CredentialKey>>(
+                [.. _credentials.Keys.OrderBy(k => k.Issuer, StringComparer.Ordinal).ThenBy(k => k.Subject, StringComparer.Ordinal).ThenBy(k => k.Provider, StringComparer.Ordinal)]);
+        }
+    }
+
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel)
     {
         lock (_gate)

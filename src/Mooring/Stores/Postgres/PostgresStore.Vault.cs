@@ -25,6 +25,8 @@ internal sealed partial class PostgresStore
     public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
         ManyAsync(VaultRows.FindProvidersSql, to => to.Text(issuer).Text(subject), row => row.Text(0), cancel);
 
+    public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => ManyAsync(VaultRows.ListSql, _ => { }, VaultRows.ReadName, cancel);
+
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>
         ManyAsync(VaultRows.FindDueSql, to => to.Time(before).Number(limit).Texts([.. except], provider => provider), VaultRows.ReadName, cancel);
 

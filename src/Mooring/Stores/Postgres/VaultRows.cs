@@ -30,6 +30,11 @@ internal static class VaultRows
 
     internal const string FindProvidersSql = "select provider from mooring.credentials where issuer = $1 and subject = $2 order by provider";
 
+    /// <summary>By bytes, as the other kinds of store have it, whatever the database's own order is.</summary>
+    internal const string ListSql = """
+        select issuer, subject, provider from mooring.credentials order by issuer collate "C", subject collate "C", provider collate "C"
+        """;
+
     internal const string FindDueSql = """
         select issuer, subject, provider from mooring.credentials
         where due < $1 and (leased_until is null or leased_until <= clock_timestamp()) and provider <> all($3) order by due limit $2

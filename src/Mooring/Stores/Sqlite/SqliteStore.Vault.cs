@@ -18,6 +18,8 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
         Read(VaultRows.FindProviders, (issuer, subject), cancel);
 
+    public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => Read(static (database, _) => VaultRows.ListCredentials(database), 0, cancel);
+
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>
         Read(VaultRows.FindDue, (before, time.GetUtcNow(), limit, (IReadOnlyList<string>)[.. except]), cancel);
 

@@ -100,6 +100,18 @@ internal static class VaultRows
         return providers;
     }
 
+    public static IReadOnlyList<CredentialKey> ListCredentials(SqliteDatabase database)
+    {
+        using var list = database.Use("select issuer, subject, provider from credentials order by issuer, subject, provider");
+        var keys = new List<CredentialKey>();
+        while (list.Step())
+        {
+            keys.Add(new CredentialKey(list.Text(0), list.Text(1), list.Text(2)));
+        }
+
+        return keys;
+    }
+
     public static IReadOnlyList<CredentialKey> FindDue(SqliteDatabase database, (DateTimeOffset Before, DateTimeOffset Now, int Limit, IReadOnlyList<string> Except) wanted)
     {
         using var find = database.Use(FindDueSql);

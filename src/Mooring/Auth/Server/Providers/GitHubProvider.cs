@@ -20,10 +20,18 @@ internal sealed class GitHubProvider(string name, SignInProviderConfig config, A
     public override ValueTask<string?> AddressAsync(SignInVisit visit)
     {
         var scopes = new[] { "read:user", "user:email" }.Concat(Config.Organizations.Count > 0 ? ["read:org"] : []).Concat(Config.Scopes).Distinct();
-        return new(WithQuery(
-            Issuer + "/login/oauth/authorize",
+        List<(string, string)> parameters =
+        [
             ("client_id", Config.ClientId), ("redirect_uri", visit.RedirectUri), ("scope", string.Join(' ', scopes)), ("state", visit.State),
-            ("code_challenge", ChallengeOf(visit.Verifier)), ("code_challenge_method", "S256")));
+            ("code_challenge", ChallengeOf(visit.Verifier)), ("code_challenge_method", "S256"),
+        ];
+        if (visit.Asks is not null)
+        {
+            // All that it can be had to ask.
+            parameters.Add(("prompt", SignInVisit.SelectAccount));
+        }
+
+        return new(WithQuery(Issuer + "/login/oauth/authorize", [.. parameters]));
     }
 
     public override async Task<PersonFound> PersonAsync(string code, SignInVisit visit, CancellationToken cancel)

@@ -12,6 +12,18 @@ namespace Mooring.Auth.Server.Providers;
 /// <param name="RedirectUri">Where the provider sends back to.</param>
 internal sealed record SignInVisit(string State, string Verifier, string Nonce, string RedirectUri)
 {
+    /// <summary>Value of <see cref="Asks"/>: the person has to prove anew who he is.</summary>
+    public const string Login = "login";
+
+    /// <summary>Value of <see cref="Asks"/>: he has to choose which of his accounts it is.</summary>
+    public const string SelectAccount = "select_account";
+
+    /// <summary>What the provider is to ask, although it may know the person by itself (OpenID Connect Core, 3.1.2.1, <c>prompt</c>); null: nothing.</summary>
+    public string? Asks { get; init; }
+
+    /// <summary>When the person was sent there.</summary>
+    public DateTimeOffset Began { get; init; }
+
     /// <param name="state">Stands in addresses, and with the code in the one that comes back.</param>
     /// <param name="secret">Stands in none: whoever reads an address must not be able to make the rest from it.</param>
     /// <param name="redirectUri">As above.</param>

@@ -37,6 +37,17 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
             parameters.Add(("hd", Config.Domains.Count == 1 ? Config.Domains[0] : "*"));
         }
 
+        if (visit.Asks is { } asks)
+        {
+            // Google knows no other.
+            parameters.Add(("prompt", isGoogle ? SignInVisit.SelectAccount : asks));
+            if (asks == SignInVisit.Login && !isGoogle)
+            {
+                // What it says of when the person proved who he is comes with this.
+                parameters.Add(("max_age", "0"));
+            }
+        }
+
         return WithQuery(endpoint.GetValue<string>(), [.. parameters]);
     }
 
@@ -81,6 +92,11 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
             return new PersonFound(null, $"What {Title} says of who you are is not valid.");
         }
 
+        if (visit.Asks == SignInVisit.Login && token.TryGetPayloadValue<long>("auth_time", out var proved) && DateTimeOffset.FromUnixTimeSeconds(proved) < visit.Began - ClockSkew)
+        {
+            return new PersonFound(null, $"{Title} did not ask anew who you are. Sign in there again.");
+        }
+
         // :: 3 of somebody who may come in
         return await JudgeAsync(token, subject, document, Text(answer.Json!, "access_token"), cancel);
     }
@@ -104,7 +120,8 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
     private async Task<PersonFound> JudgeAsync(JsonWebToken token, string subject, JsonObject document, string? access, CancellationToken cancel)
     {
         string? Text(string claim) => token.TryGetPayloadValue<string>(claim, out var value) && value.Length > 0 ? value : null;
-        var email = token.TryGetPayloadValue<bool>("email_verified", out var verified) && verified ? Text("email") : null;
+        var isVerified = (token.TryGetPayloadValue<bool>("email_verified", out var verified) && verified) || Text("email_verified") == "true";
+        var email = isVerified ? Text("email") : null;
         var called = Text("name") ?? Text("preferred_username");
         var groups = SignedTokens.Words(token, Config.GroupsClaim);
         var roles = SignedTokens.Words(token, Config.RolesClaim);
@@ -121,7 +138,7 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
             && await http.GetAsync(endpoint, cancel, access) is { IsGood: true, Json: { } info } && (string?)info["sub"] == subject)
         {
             // Some providers keep their tokens small, and tell the rest there.
-            email ??= info["email_verified"] is JsonValue flag && flag.TryGetValue<bool>(out var isVerified) && isVerified ? (string?)info["email"] : null;
+            email ??= IsTrue(info["email_verified"]) ? (string?)info["email"] : null;
             called ??= (string?)info["name"];
             groups = groups.Count == 0 ? Words(info[Config.GroupsClaim]) : groups;
             roles = roles.Count == 0 ? Words(info[Config.RolesClaim]) : roles;
@@ -131,6 +148,9 @@ internal sealed class OpenIdProvider(string name, SignInProviderConfig config, R
             ? new PersonFound(new Person(Issuer, subject, called, email, groups, roles))
             : new PersonFound(null, $"You have no verified address of a domain that may come in here ({string.Join(", ", Config.Domains)}). Choose another account.");
     }
+
+    /// <summary>Some write the word as a text.</summary>
+    private static bool IsTrue(JsonNode? claim) => claim is JsonValue value && (value.TryGetValue<bool>(out var flag) ? flag : value.TryGetValue<string>(out var text) && text == "true");
 
     private static IReadOnlyList<string> Words(JsonNode? claim) => claim is JsonArray list ? [.. list.OfType<JsonValue>().Select(one => one.ToString())] : [];
 
