@@ -18,11 +18,11 @@ internal sealed partial class CallRunner
 
     /// <summary>Whether the breaker opened a moment ago, so that the probes may find the server back within the time that the call has for it.</summary>
     private bool MayBeBackSoon(Call call) =>
-        call.Upstream.Health.FailingFor < ConnectPatience && time.GetElapsedTime(call.Started) < ConnectPatience;
+        call.Upstream.Health.UnreachedFor is { } away && away < ConnectPatience && time.GetElapsedTime(call.Started) < ConnectPatience;
 
     private static TimeSpan PauseAfter(in Tries tries)
     {
-        var pause = FirstPause * (1 << Math.Min(tries.Refused + tries.Unknown - 1, 10));
+        var pause = FirstPause * (1 << Math.Clamp(tries.Refused + tries.Unknown - 1, 0, 10));
         return pause < LongestPause ? pause : LongestPause;
     }
 
@@ -31,6 +31,8 @@ internal sealed partial class CallRunner
     {
         /// <summary>Provably not executed; bounded by time.</summary>
         public int Refused;
+
+        /// <summary>The server forgot the session, or its person's account is another one than the link was opened with.</summary>
         public int SessionsLost;
 
         /// <summary>Sent, and nobody knows what became of it.</summary>

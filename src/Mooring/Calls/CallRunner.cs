@@ -164,7 +164,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             case AttemptKind.AccountNeeded:
                 return FailForAccount(call, attempt.Needed!);
 
-            case AttemptKind.LinkOver when tries < MaxTries:
+            case AttemptKind.LinkOver when ++tries.SessionsLost < MaxTries:
                 return AgainAfterNothing(call, attempt.Detail);
 
             case AttemptKind.Refused or AttemptKind.LinkOver:
@@ -182,7 +182,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                     : Fail(call, CallFailure.UpstreamUnreachable, attempt.Detail);
 
             default:
-                upstream.Failed(attempt.Detail);
+                upstream.Failed(attempt.Detail, wasReached: true);
                 tries.Unknown++;
                 return AfterUnknown(call, attempt.Detail, tries.Unknown);
         }
@@ -304,18 +304,6 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         return Next.Done;
     }
 
-    private Next FailForAccount(Call call, AccountNeeded needed)
-    {
-        if (TryEnd(call))
-        {
-            Ended(call, CallFailure.AccountNeeded.ToTag());
-            Log.Failed(logger, LogLevel.Information, call.Upstream.Name, CallFailure.AccountNeeded, needed.Why);
-            call.Reply.Complete(call.ClientId, AccountErrors.ToResponse(call.ClientId.Span, call.Session, call.Upstream.Name, needed));
-        }
-
-        return Next.Done;
-    }
-
     private async Task EndAbandonedAsync(Call call, Link link)
     {
         // Answered first: the server may take its time to hear of it.
@@ -360,7 +348,7 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
         // One that was ended before says no more of the server than that it could not be asked.
         if (call is { TimedOut: true, HasEnded: false })
         {
-            call.Upstream.Failed($"a call ran into its {call.AbandonReason}");
+            call.Upstream.Failed($"a call ran into its {call.AbandonReason}", wasReached: true);
         }
 
         Fail(call, call.TimedOut ? CallFailure.TimedOut : CallFailure.Draining, call.AbandonReason ?? "");

@@ -108,7 +108,7 @@ internal sealed partial class SharedLinks
         }
         catch (OperationCanceledException)
         {
-            upstream.Failed($"it did not answer a probe within {ProbeTimeout.TotalSeconds:0} s");
+            upstream.Failed($"it did not answer a probe within {ProbeTimeout.TotalSeconds:0} s", wasReached: true);
         }
         catch (Exception e)
         {

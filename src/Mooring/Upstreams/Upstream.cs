@@ -182,10 +182,11 @@ internal sealed partial class Upstream : IAsyncDisposable
         CountState(before);
     }
 
-    public void Failed(string why)
+    /// <inheritdoc cref="UpstreamHealth.Failed"/>
+    public void Failed(string why, bool wasReached = false)
     {
         var before = Health.State;
-        if (Health.Failed(why))
+        if (Health.Failed(why, wasReached))
         {
             Log.Away(_services.Logger, Name, why);
         }

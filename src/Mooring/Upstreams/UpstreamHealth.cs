@@ -28,6 +28,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
     private readonly Lock _gate = new();
     private int _failures;
     private DateTimeOffset _failingSince;
+    private bool _wasReached;
     private TimeSpan _interval = FirstProbe;
     private DateTimeOffset _nextProbe;
     private bool _probing;
@@ -52,14 +53,14 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         }
     }
 
-    /// <summary>Time since the first failure of those in a row; zero while well.</summary>
-    public TimeSpan FailingFor
+    /// <summary>Time since the first failure of those in a row, where none of them reached the server, which may just be starting; null where one did, and while it is well.</summary>
+    public TimeSpan? UnreachedFor
     {
         get
         {
             lock (_gate)
             {
-                return _failures == 0 ? TimeSpan.Zero : time.GetUtcNow() - _failingSince;
+                return _failures == 0 || _wasReached ? null : time.GetUtcNow() - _failingSince;
             }
         }
     }
@@ -76,6 +77,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         {
             var back = State == UpstreamState.Away;
             _failures = 0;
+            _wasReached = false;
             _interval = FirstProbe;
             _probing = false;
             LastFailure = null;
@@ -84,12 +86,15 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         }
     }
 
+    /// <param name="why">In words.</param>
+    /// <param name="wasReached">Whether the server had got what it was asked, so that it was there.</param>
     /// <returns>Whether this opened the breaker.</returns>
-    public bool Failed(string why)
+    public bool Failed(string why, bool wasReached = false)
     {
         lock (_gate)
         {
             LastFailure = why;
+            _wasReached |= wasReached;
             if (_failures++ == 0)
             {
                 _failingSince = time.GetUtcNow();

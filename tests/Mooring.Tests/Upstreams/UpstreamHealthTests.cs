@@ -54,6 +54,25 @@ public sealed class UpstreamHealthTests
     }
 
     [Fact]
+    public void UnreachedFor_CountsFromTheFirstFailure_UntilOneReachedTheServer()
+    {
+        var health = New();
+        Assert.Null(health.UnreachedFor);
+        health.Failed("refused");
+        _clock.Advance(TimeSpan.FromSeconds(3));
+        health.Failed("refused");
+        Assert.Equal(TimeSpan.FromSeconds(3), health.UnreachedFor);
+
+        health.Failed("garbage", wasReached: true);
+        health.Failed("refused");
+        Assert.Null(health.UnreachedFor);
+
+        health.Succeeded();
+        health.Failed("refused");
+        Assert.Equal(TimeSpan.Zero, health.UnreachedFor);
+    }
+
+    [Fact]
     public void TryBeginProbe_Due_IsGivenToOneCallerOnly()
     {
         var health = Away();
