@@ -356,7 +356,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         [LoggerMessage(511, LogLevel.Information, "Server {Server} says: {Message}", EventName = "SharedServerSaid")]
         public static partial void ServerSaid(ILogger logger, string server, string message);
 
-        [LoggerMessage(513, LogLevel.Warning, "Server {Server} says too much: {Count} of its log messages were left out.", EventName = "SharedServerLeftOut")]
+        [LoggerMessage(514, LogLevel.Warning, "Server {Server} says too much: {Count} of its log messages were left out.", EventName = "SharedServerLeftOut")]
         public static partial void LeftOut(ILogger logger, string server, long count);
     }
 }
