@@ -77,13 +77,16 @@ internal static partial class TokenCommand
             {
                 var holdings = new Holdings(store, TimeProvider.System);
                 // Before the rest is gone: an address stands for somebody only while something says so.
-                IReadOnlyList<HeldAccount> linked = one is not null
-                    ? [.. (await accounts.ListAsync(cancel)).Where(account => string.Equals(account.Id, one, StringComparison.OrdinalIgnoreCase))]
-                    : whose is not null ? await AccountsOfAsync(holdings, accounts, whose, cancel)
-                    : [];
+                IReadOnlyList<HeldAccount> linked = whose is not null ? await AccountsOfAsync(holdings, accounts, whose, cancel) : [];
                 var gone = one is not null ? await holdings.RevokeAsync(one, cancel)
                     : whose is not null ? await holdings.RevokeAllAsync(whose, cancel)
                     : await holdings.RevokeAllOfClientAsync(of!, cancel);
+                if (one is not null && gone.Count == 0)
+                {
+                    // Looked through where it is nothing else: a key that leaked waits for no list of accounts.
+                    linked = [.. (await accounts.ListAsync(cancel)).Where(account => string.Equals(account.Id, one, StringComparison.OrdinalIgnoreCase))];
+                }
+
                 if (gone.Count == 0 && linked.Count == 0)
                 {
                     error.WriteLine(one is not null ? $"mooring: there is no key {one}; see mooring token list."
@@ -131,9 +134,27 @@ internal static partial class TokenCommand
     private static async Task<bool> TakeAwayAsync(MooringConfig config, AccountsBeside accounts, HeldAccount account, InvocationConfiguration to, CancellationToken cancel)
     {
         var what = $"account of {NameOf(PersonOf(account))} at {Plain(account.Key.Provider)}";
-        if (await accounts.RemoveAsync(account.Key, cancel) is not { } removed)
+        RemovedAccount? removed;
+        try
         {
-            to.Error.WriteLine($"mooring: the {what} is being refreshed just now, and was left as it is. Try again.");
+            removed = await accounts.RemoveAsync(account.Key, cancel);
+        }
+        catch (Exception e) when (e is StoreException or VaultKeyException)
+        {
+            // By its person it may be found no more: what said whose it is can be gone by now.
+            to.Error.WriteLine($"mooring: the {what} was left as it is. Take it away with mooring token revoke {account.Id}. {(e is StoreException ? e.Message : "")}".TrimEnd());
+            if (e is VaultKeyException)
+            {
+                // No other can be taken away either.
+                throw;
+            }
+
+            return false;
+        }
+
+        if (removed is null)
+        {
+            to.Error.WriteLine($"mooring: the {what} is being refreshed just now, and was left as it is. Take it away with mooring token revoke {account.Id}.");
             return false;
         }
 

@@ -39,7 +39,7 @@ internal sealed class PublicAddress(ConfigStore config)
     /// </summary>
     public bool IsOwnPage(HttpRequest request) =>
         Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
-        && (config.Current.PublicUrl is { } url ? origin.GetLeftPart(UriPartial.Authority) == url.GetLeftPart(UriPartial.Authority) : origin.Authority == request.Host.Value);
+        && (config.Current.PublicUrl is { } url ? (origin.Scheme, origin.IdnHost, origin.Port) == (url.Scheme, url.IdnHost, url.Port) : origin.Authority == request.Host.Value);
 
     public string? PathOf(HttpContext context, string resource) => PathOf(Of(context), resource);
 

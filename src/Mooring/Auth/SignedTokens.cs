@@ -66,7 +66,7 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Ti
         }
 
         // A key that is not among those of an issuer signs nothing, unless the issuer has it since it was asked: that cannot be so of a token that is older than its answer.
-        var isSettled = keys.HasIt || (keys.All.Count > 0 && read.IssuedAt <= keys.At.UtcDateTime);
+        var isSettled = keys.HasIt || (keys.All.Count > 0 && read.IssuedAt <= keys.At.UtcDateTime) || read.IssuedAt > time.GetUtcNow().UtcDateTime + issuer.ClockSkew;
         return (null, isSettled || !await MayBeGoodAsync(read, token, issuer) ? TokenFound.Unknown : keys.All.Count == 0 || keys.IsAway ? TokenFound.KeysAway : TokenFound.KeysOlder);
     }
 

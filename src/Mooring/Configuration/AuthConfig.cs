@@ -97,7 +97,7 @@ public sealed record OAuthConfig
     /// <value>Default 12 h.</value>
     public TimeSpan SignIn { get; init; } = TimeSpan.FromHours(12);
 
-    /// <summary>Whether clients may register themselves; where not, those that did are let in no longer.</summary>
+    /// <summary>Whether clients may register themselves; those that did stay where they no longer may.</summary>
     public bool Registration { get; init; } = true;
 
     /// <summary>How long a registration is kept after a person last allowed its client something; one of which nobody has, an hour.</summary>

@@ -54,7 +54,7 @@ internal static class AuthSettings
         .Add("signInAgainAfter", new DurationShape("1m", "3650d"), c => c.SignInAgainAfter, (c, v) => c with { SignInAgainAfter = v },
             "How long after signing in people have to do so again, however busy their clients are: refreshing ends then. Until then their provider is not asked about them.")
         .Add("signIn", new DurationShape("1m", "30d"), c => c.SignIn, (c, v) => c with { SignIn = v }, "How long a browser stays signed in at the gateway's own pages.")
-        .Add("registration", Bool, c => c.Registration, (c, v) => c with { Registration = v }, "Whether clients may register themselves (RFC 7591). Without it, those that did are let in no longer.")
+        .Add("registration", Bool, c => c.Registration, (c, v) => c with { Registration = v }, "Whether clients may register themselves (RFC 7591). Those that did stay where they no longer may.")
         .Add("registrationLifetime", new DurationShape("1m", "3650d"), c => c.RegistrationLifetime, (c, v) => c with { RegistrationLifetime = v }, "How long a registration is kept after a person last allowed its client something; one of which nobody has, an hour.")
         .Add("registrationsPerHour", new IntegerShape(1, 1_000_000), c => c.RegistrationsPerHour, (c, v) => c with { RegistrationsPerHour = v }, "Registrations from one address in an hour; from a network (IPv4 /24, IPv6 /48), ten times as many.")
         .Add("registrations", new IntegerShape(1, 10_000_000), c => c.Registrations, (c, v) => c with { Registrations = v }, "Registrations that are kept at once.")

@@ -1,3 +1,4 @@
+using System.Net;
 namespace Mooring.Configuration;
 
 /// <summary>The part of the table under <c>vault</c>, and what is checked of it as a whole.</summary>
@@ -48,6 +49,14 @@ internal static class VaultSettings
         .Add("rotateAfter", new DurationShape("1m", "3650d"), c => c.RotateAfter, (c, v) => c with { RotateAfter = v },
             "How old a data key becomes before the next one is made. Older ones are kept, and open what they sealed.");
 
+    /// <summary>Whether other machines reach the gateway, and the first of its addresses, which people are sent to, would lead them to their own machine.</summary>
+    private static bool LeadsElsewhere(IReadOnlyList<string> listen)
+    {
+        List<ListenAddress> addresses = [.. listen.Select(text => ListenAddress.TryParse(text, out var address) ? address : null).OfType<ListenAddress>()];
+        return addresses.Exists(address => !address.IsLoopback)
+            && addresses[0] is var first && (first.IsLoopback || first.Address is null || first.Address.Equals(IPAddress.Any) || first.Address.Equals(IPAddress.IPv6Any));
+    }
+
     /// <summary>What the settings say together, and what is wrong with the files that they name.</summary>
     /// <param name="config">The whole configuration: a store that several replicas share needs a key that all of them have.</param>
     /// <param name="files">Says what is wrong with the files, each with the setting that names it below <c>vault</c>; null: nobody here knows.</param>
@@ -61,9 +70,8 @@ internal static class VaultSettings
                 "vault.keyFile", (node ?? root.Member("store"))?.Line, "is missing; replicas that share a store need one key. Make it once with openssl rand -base64 32, give the file to each replica, and name it here.");
         }
 
-        if (config.LinksAccounts && config.PublicUrl is null && root.Member("publicUrl") is null && config.Listen.Any(text => ListenAddress.TryParse(text, out var address) && !address.IsLoopback))
+        if (config.LinksAccounts && config.PublicUrl is null && root.Member("publicUrl") is null && LeadsElsewhere(config.Listen))
         {
-            // Else they would be led to their own machine.
             reading.Error("publicUrl", null, "is missing: people are sent to the gateway's pages to connect accounts (providers, and auth of servers), which needs the one address that their browsers reach it by.");
         }
 

@@ -96,7 +96,8 @@ internal sealed class Gate
             _hostPatterns = [.. config.Hosts.Where(host => !IsPlain(host)).Select(HostPattern.Parse).OfType<HostPattern>()];
             if (config.PublicUrl is { } url)
             {
-                _hosts.Add(url.Host);
+                // As browsers write it, also where the configuration has letters of other alphabets.
+                _hosts.Add(url.IdnHost);
             }
 
             if (config.Hosts.Count == 0)

@@ -136,10 +136,23 @@ public sealed class LeftOutTests
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_grant"), Refused(await client.RefreshAsync((string)json["refresh_token"]!)));
     }
 
-    /// <summary>One of the configuration, one that registered itself, and one with a document.</summary>
+    /// <summary>A gateway is closed to others once everybody is there; that ends nothing.</summary>
+    [Fact]
+    public async Task Client_ThatRegistered_GoesOnWhereNoOthersMayAnyMore()
+    {
+        await using var gateway = await SignInFixture.StartAsync(oauth => oauth, new FixtureOptions { Others = _internet, Clock = _clock });
+        var client = await TestOAuthClient.RegisterAsync(gateway);
+        var (access, refresh) = await client.TokensAsync();
+
+        Reload(gateway, oauth => oauth with { Registration = false });
+
+        Assert.Equal(HttpStatusCode.OK, await (await gateway.ClientWithAsync(access)).TryAsync());
+        Assert.Equal(HttpStatusCode.OK, (await client.RefreshAsync(refresh)).Status);
+    }
+
+    /// <summary>One of the configuration, and one with a document.</summary>
     [Theory]
     [InlineData("known")]
-    [InlineData("registered")]
     [InlineData("https://app.example.com/client.json")]
     public async Task Client_LetInNoLonger_TokensAreWorthNothing_NothingIsRefreshed_AndThoseOfOthersGoOn(string kind)
     {
@@ -149,7 +162,7 @@ public sealed class LeftOutTests
         await using var gateway = await SignInFixture.StartAsync(
             oauth => oauth with { Clients = new Dictionary<string, OAuthClientConfig>(StringComparer.Ordinal) { ["known"] = configured, ["other"] = configured } },
             new FixtureOptions { Others = _internet, Clock = _clock });
-        var client = kind == "registered" ? await TestOAuthClient.RegisterAsync(gateway) : new TestOAuthClient(gateway) { Id = kind };
+        var client = new TestOAuthClient(gateway) { Id = kind };
         var other = new TestOAuthClient(gateway) { Id = "other" };
         var (access, refresh) = await client.TokensAsync();
         var (unused, _) = await client.TokensAsync();
@@ -162,7 +175,6 @@ public sealed class LeftOutTests
         Reload(gateway, oauth => kind switch
         {
             "known" => oauth with { Clients = new Dictionary<string, OAuthClientConfig>(StringComparer.Ordinal) { ["other"] = configured } },
-            "registered" => oauth with { Registration = false },
             _ => oauth with { ClientMetadata = false },
         });
 

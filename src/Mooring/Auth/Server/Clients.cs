@@ -47,11 +47,11 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         && url.AbsolutePath.Length > 1 && url.UserInfo.Length == 0 && url.Fragment.Length == 0 && url.AbsoluteUri == id;
 
     /// <summary>
-    /// Whether the configuration still lets a client be one, by its id: it stands there, or registered itself or has a document, and such clients may. What it was given before is worth
-    /// nothing else.
+    /// Whether the configuration still lets a client be one, by its id: it stands there, or has a document, and such clients may, or registered itself. Whoever did stays one where no others may
+    /// any more: that is how a gateway is closed once everybody is there. What others were given before is worth nothing.
     /// </summary>
     public static bool MayBe(OAuthConfig oauth, string id) =>
-        oauth.Clients.ContainsKey(id) || (oauth.ClientMetadata && IsDocument(id)) || (oauth.Registration && id.StartsWith(Registration.Prefix, StringComparison.Ordinal));
+        oauth.Clients.ContainsKey(id) || (oauth.ClientMetadata && IsDocument(id)) || id.StartsWith(Registration.Prefix, StringComparison.Ordinal);
 
     /// <summary>Whether finding a client means to ask somebody for its document.</summary>
     public bool HasToAsk(string id) =>
@@ -100,8 +100,8 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         }
 
         var url = new Uri(id);
-        var wasGood = known is not null && _documents.TryRemove(KeyValuePair.Create(id, known));
-        if (!wasGood && attempts.TryTake(Question, url.IdnHost, QuestionsPerHost, TimeSpan.FromMinutes(1)) is { } seconds)
+        // What was good the last time is asked for whatever others ask for, and stays known until there is an answer.
+        if (known is null && attempts.TryTake(Question, url.IdnHost, QuestionsPerHost, TimeSpan.FromMinutes(1)) is { } seconds)
         {
             return new ClientFound(null, Wait: seconds);
         }
@@ -115,12 +115,13 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         var found = Take(id, json);
         if (found.Data is null)
         {
+            _documents.TryRemove(id, out _);
             return found;
         }
 
-        if (_documents.Count >= MostDocuments)
+        if (_documents.Count >= MostDocuments && known is null && _documents.MinBy(document => document.Value.Until) is { Key: { } oldest })
         {
-            _documents.Clear();
+            _documents.TryRemove(oldest, out _);
         }
 
         var age = answer.MaxAge ?? UsualAge;
