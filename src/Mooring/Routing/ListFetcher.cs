@@ -39,7 +39,7 @@ internal sealed partial class ListFetcher(UpstreamMetrics metrics, TimeProvider 
 
         if (!JsonFields.Find(link.InitializeResult.Span, "capabilities"u8, System.Text.Encoding.ASCII.GetBytes(kind.Capability())).IsPresent)
         {
-            return (ServerList.Empty(kind, CacheHint.Of(link.InitializeResult.Span), link.Said), "");
+            return (ServerList.Empty(kind, CacheHint.Of(link.InitializeResult.Span), time.GetUtcNow()), "");
         }
 
         var (asked, now) = (Turn.Next(), time.GetUtcNow());

@@ -27,7 +27,7 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
                 var merged = views.Merged(session, kind);
                 var (items, hash) = Permits.Shown(reply.Access, merged, session.Version, OffersTasks(session, kind, servers));
                 // Without a server it is neither complete nor the same for everybody.
-                Page(request, reply, kind, items, hash, merged.Sources.Count == servers.Count ? merged.HintAt(now) : CacheHint.None);
+                Page(request, reply, kind, items, hash, merged.Sources.Count == servers.Count ? merged.HintAt(now, upstream => session.Links.IsTold(upstream, kind)) : CacheHint.None);
             }
             else if (servers.Count == 0)
             {
@@ -48,13 +48,13 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
             {
                 // Older versions have no such word; whoever speaks one reads it from no list.
                 var result = list.ResultFor(session.Version, OffersTasks(session, kind, servers).Count > 0);
-                reply.Answer(request, session.Version.HasSessions() || !known.SaysHowLong ? result : known.HintAt(now).Lower(result));
+                reply.Answer(request, session.Version.HasSessions() || !known.SaysHowLong ? result : known.HintAt(now, session.Links.IsTold(servers[0], kind)).Lower(result));
             }
             else
             {
                 var result = list.ResultFor(session.Version, OffersTasks(session, kind, servers).Count > 0);
                 var shown = ReferenceEquals(result, list.Result) ? list : ServerList.Of(kind, result);
-                Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12], known.HintAt(now));
+                Page(request, reply, kind, [.. shown.Items.Select(item => shown.Raw(item).ToArray())], list.Hash[..12], known.HintAt(now, session.Links.IsTold(servers[0], kind)));
             }
 
             ReadAgain(session, servers, kind, reply.Access, now);

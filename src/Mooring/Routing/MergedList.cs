@@ -76,7 +76,7 @@ internal sealed partial class MergedList
     }
 
     /// <summary>For how long from now on and for whom all of its servers say that theirs is so.</summary>
-    public CacheHint HintAt(DateTimeOffset now) => CacheHint.Least(Sources.Select(source => source.List.HintAt(now)));
+    public CacheHint HintAt(DateTimeOffset now, Func<Upstream, bool> isTold) => CacheHint.Least(Sources.Select(source => source.List.HintAt(now, isTold(source.Upstream))));
 
     /// <summary>Of what it was made from; cursors are bound to it.</summary>
     public string Hash { get; }

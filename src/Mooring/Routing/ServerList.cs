@@ -73,10 +73,12 @@ internal sealed class ServerList
     public DateTimeOffset? Changed { get; set; }
 
     /// <summary>For how long from now on, and for whom, it may be kept: its server's word less the time that has passed since (2026-07-28, server/utilities/caching).</summary>
-    public CacheHint HintAt(DateTimeOffset now)
+    /// <param name="now">The time.</param>
+    /// <param name="isTold">Whether its server tells of changes, and told of none: then it said so just now.</param>
+    public CacheHint HintAt(DateTimeOffset now, bool isTold)
     {
         var promise = Volatile.Read(ref _promise);
-        return promise.Hint.After(now - promise.Confirmed);
+        return isTold ? promise.Hint : promise.Hint.After(now - promise.Confirmed);
     }
 
     /// <summary>Its server said the same again, asked in a later turn.</summary>

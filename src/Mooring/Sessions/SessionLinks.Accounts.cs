@@ -161,14 +161,14 @@ internal sealed partial class SessionLinks
     /// <summary>Whether a link is of an account that is not the person's any more.</summary>
     private static bool IsOver(Link link) => link.Parameters.Authorizer is { HasEnded: true };
 
-    /// <summary>Those of the kept links that are of what the person has linked now.</summary>
+    /// <summary>Those of the kept links that are of what the person has linked now; where that is nothing, those of a server that showed itself without an account.</summary>
     private async Task<IReadOnlyList<LinkRecord>> OfAccountsAsync(IReadOnlyList<LinkRecord> links)
     {
         List<LinkRecord>? still = null;
         foreach (var link in links)
         {
             if (services.Upstreams.Find(link.Server) is { NeedsAccount: true } upstream
-                && (LinkingOf(link, upstream) is not { } linking || linking != await services.Accounts.LinkingAsync(upstream, session.Principal.Issuer, session.Principal.Subject)))
+                && (LinkingOf(link, upstream) is not { } linking || linking != (await services.Accounts.LinkingAsync(upstream, session.Principal.Issuer, session.Principal.Subject) ?? "")))
             {
                 (still ??= [.. links]).Remove(link);
             }

@@ -304,7 +304,7 @@ internal sealed partial class SessionLinks
     }
 
     private static bool IsOther(LinkRecord record, Link link) =>
-        IsTo(record, link.Upstream) && LinkingOf(record, link.Upstream) == link.Parameters.Authorizer?.Linking
+        IsTo(record, link.Upstream) && LinkingOf(record, link.Upstream) == (link.Parameters.Authorizer is { } authorizer ? authorizer.Linking ?? "" : null)
         && record.UpstreamSessionId is not null && record.UpstreamSessionId != link.SessionId;
 
     /// <summary>Another replica has kept a link anew, or stopped to listen: what it was shown counts here too, and so does its session with the server.</summary>

@@ -63,7 +63,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         // Of the request at hand: another one of the same person may allow more, or less.
         var theirs = of?.Shown ?? shown();
         var token = tokens is null ? new Token(TokenState.NotLinked) : await tokens.GetAsync(theirs, cancel);
-        if (IsOfAnother(token))
+        if (IsOfAnother(token) || (HasEnded && token.State == TokenState.Usable))
         {
             return await LeaveAsync(invoker, request, cancel);
         }
@@ -80,7 +80,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         {
             // It did not look at the request: with another token it may be sent again (invariant 9).
             var next = await tokens.RenewAsync(theirs, refused, cancel);
-            if (IsOfAnother(next))
+            if (IsOfAnother(next) || (HasEnded && next.State == TokenState.Usable))
             {
                 response.Dispose();
                 return await LeaveAsync(invoker, request, cancel);

@@ -25,9 +25,13 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
     private static readonly TimeSpan FirstProbe = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestProbe = TimeSpan.FromSeconds(30);
 
+    /// <summary>Failures that are further apart are of different causes: one of an hour ago says nothing of how long a server has been away.</summary>
+    private static readonly TimeSpan OneTrouble = TimeSpan.FromSeconds(8);
+
     private readonly Lock _gate = new();
     private int _failures;
     private DateTimeOffset _failingSince;
+    private DateTimeOffset _lastFailure;
     private bool _wasReached;
     private TimeSpan _interval = FirstProbe;
     private DateTimeOffset _nextProbe;
@@ -53,7 +57,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         }
     }
 
-    /// <summary>Time since the first failure of those in a row, where none of them reached the server, which may just be starting; null where one did, and while it is well.</summary>
+    /// <summary>Time since the first failure of those in a row that came shortly after each other, where none of them reached the server, which may just be starting; null where one did, and while it is well.</summary>
     public TimeSpan? UnreachedFor
     {
         get
@@ -94,11 +98,13 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         lock (_gate)
         {
             LastFailure = why;
-            _wasReached |= wasReached;
-            if (_failures++ == 0)
+            var now = time.GetUtcNow();
+            if (_failures++ == 0 || (State != UpstreamState.Away && now - _lastFailure > OneTrouble))
             {
-                _failingSince = time.GetUtcNow();
+                (_failingSince, _wasReached) = (now, false);
             }
+
+            (_lastFailure, _wasReached) = (now, _wasReached || wasReached);
 
             if (State == UpstreamState.Away)
             {

@@ -49,13 +49,17 @@ internal sealed class Credentials(KeyRing keys, IVaultStore store)
     }
 
     /// <summary>Writes the version after <paramref name="before"/>. False: somebody else has changed it meanwhile.</summary>
-    public async Task<bool> SaveAsync(CredentialKey key, Credential credential, long before)
+    /// <param name="key">Whose, and where.</param>
+    /// <param name="credential">The credential.</param>
+    /// <param name="before">The version that it takes the place of.</param>
+    /// <param name="isMended">Whether that one was said to be of no use, by somebody who did not know of this one.</param>
+    public async Task<bool> SaveAsync(CredentialKey key, Credential credential, long before, bool isMended = false)
     {
         var isSaved = await store.SaveCredentialAsync(
             new CredentialRecord(key, before + 1, keys.SealAlways(NameOf(key, before + 1), credential.ToBytes()), credential.Due()));
-        if (isSaved && credential.Broken is not null)
+        if (isSaved && (credential.Broken is not null || isMended))
         {
-            Changed?.Invoke(new AccountChange(key, IsLinked: false));
+            Changed?.Invoke(new AccountChange(key, IsLinked: credential.Broken is null));
         }
 
         return isSaved;

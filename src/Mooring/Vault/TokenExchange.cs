@@ -86,21 +86,21 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
                 return new Token(entry.State, Why: entry.Why);
             }
 
-            exchanging = entry.Exchanging ??= ExchangeAsync(entry, server, config, person, value);
+            exchanging = entry.Exchanging ??= ExchangeAsync(entry, server, config, person, value, subject.Link);
         }
 
         return await exchanging.WaitAsync(cancel) with { Link = subject.Link };
     }
 
     /// <summary>One at a time for each token and server. It goes on when those who asked for it leave.</summary>
-    private async Task<Token> ExchangeAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person, string subject)
+    private async Task<Token> ExchangeAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person, string subject, string? link)
     {
         // Never under the caller's lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         Token result;
         try
         {
-            result = await AskAsync(entry, server, config, person, subject);
+            result = await AskAsync(entry, server, config, person, subject, link);
         }
         catch (Exception e)
         {
@@ -122,7 +122,7 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
         : shown.Expires <= time.GetUtcNow() ? new Token(TokenState.Unavailable, Why: "the token that your client has shown is over")
         : new Token(TokenState.Usable, shown.Value);
 
-    private async Task<Token> AskAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person, string subject)
+    private async Task<Token> AskAsync(Entry entry, string server, ServerAuthConfig config, CredentialKey person, string subject, string? link)
     {
         var answer = await AskAsync(server, config, subject);
         Token? account = null;
@@ -130,12 +130,15 @@ internal sealed partial class TokenExchange(Tokens tokens, TokenRequests endpoin
         {
             // It may have been taken back since it was given, which nobody else says: the account's provider is asked for another one, or says that there is none.
             var renewed = await new LinkedTokens(tokens, person with { Provider = provider }).RenewAsync(shown: null, subject, CancellationToken.None);
-            if (renewed is { State: TokenState.Usable, Value: { } another })
+            var isOfAnother = renewed.State == TokenState.Usable && renewed.Link != link;
+            if (renewed is { State: TokenState.Usable, Value: { } another } && !isOfAnother)
             {
                 answer = await AskAsync(server, config, another);
             }
 
+            // What the person has linked meanwhile is for other links than this token's.
             account = renewed.State != TokenState.Usable ? renewed
+                : isOfAnother ? new Token(TokenState.NotLinked)
                 : IsSubjectRefused(answer) ? new Token(TokenState.Broken, Why: $"its token is not taken in exchange for one of the server, nor is a renewed one: {answer.Error}")
                 : null;
         }

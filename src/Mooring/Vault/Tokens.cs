@@ -369,7 +369,8 @@ internal sealed partial class Tokens(
 
     private async Task<Token> SaveAsync(CredentialKey key, Credential spent, Credential credential, long version)
     {
-        while (!await credentials.SaveAsync(key, credential, version))
+        var isMended = false;
+        while (!await credentials.SaveAsync(key, credential, version, isMended))
         {
             if (await credentials.FindAsync(key, CancellationToken.None) is not var (newer, newest))
             {
@@ -383,7 +384,7 @@ internal sealed partial class Tokens(
                 return Token.Of(newer);
             }
 
-            version = newest;
+            (version, isMended) = (newest, true);
         }
 
         return Token.Of(credential);

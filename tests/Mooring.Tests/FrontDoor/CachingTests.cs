@@ -211,7 +211,7 @@ public sealed class CachingTests
 
         Assert.Equal(one.Hash, two.Hash);
         one.Confirm(two);
-        Assert.Equal(500, one.HintAt(FakeClock.Start + TimeSpan.FromSeconds(2.5)).TtlMs);
+        Assert.Equal(500, one.HintAt(FakeClock.Start + TimeSpan.FromSeconds(2.5), isTold: false).TtlMs);
         Assert.NotEqual(one.Hash, ServerList.Of(ListKind.Tools, """{"tools":[],"ttlMs":9000,"cacheScope":"private"}"""u8.ToArray()).Hash);
     }
 
