@@ -82,12 +82,7 @@ public sealed class CrossMatrixTests
         new("samplingUndeclared", "sampling that the client did not declare", Versions[0], (_, server) => (Missing(server), "refused by the server")),
         Whole("roots", "roots during a call"),
         new("rootsUndeclared", "roots that the client did not declare", Versions[0], (_, server) => (Missing(server), "refused by the server")),
-        new("askedAnyway", "sampling that a server asks for all the same", Versions[0], (client, server) => ((client == Stateless, server == Stateless) switch
-        {
-            (false, true) => "error -32603",
-            (true, false) => "error -32021",
-            _ => "error -32601",
-        }, "refused")),
+        new("askedAnyway", "sampling that a server asks for all the same", Versions[0], (client, server) => (client == Stateless ? "error -32021" : server == Stateless ? "error -32603" : "error -32601", "refused")),
         new("askedLater", "roots outside of calls", Versions[0], (client, _) => client == Stateless ? ("error -32601", "refused: questions stand in results (basic/patterns/mrtr)") : null, IsGone: true),
         new("rootsChanges", "changes of the roots", Versions[0], (client, _) => client == Stateless ? Not("removed (changelog, major 5)") : null, IsGone: true),
         new("elicitation", "a form during a call", "2025-06-18", (client, server) => Before(client, "2025-06-18") ? (Missing(server), "the client cannot be asked: forms came with 2025-06-18 (client/elicitation)") : null),
@@ -135,7 +130,7 @@ public sealed class CrossMatrixTests
             List<string> invalid = [];
             foreach (var leg in legs)
             {
-                invalid.AddRange((await leg.InvalidAsync(_ => false)).Take(8));
+                invalid.AddRange((await leg.InvalidAsync(IsNothingToItsVersion)).Take(8));
             }
 
             Assert.True(invalid.Count == 0, $"Invalid messages:\n{string.Join('\n', invalid)}");
@@ -162,6 +157,11 @@ public sealed class CrossMatrixTests
             return part;
         }
     }
+
+    /// <summary>Structured results and their schemas came with 2025-06-18. Before that nobody reads them, whatever they are; the library judges them by the newest version all the same.</summary>
+    private static bool IsNothingToItsVersion(JsonNode line) =>
+        string.CompareOrdinal((string?)line["version"], "2025-06-18") < 0
+        && line["errors"]!.AsArray().All(error => (string)error! is var what && what.StartsWith("zod ", StringComparison.Ordinal) && (what.Contains("structuredContent", StringComparison.Ordinal) || what.Contains("outputSchema", StringComparison.Ordinal)));
 
     private static JsonObject WithTasks(JsonObject entry)
     {
