@@ -1,4 +1,5 @@
 using Mooring.Protocol;
+using Mooring.Upstreams;
 
 namespace Mooring.Calls;
 
@@ -8,9 +9,6 @@ internal sealed partial class CallRunner
     /// <summary>How often a call is sent at most whose server loses its session, or that is safe to repeat. More would only hide a server that is broken.</summary>
     private const int MaxTries = 4;
 
-    /// <summary>How long calls keep trying to connect: a server that restarts is usually back by then.</summary>
-    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(8);
-
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(800);
 
@@ -18,7 +16,7 @@ internal sealed partial class CallRunner
 
     /// <summary>Whether the breaker opened a moment ago, so that the probes may find the server back within the time that the call has for it.</summary>
     private bool MayBeBackSoon(Call call) =>
-        call.Upstream.Health.UnreachedFor is { } away && away < ConnectPatience && time.GetElapsedTime(call.Started) < ConnectPatience;
+        call.Upstream.Health.UnreachedFor is { } away && away < UpstreamHealth.Restart && time.GetElapsedTime(call.Started) < UpstreamHealth.Restart;
 
     private static TimeSpan PauseAfter(in Tries tries)
     {

@@ -177,12 +177,12 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
                     upstream.Failed(attempt.Detail);
                 }
 
-                return time.GetElapsedTime(call.Started) < ConnectPatience
+                return time.GetElapsedTime(call.Started) < UpstreamHealth.Restart
                     ? AgainAfterNothing(call, attempt.Detail)
                     : Fail(call, CallFailure.UpstreamUnreachable, attempt.Detail);
 
             default:
-                upstream.Failed(attempt.Detail, wasReached: true);
+                upstream.Failed(attempt.Detail, wasReached: !attempt.IsCut);
                 tries.Unknown++;
                 return AfterUnknown(call, attempt.Detail, tries.Unknown);
         }

@@ -94,7 +94,7 @@ internal sealed partial class ChannelLink : Link
                     return await waiter.Done.Task;
                 }
 
-                return sent == Sent.No ? Attempt.NotExecuted(_channel.EndReason) : Attempt.Unknown(_channel.EndReason);
+                return sent == Sent.No ? Attempt.NotExecuted(_channel.EndReason) : Attempt.Cut(_channel.EndReason);
             }
         }
         catch (OperationCanceledException) when (request.Abandoned.IsCancellationRequested)
@@ -314,7 +314,7 @@ internal sealed partial class ChannelLink : Link
 
         foreach (var waiter in left)
         {
-            waiter.Done.TrySetResult(waiter.IsLeaving ? Attempt.Unknown(why) : Attempt.NotExecuted(why));
+            waiter.Done.TrySetResult(waiter.IsLeaving ? Attempt.Cut(why) : Attempt.NotExecuted(why));
         }
     }
 

@@ -41,6 +41,9 @@ internal readonly record struct Attempt(AttemptKind Kind, Frame? Answer, string 
     /// <summary>The server's session: the one that is lost, or the one an answer came in or gave; null where there is none.</summary>
     public string? Session { get; init; }
 
+    /// <summary>Whether the connection to the server, or its process, was gone before the answer came: it may have been killed, and be starting anew.</summary>
+    public bool IsCut { get; init; }
+
     /// <summary>The HTTP status it was refused with; 0 where there was none, or a good one.</summary>
     public int Status { get; init; }
 
@@ -54,6 +57,8 @@ internal readonly record struct Attempt(AttemptKind Kind, Frame? Answer, string 
     public static Attempt SessionLost(string detail, string session) => new(AttemptKind.SessionLost, null, detail) { Session = session };
 
     public static Attempt Unknown(string detail) => new(AttemptKind.Unknown, null, detail);
+
+    public static Attempt Cut(string detail) => new(AttemptKind.Unknown, null, detail) { IsCut = true };
 
     public static Attempt Refused(string detail) => new(AttemptKind.Refused, null, detail);
 

@@ -25,8 +25,11 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
     private static readonly TimeSpan FirstProbe = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestProbe = TimeSpan.FromSeconds(30);
 
-    /// <summary>Failures that are further apart are of different causes: one of an hour ago says nothing of how long a server has been away.</summary>
-    private static readonly TimeSpan OneTrouble = TimeSpan.FromSeconds(8);
+    /// <summary>
+    /// How long a server that restarts takes at most, mostly. So long calls wait for it, and probes come every second. Failures that are further apart are of
+    /// different causes: one of an hour ago says nothing of how long a server has been away.
+    /// </summary>
+    public static readonly TimeSpan Restart = TimeSpan.FromSeconds(8);
 
     private readonly Lock _gate = new();
     private int _failures;
@@ -57,7 +60,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         }
     }
 
-    /// <summary>Time since the first failure of those in a row that came shortly after each other, where none of them reached the server, which may just be starting; null where one did, and while it is well.</summary>
+    /// <summary>Time since the first failure of those in a row that came shortly after each other, where the server was not reached or gone before it answered, and may just be starting; null where it was there, and while it is well.</summary>
     public TimeSpan? UnreachedFor
     {
         get
@@ -91,7 +94,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
     }
 
     /// <param name="why">In words.</param>
-    /// <param name="wasReached">Whether the server had got what it was asked, so that it was there.</param>
+    /// <param name="wasReached">Whether the server had got what it was asked, and was still there when that failed.</param>
     /// <returns>Whether this opened the breaker.</returns>
     public bool Failed(string why, bool wasReached = false)
     {
@@ -99,7 +102,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         {
             LastFailure = why;
             var now = time.GetUtcNow();
-            if (_failures++ == 0 || (State != UpstreamState.Away && now - _lastFailure > OneTrouble))
+            if (_failures++ == 0 || (State != UpstreamState.Away && now - _lastFailure > Restart))
             {
                 (_failingSince, _wasReached) = (now, false);
             }
@@ -153,7 +156,11 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
         if (_probing)
         {
             _probing = false;
-            _interval = TimeSpan.FromTicks(Math.Min(_interval.Ticks * 2, LongestProbe.Ticks));
+            if (time.GetUtcNow() - _failingSince >= Restart)
+            {
+                _interval = TimeSpan.FromTicks(Math.Min(_interval.Ticks * 2, LongestProbe.Ticks));
+            }
+
             Schedule();
         }
     }

@@ -140,6 +140,26 @@ public sealed class OutcomeTests
     }
 
     [Fact]
+    public async Task Calls_AfterTheirServerDiedWithOthersUnderWay_WaitForItToBeBack()
+    {
+        await using var gateway = await StartAsync();
+        var client = await gateway.ClientAsync();
+        var health = gateway.Get<UpstreamTable>().Find("one")!.Health;
+        for (var call = 0; call < UpstreamHealth.Threshold; call++)
+        {
+            var posting = client.CallAsync("slow");
+            (await gateway.Upstream.CallAsync()).Fail(HttpRequestError.ResponseEnded);
+            using var reply = await gateway.PassTimeAsync(posting, AMinute, "the answer");
+            Assert.Equal("outcome_unknown", (await reply.MessageAsync()).Reason());
+        }
+
+        Assert.True(health.IsAway);
+
+        var answer = await gateway.PassTimeAsync(client.ResultAsync("echo"), UpstreamHealth.Restart, "the answer");
+        Assert.Equal("nothing", answer.Text());
+    }
+
+    [Fact]
     public async Task Call_RefusedForAWhileAndThenItsSessionIsLost_GoesOnInAnother()
     {
         await using var gateway = await StartAsync();

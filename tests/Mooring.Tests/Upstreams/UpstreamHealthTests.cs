@@ -110,8 +110,25 @@ public sealed class UpstreamHealthTests
         }
 
         Assert.All(waits, wait => Assert.InRange(wait, 0.8, 36));
-        Assert.All(waits.Skip(5), wait => Assert.InRange(wait, 24, 36));
+        Assert.All(waits.Skip(16), wait => Assert.InRange(wait, 24, 36));
         Assert.True(waits.Distinct().Count() > 100, "No jitter: replicas would probe together.");
+    }
+
+    [Fact]
+    public void Probes_WhileAServerMayJustBeStarting_ComeEverySecond()
+    {
+        var health = Away();
+        var began = _clock.GetUtcNow();
+
+        while (_clock.GetUtcNow() - began < UpstreamHealth.Restart)
+        {
+            Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(0.8), TimeSpan.FromSeconds(1.2));
+            _clock.Advance(health.UntilProbe);
+            Assert.True(health.TryBeginProbe());
+            health.Failed("probe");
+        }
+
+        Assert.InRange(health.UntilProbe, TimeSpan.FromSeconds(1.6), TimeSpan.FromSeconds(2.4));
     }
 
     [Fact]
@@ -138,7 +155,7 @@ public sealed class UpstreamHealthTests
     public void EndProbe_NothingWasToldOfIt_NextOneComesAfterTwiceThePause()
     {
         var health = Away();
-        _clock.Advance(health.UntilProbe);
+        _clock.Advance(UpstreamHealth.Restart);
         Assert.True(health.TryBeginProbe());
 
         health.EndProbe();

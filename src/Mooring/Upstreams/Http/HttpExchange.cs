@@ -197,10 +197,12 @@ internal sealed class HttpExchange : IDisposable
     /// <summary>What such an exception says of a request that was being sent or answered.</summary>
     public static Attempt Failed(Exception failure, CancellationToken cancel) => failure switch
     {
-        HttpRequestException e => NeverLeft(e) ? Attempt.NotExecuted(Describe(e)) : Attempt.Unknown(Describe(e)),
+        HttpRequestException e when NeverLeft(e) => Attempt.NotExecuted(Describe(e)),
+        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded } e => Attempt.Unknown(Describe(e)),
+        HttpRequestException e => Attempt.Cut(Describe(e)),
         OperationCanceledException when cancel.IsCancellationRequested => Attempt.Abandoned(""),
         OperationCanceledException => Attempt.NotExecuted(NotConnected),
-        _ => Attempt.Unknown("the connection broke while it answered: " + failure.Message),
+        _ => Attempt.Cut("the connection broke while it answered: " + failure.Message),
     };
 
     /// <summary>What went wrong, without addresses of the inner layers or header values.</summary>

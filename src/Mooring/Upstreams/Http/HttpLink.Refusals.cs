@@ -67,7 +67,8 @@ internal sealed partial class HttpLink
             202 => Attempt.Unknown("it answered 202 to a request, as if it were a notification"),
             < 300 => Attempt.Unknown($"{detail}, a success without an answer"),
             503 when Upstream.Config.RetryOn503 => Attempt.NotExecuted(detail),
-            502 or 504 => Attempt.Unknown($"{detail}: something between the gateway and the server gave up waiting"),
+            502 => Attempt.Cut($"{detail}: something between the gateway and the server got no answer from it"),
+            504 => Attempt.Unknown($"{detail}: something between the gateway and the server gave up waiting"),
             >= 500 => Attempt.Unknown(detail),
             _ => Attempt.Refused(detail),
         };

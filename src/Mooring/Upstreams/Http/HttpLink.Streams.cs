@@ -69,7 +69,7 @@ internal sealed partial class HttpLink
                     // Without an event id there is nothing to go on from.
                     if (cursor.Id is not { Length: > 0 } || resumptions++ == MaxResumptions)
                     {
-                        return Attempt.Unknown("its answer stream ended before the answer");
+                        return Attempt.Cut("its answer stream ended before the answer");
                     }
 
                     if (end == StreamEnding.Clean)
@@ -83,7 +83,7 @@ internal sealed partial class HttpLink
                 var next = await ResumeAsync(session, cursor.Id!, pause, cursor, cancel);
                 if (next is null)
                 {
-                    return Attempt.Unknown("its answer stream broke and could not be resumed");
+                    return Attempt.Cut("its answer stream broke and could not be resumed");
                 }
 
                 if (!ReferenceEquals(current, response))

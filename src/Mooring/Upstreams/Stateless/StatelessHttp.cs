@@ -107,7 +107,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
             switch (read.Kind)
             {
                 case SseReadKind.End or SseReadKind.CutMidEvent:
-                    return Attempt.Unknown("its answer stream ended before the answer");
+                    return Attempt.Cut("its answer stream ended before the answer");
                 case SseReadKind.TooLarge:
                     return Attempt.Unknown($"it sent a message larger than the limit of {http.MaxBytes} bytes");
                 case SseReadKind.Event when !read.Data.IsEmpty && read.EventType == SseReader.MessageType:
@@ -138,7 +138,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
                 var read = await lines.ReadAsync(cancel);
                 if (read.IsEnd)
                 {
-                    return Attempt.Unknown("its answer ended before the last message");
+                    return Attempt.Cut("its answer ended before the last message");
                 }
 
                 if (await TakeAsync(request, read, cancel) is { } attempt)
@@ -225,7 +225,8 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
             < 300 => Attempt.Unknown($"{detail}, a success without an answer"),
             < 400 => Attempt.Refused($"{detail}, a redirect, which is not followed: set that address as its url if it is the same server"),
             503 when upstream.Config.RetryOn503 => Attempt.NotExecuted(detail),
-            502 or 504 => Attempt.Unknown($"{detail}: something between the gateway and the server gave up waiting"),
+            502 => Attempt.Cut($"{detail}: something between the gateway and the server got no answer from it"),
+            504 => Attempt.Unknown($"{detail}: something between the gateway and the server gave up waiting"),
             >= 500 => Attempt.Unknown(detail),
             _ => Attempt.Refused(detail),
         };
