@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Mooring.Network;
 using Mooring.Policies;
 using Mooring.Protocol;
 using Mooring.Routing;
@@ -62,6 +63,23 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
 
     /// <summary>Whether a server speaks the version itself, so that its own references for retries pass.</summary>
     public bool SpeaksStateless(string server) => upstreams.Find(server) is { IsStateless: true };
+
+    /// <summary>Finds out whether a server speaks the version itself, where nobody knows.</summary>
+    /// <param name="session">Whose link to it shows that.</param>
+    /// <param name="server">The server's name.</param>
+    /// <param name="cancel">Gives up.</param>
+    /// <returns>Null once it is known; else what keeps it from being known.</returns>
+    public async ValueTask<string?> MeetAsync(Session session, string server, CancellationToken cancel)
+    {
+        if (upstreams.Find(server) is not { IsKnown: false } unknown)
+        {
+            return null;
+        }
+
+        await WaitingThreads.Leave();
+        var (link, why) = await session.Links.GetAsync(unknown, cancel);
+        return link is null ? why : null;
+    }
 
     /// <summary>The capabilities of one server, raw JSON; null while nothing is known of it.</summary>
     public byte[]? CapabilitiesOf(Session session, string server)

@@ -9,6 +9,9 @@ internal sealed record Retry(string? State, IReadOnlyList<(string Key, byte[] An
     /// <summary>Whether its person said no to anything that was asked.</summary>
     public bool IsDeclined => Answers.Any(one => JsonFields.String(one.Answer, "action"u8) is "decline" or "cancel");
 
+    /// <summary>Whether the gateway gave the reference out, of a call that waits here or at another replica.</summary>
+    public bool IsOurs => State is { } state && ParkedCalls.IsOurs(state);
+
     /// <summary>Reads them; null where the request is no retry, or with what is wrong.</summary>
     public static Retry? Of(Frame request, out string? wrong)
     {

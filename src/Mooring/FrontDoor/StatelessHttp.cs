@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Mooring.Auth;
+using Mooring.Calls;
 using Mooring.Network;
 using Mooring.Policies;
 using Mooring.Protocol;
@@ -152,6 +153,11 @@ internal sealed class StatelessHttp(
         string? wrong = null;
         // tasks/update brings answers too, and is no retry.
         var retry = isOfTasks ? null : Retry.Of(request, out wrong);
+        if (retry is { IsOurs: false } && await IsOutOfReachAsync(context, session, request))
+        {
+            return null;
+        }
+
         StatelessReply? waiting = null;
         string? holder = null;
         if (wrong is not null || (retry is not null && !TryFind(session, request, retry, out waiting, out holder, out wrong)))
@@ -215,7 +221,7 @@ internal sealed class StatelessHttp(
 
     private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange, Access access, SubjectToken? shown)
     {
-        var isOurs = retry?.State is { } state && ParkedCalls.IsOurs(state);
+        var isOurs = retry is { IsOurs: true };
         var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = shown, WasDeclined = isOurs && retry!.IsDeclined };
         router.Handle(session, isOurs ? Retry.Stripped(request) : WithoutTask(session, retry?.ForServer(request) ?? request), reply);
         return reply;
@@ -228,7 +234,7 @@ internal sealed class StatelessHttp(
     private bool TryFind(Session session, Frame request, Retry retry, out StatelessReply? waiting, out string? holder, out string? wrong)
     {
         (waiting, holder, wrong) = (null, null, null);
-        if (retry.State is { } state && ParkedCalls.IsOurs(state))
+        if (retry is { IsOurs: true, State: { } state })
         {
             if (!parked.TryTake(state, RetryKey.Of(session, request), out waiting)
                 && ((holder = ParkedCalls.HolderOf(state)) is null || holder == services.Peers.Name))
@@ -244,6 +250,21 @@ internal sealed class StatelessHttp(
         }
 
         return wrong is null;
+    }
+
+    /// <summary>
+    /// After a start, or while a server is replaced, nobody knows whether it has sessions, and so whether the reference may be its own. That shows when a link to it is
+    /// opened; where none can be, the request is answered here.
+    /// </summary>
+    private async ValueTask<bool> IsOutOfReachAsync(HttpContext context, Session session, Frame request)
+    {
+        if (ServerOf(session, request) is not { } server || await discovery.MeetAsync(session, server, context.RequestAborted) is not { } why)
+        {
+            return false;
+        }
+
+        await Answers.WriteAsync(context, StatusCodes.Status200OK, CallFailure.UpstreamUnreachable.ToResponse(request.Id, server, why));
+        return true;
     }
 
     private string? ServerOf(Session session, Frame request) => session.Server ?? destinations.Of(session, request, out _)?.Upstream.Name;

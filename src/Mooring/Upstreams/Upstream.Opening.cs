@@ -31,6 +31,9 @@ internal sealed partial class Upstream
     /// <summary>Whether it is known to be one without sessions (2026-07-28).</summary>
     public bool IsStateless => Era == Era.Stateless;
 
+    /// <summary>Whether anybody knows if it has sessions.</summary>
+    public bool IsKnown => Era != Era.Unknown;
+
     private Era Era => Connector is not null || Config.Transport == ServerTransport.Sse ? Era.Sessions
         : Config.Protocol switch
         {

@@ -206,6 +206,38 @@ public sealed class SameVersionTests
         Assert.Equal(passes ? null : "unknown", answer.Executed());
     }
 
+    [Fact]
+    public async Task Retry_ComesBeforeAnybodyKnowsWhatItsServerSpeaks_ReachesIt()
+    {
+        const string Rest = ""","requestState":"theirs","inputResponses":{"who":{"action":"accept"}}""";
+        var fake = new FakeUpstream();
+        var server = StatelessUpstream.At(fake);
+        var isAway = true;
+        server.Intercept = exchange => Volatile.Read(ref isAway) && Refuse(exchange);
+        await using var gateway = await GatewayFixture.StartAsync(null, fake);
+        var upstream = gateway.Get<UpstreamTable>().Find("one")!;
+        var client = new StatelessClient(gateway.Http, capabilities: Forms);
+
+        using var refused = await gateway.PassTimeAsync(client.CallAsync("slow", rest: Rest), TimeSpan.FromMinutes(2), "the answer");
+        Assert.Equal(("upstream_unreachable", "no"), ((await refused.MessageAsync()).Reason(), (await refused.MessageAsync()).Executed()));
+        Assert.False(upstream.IsKnown);
+
+        Volatile.Write(ref isAway, false);
+        var answering = client.CallAsync("slow", rest: Rest);
+        var retry = await gateway.PassTimeAsync(server.CallAsync(), TimeSpan.FromMinutes(2), "the retry");
+
+        Assert.Equal("theirs", (string?)retry.Message!["params"]!["requestState"]);
+        retry.Text("done");
+        using var answered = await gateway.PassTimeAsync(answering, TimeSpan.FromMinutes(2), "the answer");
+        Assert.Equal("done", (await answered.MessageAsync()).Text());
+
+        static bool Refuse(UpstreamExchange exchange)
+        {
+            exchange.Fail(HttpRequestError.ConnectionError);
+            return true;
+        }
+    }
+
     private static async Task<(GatewayFixture Gateway, StatelessUpstream Server)> StartAsync()
     {
         var fake = new FakeUpstream();

@@ -24,12 +24,13 @@ internal sealed record ShownEra(Era Era, string? Version = null, string? Release
 
 /// <summary>
 /// What was found out of servers' eras (2026-07-28, basic/versioning, "Backward Compatibility"): asked once, and again where it turns out wrong. One with sessions may come to do without them and
-/// not let anybody notice, since it still serves those who ask for one: it is asked again after a day, and when it has become another release.
+/// not let anybody notice, since it still serves those who ask for one: it is asked again after a day, and when it has become another release, though not more than once in ten minutes:
+/// replicas of two releases behind one address show now the one and now the other.
 /// </summary>
 internal sealed class Eras(TimeProvider time)
 {
-    /// <summary>How long a server counts as one with sessions that only gave no answer to the question whether it is one.</summary>
-    private static readonly TimeSpan GuessLasts = TimeSpan.FromMinutes(10);
+    /// <summary>How long a server counts as one with sessions that only gave no answer to the question whether it is one, or that has said so and shows another release since.</summary>
+    public static readonly TimeSpan GuessLasts = TimeSpan.FromMinutes(10);
 
     /// <summary>How long it does that said so.</summary>
     private static readonly TimeSpan SessionsLast = TimeSpan.FromDays(1);
@@ -68,14 +69,17 @@ internal sealed class Eras(TimeProvider time)
         var (version, release) = (link.Version.ToWire(), ReleaseOf(link));
         if (known.Shown.Release is not null && release != known.Shown.Release)
         {
-            _known[upstream.Name] = known with { Until = time.GetUtcNow() };
+            // What others have found out since stays.
+            _known.TryUpdate(upstream.Name, known with { Until = known.At + GuessLasts }, known);
         }
         else if (known.Shown.Release != release || string.CompareOrdinal(version, known.Shown.Version) > 0)
         {
             // Clients of several versions use it; the newest says what it can do.
             var shown = new ShownEra(Era.Sessions, string.CompareOrdinal(version, known.Shown.Version) > 0 ? version : known.Shown.Version, release);
-            _known[upstream.Name] = known with { Shown = shown };
-            Learnt?.Invoke(upstream, shown);
+            if (_known.TryUpdate(upstream.Name, known with { Shown = shown }, known))
+            {
+                Learnt?.Invoke(upstream, shown);
+            }
         }
     }
 
@@ -86,7 +90,8 @@ internal sealed class Eras(TimeProvider time)
     {
         if (Of(upstream) == before)
         {
-            _known[upstream.Name] = new Known(upstream.Fingerprint, new ShownEra(Era.Sessions), time.GetUtcNow() + GuessLasts, IsGuess: true);
+            var now = time.GetUtcNow();
+            _known[upstream.Name] = new Known(upstream.Fingerprint, new ShownEra(Era.Sessions), now, now + GuessLasts, IsGuess: true);
         }
     }
 
@@ -95,11 +100,12 @@ internal sealed class Eras(TimeProvider time)
     /// <param name="mark">Its place, or its fingerprint as releases before kept it.</param>
     /// <param name="shown">What it is.</param>
     /// <param name="at">When it was found out.</param>
-    public void Restore(string server, string mark, ShownEra shown, DateTimeOffset at) => _known[server] = new Known(mark, shown, Until(shown.Era, at), IsGuess: false);
+    public void Restore(string server, string mark, ShownEra shown, DateTimeOffset at) => _known[server] = new Known(mark, shown, at, Until(shown.Era, at), IsGuess: false);
 
     private void Keep(Upstream upstream, ShownEra shown)
     {
-        _known[upstream.Name] = new Known(upstream.Fingerprint, shown, Until(shown.Era, time.GetUtcNow()), IsGuess: false);
+        var now = time.GetUtcNow();
+        _known[upstream.Name] = new Known(upstream.Fingerprint, shown, now, Until(shown.Era, now), IsGuess: false);
         Learnt?.Invoke(upstream, shown);
     }
 
@@ -115,9 +121,10 @@ internal sealed class Eras(TimeProvider time)
 
     /// <param name="Mark">What the server was then: its fingerprint where this process asked it, else as in <see cref="Restore"/>. That it was started otherwise shows when it is wrong.</param>
     /// <param name="Shown">What it is.</param>
+    /// <param name="At">When it was asked.</param>
     /// <param name="Until">How long that counts; null: for good.</param>
     /// <param name="IsGuess">Whether it did not say so itself.</param>
-    private sealed record Known(string Mark, ShownEra Shown, DateTimeOffset? Until, bool IsGuess)
+    private sealed record Known(string Mark, ShownEra Shown, DateTimeOffset At, DateTimeOffset? Until, bool IsGuess)
     {
         public bool IsOf(Upstream upstream) => Mark == upstream.Fingerprint || Mark == upstream.Place;
     }

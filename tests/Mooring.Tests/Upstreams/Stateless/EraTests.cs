@@ -278,6 +278,10 @@ public sealed class EraTests
 
         fake.Release = "2";
         await (await gateway.ClientAsync(capabilities: """{"sampling":{}}""")).ResultAsync("echo");
+
+        // It was asked a moment ago: of replicas of two releases each link shows another one.
+        Assert.Equal(Era.Sessions, EraOf(gateway));
+        gateway.Advance(Eras.GuessLasts);
         Assert.Equal(Era.Unknown, EraOf(gateway));
         await (await gateway.ClientAsync(capabilities: """{"elicitation":{}}""")).ResultAsync("echo");
 
