@@ -25,6 +25,8 @@ public sealed class ClientScenarioTests
     [InlineData("0.2.0-alpha.12", "http-invalid-tool-headers", "2026-07-28")]
     [InlineData("0.2.0-alpha.12", "sep-2322-client-request-state", "2026-07-28")]
     [InlineData("0.2.0-alpha.12", "json-schema-ref-no-deref", "2026-07-28")]
+    [InlineData("0.2.0-alpha.12", "json-schema-2020-12-preservation", "2025-11-25")]
+    [InlineData("0.2.0-alpha.12", "json-schema-2020-12-preservation", "2026-07-28")]
     public async Task Scenario_OnTheUpstreamSide_Passes(string suite, string scenario, string? version = null)
     {
         var environment = new Dictionary<string, string> { ["MOORING_BIN"] = await GatewayBinary.PathAsync() };
