@@ -136,10 +136,7 @@ internal sealed partial class StatelessClient
         {
             case "input_required" when call.Tool == "ask" && result["inputRequests"] is JsonObject asked && asked.Count == 1:
                 call.State = (string?)result["requestState"];
-                call.Answers = new JsonObject
-                {
-                    [asked.First().Key] = new JsonObject { ["action"] = "accept", ["content"] = new JsonObject { ["sure"] = true } },
-                };
+                call.Answers = Agreed(asked);
                 journal.Write($"{call.Key} is asked");
                 return null;
             case "task" when hasTasks && (string?)result["taskId"] is { } task:
@@ -151,6 +148,10 @@ internal sealed partial class StatelessClient
                 return Wrong(call, $"nothing that it could be answered with: {result.ToJsonString()}");
         }
     }
+
+    /// <summary>The answer of somebody who agrees to the one thing that is asked.</summary>
+    private static JsonObject Agreed(JsonObject asked) =>
+        new() { [asked.First().Key] = new JsonObject { ["action"] = "accept", ["content"] = new JsonObject { ["sure"] = true } } };
 
     private static bool IsOwn(CallState call, JsonNode result) => (string?)result["content"]?[0]?["text"] == call.Key;
 

@@ -27,6 +27,11 @@ internal sealed partial class StatelessClient
                             tally.Tasks[call.Key] = ended;
                             return OutcomeOf(call, ended);
                         }
+
+                        if (call.Tool == "ask" && state["inputRequests"] is JsonObject { Count: 1 } asked)
+                        {
+                            await AnswerAsync(call, task, asked, end);
+                        }
                     }
                     else if ((int?)answer["error"]?["code"] == -32602)
                     {
@@ -43,6 +48,15 @@ internal sealed partial class StatelessClient
         }
 
         return Wrong(call, $"its task {task} did not end");
+    }
+
+    /// <summary>A call that waits for its server becomes a task before the server asks. Answered as often as it is still asked: what the first answer was for is answered once.</summary>
+    private async Task AnswerAsync(CallState call, string task, JsonObject asked, CancellationToken end)
+    {
+        journal.Write($"{call.Key} is asked as task {task}");
+        var id = NextId();
+        using var response = await http.AskAsync(Post(id, "tasks/update", task, new JsonObject { ["taskId"] = task, ["inputResponses"] = Agreed(asked) }), end);
+        _ = await AnswerOfAsync(response, id, end);
     }
 
     /// <summary>How a task has ended; null where it has not.</summary>
