@@ -13,7 +13,7 @@ internal static class Match
 
     public static async Task<Result> PlayAsync(Round round, ChaosOptions options, SharedPostgres? postgres, CancellationToken cancel)
     {
-        var shape = round.Shape with { Commit = options.Commit, OnDynamoDb = options.OnDynamoDb, IsShort = options.IsShort };
+        var shape = round.Shape with { Commit = options.Commit ?? round.Shape.Commit, OnDynamoDb = options.OnDynamoDb, IsShort = options.IsShort };
         shape = options.Replicas is { } replicas ? shape with { Replicas = replicas, Places = replicas } : shape;
         var conduct = round.Conduct;
         conduct.Pace = options.Pace;

@@ -81,7 +81,7 @@ internal sealed partial class Report(ChaosOptions options)
         lock (_gate)
         {
             _rows.Add(whole);
-            if (round is KillRound && row.Contains(" ms |", StringComparison.Ordinal))
+            if (round.Name == "kill" && row.Contains(" ms |", StringComparison.Ordinal))
             {
                 var slowest = ResumedIn().Match(row).Groups["slowest"].Value;
                 _figures.Add($"| a stream is back on another replica after kill -9, p99 (`resume`) | {slowest} ms | below 1000 ms | {Build.Value} | {Load()} |");

@@ -7,7 +7,7 @@ internal static class AllRounds
 {
     private static readonly (string Name, Func<Round> Make)[] Known =
     [
-        ("kill", () => new KillRound()), ("rolling", () => new RollingRound()), ("upgrade", () => new UpgradeRound()), ("scale", () => new ScaleRound()),
+        ("kill", () => new KillRound()), ("kill-durable", () => new KillRound("durable")), ("rolling", () => new RollingRound()), ("upgrade", () => new UpgradeRound()), ("scale", () => new ScaleRound()),
         ("quiet", () => new QuietRound()), ("age", () => new AgeRound()), ("half-open", () => new HalfOpenRound()),
         ("slow-readers", () => new SlowReadersRound()),
         ("server-killed", () => new ServerKilledRound()), ("server-forgets", () => new ServerForgetsRound()), ("server-hangs", () => new ServerHangsRound()),

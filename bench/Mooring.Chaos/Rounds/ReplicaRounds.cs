@@ -4,13 +4,14 @@ using Mooring.Chaos.Stands;
 namespace Mooring.Chaos.Rounds;
 
 /// <summary>kill -9 of one replica after the other, each back after a while.</summary>
-internal sealed class KillRound : Round
+/// <param name="commit">When calls are committed; null for the gateways' own way.</param>
+internal sealed class KillRound(string? commit = null) : Round
 {
-    public override string Name => "kill";
+    public override string Name => commit is null ? "kill" : $"kill-{commit}";
 
-    public override string Title => "kill -9 of each replica in turn, back after 5 s";
+    public override string Title => $"kill -9 of each replica in turn, back after 5 s{(commit is null ? "" : $", commit {commit}")}";
 
-    public override StandShape Shape => new(Replicas: 3);
+    public override StandShape Shape => new(Replicas: 3) { Commit = commit };
 
     public override TimeSpan? ResumeLimit => TimeSpan.FromSeconds(1);
 
