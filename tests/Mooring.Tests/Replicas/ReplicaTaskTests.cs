@@ -242,7 +242,8 @@ public sealed class ReplicaTaskTests
         await call.SendTextAsync("once");
 
         await pair.B.UntilTaskAsync(New(pair.B), id, "completed", TimeSpan.FromSeconds(3));
-        Assert.Equal(2, (await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!.Revision);
+        // What was written and not told to be may be written once more.
+        Assert.InRange((await pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken))!.Revision, 2, 3);
     }
 
     [Fact]

@@ -60,8 +60,10 @@ internal sealed class FakeProvider(TimeProvider time) : HttpMessageHandler
 
         try
         {
-            (Request, Form) = (request, await request.Content!.ReadAsStringAsync(cancellationToken));
-            var refresh = Form.Split('&').Select(field => field.Split('=')).FirstOrDefault(field => field[0] == "refresh_token")?[1] ?? "";
+            // Of this request, while others come at the same time.
+            var form = await request.Content!.ReadAsStringAsync(cancellationToken);
+            (Request, Form) = (request, form);
+            var refresh = form.Split('&').Select(field => field.Split('=')).FirstOrDefault(field => field[0] == "refresh_token")?[1] ?? "";
             if (Before is { } before)
             {
                 await before(refresh);
