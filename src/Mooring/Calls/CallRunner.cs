@@ -149,8 +149,8 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             case AttemptKind.Abandoned:
                 return Next.CancelAtServer;
 
-            case AttemptKind.NotExecuted or AttemptKind.Unknown or AttemptKind.Refused or AttemptKind.LinkOver when call.ServerTask is not null:
-                // The server has the task; asking for it does nothing. How long is for the deadline to say.
+            case AttemptKind.NotExecuted or AttemptKind.Unknown or AttemptKind.Refused or AttemptKind.LinkOver or AttemptKind.AccountNeeded when call.ServerTask is not null:
+                // The server has the task; asking for it does nothing, and without an account it goes on all the same. How long is for the deadline to say.
                 return Next.AskAgain;
 
             case AttemptKind.SessionLost when ++tries.SessionsLost < MaxTries || call.ServerTask is not null:

@@ -12,6 +12,8 @@ internal sealed partial class StatelessReply
     /// <summary>For the server to take what a client that never came back left unanswered.</summary>
     private static readonly TimeSpan DeclinePatience = TimeSpan.FromSeconds(2);
 
+    private const string CallIsOver = "The call that it was asked for has ended.";
+
     private readonly List<Question> _questions = [];
     private bool _willAsk;
     private volatile UndeclaredQuestions? _undeclared;
@@ -63,24 +65,31 @@ internal sealed partial class StatelessReply
     {
         exchange.OnLeft = Left;
         Frame? outcome;
-        List<(Question Question, byte[] Answer)> answered = [];
+        List<(Question Question, byte[] Answer)> answered;
+        List<Question> unanswered = [];
         lock (_gate)
         {
             (outcome, _outcome) = (_outcome, null);
+            answered = TakeAnsweredLocked(answers);
             if (outcome is null)
             {
                 _exchange = exchange;
-                answered = TakeAnsweredLocked(answers);
+            }
+            else
+            {
+                unanswered = TakeQuestionsLocked();
             }
         }
 
+        // Also where the server did not wait for them: one that asks on one channel for all calls waits for every answer.
+        PassOn(answered);
         if (outcome is not null)
         {
+            _ = DeclineAsync(unanswered, CallIsOver);
             Finish(exchange, outcome);
             return;
         }
 
-        PassOn(answered);
         if (_call is { } call && TasksExtension.IsIn(Capabilities))
         {
             _thresholds.Watch(this, call);
@@ -120,16 +129,12 @@ internal sealed partial class StatelessReply
         lock (_gate)
         {
             _hasLeft = true;
-            questions = [.. _questions];
-            _questions.Clear();
+            questions = TakeQuestionsLocked();
         }
 
-        var declining = questions.Select(question => question.IsElicitation
-            ? Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, "{\"action\":\"cancel\"}"u8)), CancellationToken.None)
-            : Decline(question, JsonRpc.InternalError, "The client did not come back with an answer."));
         try
         {
-            await Task.WhenAll(declining).WaitAsync(DeclinePatience, _time);
+            await DeclineAsync(questions, "The client did not come back with an answer.").WaitAsync(DeclinePatience, _time);
         }
         catch (TimeoutException)
         {
@@ -142,7 +147,7 @@ internal sealed partial class StatelessReply
     /// <summary>The server asks: what the client did not say it takes is not put to it.</summary>
     private void Take(Frame request)
     {
-        var question = new Question(request.Id.ToArray(), Shown(request), request.Method == McpMethod.Elicit);
+        Question? question = new(request.Id.ToArray(), Shown(request), request.Method == McpMethod.Elicit);
         if (!MayBeAsked)
         {
             _ = Decline(question, JsonRpc.MethodNotFound, "The client can be asked nothing in the answer to this method.");
@@ -157,8 +162,18 @@ internal sealed partial class StatelessReply
 
         lock (_gate)
         {
-            _questions.Add(question);
-            ShowQuestionsLocked();
+            if (!_isOver)
+            {
+                _questions.Add(question);
+                ShowQuestionsLocked();
+                question = null;
+            }
+        }
+
+        if (question is not null)
+        {
+            _ = DeclineAsync([question], CallIsOver);
+            return;
         }
 
         AskSoon();
@@ -212,6 +227,18 @@ internal sealed partial class StatelessReply
 
         _parked.AskSoon(this);
     }
+
+    private List<Question> TakeQuestionsLocked()
+    {
+        List<Question> questions = [.. _questions];
+        _questions.Clear();
+        return questions;
+    }
+
+    /// <summary>Says no in the name of a client that says nothing any more: a server that waits for an answer must have one.</summary>
+    private Task DeclineAsync(IEnumerable<Question> questions, string why) => Task.WhenAll(questions.Select(question => question.IsElicitation
+        ? Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, "{\"action\":\"cancel\"}"u8)), CancellationToken.None)
+        : Decline(question, JsonRpc.InternalError, why)));
 
     private Task Decline(Question question, int code, string why) =>
         Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Error(question.Id, code, why)), CancellationToken.None);

@@ -142,18 +142,23 @@ internal sealed partial class StatelessReply : Reply
     protected override void Finish(ReadOnlyMemory<byte> requestId, Message response)
     {
         StatelessExchange? exchange;
+        List<Question> unanswered;
         lock (_gate)
         {
             _isOver = true;
             (exchange, _exchange) = (_exchange, null);
             if (exchange is null && _task is null)
             {
+                // The client may come back with answers, and the server still want them.
                 _outcome = response.Frame;
                 return;
             }
+
+            unanswered = TakeQuestionsLocked();
         }
 
         _thresholds.Forget(this);
+        _ = DeclineAsync(unanswered, CallIsOver);
         if (exchange is null)
         {
             EndTask(_task!, response.Frame);

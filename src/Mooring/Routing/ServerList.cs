@@ -247,7 +247,7 @@ file static class Cursors
     /// <summary>Takes <c>"nextCursor":null</c> out, with the comma beside it.</summary>
     public static byte[] WithoutNullCursor(this byte[] result)
     {
-        var reader = new System.Text.Json.Utf8JsonReader(result);
+        var reader = new System.Text.Json.Utf8JsonReader(result, JsonFields.AnyDepth);
         reader.Read();
         while (reader.Read() && reader.TokenType == System.Text.Json.JsonTokenType.PropertyName)
         {

@@ -27,7 +27,7 @@ internal sealed partial class SharedLinks
             case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
                 _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value);
                 break;
-            case McpMethod.Progress when related is Calls.Call call && call.Request.Envelope.MetaProgressToken.IsPresent:
+            case McpMethod.Progress when related is Calls.Call call && call.Request.Envelope.MetaProgressToken.IsPresent && frame.Envelope.ProgressToken.IsPresent:
                 var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
                 call.Reply.Send(new Message(frame).Replace(frame.Envelope.ProgressToken, token).ToLine(), place);
                 break;

@@ -203,18 +203,26 @@ internal sealed partial class ChannelLink : Link
                     break;
                 }
 
-                if (read.Frame is null)
+                if (read.Frame is { } only)
                 {
-                    Log.NotAMessage(_logger, Upstream.Name, read.Fault!);
-                    if (read.Spoiled is { } id && Remove(id) is { } waiter)
-                    {
-                        waiter.Done.TrySetResult(Attempt.Unknown($"it answered with something that is not a message: {read.Fault}"));
-                    }
-
+                    await Receive(only).WaitAsync(_closing.Token);
                     continue;
                 }
 
-                await Receive(read.Frame).WaitAsync(_closing.Token);
+                foreach (var (frame, fault, spoiled) in read.In(Version, Upstream.Limits))
+                {
+                    if (frame is not null)
+                    {
+                        await Receive(frame).WaitAsync(_closing.Token);
+                        continue;
+                    }
+
+                    Log.NotAMessage(_logger, Upstream.Name, fault!);
+                    if (spoiled is { } id && Remove(id) is { } waiter)
+                    {
+                        waiter.Done.TrySetResult(Attempt.Unknown($"it answered with something that is not a message: {fault}"));
+                    }
+                }
             }
         }
         catch (OperationCanceledException)

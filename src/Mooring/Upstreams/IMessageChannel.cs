@@ -1,3 +1,4 @@
+using Mooring.Configuration;
 using Mooring.Protocol;
 
 namespace Mooring.Upstreams;
@@ -38,10 +39,38 @@ internal enum Sent
 internal readonly record struct ChannelRead(Frame? Frame, string? Fault, long? Spoiled = null)
 {
     /// <summary>A message, or what is wrong with it.</summary>
-    public static ChannelRead Parse(byte[] bytes, int length, bool pooled, FrameLimits limits) =>
-        FrameReader.Take(bytes, length, pooled, limits, out var fault) is { } frame
-            ? new ChannelRead(frame, null)
-            : new ChannelRead(null, fault!.Value.Message, !fault.Value.HasMethod && JsonRpc.TryReadId(bytes.AsSpan(fault.Value.Id.Start, fault.Value.Id.Length), out var id) ? id : null);
+    public static ChannelRead Parse(byte[] bytes, int length, bool pooled, FrameLimits limits)
+    {
+        if (FrameReader.Take(bytes, length, pooled, limits, out var fault) is { } frame)
+        {
+            return new ChannelRead(frame, null);
+        }
+
+        var text = bytes.AsMemory(0, length);
+        return new ChannelRead(null, fault!.Value.Message, !fault.Value.HasMethod && JsonRpc.TryReadId(text.Span.Slice(fault.Value.Id.Start, fault.Value.Id.Length), out var id) ? id : null)
+        {
+            Batch = FrameReader.IsBatch(text.Span) ? text : default,
+        };
+    }
+
+    /// <summary>The text, where it is a JSON array: a batch of messages to servers of 2025-03-26, and no message to any other.</summary>
+    public ReadOnlyMemory<byte> Batch { get; private init; }
+
+    /// <summary>What came, one after the other, from a server of a version: 2025-03-26 has batches, which must be understood (basic, "Batching").</summary>
+    /// <param name="version">What was negotiated with the server.</param>
+    /// <param name="limits">Of messages and batches.</param>
+    public IReadOnlyList<ChannelRead> In(ProtocolVersion version, LimitsConfig limits)
+    {
+        if (Batch.IsEmpty || version != ProtocolVersion.V2025_03_26)
+        {
+            return [this];
+        }
+
+        var (batch, of) = (Batch, new FrameLimits(limits.JsonDepth));
+        return FrameReader.SplitBatch(batch.Span, of, limits.Batch, out var fault) is { } parts
+            ? parts.ConvertAll(part => Parse(batch.Slice(part.Start, part.Length).ToArray(), part.Length, pooled: false, of))
+            : [new ChannelRead(null, fault!.Value.Message)];
+    }
 
     public bool IsEnd => Frame is null && Fault is null;
 }

@@ -53,6 +53,9 @@ internal sealed partial class Upstream : IAsyncDisposable
 
     public ServerConfig Config { get; }
 
+    /// <summary>What messages and batches of servers may be, as of now.</summary>
+    public LimitsConfig Limits => _services.Config.Current.Limits;
+
     public IConnector? Connector { get; }
 
     public UpstreamHealth Health { get; }

@@ -461,6 +461,32 @@ public sealed class MergedListsTests
     }
 
     [Fact]
+    public async Task UpstreamPages_WithSchemasAsDeepAsTheLimitAllows_AreAllRead()
+    {
+        var a = new ListingServer("a");
+        var deep = string.Concat(Enumerable.Repeat("{\"a\":", 80)) + "1" + new string('}', 80);
+        a.Before = e =>
+        {
+            if ((string?)e.Message?["method"] != "tools/list")
+            {
+                return false;
+            }
+
+            e.Result(e.Message["params"]?["cursor"] is null
+                ? $$"""{"tools":[{"name":"t1","inputSchema":{{deep}}}],"nextCursor":"2"}"""
+                : """{"tools":[{"name":"t2","inputSchema":{"type":"object"}}]}""");
+            return true;
+        };
+        await using var gateway = await GatewayAsync(new FixtureOptions { Config = c => c with { Limits = c.Limits with { JsonDepth = 200 } } }, a);
+        var client = await gateway.ClientAsync(path: "/servers/a/mcp");
+
+        // Too deep to be parsed here.
+        using var reply = await client.RequestAsync("tools/list");
+        var body = await reply.BodyAsync();
+        Assert.True(body.Contains("\"t1\"", StringComparison.Ordinal) && body.Contains("\"t2\"", StringComparison.Ordinal), body);
+    }
+
+    [Fact]
     public async Task UpstreamPages_MoreThanAreRead_AreCutWithOneWarning()
     {
         var a = new ListingServer("a");

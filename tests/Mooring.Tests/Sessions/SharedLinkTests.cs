@@ -43,6 +43,24 @@ public sealed class SharedLinkTests
     }
 
     [Fact]
+    public async Task Progress_WithoutAToken_IsNobodysAndHarmsNoAnswer()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(Shared, _server.Hold("slow"));
+        var client = await gateway.ClientAsync();
+        var stateless = new StatelessClient(gateway.Http);
+        foreach (var posting in new[] { () => client.CallAsync("slow", meta: """{"progressToken":"mine"}"""), () => stateless.CallAsync("slow", meta: """{"progressToken":"mine"}""") })
+        {
+            var calling = posting();
+            var call = await _server.CallAsync();
+            await call.SendAsync("""{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}""");
+            await call.SendTextAsync("done");
+
+            using var reply = await gateway.PassTimeAsync(calling, TimeSpan.FromSeconds(20), "the head");
+            Assert.Equal("done", (await gateway.PassTimeAsync(reply.MessageAsync(), TimeSpan.FromSeconds(20), "the answer")).Text());
+        }
+    }
+
+    [Fact]
     public async Task Server_LogsWithoutEnd_TheGatewaysLogHasAsMuchOfItAsOfAStandardError()
     {
         await using var gateway = await GatewayFixture.StartAsync(Shared, new FakeUpstream { HasGetStream = true });

@@ -22,6 +22,35 @@ public sealed class ChannelLinkTests
         Assert.Equal("outcome_unknown", (await reply.MessageAsync()).Reason());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Server_AsksAndDoesNotWaitForTheAnswer_OfAClientWithoutSessions_IsAnsweredAllTheSame(bool waitsForTheQuestion)
+    {
+        var goesOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var server = new Connector("hasty") { Asks = waitsForTheQuestion ? goesOn.Task : Task.CompletedTask };
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Connectors = [server] });
+        var client = new StatelessClient(gateway.Http, "/servers/hasty/mcp", capabilities: """{"elicitation":{"form":{}}}""");
+
+        using var first = await gateway.PassTimeAsync(client.CallAsync("hasty_echo"), TimeSpan.FromMinutes(1), "the first answer");
+        var answer = await first.MessageAsync();
+        if (waitsForTheQuestion)
+        {
+            var asked = answer["result"]!;
+            Assert.Equal("input_required", (string?)asked["resultType"]);
+            goesOn.SetResult();
+            await gateway.UntilAsync(() => server.HasAnswered, "the call is answered without waiting");
+            var key = Assert.Single(asked["inputRequests"]!.AsObject()).Key;
+            using var second = await gateway.PassTimeAsync(
+                client.CallAsync("hasty_echo", rest: $",\"requestState\":{asked["requestState"]!.ToJsonString()},\"inputResponses\":{{\"{key}\":{{\"action\":\"accept\",\"content\":{{}}}}}}"), TimeSpan.FromMinutes(1), "the second answer");
+            answer = await second.MessageAsync();
+        }
+
+        Assert.Equal("done", answer.Text());
+        await gateway.UntilAsync(() => server.Heard is not null, "the server has an answer to what it asked", TimeSpan.FromSeconds(5));
+        Assert.Equal(waitsForTheQuestion ? "accept" : "cancel", (string?)server.Heard!["result"]!["action"]);
+    }
+
     [Fact]
     public async Task Stop_SeveralLinks_AreEndedAtOnceAndNotOneAfterTheOther()
     {
@@ -85,6 +114,14 @@ public sealed class ChannelLinkTests
         /// <summary>Questions that it asks at a call, and reads nothing from then on; 0: it answers the call.</summary>
         public int Pings { get; init; }
 
+        /// <summary>It asks the client something at a call, and answers that when this is done, whatever has become of the question; null: it asks nothing.</summary>
+        public Task? Asks { get; init; }
+
+        public bool HasAnswered { get; private set; }
+
+        /// <summary>What it was answered.</summary>
+        public JsonObject? Heard { get; private set; }
+
         /// <summary>What it does at its end.</summary>
         public Func<Task> EndAsync { get; init; } = () => Task.CompletedTask;
 
@@ -100,6 +137,14 @@ public sealed class ChannelLinkTests
                     var message = JsonNode.Parse(line)!.AsObject();
                     var method = (string?)message["method"];
                     served |= method == "tools/call";
+                    Heard = method is null ? message : Heard;
+                    if (method == "tools/call" && Asks is { } asks)
+                    {
+                        await SayAsync("""{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}""");
+                        await asks;
+                        HasAnswered = true;
+                    }
+
                     if (method == "tools/call" && Pings > 0)
                     {
                         for (var i = 0; i < Pings; i++)

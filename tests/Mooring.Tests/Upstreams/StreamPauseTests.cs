@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Text.Json.Nodes;
 using Mooring.Upstreams.Http;
 using Xunit;
 
@@ -165,6 +166,41 @@ public sealed class StreamPauseTests
         Assert.InRange(Gets(upstream).Count(e => e.LastEventId == "s1"), 5, 60);
         await client.NotifyAsync("notifications/cancelled", """{"requestId":1}""");
         (await Limit.Of(calling, "the head")).Dispose();
+    }
+
+    [Fact]
+    public async Task Call_ItsStreamEndsOftenAndBringsSomethingEachTime_GoesOnAsLongAsTheCallMay()
+    {
+        var (last, answer) = (0, "");
+        var upstream = Streaming(e =>
+        {
+            // The stream of the call alone.
+            if (e.LastEventId is null)
+            {
+                e.Status(HttpStatusCode.MethodNotAllowed);
+                return;
+            }
+
+            e.Raw(Text($"retry: 0\nid: s{++last}\ndata: {(last < 150 ? Said : answer)}\n\n"), "text/event-stream");
+        }).Hold("slow");
+        await using var gateway = await GatewayFixture.StartAsync(null, upstream);
+        // One that is not itself sent away to come back.
+        var client = await gateway.ClientAsync(version: "2025-06-18");
+        var calling = client.CallAsync("slow");
+        var call = await upstream.CallAsync();
+        answer = $$$"""{"jsonrpc":"2.0","id":{{{call.Id}}},"result":{"content":[{"type":"text","text":"at last"}]}}""";
+        await call.RawAsync("retry: 0\nid: s0\ndata:\n\n");
+        call.End();
+
+        using var reply = await gateway.PassTimeAsync(calling, TimeSpan.FromMinutes(10), "the head");
+        JsonObject? message = null;
+        do
+        {
+            message = await gateway.PassTimeAsync(reply.MessageAsync(), TimeSpan.FromMinutes(10), "the answer");
+        }
+        while (message["method"] is not null);
+
+        Assert.Equal("at last", message.Text());
     }
 
     private const string Said = """{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}""";

@@ -129,13 +129,13 @@ internal sealed class HttpExchange : IDisposable
     private const int MostAtFirst = 64 * 1024;
 
     /// <summary>Reads one JSON message from a response body.</summary>
-    /// <returns>The frame, or what is wrong with what came.</returns>
-    public async ValueTask<(Frame? Frame, string? Fault)> ReadFrameAsync(HttpContent content, CancellationToken cancel)
+    /// <returns>The message, or what is wrong with what came.</returns>
+    public async ValueTask<ChannelRead> ReadFrameAsync(HttpContent content, CancellationToken cancel)
     {
         var expected = content.Headers.ContentLength;
         if (expected > MaxBytes)
         {
-            return (null, $"the answer has {expected} bytes, more than the limit of {MaxBytes}");
+            return new ChannelRead(null, $"the answer has {expected} bytes, more than the limit of {MaxBytes}");
         }
 
         // No more than a little on the server's word: the rest when it is there.
@@ -149,7 +149,7 @@ internal sealed class HttpExchange : IDisposable
                 if (length > MaxBytes)
                 {
                     ArrayPool<byte>.Shared.Return(buffer);
-                    return (null, $"the answer is larger than the limit of {MaxBytes} bytes");
+                    return new ChannelRead(null, $"the answer is larger than the limit of {MaxBytes} bytes");
                 }
 
                 if (length == buffer.Length)
@@ -180,8 +180,7 @@ internal sealed class HttpExchange : IDisposable
             await Task.Yield();
         }
 
-        var frame = FrameReader.Take(buffer, length, pooled: true, FrameLimits, out var fault);
-        return (frame, fault?.Message);
+        return ChannelRead.Parse(buffer, length, pooled: true, FrameLimits);
     }
 
     /// <summary>Whether a failed send provably never reached the server.</summary>

@@ -203,7 +203,7 @@ internal sealed partial class HttpLink
                     cursor.OnPrimed = null;
                     if (frame.Kind is FrameKind.Request or FrameKind.Notification)
                     {
-                        var origin = session is not null && cursor.Id is { Length: > 0 } id ? new EventOrigin(Upstream.Name, session, id) : null;
+                        var origin = session is not null && cursor is { More.Count: 0, Id: { Length: > 0 } id } ? new EventOrigin(Upstream.Name, session, id) : null;
                         // Stopped means that nothing more comes, whatever was read already.
                         cancel.ThrowIfCancellationRequested();
                         Owner.OnMessage(this, frame, related: null, origin);

@@ -23,6 +23,30 @@ internal sealed partial class HttpLink
         return Attempt.Unknown("it answered with the id of another request");
     }
 
+    /// <summary>A body that is the answer, or has it among others.</summary>
+    private Attempt Take(PendingRequest pending, ChannelRead read)
+    {
+        if (read.Frame is { } only)
+        {
+            return Check(only, pending);
+        }
+
+        Attempt? answer = null;
+        foreach (var (frame, fault, _) in read.In(Version, Upstream.Limits))
+        {
+            if (frame is { Kind: FrameKind.Request or FrameKind.Notification })
+            {
+                pending.OnRelated(this, frame, origin: null);
+            }
+            else if (answer is not { Kind: AttemptKind.Answered })
+            {
+                answer = frame is null ? Attempt.Unknown($"it answered with something that is not a message: {fault}") : Check(frame, pending);
+            }
+        }
+
+        return answer ?? Attempt.Unknown("it answered with a batch without a response");
+    }
+
     private async ValueTask<Attempt> RefusedAsync(PendingRequest pending, HttpResponseMessage response, string? session, CancellationToken cancel)
     {
         var status = (int)response.StatusCode;
@@ -50,7 +74,7 @@ internal sealed partial class HttpLink
         // Error statuses may carry a JSON-RPC error of the server's own.
         if (HttpExchange.MediaType(response) == "application/json")
         {
-            var (frame, _) = await _http.ReadFrameAsync(response.Content, cancel);
+            var (frame, _, _) = await _http.ReadFrameAsync(response.Content, cancel);
             if (frame is { Kind: FrameKind.Error } && Check(frame, pending) is { Kind: AttemptKind.Answered } answered)
             {
                 // Servers built on the official examples answer 400 and -32000 to a session they do not know; those that have none any more

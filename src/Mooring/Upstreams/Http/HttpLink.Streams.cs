@@ -66,8 +66,9 @@ internal sealed partial class HttpLink
                         return Attempt.Unknown($"it sent a message larger than the limit of {_http.MaxBytes} bytes");
                     }
 
-                    // Without an event id there is nothing to go on from.
-                    if (cursor.Id is not { Length: > 0 } || resumptions++ == MaxResumptions)
+                    // Without an event id there is nothing to go on from. One that brings something each time may go on as long as the call may.
+                    resumptions = any ? 0 : resumptions + 1;
+                    if (cursor.Id is not { Length: > 0 } || resumptions > MaxResumptions)
                     {
                         return Attempt.Cut("its answer stream ended before the answer");
                     }
@@ -105,7 +106,7 @@ internal sealed partial class HttpLink
 
     /// <summary>The place of the event that was read just now; null where it has none of its own.</summary>
     private EventOrigin? OriginAt(Cursor cursor, string? session) =>
-        session is not null && cursor is { IsAtEvent: true, Id: { Length: > 0 } id } ? new EventOrigin(Upstream.Name, session, id) : null;
+        session is not null && cursor is { IsAtEvent: true, More.Count: 0, Id: { Length: > 0 } id } ? new EventOrigin(Upstream.Name, session, id) : null;
 
     private async ValueTask<(Frame? Answer, StreamEnding End, bool Any)> ReadUntilAnswerAsync(
         PendingRequest pending, HttpResponseMessage response, string? session, Cursor cursor, CancellationToken cancel)
@@ -149,6 +150,11 @@ internal sealed partial class HttpLink
     {
         while (true)
         {
+            if (cursor.More.TryDequeue(out var next))
+            {
+                return (next, StreamEnding.Clean);
+            }
+
             var read = await reader.ReadAsync(cancel);
             switch (read.Kind)
             {
@@ -180,17 +186,26 @@ internal sealed partial class HttpLink
                 await Task.Yield();
             }
 
-            var message = ChannelRead.Parse(bytes, bytes.Length, pooled: false, _http.FrameLimits);
-            if (message.Frame is { } frame)
+            var came = ChannelRead.Parse(bytes, bytes.Length, pooled: false, _http.FrameLimits);
+            if (came.Frame is { } only)
             {
-                return (frame, StreamEnding.Clean);
+                return (only, StreamEnding.Clean);
             }
 
-            Log.BadEvent(_logger, Upstream.Name, message.Fault!);
-            if (awaited is not null && message.Spoiled == awaited)
+            foreach (var message in came.In(Version, Upstream.Limits))
             {
-                cursor.Fault = message.Fault;
-                return (null, StreamEnding.Spoiled);
+                if (message.Frame is { } frame)
+                {
+                    cursor.More.Enqueue(frame);
+                    continue;
+                }
+
+                Log.BadEvent(_logger, Upstream.Name, message.Fault!);
+                if (awaited is not null && message.Spoiled == awaited)
+                {
+                    cursor.Fault = message.Fault;
+                    return (null, StreamEnding.Spoiled);
+                }
             }
         }
     }
@@ -273,6 +288,9 @@ internal sealed partial class HttpLink
     private sealed class Cursor
     {
         public string? Id { get; set; }
+
+        /// <summary>Messages of the event that was read last which were not handed over yet; its place is that of the last.</summary>
+        public Queue<Frame> More { get; } = new();
 
         /// <summary>Whether the event that was read last had an id, which is the place then.</summary>
         public bool IsAtEvent { get; set; }

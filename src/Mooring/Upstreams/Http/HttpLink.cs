@@ -279,10 +279,7 @@ internal sealed partial class HttpLink : Link
             switch (HttpExchange.MediaType(response))
             {
                 case "application/json":
-                    var (frame, fault) = await _http.ReadFrameAsync(response.Content, cancel);
-                    return frame is null
-                        ? Attempt.Unknown($"it answered with something that is not a message: {fault}")
-                        : Check(frame, pending) with { Session = session };
+                    return Take(pending, await _http.ReadFrameAsync(response.Content, cancel)) with { Session = session };
                 case "text/event-stream":
                     var reading = ReadStreamAsync(pending, response, session, cancel);
                     pending.OnStreamed(isWhole: reading.IsCompleted);

@@ -94,7 +94,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
 
     private async ValueTask<Attempt> ReadJsonAsync(StatelessRequest request, HttpResponseMessage response, CancellationToken cancel)
     {
-        var (frame, fault) = await http.ReadFrameAsync(response.Content, cancel);
+        var (frame, fault, _) = await http.ReadFrameAsync(response.Content, cancel);
         return frame is null ? Attempt.Unknown($"it answered with something that is not a message: {fault}") : Check(frame, request);
     }
 
@@ -212,7 +212,7 @@ internal sealed partial class StatelessHttp(HttpExchange http, Upstream upstream
         if (HttpExchange.MediaType(response) == "application/json")
         {
             // The error statuses of this version carry an error of the server's own, with the id where it could be read.
-            var (frame, _) = await http.ReadFrameAsync(response.Content, cancel);
+            var (frame, _, _) = await http.ReadFrameAsync(response.Content, cancel);
             if (frame is { Kind: FrameKind.Error } && Check(frame, request) is { Kind: AttemptKind.Answered } answered)
             {
                 return answered;

@@ -32,11 +32,16 @@ internal sealed partial class StatelessLink
         var asked = DeclaresUnknown(said) ? [] : InputRequests(answer.Span(answer.Envelope.Result).ToArray());
         foreach (var (_, method, parameters) in asked)
         {
+            if (method.Length == 0)
+            {
+                return OfNoKind(request);
+            }
+
             var question = Read(JsonRpc.Request(1, method, parameters));
             if (!ClientCapabilities.Allow(DeclaredIn(said), question))
             {
                 Log.AsksUndeclared(_logger, Upstream.Name, method);
-                var why = $"Server \"{Upstream.Name}\" asked for {(method.Length == 0 ? "input of no kind" : method)}, which the request did not declare that its client takes. It has begun to execute the request, and it is not sent again.";
+                var why = $"Server \"{Upstream.Name}\" asked for {method}, which the request did not declare that its client takes. It has begun to execute the request, and it is not sent again.";
                 return ClientCapabilities.Required(question) is { } required
                     ? Attempt.Answered(Frame.Parse(JsonRpc.Error(Digits(request.Id), JsonRpc.MissingCapability, why, [.. "{\"requiredCapabilities\":"u8, .. System.Text.Encoding.ASCII.GetBytes(required), (byte)'}'])))
                     : Own(request.Id, why);
@@ -45,6 +50,9 @@ internal sealed partial class StatelessLink
 
         return Attempt.Answered(answer);
     }
+
+    private Attempt OfNoKind(PendingRequest request) =>
+        Own(request.Id, $"Server \"{Upstream.Name}\" asked for input without a method. It has begun to execute the request, and it is not sent again.");
 
     private static ReadOnlySpan<byte> DeclaredIn(Message said) =>
         said.Frame.ClientMeta.ClientCapabilities is { IsPresent: true } at ? said.Frame.Span(at) : "{}"u8;
@@ -110,6 +118,11 @@ internal sealed partial class StatelessLink
         if (InputRequests(result) is not { Count: > 0 } asked)
         {
             return (null, null);
+        }
+
+        if (asked.Exists(one => one.Method.Length == 0))
+        {
+            return (null, OfNoKind(request));
         }
 
         var questions = asked.ConvertAll(one => (one.Key, one.Method, Asking: AskClient(request, one.Method, one.Parameters, interactions)));
@@ -201,14 +214,14 @@ internal sealed partial class StatelessLink
         for (var tries = 1; ; tries++)
         {
             var attempt = await RepairedAsync(request, said, more, await RoundAsync(request, said, more));
-            if (attempt.Kind != AttemptKind.NotExecuted)
+            if (attempt.Kind is not (AttemptKind.NotExecuted or AttemptKind.LinkOver or AttemptKind.AccountNeeded))
             {
                 return attempt;
             }
 
-            if (tries == MaxTries || !IsUsable)
+            if (tries == MaxTries || !IsUsable || attempt.Kind != AttemptKind.NotExecuted)
             {
-                // The whole call is not to be begun anew as if nothing had been: it was, and the user was asked.
+                // The whole call is not to be begun anew as if nothing had been: it was, and the user was asked; with another account least of all.
                 return Attempt.Unknown($"asked for input, and could not be reached with the answer: {attempt.Detail}");
             }
 
@@ -254,8 +267,8 @@ internal sealed partial class StatelessLink
             var start = at.Start + (int)reader.TokenStartIndex;
             reader.Skip();
             var one = result.AsSpan(start, at.Start + (int)reader.BytesConsumed - start);
-            var parameters = JsonFields.Find(one, "params"u8);
-            requests.Add((key, JsonFields.String(one, "method"u8) ?? "", parameters.IsPresent ? one.Slice(parameters.Start, parameters.Length).ToArray() : []));
+            // Null is what some have for none.
+            requests.Add((key, JsonFields.String(one, "method"u8) ?? "", JsonFields.Object(one, "params"u8).ToArray()));
         }
 
         return requests;

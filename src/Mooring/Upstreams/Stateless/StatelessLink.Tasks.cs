@@ -128,6 +128,12 @@ internal sealed partial class StatelessLink
             {
                 if (_seen.Add(key))
                 {
+                    if (method.Length == 0)
+                    {
+                        Failed ??= _link.OfNoKind(_request);
+                        continue;
+                    }
+
                     var (id, answer) = _link.AskClient(_request, method, parameters, _interactions);
                     lock (_gate)
                     {

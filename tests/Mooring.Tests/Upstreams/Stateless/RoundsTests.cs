@@ -44,6 +44,40 @@ public sealed class RoundsTests
         Assert.Empty(Servers.Of(gateway).Faults);
     }
 
+    [Fact]
+    public async Task Question_WithParametersOfNull_IsOneWithout()
+    {
+        await using var gateway = await Servers.StartAsync();
+        var client = await gateway.ClientAsync(capabilities: Everything);
+
+        var posting = client.CallAsync("slow");
+        (await Servers.Of(gateway).CallAsync()).AsksFor("""{"where":{"method":"roots/list","params":null}}""");
+        using var reply = await Limit.Of(posting, "the head");
+        var question = await reply.MessageAsync();
+        Assert.Equal("roots/list", (string?)question["method"]);
+        await AnswerAsync(client, question, """{"roots":[]}""");
+
+        (await Servers.Of(gateway).CallAsync()).Text("done");
+        Assert.Equal("done", (await reply.MessageAsync()).Text());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Question_WithoutAMethod_EndsTheCallAsTheServersFault(bool hasSession)
+    {
+        await using var gateway = await Servers.StartAsync();
+        var posting = hasSession
+            ? (await gateway.ClientAsync(capabilities: Everything)).CallAsync("slow")
+            : new StatelessClient(gateway.Http, capabilities: Everything).CallAsync("slow");
+
+        (await Servers.Of(gateway).CallAsync()).AsksFor("""{"where":{"params":{}}}""");
+
+        using var reply = await Limit.Of(posting, "the head");
+        Assert.Contains("asked for input without a method", (string?)(await reply.MessageAsync())["error"]!["message"], StringComparison.Ordinal);
+        Assert.DoesNotContain(gateway.LogLines.Lines, line => line.Contains("CallRunnerFailed", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("""{"action":"decline"}""", "decline")]
     [InlineData("""{"action":"cancel"}""", "cancel")]
