@@ -13,6 +13,7 @@ internal static class StartScreen
         output.WriteLine();
         output.WriteLine($"  endpoint   {endpoint}");
         output.WriteLine($"  listening  {string.Join(", ", addresses)}");
+        output.WriteLine($"  hosts      {new ServedNames(config)}");
         output.WriteLine($"  config     {result.File ?? "none (defaults)"}");
         output.WriteLine($"  data       {Data(config, result)}");
         output.WriteLine($"  serving    {Serving(config)}");

@@ -19,6 +19,9 @@ internal sealed record AuditEntry(string Event, string Outcome)
 
     public string? User { get; init; }
 
+    /// <summary>What somebody came in with: its kind, and where it can be told from others a part of a hash of it or of its id, never what would let anybody in.</summary>
+    public string? Credential { get; init; }
+
     /// <summary>Which of the lines of one call belong together; null where there is one.</summary>
     public string? Call { get; init; }
 
@@ -71,6 +74,7 @@ internal sealed record AuditEntry(string Event, string Outcome)
         Text(json, "call", Call);
         Text(json, "issuer", Issuer);
         Text(json, "user", User);
+        Text(json, "credential", Credential);
         Text(json, "client", Client);
         Text(json, "session", Session);
         Text(json, "server", Server);

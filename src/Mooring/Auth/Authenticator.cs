@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using Microsoft.AspNetCore.Http;
 using Mooring.Audit;
 using Mooring.Auth.Server;
@@ -60,6 +61,12 @@ internal sealed partial class Authenticator(
     /// <summary>What these are counted as.</summary>
     internal const string Unknown = "unknown token";
 
+    /// <summary>
+    /// What those are counted as, with the same limit, of which nobody could tell for want of their issuer's keys. Past it they are not verified any more before the key that they name is
+    /// there: their answer stays the same (503), and whoever has a good one is let in as soon as the keys are back, whatever others sent from the same address.
+    /// </summary>
+    internal const string Untold = "token without keys";
+
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(10);
@@ -86,7 +93,7 @@ internal sealed partial class Authenticator(
         var hash = TokenHash.Of(token);
         if (!_known.TryGetValue(hash, out var known))
         {
-            return MeetAsync(token.ToString(), hash, Attempts.Who(context.Connection.RemoteIpAddress));
+            return MeetAsync(token.ToString(), hash, context.Connection.RemoteIpAddress);
         }
 
         if (!IsAllowed(known, hash))
@@ -222,29 +229,35 @@ internal sealed partial class Authenticator(
     }
 
     /// <summary>A token that is not remembered.</summary>
-    private async ValueTask<(Caller? Caller, TokenFound Found)> MeetAsync(string token, TokenHash hash, string who)
+    private async ValueTask<(Caller? Caller, TokenFound Found)> MeetAsync(string token, TokenHash hash, IPAddress? from)
     {
-        if (!Array.Exists(_verifiers, one => one.Takes(token)))
+        if (Array.Find(_verifiers, one => one.Takes(token)) is not { } verifier)
         {
             return (null, TokenFound.Unknown);
         }
 
+        var who = Attempts.Who(from);
         if (attempts.WaitOf(Unknown, who, UnknownPerMinute) is not null)
         {
             return (null, TokenFound.TooMany);
         }
 
-        var (caller, found) = await VerifyAsync(token, hash, known: null);
-        if (found is TokenFound.Unknown or TokenFound.KeysOlder)
+        if (attempts.WaitOf(Untold, who, UnknownPerMinute) is not null && !verifier.CanTell(token))
+        {
+            return (null, TokenFound.KeysAway);
+        }
+
+        var (caller, found) = await VerifyAsync(token, hash, known: null, from);
+        if (found is TokenFound.Unknown or TokenFound.KeysOlder or TokenFound.KeysAway)
         {
             // Anybody can say that a token is young; where nobody can be asked for the keys, it is not the token's fault.
-            attempts.TryTake(Unknown, who, UnknownPerMinute, TimeSpan.FromMinutes(1));
+            attempts.TryTake(found == TokenFound.KeysAway ? Untold : Unknown, who, UnknownPerMinute, TimeSpan.FromMinutes(1));
         }
 
         return (caller, found);
     }
 
-    private async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, TokenHash hash, Known? known)
+    private async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, TokenHash hash, Known? known, IPAddress? from = null)
     {
         if (Array.Find(_verifiers, one => one.Takes(token)) is not { } verifier)
         {
@@ -299,7 +312,7 @@ internal sealed partial class Authenticator(
 
             if (audit.IsOn && ReferenceEquals(known, first))
             {
-                audit.Write(new AuditEntry("token_accepted", "ok") { Issuer = caller.Person.Issuer, User = caller.Person.Subject, Reason = string.Join(' ', caller.Scopes) });
+                audit.Write(new AuditEntry("token_accepted", "ok") { Issuer = caller.Person.Issuer, User = caller.Person.Subject, Credential = caller.Credential, Address = from?.ToString(), Reason = string.Join(' ', caller.Scopes) });
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
+using Mooring.Audit;
 using Mooring.Streams;
 using Mooring.Vault;
 
@@ -38,6 +39,9 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
     /// <summary>The client that the gateway's own authorization server gave it to; null: it is none of its tokens.</summary>
     public string? Client { get; init; }
 
+    /// <summary>As <see cref="AuditEntry.Credential"/>.</summary>
+    public string? Credential { get; init; }
+
     /// <summary>The consent it came of, as the store names it; null: it came of none.</summary>
     public string? Grant { get; init; }
 
@@ -47,6 +51,10 @@ internal sealed class Caller : ClaimsPrincipal, IStreamPass
 
     /// <summary>What the caller of a request showed that can be exchanged.</summary>
     public static SubjectToken? ShownBy(HttpContext context) => (context.Features.Get<IHttpAuthenticationFeature>()?.User as Caller)?.Shown;
+
+    /// <summary>With what, and from where, a request came.</summary>
+    public static AuditOrigin OriginOf(HttpContext context) =>
+        new((context.Features.Get<IHttpAuthenticationFeature>()?.User as Caller)?.Credential, context.Connection.RemoteIpAddress);
 
     /// <summary>Whether it was issued for what lives at a path (RFC 8707).</summary>
     public bool IsFor(string path)

@@ -80,6 +80,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
             {
                 Issuer = person?.Issuer,
                 User = person?.Subject,
+                Credential = (context.User as Caller)?.Credential,
                 Method = context.Request.Method,
                 Name = context.Request.Path,
                 Address = context.Connection.RemoteIpAddress?.ToString(),
@@ -122,6 +123,7 @@ internal sealed class Doorkeeper(ConfigStore config, Authenticator authenticator
             {
                 Issuer = caller?.Person.Issuer,
                 User = caller?.Person.Subject,
+                Credential = caller?.Credential,
                 Address = context.Connection.RemoteIpAddress?.ToString(),
                 Name = context.Request.Path,
                 Reason = AuditPace.Say(leftOut),

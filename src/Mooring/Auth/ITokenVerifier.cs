@@ -15,6 +15,11 @@ internal interface ITokenVerifier
     /// <summary>Tokens of the issuers of these names are remembered: what vouches for their tokens must not grow old while nothing new comes. Called once a minute; waits for nobody.</summary>
     void Remembered(IReadOnlySet<string> names);
 
+    /// <summary>
+    /// Whether it can be told now whose a token is, without keys that cannot be had. What is missing is asked for beside; nothing is verified, and nobody waits.
+    /// </summary>
+    bool CanTell(string token);
+
     /// <returns>
     /// Whose it is (<see cref="TokenFound.Good"/>); else null, with <see cref="TokenFound.Unknown"/> where it is not good, or not any more, and <see cref="TokenFound.KeysAway"/> or
     /// <see cref="TokenFound.KeysOlder"/> where that cannot be told just now.

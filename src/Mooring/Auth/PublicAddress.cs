@@ -8,6 +8,9 @@ internal sealed class PublicAddress(ConfigStore config)
 {
     private const string Admin = "/admin/api";
 
+    /// <summary>What the address of a page has behind its question mark once its reader was led to it from under another name.</summary>
+    private const string WasLed = "led";
+
     /// <summary>
     /// Without a slash at its end. Without <c>publicUrl</c> it is the name the request came by, which was checked; what proxies claim was believed
     /// before, if they are trusted, and is not looked at here.
@@ -40,6 +43,22 @@ internal sealed class PublicAddress(ConfigStore config)
     public bool IsOwnPage(HttpRequest request) =>
         Uri.TryCreate(request.Headers.Origin.ToString(), UriKind.Absolute, out var origin)
         && (config.Current.PublicUrl is { } url ? (origin.Scheme, origin.IdnHost, origin.Port) == (url.Scheme, url.IdnHost, url.Port) : origin.Authority == request.Host.Value);
+
+    /// <summary>
+    /// Where a page is under the gateway's own address, with what follows the question mark; null where that is where it was asked for, as far as can be told. Sign-ins, cookies and buttons
+    /// count under that address alone. A proxy may put another Host in the place of it, so whoever was sent there once (<see cref="WasLed"/>) is not sent again.
+    /// </summary>
+    public string? ElsewhereOf(HttpRequest request)
+    {
+        if (config.Current.PublicUrl is not { } url
+            || request.Query.ContainsKey(WasLed)
+            || (string.Equals(request.Host.Host, url.IdnHost, StringComparison.OrdinalIgnoreCase) && (request.Host.Port is null || request.Host.Port == url.Port)))
+        {
+            return null;
+        }
+
+        return $"{Of(url)}{request.Path.ToUriComponent()}{request.QueryString.Add(WasLed, "1").ToUriComponent()}";
+    }
 
     public string? PathOf(HttpContext context, string resource) => PathOf(Of(context), resource);
 

@@ -1,5 +1,7 @@
+using System.Text;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
+using Mooring.Audit;
 using Mooring.Auth.Issuers;
 using Mooring.Configuration;
 using Mooring.Vault;
@@ -49,6 +51,13 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Ti
         {
             issuers.Of(issuer.Issuer, issuer.Jwks).LookIfOld();
         }
+    }
+
+    public bool CanTell(string token)
+    {
+        var auth = config.Current.Auth;
+        return !_handler.CanReadToken(token) || Read(token) is not { } read || auth.Jwt.FirstOrDefault(one => one.Issuer == read.Issuer) is not { } issuer
+            || issuers.Of(issuer.Issuer, issuer.Jwks).LookFor(read.Kid);
     }
 
     public async ValueTask<(Caller? Caller, TokenFound Found)> VerifyAsync(string token, CancellationToken cancel)
@@ -126,8 +135,14 @@ internal sealed class SignedTokens(ConfigStore config, RemoteIssuers issuers, Ti
         }
 
         var expires = new DateTimeOffset(token.ValidTo, TimeSpan.Zero);
-        return new Caller(person, scopes, expires + issuer.ClockSkew, PathsOf(issuer, token.Audiences)) { Shown = new SubjectToken(token.EncodedToken, expires) };
+        return new Caller(person, scopes, expires + issuer.ClockSkew, PathsOf(issuer, token.Audiences)) { Shown = new SubjectToken(token.EncodedToken, expires), Credential = CredentialOf(token) };
     }
+
+    /// <summary>What the issuer knows the token by, hashed, or else the client that it was given to (RFC 9068, 2.2; OpenID Connect has <c>azp</c> for that).</summary>
+    private static string CredentialOf(JsonWebToken token) =>
+        Text(token, "jti") is { } id ? $"signed_token:{AuditEntry.HashOf(Encoding.UTF8.GetBytes(id))[..16]}"
+        : (Text(token, "client_id") ?? Text(token, "azp")) is { } client ? $"signed_token of {client}"
+        : "signed_token";
 
     /// <summary>The paths an audience stands for; null: all, empty: none.</summary>
     private IReadOnlyList<string>? PathsOf(JwtIssuerConfig issuer, IEnumerable<string> audiences)

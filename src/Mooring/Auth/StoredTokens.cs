@@ -22,6 +22,9 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
     public bool Allows(Caller caller) => caller.Person.Issuer == Person.OfApiKeys
         || (providers.StillVouches(caller.Person) && Clients.MayBe(config.Current.Auth.OAuth, caller.Client!) && (!caller.Scopes.Contains(Scopes.Admin) || Scopes.IsAdmin(config.Current.Auth, caller.Person)));
 
+    /// <summary>They have no keys.</summary>
+    public bool CanTell(string token) => true;
+
     /// <summary>The store is asked about each of them.</summary>
     public void Remembered(IReadOnlySet<string> names)
     {
@@ -37,11 +40,11 @@ internal sealed class StoredTokens(ConfigStore config, IAuthStore store, Identit
         if (kind == AuthKind.ApiKey)
         {
             var key = AuthJson.Read<KeyData>(record);
-            return (new Caller(key.Person, key.Scopes, record.Expires), TokenFound.Good);
+            return (new Caller(key.Person, key.Scopes, record.Expires) { Credential = $"api_key:{Holdings.IdOf(record)}" }, TokenFound.Good);
         }
 
         var data = AuthJson.Read<TokenData>(record);
-        var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]) { Client = data.Client, Grant = record.Grant };
+        var caller = new Caller(data.Person, data.Scopes, record.Expires, data.Path is null ? null : [data.Path]) { Client = data.Client, Grant = record.Grant, Credential = $"access_token:{Holdings.IdOf(record)}" };
         return Allows(caller) ? (caller, TokenFound.Good) : (null, TokenFound.Unknown);
     }
 

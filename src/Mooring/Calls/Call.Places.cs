@@ -73,14 +73,31 @@ internal sealed partial class Call
             return null;
         }
 
-        _begins ??= new CallCursor(
-            origin.UpstreamSessionId, link.Version.ToWire(), Upstream.Place, Id, "", Request.MethodName, ToolName,
-            Encoding.UTF8.GetString(Request.Span(Request.Envelope.MetaProgressToken)));
+        _begins ??= BeginningOn(link, origin.UpstreamSessionId);
         if (_begins.Session != origin.UpstreamSessionId)
         {
-            _begins = _begins with { Session = origin.UpstreamSessionId, Renewals = _begins.Renewals + 1 };
+            _begins = _begins with { Session = origin.UpstreamSessionId, Place = PlaceOf(link), Renewals = _begins.Renewals + 1 };
         }
 
         return _begins with { EventId = origin.EventId };
     }
+
+    /// <summary>Whether the server's task of it was made with another account than a link is of: it is not that one's, nor is its answer.</summary>
+    public bool IsOfAnotherAccount(Link link) =>
+        ServerTask is not null && link.Parameters.Authorizer is { Linking: not null } && _begins?.Place != PlaceOf(link);
+
+    /// <summary>Of a server that is used with people's accounts it is noted with which one its task was made: whoever goes on with that has to know.</summary>
+    private void NoteAccountOfTask()
+    {
+        if (Link is { Parameters.Authorizer: not null } link)
+        {
+            _begins = (_begins ?? BeginningOn(link, link.SessionId ?? "")) with { Place = PlaceOf(link) };
+            Reply.Reached(_begins);
+        }
+    }
+
+    private CallCursor BeginningOn(Link link, string session) => new(
+        session, link.Version.ToWire(), PlaceOf(link), Id, "", Request.MethodName, ToolName, Encoding.UTF8.GetString(Request.Span(Request.Envelope.MetaProgressToken)));
+
+    private string PlaceOf(Link link) => Upstream.PlaceWith(link.Parameters.Authorizer is { } authorizer ? authorizer.Linking ?? "" : null);
 }

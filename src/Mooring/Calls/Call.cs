@@ -180,6 +180,7 @@ internal sealed partial class Call : PendingRequest, IDisposable
     {
         Volatile.Write(ref _serverTask, id);
         LeavePlace();
+        NoteAccountOfTask();
         Reply.Follows(id, atOnce: ofItsOwn);
     }
 

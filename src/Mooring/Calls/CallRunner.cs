@@ -80,6 +80,12 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
 
                 // :: 2
                 var (link, why) = await call.Session.Links.GetAsync(upstream, call.Abandoned);
+                if (link is not null && call.IsOfAnotherAccount(link))
+                {
+                    FailUnknown(call, AccountNeeded.OfAnother.Why, "account_changed");
+                    return;
+                }
+
                 call.Link = link;
 
                 // :: 3
@@ -149,8 +155,8 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
             case AttemptKind.Abandoned:
                 return Next.CancelAtServer;
 
-            case AttemptKind.NotExecuted or AttemptKind.Unknown or AttemptKind.Refused or AttemptKind.LinkOver or AttemptKind.AccountNeeded when call.ServerTask is not null:
-                // The server has the task; asking for it does nothing, and without an account it goes on all the same. How long is for the deadline to say.
+            case AttemptKind.NotExecuted or AttemptKind.Unknown or AttemptKind.Refused or AttemptKind.LinkOver when call.ServerTask is not null:
+                // The server has the task; asking for it does nothing. How long is for the deadline to say.
                 return Next.AskAgain;
 
             case AttemptKind.SessionLost when ++tries.SessionsLost < MaxTries || call.ServerTask is not null:
@@ -160,6 +166,10 @@ internal sealed partial class CallRunner(ConfigStore config, TimeProvider time, 
 
             case AttemptKind.SessionLost:
                 return Fail(call, CallFailure.UpstreamRefused, $"it lost its session {tries.SessionsLost} times");
+
+            case AttemptKind.AccountNeeded when call.ServerTask is not null:
+                // On a link of the account that it was made with, a token may be had again. Where none opens, that account is gone.
+                return link is not null ? Next.AskAgain : FailUnknown(call, AccountNeeded.OfAnother.Why, "account_changed");
 
             case AttemptKind.AccountNeeded:
                 return FailForAccount(call, attempt.Needed!);

@@ -28,6 +28,9 @@ internal abstract class Reply
     /// <summary>What whoever asks showed that can be exchanged for a token of a server; of the request at hand as well.</summary>
     public SubjectToken? ShownToken { get; init; }
 
+    /// <summary>With what, and from where, whoever asks came; for the audit log.</summary>
+    public AuditOrigin From { get; init; }
+
     /// <summary>The headers <c>traceparent</c> and <c>tracestate</c> of the HTTP request that brought it.</summary>
     public (string? Parent, string? State) Trace { get; init; }
 

@@ -54,7 +54,7 @@ internal sealed partial class AccountsPage(
         List<string> held = [];
         foreach (var name in providers.Names)
         {
-            if (await credentials.FindAsync(new CredentialKey(caller.Issuer, caller.Subject, name), context.RequestAborted) is not null)
+            if ((await credentials.FindAsync(new CredentialKey(caller.Issuer, caller.Subject, name), context.RequestAborted)).IsThere)
             {
                 held.Add(name);
             }

@@ -35,8 +35,8 @@ internal sealed partial class ConnectEndpoints(
     {
         void Add(string path, string[] methods, Func<HttpContext, Task> answer) => routes.MapMethods(path, methods, context => AnswerAsync(context, answer));
         Add("/connect/client.json", ["GET"], DescribeAsync);
-        Add("/connect", ["GET", "POST"], context => BoundedAsync(context, accounts.AnswerAsync));
-        Add("/connect/{provider}", ["GET", "POST"], context => BoundedAsync(context, BeginAsync));
+        Add("/connect", ["GET", "POST"], context => BoundedAsync(context, at => HereAsync(at, accounts.AnswerAsync)));
+        Add("/connect/{provider}", ["GET", "POST"], context => BoundedAsync(context, at => HereAsync(at, BeginAsync)));
         Add("/connect/{provider}/callback", ["GET"], context => BoundedAsync(context, CompleteAsync));
         foreach (var path in AccountProviderConfig.OlderCallbacks)
         {
@@ -53,6 +53,20 @@ internal sealed partial class ConnectEndpoints(
 
     private Task BoundedAsync(HttpContext context, Func<HttpContext, Task> answer) =>
         attempts.TryTake("connect", Attempts.Who(context.Connection.RemoteIpAddress), PerMinute, TimeSpan.FromMinutes(1)) is { } seconds ? Pages.WaitAsync(context, seconds) : answer(context);
+
+    /// <summary>
+    /// Under another of its names nobody is known and no button counts: whoever opens a page there is led to the gateway's own address, which the configuration says.
+    /// </summary>
+    private Task HereAsync(HttpContext context, Func<HttpContext, Task> answer)
+    {
+        if (HttpMethods.IsPost(context.Request.Method) || address.ElsewhereOf(context.Request) is not { } there)
+        {
+            return answer(context);
+        }
+
+        AuthorizeEndpoint.Redirect(context, there);
+        return Task.CompletedTask;
+    }
 
     /// <summary>What the gateway is as a client, for authorization servers that take an address for a registration.</summary>
     private Task DescribeAsync(HttpContext context)

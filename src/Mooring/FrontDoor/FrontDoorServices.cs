@@ -86,11 +86,11 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
     }
 
     /// <summary>A request that goes no further is noted like one that does.</summary>
-    public void NoteRefused(Session session, Frame request, string? server, string outcome)
+    public void NoteRefused(HttpContext context, Session session, Frame request, string? server, string outcome)
     {
         if (audit.IsOn && AuditedCall.IsNoted(request.Method))
         {
-            new AuditedCall(audit, request, session.Audited(request)) { Server = server }.End(outcome);
+            new AuditedCall(audit, request, session.Audited(request, Caller.OriginOf(context))) { Server = server }.End(outcome);
         }
     }
 
@@ -103,6 +103,7 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
             {
                 Issuer = person.Issuer,
                 User = person.Subject,
+                Credential = Caller.OriginOf(context).Credential,
                 Server = server,
                 Address = context.Connection.RemoteIpAddress?.ToString(),
                 Reason = AuditPace.Say(leftOut),

@@ -1,27 +1,37 @@
-using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
+using Mooring.Auth.Server;
 using Mooring.Configuration;
 
 namespace Mooring.FrontDoor;
 
 /// <summary>
 /// Who may talk to the MCP paths from where: the Host header against DNS rebinding, the Origin header against foreign pages
-/// (2025-11-25, basic/transports, "Security Warning"), and CORS for the pages that may.
+/// (2025-11-25, basic/transports, "Security Warning"), and CORS for the pages that may. What is refused is logged, once a minute for each kind: whoever runs the gateway sees which
+/// setting lacks a name, and whoever sends others cannot fill the log.
 /// </summary>
-internal sealed class Gate
+internal sealed partial class Gate
 {
     private const string Methods = "GET, POST, DELETE, OPTIONS";
     private const string RequestHeaders = "Content-Type, Accept, Authorization, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID";
     private const string ExposedHeaders = "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After";
 
-    private readonly ConfigStore _config;
-    private Rules _rules;
+    /// <summary>What is written of a Host or an Origin in the log. Names of hosts have at most 253 characters.</summary>
+    private const int LongestSaid = 300;
 
-    public Gate(ConfigStore config)
+    private static readonly TimeSpan SayEvery = TimeSpan.FromMinutes(1);
+
+    private readonly ConfigStore _config;
+    private readonly TimeProvider _time;
+    private readonly ILogger<Gate> _logger;
+    private long _saidHost = long.MinValue / 2;
+    private long _saidOrigin = long.MinValue / 2;
+    private ServedNames _rules;
+
+    public Gate(ConfigStore config, TimeProvider time, ILogger<Gate> logger)
     {
-        _config = config;
-        _rules = new Rules(config.Current);
+        (_config, _time, _logger) = (config, time, logger);
+        _rules = new ServedNames(config.Current);
     }
 
     /// <returns>What is wrong, or null when the request may pass. CORS headers are set where the origin is allowed.</returns>
@@ -41,6 +51,11 @@ internal sealed class Gate
 
         if (origin.Count != 1 || !rules.AllowsOrigin(origin[0]!))
         {
+            if (IsTimeToSay(ref _saidOrigin))
+            {
+                Log.OriginRefused(_logger, Pages.Plain(origin.ToString(), LongestSaid));
+            }
+
             return "The Origin of this request is not allowed; add it to \"origins\" if it should be.";
         }
 
@@ -58,11 +73,21 @@ internal sealed class Gate
         var rules = _rules;
         if (!ReferenceEquals(rules.Config, _config.Current))
         {
-            rules = _rules = new Rules(_config.Current);
+            rules = _rules = new ServedNames(_config.Current);
         }
 
         var host = context.Request.Host;
-        return rules.AllowsHost(host) ? null : "The Host of this request is not served here; add it to \"hosts\" if it should be.";
+        if (rules.AllowsHost(host.Host, host.Value ?? ""))
+        {
+            return null;
+        }
+
+        if (IsTimeToSay(ref _saidHost))
+        {
+            Log.HostRefused(_logger, Pages.Plain(host.Value ?? "", LongestSaid), rules.ToString());
+        }
+
+        return "The Host of this request is not served here; add it to \"hosts\" if it should be.";
     }
 
     /// <summary>Answers the question a browser asks before it sends a request (Fetch, "CORS-preflight request").</summary>
@@ -79,51 +104,18 @@ internal sealed class Gate
         }
     }
 
-    /// <summary>The rules of one configuration.</summary>
-    private sealed class Rules
+    private bool IsTimeToSay(ref long said)
     {
-        private readonly HashSet<string> _hosts = new(StringComparer.OrdinalIgnoreCase) { "localhost", "127.0.0.1", "[::1]" };
-        private readonly HostPattern[] _hostPatterns;
-        private readonly OriginPattern[] _origins;
-        private readonly bool _anyHost;
-        private readonly bool _anyAddress;
+        var before = Volatile.Read(ref said);
+        return _time.GetElapsedTime(before) >= SayEvery && Interlocked.CompareExchange(ref said, _time.GetTimestamp(), before) == before;
+    }
 
-        public Rules(MooringConfig config)
-        {
-            Config = config;
-            // Plain names are looked up: every request asks.
-            _hosts.UnionWith(config.Hosts.Where(IsPlain));
-            _hostPatterns = [.. config.Hosts.Where(host => !IsPlain(host)).Select(HostPattern.Parse).OfType<HostPattern>()];
-            if (config.PublicUrl is { } url)
-            {
-                // As browsers write it, also where the configuration has letters of other alphabets.
-                _hosts.Add(url.IdnHost);
-            }
+    private static partial class Log
+    {
+        [LoggerMessage(1204, LogLevel.Warning, "A request for host {Host} was refused: the gateway answers under {Names}. If it should be reached by that name, set publicUrl to it or add it to hosts.", EventName = "HostRefused")]
+        public static partial void HostRefused(ILogger logger, string host, string names);
 
-            if (config.Hosts.Count == 0)
-            {
-                // Where nothing says what the gateway is called, whoever lets other machines reach it is believed to want any name. Else its own addresses are names of it as well:
-                // balancers and neighbours call it by them, and no page of another site can (rebinding takes a name).
-                List<ListenAddress> others = [.. config.Listen.Select(text => ListenAddress.TryParse(text, out var address) ? address : null).OfType<ListenAddress>().Where(address => !address.IsLoopback)];
-                _anyHost = config.PublicUrl is null && others.Count > 0;
-                _anyAddress = others.Exists(address => address.Address!.Equals(IPAddress.Any) || address.Address.Equals(IPAddress.IPv6Any));
-                _hosts.UnionWith(others.Select(address => new Uri(address.ToString()).Host));
-            }
-
-            _origins = [.. config.Origins.Select(OriginPattern.Parse).OfType<OriginPattern>()];
-            if (config.PublicUrl is { } self && OriginPattern.Parse(self.GetLeftPart(UriPartial.Authority)) is { } own)
-            {
-                _origins = [.. _origins, own];
-            }
-        }
-
-        public MooringConfig Config { get; }
-
-        public bool AllowsHost(HostString host) =>
-            _anyHost || _hosts.Contains(host.Host) || (_anyAddress && IPAddress.TryParse(host.Host, out _)) || Array.Exists(_hostPatterns, pattern => pattern.Matches(host.Value!));
-
-        public bool AllowsOrigin(string origin) => Array.Exists(_origins, pattern => pattern.Matches(origin));
-
-        private static bool IsPlain(string host) => !host.Contains('*', StringComparison.Ordinal) && host.LastIndexOf(':') <= host.LastIndexOf(']');
+        [LoggerMessage(1205, LogLevel.Warning, "A request of a page of {Origin} was refused. If such pages may use the gateway, add that to origins.", EventName = "OriginRefused")]
+        public static partial void OriginRefused(ILogger logger, string origin);
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Mooring.Audit;
+using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Sessions;
@@ -59,7 +60,7 @@ internal sealed class Intake(ConfigStore config, CallRate rate, AuditLog audit)
         {
             if (request.Kind == FrameKind.Request && AuditedCall.IsNoted(request.Method))
             {
-                new AuditedCall(audit, request, session.Audited(request)) { Server = session.Server }.End("rate_limited");
+                new AuditedCall(audit, request, session.Audited(request, Caller.OriginOf(context))) { Server = session.Server }.End("rate_limited");
             }
         }
 

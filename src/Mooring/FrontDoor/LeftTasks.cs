@@ -77,7 +77,7 @@ internal sealed class LeftTasks(
             return;
         }
 
-        var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true };
+        var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true, Begins = task.Cursor };
         call.OnServerTask(task.ServerTask!, ofItsOwn: true);
         _ = runner.RunAsync(call);
     }

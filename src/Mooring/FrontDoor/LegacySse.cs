@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Calls;
 using Mooring.Network;
@@ -150,7 +151,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         List<Task> recorded = [];
         foreach (var frame in frames.Where(frame => frame.Kind == FrameKind.Request))
         {
-            recorded.Add(Handle(session, frame, access, Caller.ShownBy(context), TraceHeaders.Of(context.Request.Headers)));
+            recorded.Add(Handle(session, frame, access, Caller.ShownBy(context), Caller.OriginOf(context), TraceHeaders.Of(context.Request.Headers)));
         }
 
         await RecordedAsync(Task.WhenAll(recorded));
@@ -179,7 +180,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
     }
 
     /// <returns>Completes when the call is on record, where it has to be.</returns>
-    private Task Handle(Session session, Frame frame, Access access, SubjectToken? shown, (string?, string?) trace)
+    private Task Handle(Session session, Frame frame, Access access, SubjectToken? shown, AuditOrigin from, (string?, string?) trace)
     {
         if (frame.Method == McpMethod.Initialize)
         {
@@ -187,7 +188,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
             return Task.CompletedTask;
         }
 
-        var reply = new LegacyReply(session, frame.Raw(frame.Envelope.Id), services) { Access = access, ShownToken = shown, Trace = trace };
+        var reply = new LegacyReply(session, frame.Raw(frame.Envelope.Id), services) { Access = access, ShownToken = shown, From = from, Trace = trace };
         router.Handle(session, frame, reply);
         return reply.Recorded;
     }

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Calls;
 using Mooring.Network;
@@ -126,7 +127,7 @@ internal sealed class StatelessHttp(
         var access = services.AccessOf(context, session);
         if (permits.Of(access, session, request) == Permit.Refused)
         {
-            services.NoteRefused(session, request, server: ServerOf(session, request), "denied");
+            services.NoteRefused(context, session, request, server: ServerOf(session, request), "denied");
             await RefuseAsync(context, request, new Refusal(StatusCodes.Status200OK, JsonRpc.ServerError, Permits.Why(request), Permits.Data));
             return null;
         }
@@ -183,21 +184,21 @@ internal sealed class StatelessHttp(
             else if (holder is not null)
             {
                 await WaitingThreads.Leave();
-                Pass(session, request, retry!, holder, exchange, access, Caller.ShownBy(context));
+                Pass(session, request, retry!, holder, exchange, access, Caller.ShownBy(context), Caller.OriginOf(context));
             }
             else if (request.Method == McpMethod.Discover)
             {
-                reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
+                reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context), From = Caller.OriginOf(context) };
                 reply.Answer(request, await discovery.ResultAsync(session, access));
             }
             else if (isOfTasks)
             {
-                reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context) };
+                reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = Caller.ShownBy(context), From = Caller.OriginOf(context) };
                 _ = tasks.AnswerAsync(session, request, reply);
             }
             else
             {
-                reply = Run(session, request, retry, exchange, access, Caller.ShownBy(context));
+                reply = Run(session, request, retry, exchange, access, Caller.ShownBy(context), Caller.OriginOf(context));
             }
 
             exchange.Reply = reply;
@@ -216,13 +217,13 @@ internal sealed class StatelessHttp(
         request.Method == McpMethod.ToolsCall && destinations.ToolOf(session, request).HasFlag(ToolHints.TaskRequired);
 
     // Of its own: what a lambda takes with it is made for every request of the method that it stands in.
-    private void Pass(Session session, Frame request, Retry retry, string holder, PostedExchange exchange, Access access, SubjectToken? shown) =>
-        passed.Pass(session, retry.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange, access, shown));
+    private void Pass(Session session, Frame request, Retry retry, string holder, PostedExchange exchange, Access access, SubjectToken? shown, AuditOrigin from) =>
+        passed.Pass(session, retry.State!, holder, exchange, ServerOf(session, request) ?? "?", runAnew: () => Run(session, request, retry, exchange, access, shown, from));
 
-    private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange, Access access, SubjectToken? shown)
+    private StatelessReply Run(Session session, Frame request, Retry? retry, PostedExchange exchange, Access access, SubjectToken? shown, AuditOrigin from)
     {
         var isOurs = retry is { IsOurs: true };
-        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = shown, WasDeclined = isOurs && retry!.IsDeclined };
+        var reply = new StatelessReply(session, exchange, parked, thresholds, services.Time) { Access = access, ShownToken = shown, From = from, WasDeclined = isOurs && retry!.IsDeclined };
         router.Handle(session, isOurs ? Retry.Stripped(request) : WithoutTask(session, retry?.ForServer(request) ?? request), reply);
         return reply;
     }

@@ -61,7 +61,7 @@ internal sealed partial class StreamableHttp(
         session.Connected();
         try
         {
-            var reply = new PostReply(context, session, requests: null, frame.Raw(frame.Envelope.Id), isBatch: false, accept, services) { Access = services.AccessOf(context, session), ShownToken = Caller.ShownBy(context), Trace = TraceHeaders.Of(context.Request.Headers) };
+            var reply = new PostReply(context, session, requests: null, frame.Raw(frame.Envelope.Id), isBatch: false, accept, services) { Access = services.AccessOf(context, session), ShownToken = Caller.ShownBy(context), From = Caller.OriginOf(context), Trace = TraceHeaders.Of(context.Request.Headers) };
             router.Handle(session, frame, reply);
             await reply.WaitAsync();
             if (reply.IsStream)
@@ -211,7 +211,7 @@ internal sealed partial class StreamableHttp(
             return;
         }
 
-        var reply = new PostReply(context, session, [.. requests.Select(r => r.Raw(r.Envelope.Id))], default, isBatch: true, accept, services) { Access = services.AccessOf(context, session), ShownToken = Caller.ShownBy(context), Trace = TraceHeaders.Of(context.Request.Headers) };
+        var reply = new PostReply(context, session, [.. requests.Select(r => r.Raw(r.Envelope.Id))], default, isBatch: true, accept, services) { Access = services.AccessOf(context, session), ShownToken = Caller.ShownBy(context), From = Caller.OriginOf(context), Trace = TraceHeaders.Of(context.Request.Headers) };
         foreach (var one in requests)
         {
             router.Handle(session, one, reply);

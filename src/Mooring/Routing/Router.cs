@@ -25,7 +25,7 @@ internal sealed partial class Router(
         // What another replica passed on is noted there.
         if (audit.IsOn && AuditedCall.IsNoted(request.Method) && !HomeCalls.IsPassed(reply))
         {
-            reply.Audit(new AuditedCall(audit, request, session.Audited(request)) { Server = session.Server }.Begin());
+            reply.Audit(new AuditedCall(audit, request, session.Audited(request, reply.From)) { Server = session.Server }.Begin());
         }
 
         switch (request.Method)

@@ -32,7 +32,9 @@ internal sealed partial class Session
     public Access Access => Person is { } person ? _services.Policies.Of(person) : Access.Everything;
 
     /// <summary>Whose its requests are, for the audit log. Of those without sessions each says for itself which client it is of.</summary>
-    public AuditEntry Audited(Frame? request)
+    /// <param name="request">The request; null: the session itself.</param>
+    /// <param name="from">With what and from where the request came; nothing where no request of a client did.</param>
+    public AuditEntry Audited(Frame? request, AuditOrigin from = default)
     {
         var own = IsKept || request is null ? default : request.ClientMeta.ClientInfo;
         var info = own.IsPresent ? request!.Span(own) : JsonFields.Object(_record.InitializeParams.Span, "clientInfo"u8);
@@ -41,6 +43,8 @@ internal sealed partial class Session
             Issuer = Principal.Issuer,
             User = Principal.Subject,
             Client = JsonFields.String(info, "name"u8),
+            Credential = from.Credential,
+            Address = from.Address?.ToString(),
             Session = IsKept ? _auditedAs ??= AuditEntry.SessionOf(Id) : null,
         };
     }

@@ -1,6 +1,7 @@
 using Mooring.Protocol;
 using Mooring.Stores;
 using Mooring.Upstreams;
+using Mooring.Vault;
 
 namespace Mooring.Sessions;
 
@@ -19,19 +20,35 @@ internal sealed partial class SessionLinks
     private long _accountsLookedAt = services.Time.GetTimestamp();
     private volatile bool _doubtsAccounts;
 
+    /// <summary>How often an account was found to be another one, or none; under the gate.</summary>
+    private long _accountChanges;
+
     /// <summary>
     /// The person has another account for a server by now, or none: what is open there ends, what it said and showed is forgotten, and the client is told. With another account it
     /// begins anew.
     /// </summary>
     /// <param name="upstream">The server.</param>
+    /// <param name="change">What became of it. What was opened since with the account of now is not given up for it.</param>
+    public Task AccountChangedAsync(Upstream upstream, AccountChange change)
+    {
+        bool ends;
+        lock (_gate)
+        {
+            ends = change.Ends(LinkingLocked(upstream));
+        }
+
+        // What is neither of the account before nor of that of now: another change of it was missed, or is on its way.
+        return ends ? BeginAnewAsync(upstream, change.IsLinked, isFirst: true, change.Ends) : LookAtAccountAsync(upstream, mayBeNews: false);
+    }
+
+    /// <summary>As <see cref="AccountChangedAsync"/>, where another replica said so.</summary>
+    /// <param name="upstream">The server.</param>
+    /// <param name="isLinked">Whether there is an account that can be used.</param>
+    public Task AccountChangedElsewhereAsync(Upstream upstream, bool isLinked) => LookAtAccountAsync(upstream, mayBeNews: isLinked);
+
+    /// <param name="upstream">The server.</param>
     /// <param name="isLinked">Whether there is an account that can be used.</param>
     /// <param name="isFirst">Whether this replica is the first to know: what is kept is its to forget, and a new link its to open.</param>
-    public Task AccountChangedAsync(Upstream upstream, bool isLinked, bool isFirst) =>
-        isFirst ? BeginAnewAsync(upstream, isLinked, isFirst, _ => true) : LookAtAccountAsync(upstream, mayBeNews: isLinked);
-
-    /// <param name="upstream">As above.</param>
-    /// <param name="isLinked">As above.</param>
-    /// <param name="isFirst">As above.</param>
     /// <param name="isStill">Whether nobody has seen to it meanwhile, by the linking that the server is used with.</param>
     private async Task BeginAnewAsync(Upstream upstream, bool isLinked, bool isFirst, Func<string?, bool> isStill)
     {
@@ -45,6 +62,7 @@ internal sealed partial class SessionLinks
                 return;
             }
 
+            _accountChanges++;
             old = _slots?.Find(slot => ReferenceEquals(slot.Upstream, upstream));
             link = old?.Link;
             wasKept = _known.Any(record => record.Server == upstream.Name) || old is { IsSaved: true };
@@ -130,8 +148,8 @@ internal sealed partial class SessionLinks
 
         try
         {
-            var now = await services.Accounts.LinkingAsync(upstream, session.Principal.Issuer, session.Principal.Subject);
-            if (now != linking)
+            var (isKnown, now) = await services.Accounts.LinkingAsync(upstream, session.Principal.Issuer, session.Principal.Subject);
+            if (isKnown && now != linking)
             {
                 await BeginAnewAsync(upstream, now is not null, isFirst: false, still => still == linking);
             }
@@ -161,20 +179,57 @@ internal sealed partial class SessionLinks
     /// <summary>Whether a link is of an account that is not the person's any more.</summary>
     private static bool IsOver(Link link) => link.Parameters.Authorizer is { HasEnded: true };
 
-    /// <summary>Those of the kept links that are of what the person has linked now; where that is nothing, those of a server that showed itself without an account.</summary>
+    /// <summary>
+    /// Takes over what is kept of links: those that are of what the person has linked now. Where an account changes while that is looked up, it is looked up again: nothing of one that is
+    /// gone comes back.
+    /// </summary>
+    /// <param name="links">As the store has them.</param>
+    /// <param name="take">Takes them over, at one with the changes of accounts: under the gate.</param>
+    private async Task RestoreAsync(IReadOnlyList<LinkRecord> links, Action<IReadOnlyList<LinkRecord>> take)
+    {
+        while (true)
+        {
+            long changes;
+            lock (_gate)
+            {
+                changes = _accountChanges;
+            }
+
+            var still = await OfAccountsAsync(links);
+            lock (_gate)
+            {
+                if (changes == _accountChanges)
+                {
+                    take(still);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Those of the kept links that are of what the person has linked now; where that is nothing, those of a server that showed itself without an account. Where it cannot be told what is
+    /// linked, they stay: nothing is sent on them before it can, and then it is looked whether they are of it.
+    /// </summary>
     private async Task<IReadOnlyList<LinkRecord>> OfAccountsAsync(IReadOnlyList<LinkRecord> links)
     {
         List<LinkRecord>? still = null;
         foreach (var link in links)
         {
             if (services.Upstreams.Find(link.Server) is { NeedsAccount: true } upstream
-                && (LinkingOf(link, upstream) is not { } linking || linking != (await services.Accounts.LinkingAsync(upstream, session.Principal.Issuer, session.Principal.Subject) ?? "")))
+                && (LinkingOf(link, upstream) is not { } linking || !await MayBeOfNowAsync(upstream, linking)))
             {
                 (still ??= [.. links]).Remove(link);
             }
         }
 
         return still ?? links;
+
+        async Task<bool> MayBeOfNowAsync(Upstream upstream, string linking)
+        {
+            var (isKnown, now) = await services.Accounts.LinkingAsync(upstream, session.Principal.Issuer, session.Principal.Subject);
+            return !isKnown || linking == (now ?? "");
+        }
     }
 
     /// <summary>Puts nothing in the place of what is kept of a link: it is of an account that is gone.</summary>

@@ -21,6 +21,13 @@ internal sealed partial class SessionLinks
             return (link, false);
         }
 
+        // What was begun with an account that is not the person's any more is not for the one that is, nor is its answer.
+        var linking = upstream.NeedsAccount ? upstream.LinkingAt(place) : null;
+        if (upstream.NeedsAccount && (session.IsKept || linking is null || !await IsOfNowAsync(upstream, linking)))
+        {
+            return (null, false);
+        }
+
         LinkAuthorizer? authorizer;
         lock (_gate)
         {
@@ -29,15 +36,26 @@ internal sealed partial class SessionLinks
                 return (null, false);
             }
 
-            // It may have been opened with an account that is not the person's any more.
-            if (session.IsKept && upstream.NeedsAccount)
-            {
-                return (null, false);
-            }
-
             authorizer = SlotLocked(upstream).Authorizer;
+            if (linking is not null && authorizer is { Linking: null })
+            {
+                authorizer.GoOnWith(linking);
+            }
         }
 
         return (upstream.Rejoin(Parameters() with { Authorizer = authorizer }, this, place), true);
+    }
+
+    /// <summary>Whether a linking is what the person has now; not while that cannot be told.</summary>
+    private async ValueTask<bool> IsOfNowAsync(Upstream upstream, string linking)
+    {
+        try
+        {
+            return await services.Accounts.LinkingAsync(upstream, session.Principal.Issuer, session.Principal.Subject) == (true, linking);
+        }
+        catch (StoreException)
+        {
+            return false;
+        }
     }
 }

@@ -25,17 +25,17 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
 
     /// <summary>Takes over what a process before this one had open for this session; what it had open with an account that is not the person's any more is nobody's. Before anything else.</summary>
     /// <exception cref="StoreException">It cannot be told whose accounts they are.</exception>
-    public async Task RestoreAsync(IReadOnlyList<LinkRecord> links, Func<LinkRecord, bool>? except = null)
+    public Task RestoreAsync(IReadOnlyList<LinkRecord> links, Func<LinkRecord, bool>? except = null) => RestoreAsync(links, still =>
     {
-        _known = links = await OfAccountsAsync(links);
-        foreach (var link in links)
+        _known = still;
+        foreach (var link in still)
         {
             if (except?.Invoke(link) is not true && services.Upstreams.Find(link.Server) is { } upstream && IsTo(link, upstream))
             {
                 session.Lists.Restore(upstream, link);
             }
         }
-    }
+    });
 
     /// <summary>What a session that is back from the store wants to hear must not wait for its next call.</summary>
     /// <param name="listens">Whether its client listens now: to all that it used before, not only to what it subscribed to.</param>

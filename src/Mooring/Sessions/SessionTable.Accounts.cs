@@ -20,14 +20,14 @@ internal sealed partial class SessionTable
     {
         _services.Accounts.Changed += change =>
         {
-            AccountChanged(change.Key.Equals, change.IsLinked, isFirst: true);
+            AccountChanged(change.Key.Equals, (links, upstream) => links.AccountChangedAsync(upstream, change));
             _services.Peers.SignalAll(AccountSignal, $"{HashOf(change.Key)} {(change.IsLinked ? Linked : Gone)}");
         };
         _services.Peers.OnSignal(AccountSignal, id =>
         {
             if (id.Split(' ') is [var hash, var state])
             {
-                AccountChanged(key => HashOf(key) == hash, state == Linked, isFirst: false);
+                AccountChanged(key => HashOf(key) == hash, (links, upstream) => links.AccountChangedElsewhereAsync(upstream, isLinked: state == Linked));
             }
         });
         _services.Peers.OnMissed(() =>
@@ -40,7 +40,7 @@ internal sealed partial class SessionTable
     }
 
     /// <summary>His sessions here end what they have open with the account before, and their clients are told.</summary>
-    private void AccountChanged(Func<CredentialKey, bool> isIt, bool isLinked, bool isFirst)
+    private void AccountChanged(Func<CredentialKey, bool> isIt, Func<SessionLinks, Upstream, Task> tell)
     {
         foreach (var upstream in _services.Upstreams.All.Where(u => u.NeedsAccount))
         {
@@ -48,7 +48,7 @@ internal sealed partial class SessionTable
             {
                 if (isIt(Accounts.KeyOf(upstream, session.Principal.Issuer, session.Principal.Subject)))
                 {
-                    _ = session.Links.AccountChangedAsync(upstream, isLinked, isFirst);
+                    _ = tell(session.Links, upstream);
                 }
             }
         }

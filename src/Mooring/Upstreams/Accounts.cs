@@ -19,8 +19,8 @@ internal sealed class Accounts(Tokens tokens, TokenExchange exchange, AccountLin
 
     /// <summary>As <see cref="Credentials.LinkingAsync"/>, of the account that a server is used with; empty where it is used with what the person's client shows.</summary>
     /// <exception cref="StoreException">The store cannot be asked.</exception>
-    public async ValueTask<string?> LinkingAsync(Upstream upstream, string issuer, string subject) =>
-        upstream.Config.Auth is { Kind: ServerAuthKind.Exchange, Provider: null } ? "" : await credentials.LinkingAsync(KeyOf(upstream, issuer, subject), CancellationToken.None);
+    public async ValueTask<(bool IsKnown, string? Linking)> LinkingAsync(Upstream upstream, string issuer, string subject) =>
+        upstream.Config.Auth is { Kind: ServerAuthKind.Exchange, Provider: null } ? (true, "") : await credentials.LinkingAsync(KeyOf(upstream, issuer, subject), CancellationToken.None);
 
     /// <param name="upstream">The server.</param>
     /// <param name="issuer">Who issued the person's identity.</param>

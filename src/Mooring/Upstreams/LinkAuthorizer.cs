@@ -30,6 +30,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
     private string? _linking;
     private string? _last;
     private volatile bool _hasEnded;
+    private volatile bool _isOver;
 
     /// <summary>What was missing when the server was last asked; null: nothing.</summary>
     public AccountNeeded? Needed { get; private set; }
@@ -39,6 +40,9 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
 
     /// <summary>Whether the account is another one by now: its links say nothing to the server any more but that they end.</summary>
     public bool HasEnded => _hasEnded;
+
+    /// <summary>Whether that is so, or a request found it to be: what was not sent for it says nothing of the server.</summary>
+    public bool IsOver => _hasEnded || _isOver;
 
     /// <summary>Called when a request finds that the account is another one by now, or none. May be called more than once.</summary>
     public Action? Changed { get; set; }
@@ -133,6 +137,7 @@ internal sealed class LinkAuthorizer(string server, ServerAuthConfig config, Cre
         };
         if (isAnother)
         {
+            _isOver = true;
             Changed?.Invoke();
         }
 

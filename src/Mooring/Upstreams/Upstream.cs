@@ -146,6 +146,12 @@ internal sealed partial class Upstream : IAsyncDisposable
             opened = (null, $"it did not answer initialize within {OpenTimeout.TotalSeconds:F0} s");
         }
 
+        if (opened.Link is null && parameters.Authorizer is { IsOver: true })
+        {
+            // Its person has another account by now, or none: that says nothing of the server.
+            return opened;
+        }
+
         if (opened.Link is null)
         {
             switch (parameters.Authorizer?.Needed)

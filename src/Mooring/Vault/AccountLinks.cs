@@ -210,7 +210,7 @@ internal sealed class AccountLinks(
     /// and may be unknown to this one.
     /// </summary>
     private async Task<string> GrantedAsync(CredentialKey key, AuthorizationServer server, CancellationToken cancel) =>
-        await credentials.FindAsync(key, cancel) is ({ Scope: { } scope, Client.TokenUrl: { } url }, _) && url == server.TokenUrl.AbsoluteUri ? scope : "";
+        await credentials.FindAsync(key, cancel) is { Credential: { Scope: { } scope, Client.TokenUrl: { } url } } && url == server.TokenUrl.AbsoluteUri ? scope : "";
 
     private static string With(string granted, string wanted) =>
         string.Join(' ', granted.Split(' ').Concat(wanted.Split(' ')).Where(scope => scope.Length > 0).Distinct());

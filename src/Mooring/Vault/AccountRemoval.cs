@@ -33,9 +33,9 @@ internal sealed class AccountRemoval(Credentials credentials, IVaultStore store,
             // With the lease nobody refreshes it: what a provider gave for it must not come into the row of the account that is linked next.
             if (await store.TryLeaseCredentialAsync(key, record.Version, _holder, Tokens.Lease))
             {
-                var known = await credentials.FindAsync(key, cancel);
-                await credentials.DeleteAsync(key);
-                return new RemovedAccount(true, known is var (credential, _) ? await TellAsync(key, credential) : "what the gateway kept of it cannot be read");
+                var known = (await credentials.FindAsync(key, cancel)).Credential;
+                await credentials.DeleteAsync(key, known);
+                return new RemovedAccount(true, known is not null ? await TellAsync(key, known) : "what the gateway kept of it cannot be read");
             }
 
             if (time.GetElapsedTime(began) > Patience)

@@ -44,7 +44,7 @@ internal sealed class ClientRegistrations(Credentials credentials, TokenRequests
 
         // A registration belongs to the address that it was made for.
         var key = new CredentialKey("", Own, $"{server.Issuer} {redirectUri}");
-        if (await credentials.FindAsync(key, cancel) is ({ Client: { } registered } kept, _))
+        if (await credentials.FindAsync(key, cancel) is { Credential: { Client: { } registered } kept })
         {
             var client = registered with { Resource = server.Resource, TokenUrl = tokens };
             if (await IsGoodAsync(kept, client with { NamedBy = namedBy }, redirectUri, cancel))

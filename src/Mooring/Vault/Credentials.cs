@@ -15,23 +15,36 @@ internal sealed class Credentials(KeyRing keys, IVaultStore store)
     /// </summary>
     public Action<AccountChange>? Changed { get; set; }
 
-    /// <summary>Which linking the account is of that can be used now, empty where that was not noted; null: there is none.</summary>
+    /// <summary>
+    /// Which linking the account is of that can be used now. What does not open, its key being away or the row damaged, is not taken away: it may open again, and only then it is seen
+    /// whether it is still the same.
+    /// </summary>
+    /// <returns>Whether it can be told; and the linking, empty where that was not noted, null where there is no account that can be used.</returns>
     /// <exception cref="StoreException">The store cannot be asked.</exception>
-    public async Task<string?> LinkingAsync(CredentialKey key, CancellationToken cancel) =>
-        await FindAsync(key, cancel) is var (credential, _) && credential.Broken is null ? credential.Link ?? "" : null;
-
-    /// <summary>Null: there is none, or none that opens.</summary>
-    public async Task<(Credential Credential, long Version)?> FindAsync(CredentialKey key, CancellationToken cancel)
+    public async Task<(bool IsKnown, string? Linking)> LinkingAsync(CredentialKey key, CancellationToken cancel)
     {
         if (await store.FindCredentialAsync(key, cancel) is not { } record)
         {
-            return null;
+            return (true, null);
         }
 
-        // Never written in clear, so clear text is a forgery.
-        var body = SealedBody.IsSealed(record.Body.Span) ? await keys.TryOpenAsync(NameOf(key, record.Version), record.Body, cancel) : null;
-        return body is { } opened && Credential.Parse(opened.Span) is { } credential ? (credential, record.Version) : null;
+        try
+        {
+            var credential = await OpenAsync(key, record, cancel);
+            return (credential is not null, credential is { Broken: null } ? credential.Link ?? "" : null);
+        }
+        catch (StoreException)
+        {
+            // Its key cannot be had now.
+            return (false, null);
+        }
     }
+
+    /// <summary>What is kept of an account.</summary>
+    /// <exception cref="StoreException">The store cannot be asked, or the key that it is sealed with.</exception>
+    public async Task<KeptCredential> FindAsync(CredentialKey key, CancellationToken cancel) => await store.FindCredentialAsync(key, cancel) is { } record
+        ? new KeptCredential(await OpenAsync(key, record, cancel), record.Version, IsThere: true)
+        : default;
 
     /// <summary>Puts a credential in the place of whatever there is: its person has just linked.</summary>
     public async Task ReplaceAsync(CredentialKey key, Credential credential, CancellationToken cancel)
@@ -39,10 +52,10 @@ internal sealed class Credentials(KeyRing keys, IVaultStore store)
         credential = credential with { Link = RandomNumberGenerator.GetHexString(32, lowercase: true) };
         while (true)
         {
-            var known = await store.FindCredentialAsync(key, cancel);
-            if (await SaveAsync(key, credential, known?.Version ?? 0))
+            var record = await store.FindCredentialAsync(key, cancel);
+            if (await SaveAsync(key, credential, record?.Version ?? 0))
             {
-                Changed?.Invoke(new AccountChange(key, IsLinked: true));
+                Changed?.Invoke(new AccountChange(key, record is null ? null : await LinkOfAsync(key, record), credential.Link));
                 return;
             }
         }
@@ -59,16 +72,40 @@ internal sealed class Credentials(KeyRing keys, IVaultStore store)
             new CredentialRecord(key, before + 1, keys.SealAlways(NameOf(key, before + 1), credential.ToBytes()), credential.Due()));
         if (isSaved && (credential.Broken is not null || isMended))
         {
-            Changed?.Invoke(new AccountChange(key, IsLinked: credential.Broken is null));
+            var link = credential.Link ?? "";
+            Changed?.Invoke(credential.Broken is null ? new AccountChange(key, Was: null, link) : new AccountChange(key, link, Now: null));
         }
 
         return isSaved;
     }
 
-    public async Task DeleteAsync(CredentialKey key)
+    /// <param name="key">Whose, and where.</param>
+    /// <param name="known">What it was; null: it does not open.</param>
+    public async Task DeleteAsync(CredentialKey key, Credential? known)
     {
         await store.DeleteCredentialAsync(key);
-        Changed?.Invoke(new AccountChange(key, IsLinked: false));
+        Changed?.Invoke(new AccountChange(key, known is null ? null : known.Link ?? "", Now: null));
+    }
+
+    /// <summary>Null: it does not open.</summary>
+    private async Task<Credential?> OpenAsync(CredentialKey key, CredentialRecord record, CancellationToken cancel)
+    {
+        // Never written in clear, so clear text is a forgery.
+        var body = SealedBody.IsSealed(record.Body.Span) ? await keys.TryOpenAsync(NameOf(key, record.Version), record.Body, cancel) : null;
+        return body is { } opened ? Credential.Parse(opened.Span) : null;
+    }
+
+    /// <summary>Which linking a row was of that has another in its place already; null: that cannot be told.</summary>
+    private async Task<string?> LinkOfAsync(CredentialKey key, CredentialRecord record)
+    {
+        try
+        {
+            return await OpenAsync(key, record, CancellationToken.None) is { } credential ? credential.Link ?? "" : null;
+        }
+        catch (StoreException)
+        {
+            return null;
+        }
     }
 
     private static RowName NameOf(CredentialKey key, long version) => new($"credentials {key.Issuer}", key.Subject, key.Provider, version);

@@ -57,9 +57,10 @@ internal sealed partial class Tokens(
     /// <exception cref="StoreException">The store cannot be asked.</exception>
     public async Task<Token> GetAsync(CredentialKey key, CancellationToken cancel)
     {
-        if (await credentials.FindAsync(key, cancel) is not var (credential, version))
+        var kept = await credentials.FindAsync(key, cancel);
+        if (kept is not ({ } credential, var version, _))
         {
-            return new Token(TokenState.NotLinked);
+            return kept.ToNoToken();
         }
 
         if (credential.Broken is not null)
@@ -90,9 +91,10 @@ internal sealed partial class Tokens(
     /// </summary>
     public async Task<Token> RenewAsync(CredentialKey key, string refused, CancellationToken cancel)
     {
-        if (await credentials.FindAsync(key, cancel) is not var (credential, version))
+        var kept = await credentials.FindAsync(key, cancel);
+        if (kept is not ({ } credential, var version, _))
         {
-            return new Token(TokenState.NotLinked);
+            return kept.ToNoToken();
         }
 
         if (credential.Broken is not null || credential.AccessToken != refused)
@@ -189,7 +191,7 @@ internal sealed partial class Tokens(
 
     private async Task RefreshIfDueAsync(CredentialKey key, CancellationToken cancel)
     {
-        if (await credentials.FindAsync(key, cancel) is var (credential, version) && credential.Due() <= time.GetUtcNow())
+        if (await credentials.FindAsync(key, cancel) is ({ } credential, var version, _) && credential.Due() <= time.GetUtcNow())
         {
             await Share(key, credential, version).WaitAsync(cancel);
         }
@@ -221,17 +223,13 @@ internal sealed partial class Tokens(
         {
             token = await RefreshAsync(key, credential, version, done);
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
         {
             token = StillUsable(credential, "the gateway stops");
         }
         catch (StoreException e)
         {
             token = StillUsable(credential, e.Message);
-        }
-        catch (ObjectDisposedException)
-        {
-            token = StillUsable(credential, "the gateway stops");
         }
         catch (Exception e)
         {
@@ -279,9 +277,10 @@ internal sealed partial class Tokens(
 
             // Somebody else is at it, or has done it already.
             await Task.Delay(Look, time);
-            if (await credentials.FindAsync(key, CancellationToken.None) is not var (newer, newest))
+            var kept = await credentials.FindAsync(key, CancellationToken.None);
+            if (kept is not ({ } newer, var newest, _))
             {
-                return new Token(TokenState.NotLinked);
+                return kept.ToNoToken();
             }
 
             if (newest != version)
@@ -372,9 +371,10 @@ internal sealed partial class Tokens(
         var isMended = false;
         while (!await credentials.SaveAsync(key, credential, version, isMended))
         {
-            if (await credentials.FindAsync(key, CancellationToken.None) is not var (newer, newest))
+            var kept = await credentials.FindAsync(key, CancellationToken.None);
+            if (kept is not ({ } newer, var newest, _))
             {
-                return new Token(TokenState.NotLinked);
+                return kept.ToNoToken();
             }
 
             // Another replica took the lease over while this one could not write, and was refused with what is spent: that says nothing of what was given for it.

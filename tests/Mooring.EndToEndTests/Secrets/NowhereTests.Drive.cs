@@ -114,8 +114,8 @@ public sealed partial class NowhereTests
     /// <summary>Tokens of every kind, good and bad, in the header and where they do not belong.</summary>
     private async Task TokensAsync(string key)
     {
-        var claim = _canaries.Plant("claim of a signed token");
-        JsonObject Claims(string audience) => new() { ["iss"] = _loud.Base, ["sub"] = "ann", ["aud"] = audience, ["exp"] = 4102444800, ["note"] = claim };
+        var (claim, address) = (_canaries.Plant("claim of a signed token"), _canaries.Plant("e-mail of a signed token") + "@example.com");
+        JsonObject Claims(string audience) => new() { ["iss"] = _loud.Base, ["sub"] = "ann", ["aud"] = audience, ["exp"] = 4102444800, ["note"] = claim, ["email"] = address, ["email_verified"] = true };
         var signed = _loud.Sign(Claims("gateway"));
         _canaries.Add("signature of a token", signed.Split('.')[2]);
         Assert.Equal(200, (await _ann.GetAsync("status, key", "/mcp/status", key)).Status);
@@ -193,7 +193,7 @@ public sealed partial class NowhereTests
 
         foreach (var path in new[] { "/mcp", "/oauth/authorize", "/connect/acme", "/connect/acme/callback", "/connect/client.json", "/admin/api/drain", "/mcp/status" })
         {
-            var (host, origin, header) = (_canaries.Plant("Host at " + path), _canaries.Plant("Origin at " + path), _canaries.Plant("header at " + path));
+            var (host, origin, header) = (_canaries.Plant("Host at " + path, "log"), _canaries.Plant("Origin at " + path, "log"), _canaries.Plant("header at " + path));
             await _ann.GetAsync($"host at {path}", path, access, ("Host", host + ".test"), ("X-Forwarded-Host", host), ("X-Secret", header));
             await _ann.GetAsync($"origin at {path}", path, access, ("Origin", $"https://{origin}.test"), ("X-Secret", header));
         }

@@ -133,6 +133,9 @@ public sealed partial class NowhereTests : IAsyncDisposable
     {
         _canaries.Saw($"start screen, {when}", _gateway.Process.Output);
         _canaries.Saw($"log, {when}", _gateway.Process.Errors);
+        var audit = File.ReadAllText(_inputs.File("audit.jsonl"));
+        _canaries.Saw($"audit file, {when}", audit);
+        Assert.All(["\"name\":\"echo\"", "\"name\":\"tell\"", "argumentsSha256", "sign_in", "token_refused"], noted => Assert.Contains(noted, audit, StringComparison.Ordinal));
         Assert.Contains("dbug: ", _gateway.Process.Errors, StringComparison.Ordinal);
     }
 
@@ -177,6 +180,8 @@ public sealed partial class NowhereTests : IAsyncDisposable
         config["vault"] = new JsonObject { ["keyFile"] = _inputs.File("vault.key") };
         config["tls"] = new JsonObject { ["cert"] = _inputs.File("cert.pem"), ["key"] = _inputs.File("key.pem") };
         config["limits"] = new JsonObject { ["bodySize"] = "1MB" };
+        // Arguments as a hash, which is the default: what people ask, get and are called at is in neither.
+        config["audit"] = new JsonObject { ["file"] = _inputs.File("audit.jsonl"), ["log"] = true, ["begun"] = true };
         config["calls"] = new JsonObject { ["firstListWait"] = "2s" };
         config["providers"] = new JsonObject
         {
@@ -194,7 +199,7 @@ public sealed partial class NowhereTests : IAsyncDisposable
             ["jwt"] = new JsonArray(new JsonObject { ["issuer"] = _loud.Base, ["jwks"] = _loud.Base + "/jwks", ["audience"] = "gateway" }),
             ["oauth"] = new JsonObject
             {
-                ["users"] = new JsonObject { ["ann"] = new JsonObject { ["password"] = _password } },
+                ["users"] = new JsonObject { ["ann"] = new JsonObject { ["password"] = _password, ["email"] = _canaries.Plant("e-mail of a local user", "data", "rows of", "item", "answer to", "mooring ") + "@example.com" } },
                 ["providers"] = new JsonObject
                 {
                     ["corp"] = Provider(_loud.Base, _canaries.Plant("clientSecret of a sign-in provider", "heard at /token")),

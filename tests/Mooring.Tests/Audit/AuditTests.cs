@@ -2,7 +2,9 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Mooring.Auth;
 using Mooring.Configuration;
+using Mooring.Stores;
 using Mooring.Tests.Auth;
 using Mooring.Tests.Tasks;
 using Xunit;
@@ -80,6 +82,34 @@ public sealed class AuditTests : IDisposable
         Assert.Equal(["denied", "tool_error", "error", "outcome_unknown", "cancelled", "denied"], Lines("call").Select(line => (string)line["outcome"]!));
         Assert.Equal(-32001, (int)Lines("call")[2]["code"]!);
         Assert.All(Lines("call"), line => Assert.Equal("one", (string)line["server"]!));
+    }
+
+    [Theory]
+    [InlineData("2025-11-25")]
+    [InlineData("2026-07-28")]
+    public async Task Call_SaysWithWhichKeyAndFromWhere_AndNotTheKey(string version)
+    {
+        string key, id;
+        await using (var gateway = await StartAsync(c => c with { Auth = AuthFixture.Keys }))
+        {
+            key = await gateway.KeyAsync();
+            id = (await new ApiKeys(gateway.Get<IAuthStore>(), gateway.Clock).ListAsync(TestContext.Current.CancellationToken)).Single().Id;
+            if (version == StatelessClient.Version)
+            {
+                using var reply = await new StatelessClient(gateway.Http).CallAsync("echo", headers: [("Authorization", $"Bearer {key}"), ("X-Test-Address", "2001:db8::7")]);
+                await reply.MessageAsync();
+            }
+            else
+            {
+                var client = await gateway.ClientWithAsync(key, version);
+                using var reply = await client.PostAsync("""{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"echo","arguments":{}}}""", headers: ("X-Test-Address", "2001:db8::7"));
+                await reply.MessageAsync();
+            }
+        }
+
+        Assert.Equal(($"api_key:{id}", "2001:db8::7"), With(Assert.Single(Lines("call"))));
+        Assert.Equal(($"api_key:{id}", version == StatelessClient.Version ? "2001:db8::7" : "127.0.0.1"), With(Assert.Single(Lines("token_accepted"))));
+        Assert.DoesNotContain(key, await File.ReadAllTextAsync(Path, TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -318,6 +348,7 @@ public sealed class AuditTests : IDisposable
         Assert.Equal(["client_registered ok http://127.0.0.1:7777/callback", "sign_in ok ", "consent allowed mcp for http://127.0.0.1:7777/callback", "token_issued ok code", "token_issued ok refresh token", "token_revoked ok refresh token"],
             Lines().Select(line => $"{line["event"]} {line["outcome"]} {line["reason"]}"));
         Assert.All(Lines().Skip(1), line => Assert.Equal("ann", (string)line["user"]!));
+        Assert.Equal(("password", "127.0.0.1"), With(Assert.Single(Lines("sign_in"))));
     }
 
     [Fact]
@@ -333,6 +364,9 @@ public sealed class AuditTests : IDisposable
         Assert.False(File.Exists(Path));
         Assert.DoesNotContain(log.Lines, line => line.StartsWith("Information Audit:", StringComparison.Ordinal));
     }
+
+    /// <summary>With what and from where it was.</summary>
+    private static (string?, string?) With(JsonObject line) => ((string?)line["credential"], (string?)line["address"]);
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 

@@ -383,6 +383,59 @@ public sealed class ClientTests
         Assert.Equal(1, _internet.Times(another));
     }
 
+    /// <summary>Whoever names documents that are none keeps nobody elsewhere waiting whose own lies on the same host.</summary>
+    [Theory]
+    [InlineData("2001:db8:1:{0}::1", "2001:db8:1:ffff::1", "2001:db8:2::1")]
+    [InlineData("192.0.2.{0}", "192.0.2.200", "192.0.3.1")]
+    public async Task Documents_BadOnesFromOneNetwork_AreAskedForNoMoreForAWhile_AndThoseOfOthersAre(string addresses, string next, string elsewhere)
+    {
+        _internet.Serve(DocumentUrl, Document());
+        await using var gateway = await StartAsync();
+        for (var i = 0; i < Clients.QuestionsPerNetwork; i++)
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, await TryAsync(string.Format(System.Globalization.CultureInfo.InvariantCulture, addresses, i), $"https://app.example.com/none/{i}.json"));
+        }
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, await TryAsync(next, "https://app.example.com/none/next.json"));
+        Assert.Equal(HttpStatusCode.SeeOther, await TryAsync(elsewhere, DocumentUrl));
+
+        async Task<HttpStatusCode> TryAsync(string address, string id) =>
+            (await gateway.SendAsync(HttpMethod.Get, new TestOAuthClient(gateway) { Id = id }.AuthorizeUrl(), null, ("X-Test-Address", address))).Status;
+    }
+
+    [Fact]
+    public async Task Documents_GoodOnesFromOneNetwork_AreNotCounted()
+    {
+        await using var gateway = await StartAsync();
+        for (var i = 0; i <= Clients.QuestionsPerNetwork; i++)
+        {
+            var id = $"https://app.example.com/{i}.json";
+            var document = Document();
+            document["client_id"] = id;
+            _internet.Serve(id, document);
+            Assert.Equal(HttpStatusCode.SeeOther, (await gateway.SendAsync(HttpMethod.Get, new TestOAuthClient(gateway) { Id = id }.AuthorizeUrl(), null, ("X-Test-Address", $"192.0.2.{i}"))).Status);
+        }
+    }
+
+    [Fact]
+    public async Task Document_WantedByManyAtOnce_IsAskedForOnce()
+    {
+        using var answers = new SemaphoreSlim(0);
+        _internet.Serve(DocumentUrl, (_, _) =>
+        {
+            answers.Wait(TestContext.Current.CancellationToken);
+            return TestInternet.Json(Document());
+        });
+        await using var gateway = await StartAsync();
+        var asking = Enumerable.Range(0, 10).Select(_ => Task.Run(() => gateway.SendAsync(HttpMethod.Get, new TestOAuthClient(gateway) { Id = DocumentUrl }.AuthorizeUrl()))).ToList();
+        await gateway.UntilAsync(() => gateway.Get<Attempts>().WaitOf("document", Attempts.Who(IPAddress.Loopback), asking.Count) is not null, "all ask for it");
+        // None of those that ask for it meanwhile has it yet.
+        answers.Release(10);
+
+        Assert.All(await Limit.Of(Task.WhenAll(asking), "all answers"), answer => Assert.Equal(HttpStatusCode.SeeOther, answer.Status));
+        Assert.Equal(1, _internet.Times(DocumentUrl));
+    }
+
     [Theory]
     [InlineData("http://app.example.com/client.json")]
     [InlineData("https://app.example.com")]

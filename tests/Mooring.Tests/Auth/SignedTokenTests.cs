@@ -178,6 +178,47 @@ public sealed class SignedTokenTests
         Assert.Equal(HttpStatusCode.OK, await TryAsync(gateway, Sign()));
     }
 
+    /// <summary>Nobody can tell of any of them: the work that they make is bounded, and whoever has a good one is let in as soon as its key is there.</summary>
+    [Fact]
+    public async Task Issuer_Away_FloodOfTokens_IsVerifiedNoMoreForAWhile_AndGoodOnesAreLetInOnceTheKeysAreBack()
+    {
+        _internet.IsAway = true;
+        await using var gateway = await StartAsync();
+        for (var i = 0; i < Authenticator.UnknownPerMinute; i++)
+        {
+            gateway.Get<Attempts>().TryTake(Authenticator.Untold, Attempts.Who(IPAddress.Loopback), Authenticator.UnknownPerMinute, TimeSpan.FromMinutes(1));
+        }
+
+        // Verified it would be 401: no key would make it good.
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await TryAsync(gateway, Sign(("aud", "https://another.example"))));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await TryAsync(gateway, Sign()));
+        Assert.Equal(0, UnknownShown(gateway));
+
+        _internet.IsAway = false;
+        gateway.Advance(TimeSpan.FromSeconds(10));
+        await Limit.Of(UntilLetInAsync(), "its key was asked for beside");
+        Assert.Equal(HttpStatusCode.Unauthorized, await TryAsync(gateway, Sign(("aud", "https://another.example"))));
+
+        async Task UntilLetInAsync()
+        {
+            while (await TryAsync(gateway, Sign()) != HttpStatusCode.OK)
+            {
+                await Task.Yield();
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Issuer_Away_TokensThatNobodyCanTellOf_AreCounted()
+    {
+        _internet.IsAway = true;
+        await using var gateway = await StartAsync();
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await TryAsync(gateway, Sign()));
+
+        Assert.NotNull(gateway.Get<Attempts>().WaitOf(Authenticator.Untold, Attempts.Who(IPAddress.Loopback), 1));
+    }
+
     [Theory]
     [InlineData("iss", "https://evil.example")]
     [InlineData("aud", "https://another.example")]
@@ -322,6 +363,23 @@ public sealed class SignedTokenTests
         Assert.Equal(HttpStatusCode.Unauthorized, await AdminAsync(Sign(("aud", "https://another.example"), ("groups", new[] { "ops" }))));
         // An administrator's, but for one server: whoever holds it administers nothing.
         Assert.Equal(HttpStatusCode.Unauthorized, await AdminAsync(Sign(("scope", "tools mooring.admin"), ("groups", new[] { "ops" }))));
+    }
+
+    /// <summary>What the audit log calls a token: nobody gets in with that, nor does it say the id that the issuer gave it.</summary>
+    [Theory]
+    [InlineData("id-of-it", null, null, "signed_token:a170f043228371e5")]
+    [InlineData("id-of-it", "cli", "app", "signed_token:a170f043228371e5")]
+    [InlineData(null, "cli", "app", "signed_token of cli")]
+    [InlineData(null, null, "app", "signed_token of app")]
+    [InlineData(null, null, null, "signed_token")]
+    public async Task Token_IsNamedByTheHashOfItsId_OrElseByItsClient(string? id, string? client, string? party, string named)
+    {
+        await using var gateway = await StartAsync();
+        var verifier = gateway.Get<IEnumerable<ITokenVerifier>>().OfType<SignedTokens>().Single();
+
+        var (caller, _) = await verifier.VerifyAsync(Sign(("jti", id), ("client_id", client), ("azp", party)), TestContext.Current.CancellationToken);
+
+        Assert.Equal(named, caller!.Credential);
     }
 
     private string Sign(params (string Name, object? Value)[] claims) => _issuer.Sign(_clock.GetUtcNow(), claims: claims);

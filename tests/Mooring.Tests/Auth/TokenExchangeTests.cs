@@ -325,12 +325,12 @@ public sealed class TokenExchangeTests : IAsyncDisposable
 
         if (isTakenAway)
         {
-            await _gateway.Get<Credentials>().DeleteAsync(Acme);
+            await _gateway.Get<Credentials>().DeleteAsync(Acme, known: null);
         }
         else
         {
-            var (credential, version) = (await _gateway.Get<Credentials>().FindAsync(Acme, TestContext.Current.CancellationToken))!.Value;
-            Assert.True(await _gateway.Get<Credentials>().SaveAsync(Acme, credential with { Broken = "invalid_grant" }, version));
+            var (credential, version, _) = await _gateway.Get<Credentials>().FindAsync(Acme, TestContext.Current.CancellationToken);
+            Assert.True(await _gateway.Get<Credentials>().SaveAsync(Acme, credential! with { Broken = "invalid_grant" }, version));
         }
 
         Assert.Contains("/connect/acme?ticket=", (string?)(await client.ResultAsync("echo"))["error"]!["message"], StringComparison.Ordinal);

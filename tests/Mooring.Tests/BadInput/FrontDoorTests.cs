@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
+using Mooring.Configuration;
 using Xunit;
 
 namespace Mooring.Tests.BadInput;
@@ -395,6 +396,46 @@ public sealed class FrontDoorTests
         Assert.DoesNotContain(host, await RefusedAsync(post, HttpStatusCode.Forbidden, -32000, "\"hosts\"", id: null), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.Forbidden, get.Status);
         Unharmed(gateway);
+    }
+
+    [Fact]
+    public async Task Any_ForeignHostOrOrigin_IsLoggedOnceAMinuteForEachKind_WithTheSettingThatLacksIt()
+    {
+        await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Config = c => c with { PublicUrl = new Uri("https://mcp.example.com"), Hosts = ["*.internal.example"] } });
+        var client = gateway.NewClient();
+        string[] Said(string name) => [.. gateway.LogLines.Lines.Where(line => line.Contains(name, StringComparison.Ordinal))];
+
+        for (var i = 0; i < 3; i++)
+        {
+            using var host = await client.PostAsync(Ping, headers: ("Host", $"gw{i}.example"));
+            using var origin = await client.PostAsync(Ping, headers: [("Host", "mcp.example.com"), ("Origin", $"https://page{i}.example/{new string('x', 1000)}")]);
+            Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.Forbidden), (host.Status, origin.Status));
+        }
+
+        var (refused, page) = (Assert.Single(Said("HostRefused")), Assert.Single(Said("OriginRefused")));
+        Assert.Contains("gw0.example", refused, StringComparison.Ordinal);
+        Assert.Contains("mcp.example.com", refused, StringComparison.Ordinal);
+        Assert.Contains("*.internal.example", refused, StringComparison.Ordinal);
+        Assert.Contains("publicUrl", refused, StringComparison.Ordinal);
+        Assert.Contains("https://page0.example/", page, StringComparison.Ordinal);
+        Assert.Contains("origins", page, StringComparison.Ordinal);
+        Assert.InRange(page.Length, 0, 600);
+
+        gateway.Advance(TimeSpan.FromMinutes(1));
+        using var later = await client.PostAsync(Ping, headers: ("Host", "later.example"));
+        Assert.Equal(2, Said("HostRefused").Length);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:3000", null, "127.0.0.1, localhost, [::1]")]
+    [InlineData("http://127.0.0.1:3000", "https://mcp.example.com", "127.0.0.1, localhost, mcp.example.com, [::1]")]
+    [InlineData("http://0.0.0.0:3000", "https://mcp.example.com", "any IP address")]
+    [InlineData("http://0.0.0.0:3000", null, "any name")]
+    public void Names_OfTheGateway_AreSaid(string listen, string? publicUrl, string part)
+    {
+        var names = new ServedNames(new MooringConfig { Listen = [listen], PublicUrl = publicUrl is null ? null : new Uri(publicUrl) }).ToString();
+
+        Assert.All(part.Split(", "), one => Assert.Contains(one, names, StringComparison.Ordinal));
     }
 
     /// <summary>Also where other machines can reach it: a page of another site may have its name lead to the gateway's address, in whatever network that is.</summary>

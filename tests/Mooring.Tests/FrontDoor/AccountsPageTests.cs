@@ -229,8 +229,8 @@ public sealed class AccountsPageTests : IAsyncDisposable
     private Task LinkAsync(string user, string issuer = Person.OfConfiguration) => _gateway.Get<Credentials>().ReplaceAsync(
         new CredentialKey(issuer, user, "acme"), new Credential { AccessToken = "token", RefreshToken = "again", Received = _clock.GetUtcNow() }, TestContext.Current.CancellationToken);
 
-    private Task<(Credential Credential, long Version)?> FindAsync(string user, string issuer = Person.OfConfiguration) =>
-        _gateway.Get<Credentials>().FindAsync(new CredentialKey(issuer, user, "acme"), TestContext.Current.CancellationToken);
+    private async Task<Credential?> FindAsync(string user, string issuer = Person.OfConfiguration) =>
+        (await _gateway.Get<Credentials>().FindAsync(new CredentialKey(issuer, user, "acme"), TestContext.Current.CancellationToken)).Credential;
 
     private Task<TestPage> PressAsync(string account, string? key = null) => _browser.PostAsync("/connect", Form(account, key), ("Origin", "http://localhost"));
 

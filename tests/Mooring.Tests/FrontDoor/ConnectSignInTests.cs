@@ -144,7 +144,7 @@ public sealed class ConnectSignInTests : IAsyncDisposable
         var sent = await PressAsync(link, own);
         Assert.StartsWith("https://acme.test/authorize?", sent.Location, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, (await _browser.OpenAsync(_accounts.Allow(new Uri(sent.Location!)).PathAndQuery)).Status);
-        Assert.NotNull(await _gateway.Get<Credentials>().FindAsync(new CredentialKey(Person.OfApiKeys, "mallory", "acme"), TestContext.Current.CancellationToken));
+        Assert.True((await _gateway.Get<Credentials>().FindAsync(new CredentialKey(Person.OfApiKeys, "mallory", "acme"), TestContext.Current.CancellationToken)).IsThere);
         Assert.DoesNotContain(own, _gateway.LogLines.ToString(), StringComparison.Ordinal);
     }
 
@@ -234,7 +234,7 @@ public sealed class ConnectSignInTests : IAsyncDisposable
         var done = await _browser.OpenAsync(back.PathAndQuery);
 
         Assert.Equal(status, done.Status);
-        Assert.Equal(status == HttpStatusCode.OK, await _gateway.Get<Credentials>().FindAsync(new CredentialKey(Person.OfConfiguration, "ann", "acme"), TestContext.Current.CancellationToken) is not null);
+        Assert.Equal(status == HttpStatusCode.OK, (await _gateway.Get<Credentials>().FindAsync(new CredentialKey(Person.OfConfiguration, "ann", "acme"), TestContext.Current.CancellationToken)).IsThere);
     }
 
     [Fact]

@@ -3,8 +3,10 @@ using Mooring.Configuration;
 using Mooring.Stores;
 using Mooring.Stores.Memory;
 using Mooring.Tests.Routing;
+using Mooring.Tests.Tasks;
 using Mooring.Vault;
 using Xunit;
+using static Mooring.Tests.Tasks.TaskClient;
 
 namespace Mooring.Tests.Replicas;
 
@@ -36,7 +38,7 @@ public sealed class ReplicaAccountTests : IDisposable
         var (client, stream, server) = await UsedAtBAsync(pair);
         using var _ = stream;
 
-        await pair.A.Get<Credentials>().DeleteAsync(s_acme);
+        await pair.A.Get<Credentials>().DeleteAsync(s_acme, known: null);
 
         await pair.UntilAsync(() => server.WasLeft && _server.Sessions.Count == 0, "the server's stream and session are over");
         await ToldAsync(pair, stream);
@@ -93,18 +95,96 @@ public sealed class ReplicaAccountTests : IDisposable
         using var both = stream;
         pair.Store.Signals.LosesAll = true;
 
-        await pair.A.Get<Credentials>().DeleteAsync(s_acme);
+        await pair.A.Get<Credentials>().DeleteAsync(s_acme, known: null);
 
         await pair.A.UntilAsync(() => server.WasLeft, "the server's stream is over", TimeSpan.FromSeconds(70));
     }
 
-    private async Task<ReplicaPair> StartAsync()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Task_OfAReplicaThatDied_IsGoneOnWithTheAccountItWasBegunWith_AndWithNoOther(bool isReplaced)
+    {
+        var server = new FakeUpstream().Hold("slow");
+        await using var pair = await StartAsync(server);
+        await LinkAsync(pair.A, "first");
+        var posting = New(pair.A).CallAsync("slow");
+        var call = await server.CallAsync();
+        await call.RawAsync("id: e0\ndata:\n\n");
+        var id = (string)(await pair.A.CreatedAsync(posting))["taskId"]!;
+        await pair.UntilAsync(() => TaskOf(pair, id).Cursor is not null, "its place is kept");
+
+        pair.StoreOfA.IsAway = true;
+        if (isReplaced)
+        {
+            await LinkAsync(pair.B, "second");
+            await FailedAsync(pair.B, id);
+            Assert.DoesNotContain(server.Requests, exchange => exchange.Session == call.Session && exchange.Header("Authorization") == "Bearer second");
+            return;
+        }
+
+        var get = await pair.B.PassTimeAsync(server.GetAsync(), TimeSpan.FromSeconds(30), "the other replica goes on");
+        Assert.Equal(("e0", call.Session, "Bearer first"), (get.LastEventId, get.Session, get.Header("Authorization")));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ServersTask_OfAReplicaThatDied_IsAskedForWithTheAccountItWasMadeWith_AndWithNoOther(bool isReplaced)
+    {
+        var server = new TaskServer();
+        await using var pair = await StartAsync(server.Fake);
+        await LinkAsync(pair.A, "first");
+        var id = (string)(await pair.A.CreatedAsync(New(pair.A).CallAsync("slow")))["taskId"]!;
+        await pair.UntilAsync(() => TaskOf(pair, id).ServerTask is not null, "the server's task is kept");
+
+        pair.StoreOfA.IsAway = true;
+        if (isReplaced)
+        {
+            await LinkAsync(pair.B, "second");
+            await FailedAsync(pair.B, id);
+        }
+        else
+        {
+            server.State = """{"status":"completed","result":{"content":[{"type":"text","text":"theirs"}]}}""";
+            await pair.B.UntilTaskAsync(New(pair.B), id, "completed", TimeSpan.FromSeconds(30));
+        }
+
+        Assert.All(server.Asked("tasks/get"), asked => Assert.Equal("Bearer first", asked.Header("Authorization")));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ServersTask_AccountIsTakenAwayOrReplaced_IsAskedForNoMore_AndItsOutcomeIsUnknown(bool isReplaced)
+    {
+        var server = new TaskServer();
+        await using var pair = await StartAsync(server.Fake);
+        await LinkAsync(pair.A, "first");
+        var id = (string)(await pair.A.CreatedAsync(New(pair.A).CallAsync("slow")))["taskId"]!;
+        await pair.UntilAsync(() => server.Asked("tasks/get").Count > 0, "it is asked for");
+
+        await (isReplaced ? LinkAsync(pair.A, "second") : pair.A.Get<Credentials>().DeleteAsync(s_acme, known: null));
+
+        await FailedAsync(pair.A, id);
+        Assert.All(server.Asked("tasks/get"), asked => Assert.Equal("Bearer first", asked.Header("Authorization")));
+    }
+
+    private static HeldTask TaskOf(ReplicaPair pair, string id) => pair.Store.Store.FindHeldTaskAsync(id, TestContext.Current.CancellationToken).AsTask().Result!;
+
+    private static async Task FailedAsync(GatewayFixture gateway, string id)
+    {
+        var failed = await gateway.UntilTaskAsync(New(gateway), id, "failed", TimeSpan.FromSeconds(30));
+        Assert.Equal("outcome_unknown", (string?)failed["error"]!["data"]!["mooring"]!["reason"]);
+    }
+
+    private async Task<ReplicaPair> StartAsync(FakeUpstream? server = null)
     {
         var vault = new MemoryStore(new FakeClock());
         var key = Path.Combine(_folder, "vault.key");
         FileKey.Create(key);
         return await ReplicaPair.StartAsync(
-            _server,
+            server ?? _server,
             config => config with
             {
                 PublicUrl = new Uri("https://gateway.test"),

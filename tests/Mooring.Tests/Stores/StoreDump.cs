@@ -95,8 +95,8 @@ internal static class StoreDump
         Assert.NotNull((await auth.UseAuthAsync(AuthKind.Code, "used", FakeClock.Start))!.Used);
         if (credentials is not null)
         {
-            var (theirs, version) = (await credentials.FindAsync(Whose, Cancel))!.Value;
-            Assert.Equal(("access", "refresh", 1), (theirs.AccessToken, theirs.RefreshToken, version));
+            var (theirs, version, _) = await credentials.FindAsync(Whose, Cancel);
+            Assert.Equal(("access", "refresh", 1), (theirs!.AccessToken, theirs.RefreshToken, version));
             Assert.True(await credentials.SaveAsync(Whose, theirs with { AccessToken = "next" }, version));
         }
 

@@ -11,6 +11,8 @@ namespace Mooring.Tests.Upstreams;
 /// <content>Accounts that are taken away, replaced or found broken while sessions use them: what the server said to one of them is nothing for the next, nor for nobody.</content>
 public sealed partial class AccountTests
 {
+    private static readonly CredentialKey s_acme = new("https://issuer.test", "ann", "acme");
+
     private const string ListChanged = "notifications/tools/list_changed";
 
     public static TheoryData<string> Kinds => ["provider", "oauth"];
@@ -134,6 +136,94 @@ public sealed partial class AccountTests
         Assert.DoesNotContain(_server.Requests.Skip(before), exchange => exchange.Session == "one-1");
     }
 
+    /// <summary>Its key is away, or its row damaged: that is no other account, and none that was taken away.</summary>
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task Account_DoesNotOpenForAWhile_NothingIsGivenUp_AndAllGoesOnOnceItOpensAgain(string kind)
+    {
+        var (stream, server) = await UsedAsync(kind);
+        using var _ = stream;
+        Assert.Equal(["echo"], await ToolsAsync());
+
+        _kept.Spoils = true;
+        var error = (await _gateway.PassTimeAsync(_ann!.ResultAsync("echo"), TimeSpan.FromSeconds(5), "the answer"))["error"]!;
+        Assert.Equal((-32042, "account_needed"), ((int)error["code"]!, (string?)error["data"]!["mooring"]!["reason"]));
+        await _gateway.PassTimeAsync(Task.Delay(TimeSpan.FromSeconds(90), _gateway.Clock), TimeSpan.FromSeconds(91), "it was looked at");
+        Assert.Equal(["echo"], await ToolsAsync());
+        Assert.False(server.WasLeft);
+
+        _kept.Spoils = false;
+        Assert.Equal("nothing", (await _gateway.PassTimeAsync(_ann.ResultAsync("echo"), TimeSpan.FromSeconds(5), "the answer")).Text());
+        Assert.DoesNotContain(_server.Requests, exchange => exchange.HttpMethod == "DELETE");
+        Assert.Single(_server.Sessions);
+    }
+
+    [Fact]
+    public async Task Account_DoesNotOpenWhileItsSessionComesFromTheStore_TheSessionIsThere_AndGoesOnOnceItOpens()
+    {
+        var session = await KeptAsync();
+        _gateway.Sessions.Forget(session);
+        await session.LeaveAsync();
+
+        _kept.Spoils = true;
+        Assert.Equal(["echo", "own"], await ToolsAsync());
+        Assert.Equal("account_needed", (string?)(await _gateway.PassTimeAsync(_ann!.ResultAsync("echo"), TimeSpan.FromSeconds(5), "the answer"))["error"]!["data"]!["mooring"]!["reason"]);
+
+        _kept.Spoils = false;
+        Assert.Equal("nothing", (await _gateway.PassTimeAsync(_ann.ResultAsync("echo"), TimeSpan.FromSeconds(5), "the answer")).Text());
+        Assert.Single(_server.Sessions);
+    }
+
+    /// <summary>It is read, the account goes, and only then it would be taken over.</summary>
+    [Fact]
+    public async Task Account_TakenAwayWhileItsSessionIsReadAgain_WhatWasReadOfItDoesNotComeBack()
+    {
+        var session = await KeptAsync();
+        _kept.Then = () => _gateway.Get<Credentials>().DeleteAsync(s_acme, known: null);
+
+        await session.Links.ReloadAsync();
+
+        Assert.NotNull((await _gateway.PassTimeAsync(_ann!.AskAsync("tools/list"), TimeSpan.FromSeconds(5), "the list"))["error"]);
+    }
+
+    /// <summary>Told late: what was opened meanwhile is of the account that there is now.</summary>
+    [Fact]
+    public async Task Account_ChangeIsToldAfterTheNewOneIsUsed_WhatIsOpenWithThatStays()
+    {
+        var (stream, server) = await UsedAsync("provider");
+        using var _ = stream;
+        var credentials = _gateway.Get<Credentials>();
+        var was = (await credentials.FindAsync(s_acme, TestContext.Current.CancellationToken)).Credential!.Link;
+        _good.Add("Bearer token-2");
+        await LinkAnewAsync("acme");
+        await _gateway.UntilAsync(() => server.WasLeft, "what was open with the first is over", TimeSpan.FromSeconds(5));
+        Assert.Equal("nothing", (await _gateway.PassTimeAsync(_ann!.ResultAsync("echo"), TimeSpan.FromSeconds(5), "the answer")).Text());
+        var open = Assert.Single(_gateway.Session(_ann).Links.Open);
+
+        credentials.Changed!(new AccountChange(s_acme, was, (await credentials.FindAsync(s_acme, TestContext.Current.CancellationToken)).Credential!.Link));
+        credentials.Changed!(new AccountChange(s_acme, was, Now: null));
+
+        Assert.Equal("nothing", (await _gateway.PassTimeAsync(_ann.ResultAsync("echo"), TimeSpan.FromSeconds(5), "the answer")).Text());
+        Assert.Same(open, Assert.Single(_gateway.Session(_ann).Links.Open));
+    }
+
+    [Fact]
+    public async Task Account_TakenAwayWhileALinkOpens_SaysNothingOfTheServersHealth()
+    {
+        await KeptAsync();
+        var link = Assert.Single(_gateway.Session(_ann!).Links.Open);
+        await _kept.DeleteCredentialAsync(s_acme);
+
+        for (var i = 0; i < 10; i++)
+        {
+            var (opened, _) = await _gateway.PassTimeAsync(link.Upstream.OpenAsync(link.Parameters, link.Owner, known: null, TestContext.Current.CancellationToken), TimeSpan.FromSeconds(5), "the opening");
+            Assert.Null(opened);
+        }
+
+        Assert.False(link.Upstream.Health.IsAway);
+        Assert.DoesNotContain("UpstreamFailed", _gateway.LogLines.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Account_ProviderTakesItBack_WhatIsOpenWithItEnds_AndItsClientIsTold()
     {
@@ -147,6 +237,19 @@ public sealed partial class AccountTests
         await _gateway.UntilAsync(() => server.WasLeft, "its stream is over", TimeSpan.FromMinutes(2));
         await ToldAsync(stream, ListChanged);
         Assert.Contains("has to be connected again", (string?)(await _ann!.ResultAsync("echo"))["error"]!["message"], StringComparison.Ordinal);
+    }
+
+    /// <summary>A session that used its account, and keeps a list of its own for it.</summary>
+    private async Task<Mooring.Sessions.Session> KeptAsync()
+    {
+        await StartAsync(vault: _kept);
+        _ann = await _gateway.ClientAsync(user: "ann", capabilities: Url);
+        await LinkAsync(await AddressAsync(_ann));
+        Assert.Equal("nothing", (await _ann.ResultAsync("echo")).Text());
+        var session = _gateway.Session(_ann);
+        _server.Hold("own");
+        await _gateway.PassTimeAsync(session.Lists.ChangedAsync(session.Links.Open[0], Mooring.Routing.ListKind.Tools), TimeSpan.FromSeconds(5), "its list is its own");
+        return session;
     }
 
     private static string NameOf(string kind) => kind == "oauth" ? "one" : "acme";

@@ -135,6 +135,26 @@ public sealed partial class AccountTests : IAsyncDisposable
         Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.OK), (stolen.StatusCode, own.StatusCode));
     }
 
+    /// <summary>Nobody is known there, no button counts, and a cookie of it does not come back: the gateway's address is the configuration's.</summary>
+    [Theory]
+    [InlineData("http://localhost", "/connect/acme?ticket=x%2Fy", "https://gateway.test/connect/acme?ticket=x%2Fy&led=1")]
+    [InlineData("http://localhost:3000", "/connect", "https://gateway.test/connect?led=1")]
+    [InlineData("https://gateway.test:8443", "/connect", "https://gateway.test/connect?led=1")]
+    [InlineData("http://localhost", "/connect//evil.test", null)]
+    [InlineData("https://gateway.test", "/connect", null)]
+    [InlineData("http://localhost", "/connect?led=1", null)]
+    public async Task Page_UnderAnotherNameOfTheGateways_LeadsToItsAddress_OnceAndNowhereElse(string root, string path, string? to)
+    {
+        await StartAsync();
+
+        using var page = await SendAsync(HttpMethod.Get, new Uri(root + path));
+        using var pressed = await SendAsync(HttpMethod.Post, new Uri(root + path), origin: root);
+
+        Assert.Equal(to, page.Headers.Location?.AbsoluteUri);
+        Assert.Equal(to is null, page.StatusCode != HttpStatusCode.SeeOther);
+        Assert.NotEqual(to ?? "none", pressed.Headers.Location?.AbsoluteUri);
+    }
+
     [Fact]
     public async Task Page_UnderANameOfAnotherSite_Is403()
     {

@@ -153,8 +153,30 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
 
     public Task BeginSealingAsync() => inner.BeginSealingAsync();
 
-    public async ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel) =>
-        await Do(() => inner.FindCredentialAsync(key, cancel).AsTask());
+    /// <summary>Whether credentials do not open for now, as where their key is away.</summary>
+    public bool Spoils { get; set; }
+
+    /// <summary>Done once, before the next credential is given out and after it was read.</summary>
+    public Func<Task>? Then { get; set; }
+
+    public async ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel)
+    {
+        var found = await Do(() => inner.FindCredentialAsync(key, cancel).AsTask());
+        if (Then is { } then)
+        {
+            Then = null;
+            await then();
+        }
+
+        if (found is null || !Spoils)
+        {
+            return found;
+        }
+
+        var body = found.Body.ToArray();
+        body[^1] ^= 1;
+        return found with { Body = body };
+    }
 
     public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
         Do(() => inner.FindProvidersAsync(issuer, subject, cancel));

@@ -53,6 +53,18 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
         return known is null ? new IssuerKeys([], HasIt: false, DateTimeOffset.MinValue, _isAway) : new IssuerKeys(known.All, known.Has(keyId), known.On, _isAway);
     }
 
+    /// <summary>Whether a key is known. Where it is not, the keys are asked for again, beside whatever goes on.</summary>
+    public bool LookFor(string? keyId)
+    {
+        if (_keys?.Has(keyId) is true)
+        {
+            return true;
+        }
+
+        _ = LookAsync();
+        return false;
+    }
+
     /// <summary>Asks for the keys again, beside whatever goes on, where those known are old.</summary>
     public void LookIfOld()
     {

@@ -39,6 +39,14 @@ internal sealed class Attempts(TimeProvider time)
         return window.Count <= limit ? null : SecondsLeft(window);
     }
 
+    /// <summary>What was taken turned out not to count.</summary>
+    public void GiveBack(string what, string who)
+    {
+        while (_windows.TryGetValue((what, who), out var window) && window.Count > 0 && !_windows.TryUpdate((what, who), window with { Count = window.Count - 1 }, window))
+        {
+        }
+    }
+
     /// <summary>As <see cref="TryTake"/>, and nothing is counted.</summary>
     public int? WaitOf(string what, string who, int limit) =>
         _windows.TryGetValue((what, who), out var window) && window.Count >= limit && time.GetElapsedTime(window.Start) < window.Span ? SecondsLeft(window) : null;

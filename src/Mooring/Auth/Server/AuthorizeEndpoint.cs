@@ -40,7 +40,7 @@ internal sealed class AuthorizeEndpoint(Clients clients, Requests requests, Brow
         }
 
         // :: 1 who asks, and where the answer may go
-        var found = id is not null ? await clients.FindAsync(id, context.RequestAborted) : new ClientFound(null, Problem: "It did not say who it is (client_id).");
+        var found = id is not null ? await clients.FindAsync(id, context.Connection.RemoteIpAddress, context.RequestAborted) : new ClientFound(null, Problem: "It did not say who it is (client_id).");
         if (found.Wait is { } documentWait)
         {
             await Pages.WaitAsync(context, documentWait);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Text.Json.Nodes;
 using Mooring.Auth.Issuers;
 using Mooring.Configuration;
@@ -20,10 +21,13 @@ internal sealed record ClientFound(ClientData? Data, string? Source = null, stri
 internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp http, Attempts attempts, TimeProvider time)
 {
     /// <summary>
-    /// Questions to one host in a minute, by each process, for documents that were not good the last time. Strangers name them, and what fails is not kept: without a bound the gateway
-    /// would ask a host as often as they like.
+    /// Questions in a minute, by each process, for documents that then were not good, to one host for whoever is in one network (<see cref="Attempts.NetworkOf"/>). Strangers name them, and
+    /// what fails is not kept: without a bound the gateway would ask a host as often as they like. Of a network, so that one of them keeps nobody elsewhere waiting whose document lies there.
     /// </summary>
-    internal const int QuestionsPerHost = 60;
+    internal const int QuestionsPerNetwork = 60;
+
+    /// <summary>The same to one host for everybody: more than a few networks together may have it ask.</summary>
+    internal const int QuestionsPerHost = 600;
 
     /// <summary>What these are counted as.</summary>
     internal const string Question = "document of";
@@ -41,6 +45,9 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
 
     private readonly ConcurrentDictionary<string, Document> _documents = new(StringComparer.Ordinal);
 
+    /// <summary>Questions under way: who wants the same document meanwhile waits for the same answer.</summary>
+    private readonly ConcurrentDictionary<string, Lazy<Task<ClientFound>>> _asking = new(StringComparer.Ordinal);
+
     /// <summary>Whether an id is the address of a document: https, with a path, and nothing in it that could be read in two ways.</summary>
     public static bool IsDocument(string id) =>
         id.StartsWith("https://", StringComparison.Ordinal) && id.Length <= RedirectUris.Longest && Uri.TryCreate(id, UriKind.Absolute, out var url)
@@ -57,7 +64,10 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
     public bool HasToAsk(string id) =>
         config.Current.Auth.OAuth.ClientMetadata && IsDocument(id) && !(_documents.TryGetValue(id, out var known) && known.Until > time.GetUtcNow());
 
-    public async Task<ClientFound> FindAsync(string id, CancellationToken cancel)
+    /// <param name="id">The client's.</param>
+    /// <param name="from">From where it is asked for; null where that is not known.</param>
+    /// <param name="cancel">Gives up; a document that is being asked for is asked for all the same.</param>
+    public async Task<ClientFound> FindAsync(string id, IPAddress? from, CancellationToken cancel)
     {
         var oauth = config.Current.Auth.OAuth;
         if (oauth.Clients.TryGetValue(id, out var known))
@@ -67,7 +77,7 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
 
         if (oauth.ClientMetadata && IsDocument(id))
         {
-            return await ReadAsync(id);
+            return await ReadAsync(id, from);
         }
 
         if (!MayBe(oauth, id))
@@ -91,21 +101,60 @@ internal sealed class Clients(ConfigStore config, IAuthStore store, AuthHttp htt
         ? store.ExtendAuthAsync(AuthKind.Client, request.Client.Id, time.GetUtcNow() + config.Current.Auth.OAuth.RegistrationLifetime)
         : Task.CompletedTask;
 
-    /// <summary>Not given up when a browser leaves: what was good the last time is known to be so again, or not, whoever asked.</summary>
-    private async Task<ClientFound> ReadAsync(string id)
+    private async Task<ClientFound> ReadAsync(string id, IPAddress? from)
     {
         if (_documents.TryGetValue(id, out var known) && known.Until > time.GetUtcNow())
         {
             return known.Found;
         }
 
-        var url = new Uri(id);
+        if (_asking.TryGetValue(id, out var running))
+        {
+            return await running.Value;
+        }
+
         // What was good the last time is asked for whatever others ask for, and stays known until there is an answer.
-        if (known is null && attempts.TryTake(Question, url.IdnHost, QuestionsPerHost, TimeSpan.FromMinutes(1)) is { } seconds)
+        if (known is not null)
+        {
+            return await AskAsync(id, known);
+        }
+
+        var (host, minute) = (new Uri(id).IdnHost, TimeSpan.FromMinutes(1));
+        var network = $"{host} {Attempts.NetworkOf(from)}";
+        var wait = attempts.TryTake(Question, network, QuestionsPerNetwork, minute) ?? attempts.TryTake(Question, host, QuestionsPerHost, minute);
+        if (wait is { } seconds)
         {
             return new ClientFound(null, Wait: seconds);
         }
 
+        // Counted before, so that many at once are; only what was no good stays counted.
+        var found = await AskAsync(id, known: null);
+        if (found.Data is not null)
+        {
+            attempts.GiveBack(Question, network);
+            attempts.GiveBack(Question, host);
+        }
+
+        return found;
+    }
+
+    /// <summary>Not given up when a browser leaves: what was good the last time is known to be so again, or not, whoever asked.</summary>
+    private async Task<ClientFound> AskAsync(string id, Document? known)
+    {
+        var mine = new Lazy<Task<ClientFound>>(() => AskNowAsync(id, known));
+        try
+        {
+            return await _asking.GetOrAdd(id, mine).Value;
+        }
+        finally
+        {
+            _asking.TryRemove(KeyValuePair.Create(id, mine));
+        }
+    }
+
+    private async Task<ClientFound> AskNowAsync(string id, Document? known)
+    {
+        var url = new Uri(id);
         var answer = await http.GetGuardedAsync(url, LargestDocument, CancellationToken.None);
         if (answer is not { Status: 200, Json: { } json })
         {

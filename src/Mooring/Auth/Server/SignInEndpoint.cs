@@ -15,6 +15,9 @@ internal sealed partial class SignInEndpoint(
     private const int TriesPerUserAndAddress = 10;
     private const int TriesPerAddress = 30;
 
+    /// <summary>What somebody signed in with, for the audit log.</summary>
+    private const string ByPassword = "password";
+
     /// <summary>From everywhere: many against one name, but not so few that anybody could lock somebody else out by the way.</summary>
     private const int TriesPerUser = 100;
 
@@ -145,12 +148,12 @@ internal sealed partial class SignInEndpoint(
         if (found.Person is not { } person)
         {
             Log.NotSignedIn(logger, provider.Name, found.Problem!);
-            Note(context, "failed", null, null, $"{provider.Name}: {found.Problem}");
+            Note(context, "failed", null, null, OfProvider(provider.Name), $"{provider.Name}: {found.Problem}");
             await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, found.Problem, isAnother: true);
             return;
         }
 
-        await GoOnAsync(context, secret, person);
+        await GoOnAsync(context, secret, person, OfProvider(provider.Name));
     }
 
     private async Task TryAsync(HttpContext context, string secret, string user, string password)
@@ -180,32 +183,34 @@ internal sealed partial class SignInEndpoint(
         {
             Log.WrongPassword(logger, who);
             // What was typed may be a password in the wrong field: only a name that is known is written.
-            Note(context, "failed", Person.OfConfiguration, isKnown ? name : null, "wrong name or password");
+            Note(context, "failed", Person.OfConfiguration, isKnown ? name : null, ByPassword, "wrong name or password");
             await PageAsync(context, StatusCodes.Status403Forbidden, secret, data, "That name and password are not known here.");
             return;
         }
 
-        await GoOnAsync(context, secret, new Person(Person.OfConfiguration, user, user, known.Email, known.Groups, known.Roles));
+        await GoOnAsync(context, secret, new Person(Person.OfConfiguration, user, user, known.Email, known.Groups, known.Roles), ByPassword);
     }
 
-    private async Task GoOnAsync(HttpContext context, string secret, Person person)
+    private async Task GoOnAsync(HttpContext context, string secret, Person person, string credential)
     {
         var browser = await browsers.SignInAsync(context, person);
         if (await requests.MoveAsync(context, secret, browser) is { } moved)
         {
             Log.SignedIn(logger, person.Issuer);
-            Note(context, "ok", person.Issuer, person.Subject, null);
+            Note(context, "ok", person.Issuer, person.Subject, credential, null);
             AuthorizeEndpoint.Redirect(context, $"{address.Of(context)}/oauth/consent?request={Uri.EscapeDataString(moved)}");
         }
     }
 
-    private void Note(HttpContext context, string outcome, string? issuer, string? user, string? reason)
+    private void Note(HttpContext context, string outcome, string? issuer, string? user, string credential, string? reason)
     {
         if (audit.IsOn)
         {
-            audit.Write(new AuditEntry("sign_in", outcome) { Issuer = issuer, User = user, Address = context.Connection.RemoteIpAddress?.ToString(), Reason = reason });
+            audit.Write(new AuditEntry("sign_in", outcome) { Issuer = issuer, User = user, Credential = credential, Address = context.Connection.RemoteIpAddress?.ToString(), Reason = reason });
         }
     }
+
+    private static string OfProvider(string name) => $"provider:{name}";
 
     private static string TitleOf(string name) => name.ToLowerInvariant() switch
     {
