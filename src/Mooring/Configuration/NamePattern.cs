@@ -7,8 +7,6 @@ internal sealed class NamePattern(string text)
 
     public string Text => text;
 
-    public bool IsAny => text == "*";
-
     public bool Matches(string name)
     {
         if (_parts.Length == 1)

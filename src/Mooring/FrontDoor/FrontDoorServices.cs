@@ -23,8 +23,6 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
 
     public StreamTable Streams => streams;
 
-    public StreamsMetrics Metrics => metrics;
-
     public GraceQueue Grace => grace;
 
     public CallsMetrics Calls => calls;

@@ -156,9 +156,6 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
     public async ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel) =>
         await Do(() => inner.FindCredentialAsync(key, cancel).AsTask());
 
-    public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
-        Do(() => inner.FindProvidersAsync(issuer, subject, cancel));
-
     public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => Do(() => inner.ListCredentialsAsync(cancel));
 
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>
