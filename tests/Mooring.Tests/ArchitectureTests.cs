@@ -25,7 +25,7 @@ public sealed partial class ArchitectureTests
         ["Auth"] = ["Audit", "Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry", "Vault"],
         ["Stores"] = ["Configuration", "Telemetry"],
         ["Vault"] = ["Configuration", "Network", "Stores", "Telemetry"],
-        ["Replicas"] = ["Stores"],
+        ["Replicas"] = ["Stores", "Telemetry"],
         ["Streams"] = ["Configuration", "Network", "Stores", "Telemetry"],
         ["Upstreams"] = ["Configuration", "Network", "Protocol", "Stores", "Telemetry", "Vault"],
         ["Policies"] = ["Auth", "Configuration"],
@@ -33,7 +33,7 @@ public sealed partial class ArchitectureTests
         ["Routing"] = ["Audit", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
         ["Sessions"] = ["Audit", "Auth", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams", "Vault"],
         ["Tasks"] = ["Audit", "Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Streams", "Telemetry"],
-        ["FrontDoor"] = ["Audit", "Auth", "Calls", "Configuration", "Drain", "Network", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Upstreams", "Vault"],
+        ["FrontDoor"] = ["Audit", "Auth", "Calls", "Configuration", "Drain", "Network", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Telemetry", "Upstreams", "Vault"],
         ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams", "Tasks"],
         ["Admin"] = ["Auth", "Drain", "Sessions", "Stores", "Streams", "Telemetry", "Upstreams"],
     };

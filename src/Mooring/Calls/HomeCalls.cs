@@ -8,6 +8,7 @@ using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Calls;
@@ -65,7 +66,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         });
         peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => Answer(passed.Request, letter.Body.ToArray())));
         peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => Drop(passed.Request)));
-        peers.OnLetter(MovedLetter, letter => Ended(letter, passed => _ = PassAgainAsync(passed)));
+        peers.OnLetter(MovedLetter, letter => Ended(letter, passed => PassAgainAsync(passed).Unawaited(_logger)));
         peers.OnGone(replica => EndAll(passed => passed.Home == replica && passed.IsPosted, "the gateway process that ran it is gone"));
         peers.OnChanged(() => EndAll(passed => passed.Asked != peers.Name, "this gateway process was taken for dead"));
         peers.OnLeaving(End);
@@ -92,12 +93,12 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <param name="request">The request as the client sent it.</param>
     /// <param name="reply">Where the answer goes.</param>
     /// <param name="here">Runs it in this process.</param>
-    public async Task RunAsync(Session session, Upstream upstream, Frame request, Reply reply, Action here)
+    public Task RunAsync(Session session, Upstream upstream, Frame request, Reply reply, Action here)
     {
         // The request's buffer goes back to the pool with its answer.
         var asked = new Asked(KeyOf(session, request.Id), request.Id.ToArray(), request.Bytes.ToArray(), reply, here, _time.GetTimestamp());
         _asked[asked.Key] = asked;
-        await RunAsync(session, upstream, asked);
+        return RunAsync(session, upstream, asked);
     }
 
     /// <param name="session">Whose request it is.</param>
@@ -140,6 +141,13 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         catch (StoreException e)
         {
             Log.StoreFailed(_logger, e.Message);
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave a client waiting for ever; its home may have it.
+            Log.RunFailed(_logger, e, upstream.Name);
+            Answer(asked, CallFailure.OutcomeUnknown.ToResponse(asked.Id, upstream.Name, "the gateway failed while it was passed on"));
+            return;
         }
         finally
         {
@@ -359,6 +367,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     private static partial class Log
     {
+        [LoggerMessage(412, LogLevel.Error, "Passing on a call to server {Server} failed.", EventName = "HomeCallFailed")]
+        public static partial void RunFailed(ILogger logger, Exception exception, string server);
+
         [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]
         public static partial void StoreFailed(ILogger logger, string reason);
 

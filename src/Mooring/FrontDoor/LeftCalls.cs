@@ -6,6 +6,7 @@ using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -38,7 +39,7 @@ internal sealed partial class LeftCalls(
             (early, _early) = (_early ?? [], null);
         }
 
-        early.ForEach(work => _ = work());
+        early.ForEach(work => work().Unawaited(logger));
     }
 
     private void Begin(Func<Task> work)
@@ -52,7 +53,7 @@ internal sealed partial class LeftCalls(
             }
         }
 
-        _ = work();
+        work().Unawaited(logger);
     }
 
     /// <summary>The record is this process's now: it stays until the client was told.</summary>
@@ -147,7 +148,7 @@ internal sealed partial class LeftCalls(
         }
 
         var age = services.Time.GetUtcNow() - record.Changed;
-        _ = runner.ResumeAsync(new Call(session, upstream, request, reply, services.Time, age) { Id = call.Place.Id, MayHaveRun = true, Begins = call.Place }, call.Place);
+        runner.ResumeAsync(new Call(session, upstream, request, reply, services.Time, age) { Id = call.Place.Id, MayHaveRun = true, Begins = call.Place }, call.Place).Unawaited(logger);
     }
 
     /// <summary>The request as it was, without what it asked for: that its server has.</summary>

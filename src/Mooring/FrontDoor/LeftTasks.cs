@@ -6,6 +6,7 @@ using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Tasks;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -15,7 +16,7 @@ namespace Mooring.FrontDoor;
 /// are doing until they are done, and where its answer can be heard from where it was left, that is heard to its end.
 /// </summary>
 internal sealed class LeftTasks(
-    HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time, AuditLog audit)
+    HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time, AuditLog audit, ILogger<LeftTasks> logger)
 {
     private readonly Lock _gate = new();
     private List<HeldTask>? _early = [];
@@ -73,12 +74,12 @@ internal sealed class LeftTasks(
         reply.Resume(tasks.Resume(task, reply.TaskCall));
         if (place is not null)
         {
-            _ = runner.ResumeAsync(new Call(session, upstream, request, reply, time, time.GetUtcNow() - task.Created) { Id = place.Id, MayHaveRun = true, Begins = place }, place);
+            runner.ResumeAsync(new Call(session, upstream, request, reply, time, time.GetUtcNow() - task.Created) { Id = place.Id, MayHaveRun = true, Begins = place }, place).Unawaited(logger);
             return;
         }
 
         var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true };
         call.OnServerTask(task.ServerTask!, ofItsOwn: true);
-        _ = runner.RunAsync(call);
+        runner.RunAsync(call).Unawaited(logger);
     }
 }

@@ -9,6 +9,7 @@ using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -116,7 +117,7 @@ internal sealed partial class PassedRetries
             await _peers.WhileDoubtedAsync(passed.Holder, both.Token);
             if (await _peers.PostSurelyAsync(passed.Holder, RetryLetter, letter, cancel: both.Token))
             {
-                _ = GiveUpAsync(key, passed);
+                GiveUpAsync(key, passed).Unawaited(_logger);
             }
             else
             {
@@ -126,6 +127,12 @@ internal sealed partial class PassedRetries
         catch (OperationCanceledException)
         {
             Lose(key, limit.IsCancellationRequested ? "the gateway process that holds it could not be reached" : "the gateway stopped while it was passed on");
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave a client waiting for ever.
+            Log.NotPassed(_logger, e);
+            Lose(key, "the gateway failed while it was passed on");
         }
     }
 
@@ -141,7 +148,7 @@ internal sealed partial class PassedRetries
     {
         if (TryTake(key, out var passed))
         {
-            _ = TellAsync(passed);
+            TellAsync(passed).Unawaited(_logger);
         }
 
         async Task TellAsync(Passed left)
@@ -348,7 +355,7 @@ internal sealed partial class PassedRetries
         public override void Send(byte[] line)
         {
             queue.Add(SaidLetter, new Letter("", key, line));
-            _ = CheckAsync(queue.Posted);
+            CheckAsync(queue.Posted).Unawaited(retries._logger);
         }
 
         public override Task TakenAsync() => queue.Posted;
@@ -376,6 +383,9 @@ internal sealed partial class PassedRetries
     {
         [LoggerMessage(141, LogLevel.Information, "A call to server {Server} that waited for its client at replica {Holder} is ended here as of unknown outcome: {Why}.", EventName = "RetryLost")]
         public static partial void Lost(ILogger logger, string server, string holder, string why);
+
+        [LoggerMessage(145, LogLevel.Error, "Passing on a retry to the replica that holds its call failed.", EventName = "RetryNotPassed")]
+        public static partial void NotPassed(ILogger logger, Exception exception);
 
         [LoggerMessage(142, LogLevel.Error, "Going on with a call for a retry that came to another replica failed.", EventName = "RetryFailed")]
         public static partial void Failed(ILogger logger, Exception exception);

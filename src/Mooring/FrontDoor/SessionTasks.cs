@@ -5,6 +5,7 @@ using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Tasks;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -71,7 +72,7 @@ internal sealed partial class SessionTasks(
             }
 
             reply.Answer(request, OlderTaskState.Created(task.Record, BridgedTasks.ShownId(session, upstream.Name, task.Id)));
-            _ = runner.RunAsync(new Call(standing, upstream, call, held, time));
+            runner.RunAsync(new Call(standing, upstream, call, held, time)).Unawaited(logger);
         }
         catch (Exception e)
         {

@@ -1,5 +1,6 @@
 using Mooring.Calls;
 using Mooring.Protocol;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -47,7 +48,7 @@ internal sealed partial class StatelessReply
         {
             foreach (var question in questions)
             {
-                _ = Decline(question, JsonRpc.InternalError, "Too many calls wait for their clients' answers (limits.waitingCalls, limits.waitingCallsPerUser).");
+                Decline(question, JsonRpc.InternalError, "Too many calls wait for their clients' answers (limits.waitingCalls, limits.waitingCallsPerUser).").Unawaited(_parked.Logger);
             }
         }
         else if (!Put(exchange, reference, questions.Select(q => (q.Key, q.Request))))
@@ -109,7 +110,7 @@ internal sealed partial class StatelessReply
     {
         foreach (var (question, answer) in answered)
         {
-            _ = Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None);
+            Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None).Unawaited(_parked.Logger);
         }
     }
 
@@ -135,8 +136,10 @@ internal sealed partial class StatelessReply
         {
             // It is cancelled all the same.
         }
-
-        Leave();
+        finally
+        {
+            Leave();
+        }
     }
 
     /// <summary>The server asks: what the client did not say it takes is not put to it.</summary>
@@ -145,13 +148,13 @@ internal sealed partial class StatelessReply
         var question = new Question(request.Id.ToArray(), Shown(request), request.Method == McpMethod.Elicit);
         if (!MayBeAsked)
         {
-            _ = Decline(question, JsonRpc.MethodNotFound, "The client can be asked nothing in the answer to this method.");
+            Decline(question, JsonRpc.MethodNotFound, "The client can be asked nothing in the answer to this method.").Unawaited(_parked.Logger);
             return;
         }
 
         if (!ClientCapabilities.Allow(Capabilities, request))
         {
-            _ = Decline(question, JsonRpc.MethodNotFound, (_undeclared ??= new UndeclaredQuestions()).Refuse(request));
+            Decline(question, JsonRpc.MethodNotFound, (_undeclared ??= new UndeclaredQuestions()).Refuse(request)).Unawaited(_parked.Logger);
             return;
         }
 

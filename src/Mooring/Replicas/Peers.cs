@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Replicas;
 
@@ -157,7 +158,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
         _work = Task.WhenAll(BeatAsync(), ReadMailAsync(), EndLeftBehindAsync());
     }
 
-    public void Signal(string to, string kind, string id) => _ = signals.PublishAsync(to, kind, id);
+    public void Signal(string to, string kind, string id) => signals.PublishAsync(to, kind, id).Unawaited(logger);
 
     public void SignalAll(string kind, string id)
     {

@@ -7,6 +7,7 @@ using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Tasks;
 
@@ -111,7 +112,7 @@ internal sealed partial class HeldTasks
         catch (StoreException e)
         {
             Complain(e);
-            _ = DropAsync(running);
+            DropAsync(running).Unawaited(_logger);
         }
 
         Forget(running);
