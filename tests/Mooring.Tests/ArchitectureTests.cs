@@ -59,7 +59,10 @@ public sealed partial class ArchitectureTests
     /// <summary>Interfaces with one implementation here, and why they are there.</summary>
     private static readonly Dictionary<string, string> PlugPoints = new(StringComparer.Ordinal)
     {
+        ["IBridgedTaskHolder"] = "the router has to know who has tasks, and they are made of calls of their own, behind it",
+        ["ICallHeir"] = "calls do not know who can make calls that no client brought",
         ["IConnector"] = "applications bring their own",
+        ["IHeir"] = "replicas do not know what they run",
         ["IStreamPass"] = "the gateway's own identities are of a room that streams do not know; those of an embedding host end nothing",
         ["IListeners"] = "the host has the sockets; embedded, there are none of ours",
         ["IStoreSeal"] = "the vault is around the stores, and they do not know it",

@@ -16,19 +16,18 @@ namespace Mooring.FrontDoor;
 /// client comes back for it at any replica.
 /// </summary>
 internal sealed partial class LeftCalls(
-    CallsLeftBehind left, SessionTable sessions, UpstreamTable upstreams, CallRunner runner, FrontDoorServices services, AuditLog audit, ILogger<LeftCalls> logger)
+    CallsLeftBehind left, SessionTable sessions, UpstreamTable upstreams, CallRunner runner, FrontDoorServices services, AuditLog audit, ILogger<LeftCalls> logger) : ICallHeir
 {
     private static readonly TimeSpan TryAgain = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private List<Func<Task>>? _early = [];
 
-    /// <summary>From now on calls may be given to it; they wait until the gateway listens (invariant 3).</summary>
-    public void Listen()
-    {
-        left.GoOn = call => Begin(() => GoOnAsync(call));
-        left.Tell = (record, line) => Begin(() => TellAsync(record, line));
-    }
+    /// <inheritdoc/>
+    /// <remarks>It waits until the gateway listens (invariant 3), and so does what is to be told.</remarks>
+    public void GoOn(LeftCall call) => Begin(() => GoOnAsync(call));
+
+    public void Tell(StreamRecord record, byte[] answer) => Begin(() => TellAsync(record, answer));
 
     /// <summary>The gateway listens.</summary>
     public void Start()

@@ -21,9 +21,6 @@ internal sealed class LeftTasks(
     private readonly Lock _gate = new();
     private List<HeldTask>? _early = [];
 
-    /// <summary>From now on tasks may be given to it; they wait until the gateway listens (invariant 3).</summary>
-    public void Listen() => tasks.GoOn = Take;
-
     /// <summary>The gateway listens.</summary>
     public void Start()
     {
@@ -33,10 +30,11 @@ internal sealed class LeftTasks(
             (early, _early) = (_early ?? [], null);
         }
 
-        early.ForEach(GoOn);
+        early.ForEach(Begin);
     }
 
-    private void Take(HeldTask task)
+    /// <summary>Goes on with a task that is this process's by now. It waits until the gateway listens (invariant 3).</summary>
+    public void GoOn(HeldTask task)
     {
         lock (_gate)
         {
@@ -47,10 +45,10 @@ internal sealed class LeftTasks(
             }
         }
 
-        GoOn(task);
+        Begin(task);
     }
 
-    private void GoOn(HeldTask task)
+    private void Begin(HeldTask task)
     {
         // The call as it was, without its arguments: those the server has.
         var request = Frame.Parse(

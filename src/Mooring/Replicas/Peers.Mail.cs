@@ -202,7 +202,7 @@ internal sealed partial class Peers
                 await DropAsync(box, box.Read);
             }
 
-            await (TakenOver?.Invoke(_name, CancellationToken.None) ?? Task.CompletedTask);
+            await _heir!.EndAsync(_name, CancellationToken.None);
             for (var tries = 1; !await replicas.RemoveReplicaAsync(_name); tries++)
             {
                 if (tries > MostTriesToLeave || !await HandOnAsync())

@@ -110,7 +110,7 @@ internal sealed partial class Router(
             var tool = renamed is { Item2: var own } ? JsonText.Read(own.Span) : request.Text(request.Envelope.Name);
             reply.GoesTo(upstream.Name);
             Audit(reply, request, upstream, tool);
-            bridged.Make!(new WantedTask(session, upstream, tool, request, reply)).Unawaited(logger);
+            bridged.Holder.MakeAsync(new WantedTask(session, upstream, tool, request, reply)).Unawaited(logger);
             return;
         }
 
@@ -221,7 +221,7 @@ internal sealed partial class Router(
             {
                 if (HasRoom(session, request, reply) && MayGo(session, upstream, request, renamed: null, reply, onResult: null, looked: true))
                 {
-                    await bridged.Answer!(session, upstream, id, request, reply);
+                    await bridged.Holder.AnswerAsync(session, upstream, id, request, reply);
                 }
 
                 return;

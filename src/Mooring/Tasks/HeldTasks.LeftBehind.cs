@@ -14,20 +14,18 @@ internal sealed partial class HeldTasks
     /// <summary>What nobody answered for at the last look, and whose it was then.</summary>
     private HashSet<(string Id, string Replica)> _orphans = [];
 
-    /// <summary>Has this process go on with a task that its server keeps, or whose answer can be heard from where it was left; set by who can make calls of its own.</summary>
-    public Action<HeldTask>? GoOn { get; set; }
-
     /// <summary>Ends what a dead replica left undone, or goes on with it.</summary>
     /// <param name="replica">Its name.</param>
     /// <param name="why">What happened, for the client.</param>
+    /// <param name="goOn">Goes on with one that its server keeps, or whose answer can be heard from where it was left.</param>
     /// <param name="cancel">Stops between two tasks.</param>
-    public async Task EndLeftBehindAsync(string replica, string why, CancellationToken cancel) =>
-        await EndAsync(await _store.FindUnfinishedTasksAsync(replica, cancel), why, cancel);
+    public async Task EndLeftBehindAsync(string replica, string why, Action<HeldTask> goOn, CancellationToken cancel) =>
+        await EndAsync(await _store.FindUnfinishedTasksAsync(replica, cancel), why, goOn, cancel);
 
     /// <summary>Ends all that the process before this one left undone, or goes on with it. Only where nobody shares the store.</summary>
     /// <inheritdoc cref="EndLeftBehindAsync"/>
-    public async Task EndAllAsync(string why, CancellationToken cancel) =>
-        await EndAsync(await _store.FindUnfinishedTasksExceptAsync([], int.MaxValue, cancel), why, cancel);
+    public async Task EndAllAsync(string why, Action<HeldTask> goOn, CancellationToken cancel) =>
+        await EndAsync(await _store.FindUnfinishedTasksExceptAsync([], int.MaxValue, cancel), why, goOn, cancel);
 
     /// <summary>
     /// Ends tasks that no replica answers for, or goes on with them: those of a process that stopped in order and left them to others, and those recorded under
@@ -36,8 +34,9 @@ internal sealed partial class HeldTasks
     /// </summary>
     /// <param name="answered">Names of the replicas that answer for what they run.</param>
     /// <param name="why">What happened, for the client.</param>
+    /// <param name="goOn">Goes on with one that its server keeps, or whose answer can be heard from where it was left.</param>
     /// <param name="cancel">Stops between two tasks.</param>
-    public async Task EndOrphansAsync(IReadOnlyList<string> answered, string why, CancellationToken cancel)
+    public async Task EndOrphansAsync(IReadOnlyList<string> answered, string why, Action<HeldTask> goOn, CancellationToken cancel)
     {
         if (Leaves)
         {
@@ -47,38 +46,38 @@ internal sealed partial class HeldTasks
         var found = await _store.FindUnfinishedTasksExceptAsync(answered, MostOrphans, cancel);
         var before = _orphans;
         _orphans = [.. found.Select(task => (task.Id, task.Replica))];
-        await EndAsync(found.Where(task => before.Contains((task.Id, task.Replica))), why, cancel);
+        await EndAsync(found.Where(task => before.Contains((task.Id, task.Replica))), why, goOn, cancel);
     }
 
-    private async Task EndAsync(IEnumerable<HeldTask> tasks, string why, CancellationToken cancel)
+    private async Task EndAsync(IEnumerable<HeldTask> tasks, string why, Action<HeldTask> goOn, CancellationToken cancel)
     {
         foreach (var task in tasks)
         {
             cancel.ThrowIfCancellationRequested();
-            await EndAsync(task, why);
+            await EndAsync(task, why, goOn);
         }
     }
 
-    private async Task EndAsync(HeldTask task, string why)
+    private async Task EndAsync(HeldTask task, string why, Action<HeldTask> goOn)
     {
         var found = task;
         for (var tries = 0; tries < MostTries && found is { IsFinal: false } left && left.Replica == task.Replica; tries++)
         {
             var isOurs = left.Replica == _peers.Name;
-            if (isOurs && left.ServerTask is not null && GoOn is not null)
+            if (isOurs && left.ServerTask is not null)
             {
                 // This process leaves; the others find it.
                 return;
             }
 
-            var next = GoOn is null || isOurs ? Unknown(left, why)
+            var next = isOurs ? Unknown(left, why)
                 : left.ServerTask is not null ? left with { Replica = _peers.Name, Updated = Now }
                 // What its server asked and still waits for it asks again.
                 : left.Cursor is not null ? left with { Replica = _peers.Name, Updated = Now, Status = HeldTaskStatus.Working, Message = null, Body = default }
                 : Unknown(left, why);
             if (await _store.UpdateHeldTaskAsync(next))
             {
-                Over(next with { Revision = left.Revision + 1 }, why);
+                Over(next with { Revision = left.Revision + 1 }, why, goOn);
                 return;
             }
 
@@ -87,13 +86,13 @@ internal sealed partial class HeldTasks
         }
     }
 
-    private void Over(HeldTask task, string why)
+    private void Over(HeldTask task, string why, Action<HeldTask> goOn)
     {
         _news.Tell(task);
         if (!task.IsFinal)
         {
             Log.TakenOver(_logger, task.Server);
-            GoOn!(task);
+            goOn(task);
             return;
         }
 
