@@ -215,7 +215,7 @@ internal sealed partial class Outbox
                     if (isTaken)
                     {
                         _backlogBytes -= next.Line.Length;
-                        WentLocked(next);
+                        _known?.Went(next.Name, next.Hops, next.Origin);
                         next.Passed?.IsKept();
                     }
                     else
