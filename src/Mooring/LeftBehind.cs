@@ -7,7 +7,7 @@ using Mooring.Tasks;
 namespace Mooring;
 
 /// <summary>What processes that are gone left undone, of all rooms: their calls and their tasks are ended, or gone on with.</summary>
-internal sealed class LeftBehind(IStore store, CallsLeftBehind calls, HeldTasks tasks, LeftCalls leftCalls, LeftTasks leftTasks) : IHeir
+internal sealed class LeftBehind(IStore store, CallsLeftBehind calls, TasksLeftBehind tasks, LeftCalls leftCalls, LeftTasks leftTasks) : IHeir
 {
     private const string Gone = "the gateway process that ran it is gone";
     private const string Restarted = "the gateway was restarted before the answer came";
@@ -15,7 +15,7 @@ internal sealed class LeftBehind(IStore store, CallsLeftBehind calls, HeldTasks 
     public async Task EndAsync(string replica, CancellationToken cancel)
     {
         await calls.EndAsync(await store.FindRunningCallsAsync(replica, cancel), Gone, leftCalls, cancel);
-        await tasks.EndLeftBehindAsync(replica, Gone, leftTasks.GoOn, cancel);
+        await tasks.EndAsync(replica, Gone, leftTasks.GoOn, cancel);
     }
 
     public async Task EndOrphansAsync(IReadOnlyList<string> answered, CancellationToken cancel)

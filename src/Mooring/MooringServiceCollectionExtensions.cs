@@ -200,6 +200,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TasksMetrics>();
         services.TryAddSingleton<TaskNews>();
         services.TryAddSingleton<HeldTasks>();
+        services.TryAddSingleton<TasksLeftBehind>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<TaskNews>());
         return services;
     }

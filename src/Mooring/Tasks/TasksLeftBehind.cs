@@ -1,13 +1,20 @@
 using Mooring.Audit;
 using Mooring.Calls;
 using Mooring.Protocol;
+using Mooring.Replicas;
 using Mooring.Stores;
 
 namespace Mooring.Tasks;
 
-/// <content>Tasks whose process is gone.</content>
-internal sealed partial class HeldTasks
+/// <summary>
+/// Tasks whose process is gone: what their server keeps, or an answer that can be heard from where it was left, is gone on with; the others are ended as outcome
+/// unknown. As <see cref="CallsLeftBehind"/> for calls.
+/// </summary>
+internal sealed partial class TasksLeftBehind(
+    HeldTasks tasks, IStore store, Peers peers, TaskNews news, TasksMetrics metrics, CallsMetrics calls, AuditLog audit, ILogger<TasksLeftBehind> logger)
 {
+    private const int MostTries = 20;
+
     /// <summary>Tasks that nobody answers for are few; where they are many, the rest is ended with the next looks.</summary>
     private const int MostOrphans = 1000;
 
@@ -19,13 +26,13 @@ internal sealed partial class HeldTasks
     /// <param name="why">What happened, for the client.</param>
     /// <param name="goOn">Goes on with one that its server keeps, or whose answer can be heard from where it was left.</param>
     /// <param name="cancel">Stops between two tasks.</param>
-    public async Task EndLeftBehindAsync(string replica, string why, Action<HeldTask> goOn, CancellationToken cancel) =>
-        await EndAsync(await _store.FindUnfinishedTasksAsync(replica, cancel), why, goOn, cancel);
+    public async Task EndAsync(string replica, string why, Action<HeldTask> goOn, CancellationToken cancel) =>
+        await EndAsync(await store.FindUnfinishedTasksAsync(replica, cancel), why, goOn, cancel);
 
     /// <summary>Ends all that the process before this one left undone, or goes on with it. Only where nobody shares the store.</summary>
-    /// <inheritdoc cref="EndLeftBehindAsync"/>
+    /// <inheritdoc cref="EndAsync(string, string, Action{HeldTask}, CancellationToken)"/>
     public async Task EndAllAsync(string why, Action<HeldTask> goOn, CancellationToken cancel) =>
-        await EndAsync(await _store.FindUnfinishedTasksExceptAsync([], int.MaxValue, cancel), why, goOn, cancel);
+        await EndAsync(await store.FindUnfinishedTasksExceptAsync([], int.MaxValue, cancel), why, goOn, cancel);
 
     /// <summary>
     /// Ends tasks that no replica answers for, or goes on with them: those of a process that stopped in order and left them to others, and those recorded under
@@ -38,20 +45,20 @@ internal sealed partial class HeldTasks
     /// <param name="cancel">Stops between two tasks.</param>
     public async Task EndOrphansAsync(IReadOnlyList<string> answered, string why, Action<HeldTask> goOn, CancellationToken cancel)
     {
-        if (Leaves)
+        if (tasks.Leaves)
         {
             return;
         }
 
-        var found = await _store.FindUnfinishedTasksExceptAsync(answered, MostOrphans, cancel);
+        var found = await store.FindUnfinishedTasksExceptAsync(answered, MostOrphans, cancel);
         var before = _orphans;
         _orphans = [.. found.Select(task => (task.Id, task.Replica))];
         await EndAsync(found.Where(task => before.Contains((task.Id, task.Replica))), why, goOn, cancel);
     }
 
-    private async Task EndAsync(IEnumerable<HeldTask> tasks, string why, Action<HeldTask> goOn, CancellationToken cancel)
+    private async Task EndAsync(IEnumerable<HeldTask> left, string why, Action<HeldTask> goOn, CancellationToken cancel)
     {
-        foreach (var task in tasks)
+        foreach (var task in left)
         {
             cancel.ThrowIfCancellationRequested();
             await EndAsync(task, why, goOn);
@@ -63,7 +70,7 @@ internal sealed partial class HeldTasks
         var found = task;
         for (var tries = 0; tries < MostTries && found is { IsFinal: false } left && left.Replica == task.Replica; tries++)
         {
-            var isOurs = left.Replica == _peers.Name;
+            var isOurs = left.Replica == peers.Name;
             if (isOurs && left.ServerTask is not null)
             {
                 // This process leaves; the others find it.
@@ -71,37 +78,37 @@ internal sealed partial class HeldTasks
             }
 
             var next = isOurs ? Unknown(left, why)
-                : left.ServerTask is not null ? left with { Replica = _peers.Name, Updated = Now }
+                : left.ServerTask is not null ? left with { Replica = peers.Name, Updated = tasks.Now }
                 // What its server asked and still waits for it asks again.
-                : left.Cursor is not null ? left with { Replica = _peers.Name, Updated = Now, Status = HeldTaskStatus.Working, Message = null, Body = default }
+                : left.Cursor is not null ? left with { Replica = peers.Name, Updated = tasks.Now, Status = HeldTaskStatus.Working, Message = null, Body = default }
                 : Unknown(left, why);
-            if (await _store.UpdateHeldTaskAsync(next))
+            if (await store.UpdateHeldTaskAsync(next))
             {
                 Over(next with { Revision = left.Revision + 1 }, why, goOn);
                 return;
             }
 
             // Its process was only slow, or only the store's answer was lost.
-            found = await _store.FindHeldTaskAsync(task.Id, CancellationToken.None);
+            found = await store.FindHeldTaskAsync(task.Id, CancellationToken.None);
         }
     }
 
     private void Over(HeldTask task, string why, Action<HeldTask> goOn)
     {
-        _news.Tell(task);
+        news.Tell(task);
         if (!task.IsFinal)
         {
-            Log.TakenOver(_logger, task.Server);
+            Log.TakenOver(logger, task.Server);
             goOn(task);
             return;
         }
 
-        Log.LeftBehind(_logger, task.Server);
-        _calls.UnknownOutcome(task.Server, "replica_gone");
-        _metrics.Ended(task.Server, task.Status);
-        if (_audit.IsOn)
+        Log.LeftBehind(logger, task.Server);
+        calls.UnknownOutcome(task.Server, "replica_gone");
+        metrics.Ended(task.Server, task.Status);
+        if (audit.IsOn)
         {
-            _audit.Write(new AuditEntry("call", CallFailure.OutcomeUnknown.ToTag())
+            audit.Write(new AuditEntry("call", CallFailure.OutcomeUnknown.ToTag())
             {
                 At = task.Created,
                 Issuer = task.Issuer,
@@ -124,13 +131,17 @@ internal sealed partial class HeldTasks
             Status = HeldTaskStatus.Failed,
             Message = JsonFields.String(error, "message"u8),
             Body = error,
-            Updated = Now,
-            Expires = Later(task.Expires),
+            Updated = tasks.Now,
+            Expires = tasks.Later(task.Expires),
         };
     }
 
-    /// <summary>Goes on with a task that this process has taken over.</summary>
-    /// <param name="task">Its record.</param>
-    /// <param name="call">What goes on.</param>
-    public RunningTask Resume(HeldTask task, TaskCall call) => _running[task.Id] = new RunningTask(task, call, this);
+    private static partial class Log
+    {
+        [LoggerMessage(902, LogLevel.Warning, "A task at server {Server} was running when its gateway process ended; it ends as outcome unknown.", EventName = "TaskLeftBehind")]
+        public static partial void LeftBehind(ILogger logger, string server);
+
+        [LoggerMessage(903, LogLevel.Information, "A task at server {Server}, whose gateway process is gone, is gone on with.", EventName = "TaskTakenOver")]
+        public static partial void TakenOver(ILogger logger, string server);
+    }
 }
