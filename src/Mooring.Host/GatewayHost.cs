@@ -24,6 +24,7 @@ internal static class GatewayHost
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<IHeartbeatHandler, QuietCollection>();
+        builder.Services.AddHostedService<UnobservedFailures>();
         builder.Services.AddHostedService(services => new ConfigWatcher(
             store, result, reload, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<ConfigWatcher>>()));
         KestrelSetup.Apply(builder, result.Config!);

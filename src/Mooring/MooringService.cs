@@ -1,15 +1,12 @@
 using Microsoft.Extensions.Hosting;
 using Mooring.Audit;
-using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Drain;
-using Mooring.FrontDoor;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
-using Mooring.Tasks;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stdio;
 using Mooring.Vault;
@@ -21,12 +18,9 @@ namespace Mooring;
 /// another machine too, is looked at afterwards, in the background (invariant 3).
 /// </summary>
 internal sealed partial class MooringService(
-    IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, CallsLeftBehind leftBehind, HeldTasks tasks, LeftTasks leftTasks, LeftCalls leftCalls, SessionTasks sessionTasks, Peers peers,
+    IStore store, StoreSeal seal, VaultUpkeep upkeep, StoreOpener opener, Catalogue catalogue, Names names, UpstreamTable upstreams, SharedLinks shared, SessionTable sessions, SessionSweeper sweeper, Heartbeat heartbeat, LeftBehind leftBehind, IHeir heir, Peers peers,
     Readiness readiness, GatewayDrain drain, ProcessGuard guard, Router router, AuditLog audit, IHostApplicationLifetime lifetime, ILogger<MooringService> logger) : IHostedLifecycleService, IDisposable
 {
-    private const string Gone = "the gateway process that ran it is gone";
-    private const string Restarted = "the gateway was restarted before the answer came";
-
     private readonly CancellationTokenSource _stopping = new();
     private Task _opening = Task.CompletedTask;
     private bool _storeIsOpen;
@@ -37,7 +31,6 @@ internal sealed partial class MooringService(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         audit.Replica = () => peers.Name;
-        sessionTasks.Listen();
         if (!store.IsRemote)
         {
             await OpenStoreAsync(cancellationToken);
@@ -151,21 +144,10 @@ internal sealed partial class MooringService(
     /// <summary>The store is open.</summary>
     private void Begin()
     {
-        peers.TakenOver = async (dead, cancel) =>
-        {
-            await leftBehind.EndAsync(await store.FindRunningCallsAsync(dead, cancel), Gone, cancel);
-            await tasks.EndLeftBehindAsync(dead, Gone, cancel);
-        };
-        peers.Orphaned = async (answered, cancel) =>
-        {
-            await leftBehind.EndOrphansAsync(answered, Gone, cancel);
-            await tasks.EndOrphansAsync(answered, Gone, cancel);
-        };
         catalogue.ListenToPeers();
         router.ListenToPeers();
-        leftTasks.Start();
-        leftCalls.Start();
-        peers.Start();
+        leftBehind.Start();
+        peers.Start(heir);
         upkeep.Start();
         readiness.Started();
         shared.Start();
@@ -175,16 +157,13 @@ internal sealed partial class MooringService(
     {
         await OpenStoreAsync(cancel);
         await seal.OpenAsync(cancel);
-        leftTasks.Listen();
-        leftCalls.Listen();
         await catalogue.LoadAsync(upstreams.Find, cancel);
         await names.LoadAsync(cancel);
         names.Release(server => upstreams.Find(server) is not null);
         if (!store.IsRemote)
         {
             // In a store of several replicas the others' calls go on; those of a dead one are ended by whoever takes it over.
-            await leftBehind.EndAsync(await store.FindRunningCallsAsync(cancel), Restarted, cancel);
-            await tasks.EndAllAsync(Restarted, cancel);
+            await leftBehind.EndAllAsync(cancel);
         }
     }
 

@@ -200,6 +200,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TasksMetrics>();
         services.TryAddSingleton<TaskNews>();
         services.TryAddSingleton<HeldTasks>();
+        services.TryAddSingleton<TasksLeftBehind>();
         services.AddSingleton<IHeartbeatHandler>(s => s.GetRequiredService<TaskNews>());
         return services;
     }
@@ -222,7 +223,7 @@ public static class MooringServiceCollectionExtensions
         services.TryAddSingleton<TaskThresholds>();
         services.TryAddSingleton<TaskMethods>();
         services.TryAddSingleton<LeftTasks>();
-        services.TryAddSingleton<SessionTasks>();
+        services.TryAddSingleton<IBridgedTaskHolder, SessionTasks>();
         services.TryAddSingleton<LeftCalls>();
         services.TryAddSingleton<StatelessHttp>();
         services.TryAddSingleton<StreamableHttp>();
@@ -241,6 +242,8 @@ public static class MooringServiceCollectionExtensions
     {
         services.TryAddSingleton<Readiness>();
         services.TryAddSingleton<GatewayDrain>();
+        services.TryAddSingleton<LeftBehind>();
+        services.TryAddSingleton<IHeir>(s => s.GetRequiredService<LeftBehind>());
         services.AddSingleton<IHostedService, MooringService>();
         return services;
     }

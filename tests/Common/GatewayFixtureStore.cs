@@ -274,8 +274,6 @@ internal sealed class FaultyStore : IStore
 
         public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) => Up(there => there.FindReplicasAsync(cancel));
 
-        public Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) => Up(there => there.FindExpiredReplicasAsync(cancel));
-
         public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => Up(there => there.TryTakeOverAsync(deadReplica, byReplica));
 
         public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel) => Up(there => there.FindTakenOverAsync(byReplica, cancel));

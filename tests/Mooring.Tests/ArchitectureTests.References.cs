@@ -38,7 +38,7 @@ public sealed partial class ArchitectureTests
         private static void AddMethod(HashSet<Type> found, MethodBase method)
         {
             AddSignature(found, method);
-            if (method.GetMethodBody() is not { } body || body.GetILAsByteArray() is not { } code)
+            if (method.GetMethodBody() is not { } body)
             {
                 return;
             }
@@ -48,11 +48,9 @@ public sealed partial class ArchitectureTests
                 Add(found, local.LocalType);
             }
 
-            foreach (var token in Tokens(code))
+            foreach (var (_, _, token) in Instructions(method).Where(i => i.Code.OperandType is OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType))
             {
-                var typeArguments = method.DeclaringType is { IsGenericType: true } generic ? generic.GetGenericArguments() : null;
-                var methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
-                switch (method.Module.ResolveMember(token, typeArguments, methodArguments))
+                switch (Resolve(method, token))
                 {
                     case Type type:
                         Add(found, type);
@@ -107,38 +105,63 @@ public sealed partial class ArchitectureTests
             found.Add(type.IsGenericType ? type.GetGenericTypeDefinition() : type);
         }
 
-        /// <summary>The metadata tokens in a method's code (ECMA-335, partition III).</summary>
-        private static IEnumerable<int> Tokens(byte[] code)
+        /// <summary>What a member's code refers to; null where that is not here.</summary>
+        public static MemberInfo? Resolve(MethodBase method, int token)
         {
+            var typeArguments = method.DeclaringType is { IsGenericType: true } generic ? generic.GetGenericArguments() : null;
+            return method.Module.ResolveMember(token, typeArguments, method.IsGenericMethod ? method.GetGenericArguments() : null);
+        }
+
+        /// <summary>The methods that a method calls, and whose result it throws away.</summary>
+        public static IEnumerable<MethodBase> Dropped(MethodBase method)
+        {
+            var code = Instructions(method).ToList();
+            var places = code.Select((instruction, index) => (instruction.At, index)).ToDictionary(place => place.At, place => place.index);
+            for (var i = 0; i < code.Count; i++)
+            {
+                if (code[i].Code.Value == OpCodes.Call.Value || code[i].Code.Value == OpCodes.Callvirt.Value)
+                {
+                    var next = i + 1;
+                    while (code[next].Code.Value == OpCodes.Br_S.Value || code[next].Code.Value == OpCodes.Br.Value)
+                    {
+                        next = places[code[next].Token];
+                    }
+
+                    if (code[next].Code.Value == OpCodes.Pop.Value && Resolve(method, code[i].Token) is MethodBase called)
+                    {
+                        yield return called;
+                    }
+                }
+            }
+        }
+
+        /// <summary>A method's code (ECMA-335, partition III): where each instruction is, and what it refers to or the place it jumps to.</summary>
+        public static IEnumerable<(int At, OpCode Code, int Token)> Instructions(MethodBase method)
+        {
+            var code = method.GetMethodBody()?.GetILAsByteArray() ?? [];
             for (var at = 0; at < code.Length;)
             {
-                var value = code[at] == 0xFE ? (short)(0xFE00 | code[at + 1]) : code[at];
-                var op = Codes[value];
+                var begin = at;
+                var op = Codes[code[at] == 0xFE ? (short)(0xFE00 | code[at + 1]) : code[at]];
                 at += op.Size;
-                switch (op.OperandType)
+                var size = op.OperandType switch
                 {
-                    case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType:
-                        yield return BitConverter.ToInt32(code, at);
-                        at += 4;
-                        break;
-                    case OperandType.InlineSwitch:
-                        at += 4 + (4 * BitConverter.ToInt32(code, at));
-                        break;
-                    case OperandType.InlineI8 or OperandType.InlineR:
-                        at += 8;
-                        break;
-                    case OperandType.InlineNone:
-                        break;
-                    case OperandType.InlineVar:
-                        at += 2;
-                        break;
-                    case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar:
-                        at += 1;
-                        break;
-                    default:
-                        at += 4;
-                        break;
-                }
+                    OperandType.InlineSwitch => 4 + (4 * BitConverter.ToInt32(code, at)),
+                    OperandType.InlineI8 or OperandType.InlineR => 8,
+                    OperandType.InlineNone => 0,
+                    OperandType.InlineVar => 2,
+                    OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar => 1,
+                    _ => 4,
+                };
+                var token = op.OperandType switch
+                {
+                    OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType => BitConverter.ToInt32(code, at),
+                    OperandType.InlineBrTarget => at + 4 + BitConverter.ToInt32(code, at),
+                    OperandType.ShortInlineBrTarget => at + 1 + (sbyte)code[at],
+                    _ => 0,
+                };
+                at += size;
+                yield return (begin, op, token);
             }
         }
     }

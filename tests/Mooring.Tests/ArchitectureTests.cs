@@ -25,7 +25,7 @@ public sealed partial class ArchitectureTests
         ["Auth"] = ["Audit", "Configuration", "Network", "Protocol", "Stores", "Streams", "Telemetry", "Vault"],
         ["Stores"] = ["Configuration", "Telemetry"],
         ["Vault"] = ["Configuration", "Network", "Stores", "Telemetry"],
-        ["Replicas"] = ["Stores"],
+        ["Replicas"] = ["Stores", "Telemetry"],
         ["Streams"] = ["Configuration", "Network", "Stores", "Telemetry"],
         ["Upstreams"] = ["Configuration", "Network", "Protocol", "Stores", "Telemetry", "Vault"],
         ["Policies"] = ["Auth", "Configuration"],
@@ -33,7 +33,7 @@ public sealed partial class ArchitectureTests
         ["Routing"] = ["Audit", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Sessions", "Stores", "Telemetry", "Upstreams"],
         ["Sessions"] = ["Audit", "Auth", "Calls", "Configuration", "Policies", "Protocol", "Replicas", "Routing", "Stores", "Streams", "Telemetry", "Upstreams", "Vault"],
         ["Tasks"] = ["Audit", "Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Stores", "Streams", "Telemetry"],
-        ["FrontDoor"] = ["Audit", "Auth", "Calls", "Configuration", "Drain", "Network", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Upstreams", "Vault"],
+        ["FrontDoor"] = ["Audit", "Auth", "Calls", "Configuration", "Drain", "Network", "Policies", "Protocol", "Replicas", "Routing", "Sessions", "Stores", "Streams", "Tasks", "Telemetry", "Upstreams", "Vault"],
         ["Drain"] = ["Calls", "Configuration", "Protocol", "Replicas", "Sessions", "Streams", "Tasks"],
         ["Admin"] = ["Auth", "Drain", "Sessions", "Stores", "Streams", "Telemetry", "Upstreams"],
     };
@@ -59,7 +59,10 @@ public sealed partial class ArchitectureTests
     /// <summary>Interfaces with one implementation here, and why they are there.</summary>
     private static readonly Dictionary<string, string> PlugPoints = new(StringComparer.Ordinal)
     {
+        ["IBridgedTaskHolder"] = "the router has to know who has tasks, and they are made of calls of their own, behind it",
+        ["ICallHeir"] = "calls do not know who can make calls that no client brought",
         ["IConnector"] = "applications bring their own",
+        ["IHeir"] = "replicas do not know what they run",
         ["IStreamPass"] = "the gateway's own identities are of a room that streams do not know; those of an embedding host end nothing",
         ["IListeners"] = "the host has the sockets; embedded, there are none of ours",
         ["IStoreSeal"] = "the vault is around the stores, and they do not know it",

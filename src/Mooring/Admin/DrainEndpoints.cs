@@ -7,6 +7,7 @@ using Microsoft.Extensions.Hosting;
 using Mooring.Auth;
 using Mooring.Drain;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Admin;
 
@@ -49,7 +50,7 @@ internal sealed partial class DrainEndpoints(
                 Log.Asked(logger);
             }
 
-            _ = drain.Begin(evenIfIdle: true);
+            drain.Begin(evenIfIdle: true).Unawaited(logger);
         }
 
         if (context.Request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase))

@@ -6,6 +6,7 @@ using Mooring.Auth.Server;
 using Mooring.Configuration;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Auth;
 
@@ -186,7 +187,7 @@ internal sealed partial class Authenticator(
         if (isTimeToSweep)
         {
             _nextSweep = now + Units(SweepEvery);
-            _ = SweepAsync(today);
+            SweepAsync(today).Unawaited(logger);
             foreach (var verifier in issuers is null ? [] : _verifiers)
             {
                 verifier.Remembered(issuers!);
@@ -210,7 +211,7 @@ internal sealed partial class Authenticator(
     {
         if (Interlocked.Exchange(ref known.Refreshing, 1) == 0)
         {
-            _ = RefreshAsync();
+            RefreshAsync().Unawaited(logger);
         }
 
         async Task RefreshAsync()

@@ -31,26 +31,18 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
     /// <summary>What nobody answered for at the last look.</summary>
     private HashSet<(string Session, string Stream)> _orphans = [];
 
-    /// <summary>Has this process go on with a call; set by who can make calls of its own.</summary>
-    public Action<LeftCall>? GoOn { get; set; }
-
-    /// <summary>
-    /// Says how the call of a record ended to its client, on whichever stream that has, and then has the record end (<see cref="CloseAsync"/>); set by who knows sessions. The record is this
-    /// process's by then, so that its next heir finds what was not told.
-    /// </summary>
-    public Action<StreamRecord, byte[]>? Tell { get; set; }
-
     /// <summary>Ends calls, each with an answer that says that the outcome is unknown, or goes on with them.</summary>
     /// <param name="streams">The calls' streams.</param>
     /// <param name="why">What happened, for the client.</param>
+    /// <param name="heir">Who goes on with them.</param>
     /// <param name="cancel">Stops between two calls.</param>
-    public Task EndAsync(IReadOnlyList<StreamRecord> streams, string why, CancellationToken cancel) =>
+    public Task EndAsync(IReadOnlyList<StreamRecord> streams, string why, ICallHeir heir, CancellationToken cancel) =>
         Parallel.ForEachAsync(streams, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (stream, _) =>
         {
             try
             {
                 // Not given up for another one's failure: what was made this process's by then would be nobody's.
-                await EndAsync(stream, why, cancel);
+                await EndAsync(stream, why, heir, cancel);
             }
             catch (InvalidOperationException)
             {
@@ -65,36 +57,39 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
     /// </summary>
     /// <param name="answered">Names of the replicas that answer for what they run.</param>
     /// <param name="why">What happened, for the client.</param>
+    /// <param name="heir">Who goes on with them.</param>
     /// <param name="cancel">Stops between two calls.</param>
-    public async Task EndOrphansAsync(IReadOnlyList<string> answered, string why, CancellationToken cancel)
+    public async Task EndOrphansAsync(IReadOnlyList<string> answered, string why, ICallHeir heir, CancellationToken cancel)
     {
         var found = await store.FindRunningCallsExceptAsync(answered, MostOrphans, cancel);
         var before = _orphans;
         _orphans = [.. found.Select(call => (call.SessionId, call.StreamId))];
-        await EndAsync([.. found.Where(call => before.Contains((call.SessionId, call.StreamId)))], why, cancel);
+        await EndAsync([.. found.Where(call => before.Contains((call.SessionId, call.StreamId)))], why, heir, cancel);
     }
 
-    private async Task EndAsync(StreamRecord stream, string why, CancellationToken cancel)
+    private async Task EndAsync(StreamRecord stream, string why, ICallHeir heir, CancellationToken cancel)
     {
         if (EventId.IsRecord(stream.StreamId))
         {
-            await TellAsync(stream, why, cancel);
+            await TellAsync(stream, why, heir, cancel);
             return;
         }
 
         var (last, known, place) = await ReadAsync(stream, cancel);
-        if (place is null || GoOn is null || stream.Replica == peers.Name || stream.RequestIds is not [var only] || known.Contains(only))
+        if (place is null || stream.Replica == peers.Name || stream.RequestIds is not [var only] || known.Contains(only))
         {
             await EndAsync(stream, last, known, why, cancel);
         }
         else if (await TakeAsync(stream, cancel) is { } taken)
         {
-            GoOn(new LeftCall(taken, place, last, known));
+            heir.GoOn(new LeftCall(taken, place, last, known));
         }
     }
 
     /// <summary>Ends a call that cannot be gone on with after all.</summary>
-    /// <inheritdoc cref="EndAsync(IReadOnlyList{StreamRecord}, string, CancellationToken)"/>
+    /// <param name="stream">Its record.</param>
+    /// <param name="why">What happened, for the client.</param>
+    /// <param name="cancel">Gives up.</param>
     public async Task EndUnknownAsync(StreamRecord stream, string why, CancellationToken cancel)
     {
         var (last, known, _) = await ReadAsync(stream, cancel);
@@ -154,9 +149,9 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
     }
 
     /// <summary>A record without a log: its client is told on the stream that it has.</summary>
-    private async Task TellAsync(StreamRecord record, string why, CancellationToken cancel)
+    private async Task TellAsync(StreamRecord record, string why, ICallHeir heir, CancellationToken cancel)
     {
-        if (record.Replica == peers.Name || Tell is null || await TakeAsync(record, cancel) is not { } taken)
+        if (record.Replica == peers.Name || await TakeAsync(record, cancel) is not { } taken)
         {
             // Of a process that stops, and has not got rid of its answer: whoever is left finds it.
             return;
@@ -164,7 +159,7 @@ internal sealed partial class CallsLeftBehind(IStore store, Peers peers, TimePro
 
         foreach (var id in record.RequestIds)
         {
-            Tell(taken, CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), record.Server ?? "mooring", why));
+            heir.Tell(taken, CallFailure.OutcomeUnknown.ToResponse(Encoding.UTF8.GetBytes(id), record.Server ?? "mooring", why));
         }
 
         await CountAsync(record, why, cancel);

@@ -208,7 +208,7 @@ internal sealed partial class HomeCalls
     /// <param name="Asked">The name this replica had; answers go to that.</param>
     /// <param name="Deadline">How long its server may be silent.</param>
     /// <param name="Began">A timestamp.</param>
-    private sealed record Passed(Session Session, Upstream Upstream, Asked Request, string Home, string Asked, TimeSpan Deadline, long Began)
+    private sealed record Passed(Session Session, Upstream Upstream, Asked Request, string Home, string Asked, TimeSpan Deadline, long Began) : PassedWork
     {
         private volatile bool _isPosted;
         private volatile bool _isUnsure;
@@ -221,8 +221,5 @@ internal sealed partial class HomeCalls
 
         /// <summary>Whether a try to post it failed, and may have been one that was taken.</summary>
         public bool IsUnsure { get => _isUnsure; set => _isUnsure = value; }
-
-        /// <summary>Ends the wait for its home, and the posting, should that still be tried.</summary>
-        public CancellationTokenSource Ended { get; } = new();
     }
 }

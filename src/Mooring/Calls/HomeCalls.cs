@@ -1,6 +1,3 @@
-using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using Mooring.Configuration;
 using Mooring.Policies;
 using Mooring.Protocol;
@@ -8,6 +5,7 @@ using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Calls;
@@ -40,9 +38,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>The request of that key was not run by the one who got it, and will not be: the home is another one, or about to be.</summary>
     private const string MovedLetter = "moved";
 
-    private static long s_lastKey;
-
-    private readonly ConcurrentDictionary<string, Passed> _passed = new(StringComparer.Ordinal);
+    private readonly PassedTable<Passed> _passed;
     private readonly SessionTable _sessions;
     private readonly Peers _peers;
     private readonly CallRunner _runner;
@@ -56,16 +52,17 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     public HomeCalls(SessionTable sessions, Peers peers, CallRunner runner, ConfigStore config, TimeProvider time, CallsMetrics metrics, ILogger<HomeCalls> logger)
     {
         (_sessions, _peers, _runner, _config, _time, _metrics, _logger) = (sessions, peers, runner, config, time, metrics, logger);
+        _passed = new PassedTable<Passed>(peers, runner);
         peers.OnLetter(CallLetter, TakeCallAsync, once: true);
         peers.OnLetter(SaidLetter, letter => Told(letter, passed => passed.Request.Reply.Send(letter.Body.ToArray())));
         peers.OnLetter(ShownLetter, letter =>
         {
-            _ = _passed.TryGetValue(letter.Subject, out var passed) && passed.Request.Reply.Show(letter.Body.ToArray());
+            _passed.Find(letter.Subject)?.Request.Reply.Show(letter.Body.ToArray());
             return Task.CompletedTask;
         });
         peers.OnLetter(AnsweredLetter, letter => Ended(letter, passed => Answer(passed.Request, letter.Body.ToArray())));
         peers.OnLetter(DroppedLetter, letter => Ended(letter, passed => Drop(passed.Request)));
-        peers.OnLetter(MovedLetter, letter => Ended(letter, passed => _ = PassAgainAsync(passed)));
+        peers.OnLetter(MovedLetter, letter => Ended(letter, passed => PassAgainAsync(passed).Unawaited(_logger)));
         peers.OnGone(replica => EndAll(passed => passed.Home == replica && passed.IsPosted, "the gateway process that ran it is gone"));
         peers.OnChanged(() => EndAll(passed => passed.Asked != peers.Name, "this gateway process was taken for dead"));
         peers.OnLeaving(End);
@@ -92,12 +89,12 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <param name="request">The request as the client sent it.</param>
     /// <param name="reply">Where the answer goes.</param>
     /// <param name="here">Runs it in this process.</param>
-    public async Task RunAsync(Session session, Upstream upstream, Frame request, Reply reply, Action here)
+    public Task RunAsync(Session session, Upstream upstream, Frame request, Reply reply, Action here)
     {
         // The request's buffer goes back to the pool with its answer.
         var asked = new Asked(KeyOf(session, request.Id), request.Id.ToArray(), request.Bytes.ToArray(), reply, here, _time.GetTimestamp());
         _asked[asked.Key] = asked;
-        await RunAsync(session, upstream, asked);
+        return RunAsync(session, upstream, asked);
     }
 
     /// <param name="session">Whose request it is.</param>
@@ -141,6 +138,13 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         {
             Log.StoreFailed(_logger, e.Message);
         }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave a client waiting for ever; its home may have it.
+            Log.RunFailed(_logger, e, upstream.Name);
+            Answer(asked, CallFailure.OutcomeUnknown.ToResponse(asked.Id, upstream.Name, "the gateway failed while it was passed on"));
+            return;
+        }
         finally
         {
             _runner.Returned();
@@ -170,9 +174,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <returns>False when its home is gone without having got it.</returns>
     private async Task<bool> PassOnAsync(Passed passed)
     {
-        var key = string.Create(CultureInfo.InvariantCulture, $"{_peers.Name}-{Interlocked.Increment(ref s_lastKey)}");
-        _passed[key] = passed;
-        _runner.Passed();
+        var key = _passed.Add(passed);
         try
         {
             if (passed.Request.WaitsFor(passed))
@@ -181,7 +183,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
             }
 
             var letter = new Letter(passed.Session.Id, $"{passed.Asked} {key} {passed.Home} {Uri.EscapeDataString(passed.Upstream.Name)}", passed.Request.Body);
-            if (await _peers.PostSurelyAsync(passed.Home, CallLetter, letter, () => passed.IsUnsure = true, passed.Request.TryPost, passed.Request.WasNotPosted, passed.Ended.Token) || !TryTake(key, out _))
+            if (await _peers.PostSurelyAsync(passed.Home, CallLetter, letter, () => passed.IsUnsure = true, passed.Request.TryPost, passed.Request.WasNotPosted, passed.Ended.Token) || !_passed.TryTake(key, out _))
             {
                 return true;
             }
@@ -196,7 +198,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
         catch (OperationCanceledException)
         {
             // It was ended or cancelled meanwhile, or the process ends.
-            if (TryTake(key, out _) && (passed.IsPosted || IsStillWanted(passed.Request)))
+            if (_passed.TryTake(key, out _) && (passed.IsPosted || IsStillWanted(passed.Request)))
             {
                 Lose(passed, "the gateway stopped while it was passed on");
             }
@@ -258,7 +260,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     private Task Told(Letter letter, Action<Passed> what)
     {
-        if (_passed.TryGetValue(letter.Subject, out var passed))
+        if (_passed.Find(letter.Subject) is { } passed)
         {
             passed.Heard = _time.GetTimestamp();
             what(passed);
@@ -269,7 +271,7 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     private Task Ended(Letter letter, Action<Passed> what)
     {
-        if (TryTake(letter.Subject, out var passed))
+        if (_passed.TryTake(letter.Subject, out var passed))
         {
             what(passed);
         }
@@ -287,12 +289,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
     /// <summary>Ends calls whose outcome nobody can tell any more.</summary>
     private void EndAll(Func<Passed, bool> which, string why)
     {
-        foreach (var (key, passed) in _passed)
+        foreach (var passed in _passed.TakeAll(which))
         {
-            if (which(passed) && TryTake(key, out _))
-            {
-                Lose(passed, why);
-            }
+            Lose(passed, why);
         }
     }
 
@@ -314,19 +313,6 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
         _metrics.UnknownOutcome(server, "replica_gone");
         passed.Request.Reply.Complete(id, CallFailure.OutcomeUnknown.ToResponse(id, server, why));
-    }
-
-    /// <summary>True once for each, for whoever ends it.</summary>
-    private bool TryTake(string key, [NotNullWhen(true)] out Passed? passed)
-    {
-        if (!_passed.TryRemove(key, out passed))
-        {
-            return false;
-        }
-
-        passed.Ended.Cancel();
-        _runner.Returned();
-        return true;
     }
 
     /// <summary>At the home: what belongs to a call goes back to the replica that asked, one after the other.</summary>
@@ -359,6 +345,9 @@ internal sealed partial class HomeCalls : IHeartbeatHandler
 
     private static partial class Log
     {
+        [LoggerMessage(412, LogLevel.Error, "Passing on a call to server {Server} failed.", EventName = "HomeCallFailed")]
+        public static partial void RunFailed(ILogger logger, Exception exception, string server);
+
         [LoggerMessage(410, LogLevel.Error, "The store failed, so where a call has to run could not be told: {Reason}", EventName = "HomeNotKnown")]
         public static partial void StoreFailed(ILogger logger, string reason);
 

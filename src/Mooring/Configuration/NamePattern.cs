@@ -5,10 +5,6 @@ internal sealed class NamePattern(string text)
 {
     private readonly string[] _parts = text.Split('*');
 
-    public string Text => text;
-
-    public bool IsAny => text == "*";
-
     public bool Matches(string name)
     {
         if (_parts.Length == 1)

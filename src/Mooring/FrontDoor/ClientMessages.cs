@@ -4,6 +4,7 @@ using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -33,7 +34,7 @@ internal sealed partial class ClientMessages
             if (sessions.Known(letter.Session) is { } session)
             {
                 // A server that does not take it must not keep other letters waiting.
-                _ = TakeFromPeerAsync(session, Frame.Parse(letter.Body.ToArray()));
+                TakeFromPeerAsync(session, Frame.Parse(letter.Body.ToArray())).Unawaited(_logger);
             }
 
             return Task.CompletedTask;
@@ -123,7 +124,7 @@ internal sealed partial class ClientMessages
             case McpMethod.TasksStatus:
                 foreach (var link in session.Links.Open)
                 {
-                    _ = TellOwnerAsync(session, link, frame);
+                    TellOwnerAsync(session, link, frame).Unawaited(_logger);
                 }
 
                 return false;
@@ -134,7 +135,7 @@ internal sealed partial class ClientMessages
                 {
                     if (Permits.OfNotification(session.Access, link.Upstream, frame))
                     {
-                        _ = PassOnAsync(link, frame);
+                        PassOnAsync(link, frame).Unawaited(_logger);
                     }
                 }
 

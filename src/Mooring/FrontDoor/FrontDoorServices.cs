@@ -15,7 +15,7 @@ namespace Mooring.FrontDoor;
 
 /// <summary>What the endpoints share.</summary>
 internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, StreamTable streams, StreamsMetrics metrics, GraceQueue grace, CallsMetrics calls, StreamPlaces places, Intake intake,
-    Peers peers, PolicyTable policies, AuditLog audit, AuditPace pace)
+    Peers peers, PolicyTable policies, AuditLog audit, AuditPace pace, ILoggerFactory loggers)
 {
     public ConfigStore Config => config;
 
@@ -23,9 +23,9 @@ internal sealed class FrontDoorServices(ConfigStore config, TimeProvider time, S
 
     public StreamTable Streams => streams;
 
-    public StreamsMetrics Metrics => metrics;
-
     public GraceQueue Grace => grace;
+
+    public ILogger Logger { get; } = loggers.CreateLogger("Mooring.FrontDoor");
 
     public CallsMetrics Calls => calls;
 

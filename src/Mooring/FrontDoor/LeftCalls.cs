@@ -6,6 +6,7 @@ using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -15,19 +16,18 @@ namespace Mooring.FrontDoor;
 /// client comes back for it at any replica.
 /// </summary>
 internal sealed partial class LeftCalls(
-    CallsLeftBehind left, SessionTable sessions, UpstreamTable upstreams, CallRunner runner, FrontDoorServices services, AuditLog audit, ILogger<LeftCalls> logger)
+    CallsLeftBehind left, SessionTable sessions, UpstreamTable upstreams, CallRunner runner, FrontDoorServices services, AuditLog audit, ILogger<LeftCalls> logger) : ICallHeir
 {
     private static readonly TimeSpan TryAgain = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private List<Func<Task>>? _early = [];
 
-    /// <summary>From now on calls may be given to it; they wait until the gateway listens (invariant 3).</summary>
-    public void Listen()
-    {
-        left.GoOn = call => Begin(() => GoOnAsync(call));
-        left.Tell = (record, line) => Begin(() => TellAsync(record, line));
-    }
+    /// <inheritdoc/>
+    /// <remarks>It waits until the gateway listens (invariant 3), and so does what is to be told.</remarks>
+    public void GoOn(LeftCall call) => Begin(() => GoOnAsync(call));
+
+    public void Tell(StreamRecord record, byte[] answer) => Begin(() => TellAsync(record, answer));
 
     /// <summary>The gateway listens.</summary>
     public void Start()
@@ -38,7 +38,7 @@ internal sealed partial class LeftCalls(
             (early, _early) = (_early ?? [], null);
         }
 
-        early.ForEach(work => _ = work());
+        early.ForEach(work => work().Unawaited(logger));
     }
 
     private void Begin(Func<Task> work)
@@ -52,7 +52,7 @@ internal sealed partial class LeftCalls(
             }
         }
 
-        _ = work();
+        work().Unawaited(logger);
     }
 
     /// <summary>The record is this process's now: it stays until the client was told.</summary>
@@ -147,7 +147,7 @@ internal sealed partial class LeftCalls(
         }
 
         var age = services.Time.GetUtcNow() - record.Changed;
-        _ = runner.ResumeAsync(new Call(session, upstream, request, reply, services.Time, age) { Id = call.Place.Id, MayHaveRun = true, Begins = call.Place }, call.Place);
+        runner.ResumeAsync(new Call(session, upstream, request, reply, services.Time, age) { Id = call.Place.Id, MayHaveRun = true, Begins = call.Place }, call.Place).Unawaited(logger);
     }
 
     /// <summary>The request as it was, without what it asked for: that its server has.</summary>

@@ -6,6 +6,7 @@ using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Tasks;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -15,13 +16,10 @@ namespace Mooring.FrontDoor;
 /// are doing until they are done, and where its answer can be heard from where it was left, that is heard to its end.
 /// </summary>
 internal sealed class LeftTasks(
-    HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time, AuditLog audit)
+    HeldTasks tasks, StatelessSessions sessions, UpstreamTable upstreams, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds, Discovery discovery, TimeProvider time, AuditLog audit, ILogger<LeftTasks> logger)
 {
     private readonly Lock _gate = new();
     private List<HeldTask>? _early = [];
-
-    /// <summary>From now on tasks may be given to it; they wait until the gateway listens (invariant 3).</summary>
-    public void Listen() => tasks.GoOn = Take;
 
     /// <summary>The gateway listens.</summary>
     public void Start()
@@ -32,10 +30,11 @@ internal sealed class LeftTasks(
             (early, _early) = (_early ?? [], null);
         }
 
-        early.ForEach(GoOn);
+        early.ForEach(Begin);
     }
 
-    private void Take(HeldTask task)
+    /// <summary>Goes on with a task that is this process's by now. It waits until the gateway listens (invariant 3).</summary>
+    public void GoOn(HeldTask task)
     {
         lock (_gate)
         {
@@ -46,10 +45,10 @@ internal sealed class LeftTasks(
             }
         }
 
-        GoOn(task);
+        Begin(task);
     }
 
-    private void GoOn(HeldTask task)
+    private void Begin(HeldTask task)
     {
         // The call as it was, without its arguments: those the server has.
         var request = Frame.Parse(
@@ -73,12 +72,12 @@ internal sealed class LeftTasks(
         reply.Resume(tasks.Resume(task, reply.TaskCall));
         if (place is not null)
         {
-            _ = runner.ResumeAsync(new Call(session, upstream, request, reply, time, time.GetUtcNow() - task.Created) { Id = place.Id, MayHaveRun = true, Begins = place }, place);
+            runner.ResumeAsync(new Call(session, upstream, request, reply, time, time.GetUtcNow() - task.Created) { Id = place.Id, MayHaveRun = true, Begins = place }, place).Unawaited(logger);
             return;
         }
 
         var call = new Call(session, upstream, request, reply, time) { MayHaveRun = true, Begins = task.Cursor };
         call.OnServerTask(task.ServerTask!, ofItsOwn: true);
-        _ = runner.RunAsync(call);
+        runner.RunAsync(call).Unawaited(logger);
     }
 }

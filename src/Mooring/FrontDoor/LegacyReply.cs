@@ -4,6 +4,7 @@ using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -82,7 +83,7 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
         }
         else
         {
-            _ = FinishAsync(record, line);
+            FinishAsync(record, line).Unawaited(services.Logger);
         }
     }
 
@@ -91,7 +92,7 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
         // A cancelled request has no answer.
         if (End() is { } record)
         {
-            _ = CloseAsync(record);
+            CloseAsync(record).Unawaited(services.Logger);
         }
     }
 

@@ -20,7 +20,7 @@ namespace Mooring.FrontDoor;
 /// HTTP+SSE of 2024-11-05: everything to the client on one GET stream, everything from it POSTed to the address in the stream's first
 /// event. That version ends the session with the stream; here it goes on when the client comes back.
 /// </summary>
-internal sealed class LegacySse(FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages)
+internal sealed partial class LegacySse(FrontDoorServices services, SessionTable sessions, Initializer initializer, Router router, ClientMessages messages)
 {
     private static readonly TimeSpan RecordPatience = TimeSpan.FromSeconds(1);
 
@@ -206,8 +206,19 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
         }
     }
 
-    private async Task AnswerInitializeAsync(Session session, Frame frame, Access access) =>
-        session.Outbox.Send(await initializer.InitializeAsync(session, frame, access));
+    private async Task AnswerInitializeAsync(Session session, Frame frame, Access access)
+    {
+        try
+        {
+            session.Outbox.Send(await initializer.InitializeAsync(session, frame, access));
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave a client waiting for ever.
+            Log.NotInitialized(services.Logger, e);
+            session.Outbox.Send(JsonRpc.Error(frame.Id, JsonRpc.InternalError, "The gateway failed to initialize the session."));
+        }
+    }
 
     private async ValueTask<(Session? Session, SessionMiss Miss, bool IsNew)> FindOrCreateAsync(HttpContext context, string? server)
     {
@@ -222,5 +233,11 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
 
         var (created, why) = await sessions.CreateAsync(initializer.NewRecord(context, server, "sse", ProtocolVersion.V2024_11_05));
         return (created, why, true);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(146, LogLevel.Error, "A session over HTTP+SSE was not initialized.", EventName = "LegacySessionNotInitialized")]
+        public static partial void NotInitialized(ILogger logger, Exception exception);
     }
 }

@@ -4,13 +4,14 @@ using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
+using Mooring.Streams;
 using Mooring.Tasks;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
 
 /// <summary>Serves <c>subscriptions/listen</c> over all servers of a route together (2026-07-28, basic/patterns/subscriptions).</summary>
-internal sealed class Listening(FrontDoorServices services, Discovery discovery, Interests interests, UpstreamTable upstreams, Catalogue catalogue, Views views, HeldTasks tasks, TaskNews news)
+internal sealed partial class Listening(FrontDoorServices services, Discovery discovery, Interests interests, UpstreamTable upstreams, Catalogue catalogue, Views views, HeldTasks tasks, TaskNews news)
 {
     /// <summary>Stays until the client leaves, or the gateway goes and has it connect elsewhere.</summary>
     public async Task ListenAsync(HttpContext context, Session session, Frame request)
@@ -86,13 +87,22 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
 
     private async Task AcknowledgeAsync(Session session, ListenStream stream, ListenFilter filter, IReadOnlyList<string> own, List<(string Uri, Task<bool> Works)> subscribing, List<TaskEar> ears)
     {
-        await Task.WhenAll(subscribing.Select(s => s.Works));
-        stream.Acknowledge(new ListenFilter(
-            filter.Lists.Where(kind => IsTold(session, kind)).ToHashSet(), [.. subscribing.Where(s => s.Works.Result).Select(s => s.Uri)], own));
-        lock (ears)
+        try
         {
-            // None are left where the client is gone meanwhile.
-            ears.ForEach(news.Add);
+            await Task.WhenAll(subscribing.Select(s => s.Works));
+            stream.Acknowledge(new ListenFilter(
+                filter.Lists.Where(kind => IsTold(session, kind)).ToHashSet(), [.. subscribing.Where(s => s.Works.Result).Select(s => s.Uri)], own));
+            lock (ears)
+            {
+                // None are left where the client is gone meanwhile.
+                ears.ForEach(news.Add);
+            }
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave a client waiting for ever: it listens again.
+            Log.NotAcknowledged(services.Logger, e);
+            stream.Connection.Complete(StreamReason.Error, ClosedBy.Gateway);
         }
     }
 
@@ -144,5 +154,11 @@ internal sealed class Listening(FrontDoorServices services, Discovery discovery,
 
         var declared = JsonFields.Find(capabilities, System.Text.Encoding.ASCII.GetBytes(kind.Capability()), "listChanged"u8);
         return declared.IsPresent && capabilities[declared.Start] == 't';
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(147, LogLevel.Error, "A client that listens was not told what it hears of; its stream ends.", EventName = "ListenNotAcknowledged")]
+        public static partial void NotAcknowledged(ILogger logger, Exception exception);
     }
 }

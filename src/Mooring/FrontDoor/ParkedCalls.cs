@@ -4,6 +4,7 @@ using Mooring.Configuration;
 using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -13,7 +14,7 @@ namespace Mooring.FrontDoor;
 /// a retry finds it from any replica (<see cref="PassedRetries"/>), and beyond that says nothing to anyone: it has 128 random bits, works for who got
 /// it, on the same request, once, and not for long. Bounded per user and in all.
 /// </summary>
-internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider time) : IHeartbeatHandler
+internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider time, ILogger<ParkedCalls> logger) : IHeartbeatHandler
 {
     /// <summary>Tells the gateway's own references from those of servers of the same version, which pass.</summary>
     private const string Prefix = "mooring-";
@@ -35,6 +36,9 @@ internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider 
     private readonly Dictionary<string, Parked> _parked = new(StringComparer.Ordinal);
     private readonly Dictionary<Principal, int> _perUser = [];
     private List<StatelessReply>? _asking;
+
+    /// <summary>For what the calls do by themselves.</summary>
+    public ILogger Logger => logger;
 
     public int Count
     {
@@ -154,7 +158,7 @@ internal sealed class ParkedCalls(ConfigStore config, Peers peers, TimeProvider 
 
         foreach (var (_, parked) in expired ?? [])
         {
-            _ = parked.Reply?.ExpireAsync();
+            parked.Reply?.ExpireAsync().Unawaited(logger);
         }
 
         HeartbeatItems.Each(asking ?? [], static reply => reply.Ask());

@@ -9,6 +9,7 @@ using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Sessions;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -45,13 +46,10 @@ internal sealed partial class PassedRetries
     public const string UnknownReference = "requestState is not known for this request and user: it was used or has expired, or the request is another one. "
         + "Begin again without requestState and inputResponses; the earlier call may have been executed in part.";
 
-    private static long s_lastKey;
-
-    private readonly ConcurrentDictionary<string, Passed> _passed = new(StringComparer.Ordinal);
+    private readonly PassedTable<Passed> _passed;
     private readonly ConcurrentDictionary<string, PassedExchange> _held = new(StringComparer.Ordinal);
     private readonly ParkedCalls _parked;
     private readonly Peers _peers;
-    private readonly CallRunner _runner;
     private readonly Wishes _wishes;
     private readonly Discovery _discovery;
     private readonly ConfigStore _config;
@@ -61,7 +59,8 @@ internal sealed partial class PassedRetries
 
     public PassedRetries(ParkedCalls parked, Peers peers, CallRunner runner, Wishes wishes, Discovery discovery, ConfigStore config, TimeProvider time, CallsMetrics metrics, ILogger<PassedRetries> logger)
     {
-        (_parked, _peers, _runner, _wishes, _discovery, _config, _time, _metrics, _logger) = (parked, peers, runner, wishes, discovery, config, time, metrics, logger);
+        (_parked, _peers, _wishes, _discovery, _config, _time, _metrics, _logger) = (parked, peers, wishes, discovery, config, time, metrics, logger);
+        _passed = new PassedTable<Passed>(peers, runner);
         peers.OnLetter(RetryLetter, TakeAsync);
         peers.OnLetter(SaidLetter, letter => Hear(letter, passed => passed.Exchange.Send(letter.Body.ToArray())));
         peers.OnLetter(AnsweredLetter, HearAnswer);
@@ -90,10 +89,8 @@ internal sealed partial class PassedRetries
     /// <param name="runAnew">Runs the request from its beginning, should its call turn out to be over.</param>
     public void Pass(Session session, string reference, string holder, PostedExchange exchange, string server, Action runAnew)
     {
-        var key = string.Create(CultureInfo.InvariantCulture, $"{_peers.Name}-{Interlocked.Increment(ref s_lastKey)}");
         var passed = new Passed(exchange, holder, _peers.Name, server, runAnew);
-        _passed[key] = passed;
-        _runner.Passed();
+        var key = _passed.Add(passed);
         exchange.OnLeft = _ => Leave(key);
         if (!_peers.IsShared)
         {
@@ -116,7 +113,7 @@ internal sealed partial class PassedRetries
             await _peers.WhileDoubtedAsync(passed.Holder, both.Token);
             if (await _peers.PostSurelyAsync(passed.Holder, RetryLetter, letter, cancel: both.Token))
             {
-                _ = GiveUpAsync(key, passed);
+                GiveUpAsync(key, passed).Unawaited(_logger);
             }
             else
             {
@@ -126,6 +123,12 @@ internal sealed partial class PassedRetries
         catch (OperationCanceledException)
         {
             Lose(key, limit.IsCancellationRequested ? "the gateway process that holds it could not be reached" : "the gateway stopped while it was passed on");
+        }
+        catch (Exception e)
+        {
+            // A bug of ours must not leave a client waiting for ever.
+            Log.NotPassed(_logger, e);
+            Lose(key, "the gateway failed while it was passed on");
         }
     }
 
@@ -139,9 +142,9 @@ internal sealed partial class PassedRetries
     /// <summary>The client closed the POST: so is the call, wherever it is.</summary>
     private void Leave(string key)
     {
-        if (TryTake(key, out var passed))
+        if (_passed.TryTake(key, out var passed))
         {
-            _ = TellAsync(passed);
+            TellAsync(passed).Unawaited(_logger);
         }
 
         async Task TellAsync(Passed left)
@@ -154,7 +157,7 @@ internal sealed partial class PassedRetries
 
     private Task Hear(Letter letter, Action<Passed> what)
     {
-        if (_passed.TryGetValue(letter.Subject, out var passed))
+        if (_passed.Find(letter.Subject) is { } passed)
         {
             what(passed);
         }
@@ -164,7 +167,7 @@ internal sealed partial class PassedRetries
 
     private Task HearLast(string key, Action<Passed> what)
     {
-        if (TryTake(key, out var passed))
+        if (_passed.TryTake(key, out var passed))
         {
             what(passed);
         }
@@ -255,39 +258,26 @@ internal sealed partial class PassedRetries
 
     private void LoseAll(Func<Passed, bool> which, string why)
     {
-        foreach (var (key, passed) in _passed)
+        foreach (var passed in _passed.TakeAll(which))
         {
-            if (which(passed))
-            {
-                Lose(key, why);
-            }
+            Lose(passed, why);
         }
     }
 
     private void Lose(string key, string why)
     {
-        if (!TryTake(key, out var passed))
+        if (_passed.TryTake(key, out var passed))
         {
-            return;
+            Lose(passed, why);
         }
+    }
 
+    private void Lose(Passed passed, string why)
+    {
         Log.Lost(_logger, passed.Server, passed.Holder, why);
         _metrics.UnknownOutcome(passed.Server, "replica_gone");
         var error = Frame.Parse(CallFailure.OutcomeUnknown.ToResponse(passed.Exchange.Id.Span, passed.Server, why));
         passed.Exchange.Finish(new Message(error), StatusCodes.Status200OK);
-    }
-
-    /// <summary>True once for each, for whoever ends it.</summary>
-    private bool TryTake(string key, [NotNullWhen(true)] out Passed? passed)
-    {
-        if (!_passed.TryRemove(key, out passed))
-        {
-            return false;
-        }
-
-        passed.Ended.Cancel();
-        _runner.Returned();
-        return true;
     }
 
     private static Letter Answer(string key, byte[] response, int status) => new("", string.Create(CultureInfo.InvariantCulture, $"{key} {status}"), response);
@@ -319,11 +309,8 @@ internal sealed partial class PassedRetries
     /// <param name="Asked">The name this replica had; answers go to that.</param>
     /// <param name="Server">Where the call went.</param>
     /// <param name="RunAnew">Runs the request from its beginning.</param>
-    private sealed record Passed(PostedExchange Exchange, string Holder, string Asked, string Server, Action RunAnew)
+    private sealed record Passed(PostedExchange Exchange, string Holder, string Asked, string Server, Action RunAnew) : PassedWork
     {
-        /// <summary>Cancelled when it is over.</summary>
-        public CancellationTokenSource Ended { get; } = new();
-
         /// <summary>Completes when it is at the holder, or will not get there.</summary>
         public Task Passing { get; set; } = Task.CompletedTask;
     }
@@ -348,7 +335,7 @@ internal sealed partial class PassedRetries
         public override void Send(byte[] line)
         {
             queue.Add(SaidLetter, new Letter("", key, line));
-            _ = CheckAsync(queue.Posted);
+            CheckAsync(queue.Posted).Unawaited(retries._logger);
         }
 
         public override Task TakenAsync() => queue.Posted;
@@ -376,6 +363,9 @@ internal sealed partial class PassedRetries
     {
         [LoggerMessage(141, LogLevel.Information, "A call to server {Server} that waited for its client at replica {Holder} is ended here as of unknown outcome: {Why}.", EventName = "RetryLost")]
         public static partial void Lost(ILogger logger, string server, string holder, string why);
+
+        [LoggerMessage(145, LogLevel.Error, "Passing on a retry to the replica that holds its call failed.", EventName = "RetryNotPassed")]
+        public static partial void NotPassed(ILogger logger, Exception exception);
 
         [LoggerMessage(142, LogLevel.Error, "Going on with a call for a retry that came to another replica failed.", EventName = "RetryFailed")]
         public static partial void Failed(ILogger logger, Exception exception);

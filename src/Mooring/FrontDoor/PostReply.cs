@@ -6,6 +6,7 @@ using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -297,7 +298,7 @@ internal sealed partial class PostReply : Reply, IValueTaskSource, IUndecided
             return;
         }
 
-        _ = PauseAsync(_stream, connection, retry);
+        PauseAsync(_stream, connection, retry).Unawaited(_services.Logger);
     }
 
     private async Task PauseAsync(EventStream stream, SseConnection connection, TimeSpan? retry)

@@ -5,6 +5,7 @@ using Mooring.Routing;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Tasks;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.FrontDoor;
@@ -15,8 +16,8 @@ namespace Mooring.FrontDoor;
 /// outlives the client's session, and any replica answers for it.
 /// </summary>
 internal sealed partial class SessionTasks(
-    BridgedTasks bridged, HeldTasks tasks, TaskNews news, TaskOwners owners, StatelessSessions sessions, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds,
-    Discovery discovery, TimeProvider time, ILogger<SessionTasks> logger)
+    HeldTasks tasks, TaskNews news, TaskOwners owners, StatelessSessions sessions, CallRunner runner, ParkedCalls parked, TaskThresholds thresholds,
+    Discovery discovery, TimeProvider time, ILogger<SessionTasks> logger) : IBridgedTaskHolder
 {
     /// <summary>Of one server in one list; each is read from the store for it.</summary>
     private const int MostListed = 1000;
@@ -24,10 +25,7 @@ internal sealed partial class SessionTasks(
     /// <summary>For a server to be told that its task is cancelled, at whichever replica it runs.</summary>
     private static readonly TimeSpan CancelPatience = TimeSpan.FromSeconds(10);
 
-    /// <summary>From now on such tasks can be had.</summary>
-    public void Listen() => (bridged.Make, bridged.Answer, bridged.List) = (MakeAsync, AnswerAsync, ListAsync);
-
-    private async Task MakeAsync(WantedTask wanted)
+    public async Task MakeAsync(WantedTask wanted)
     {
         var (session, upstream, request, reply) = (wanted.Session, wanted.Upstream, wanted.Request, wanted.Reply);
         try
@@ -71,7 +69,7 @@ internal sealed partial class SessionTasks(
             }
 
             reply.Answer(request, OlderTaskState.Created(task.Record, BridgedTasks.ShownId(session, upstream.Name, task.Id)));
-            _ = runner.RunAsync(new Call(standing, upstream, call, held, time));
+            runner.RunAsync(new Call(standing, upstream, call, held, time)).Unawaited(logger);
         }
         catch (Exception e)
         {
@@ -81,7 +79,7 @@ internal sealed partial class SessionTasks(
         }
     }
 
-    private async Task AnswerAsync(Session session, Upstream upstream, string id, Frame request, Reply reply)
+    public async Task AnswerAsync(Session session, Upstream upstream, string id, Frame request, Reply reply)
     {
         var shown = BridgedTasks.ShownId(session, upstream.Name, id);
         if (await tasks.FindAsync(session.Principal, session.Server, id) is not { } task || task.Server != upstream.Name)
@@ -137,7 +135,7 @@ internal sealed partial class SessionTasks(
         reply.Refuse(request, JsonRpc.InternalError, "Whether the task is cancelled is not known yet. Ask how it is doing.");
     }
 
-    private async Task<List<byte[]>> ListAsync(Session session, Upstream upstream, CancellationToken cancel)
+    public async Task<List<byte[]>> ListAsync(Session session, Upstream upstream, CancellationToken cancel)
     {
         var found = new List<HeldTask>();
         foreach (var id in (await owners.OfAsync(session.Principal, upstream, cancel)).Take(MostListed))

@@ -1,5 +1,6 @@
 using Mooring.Calls;
 using Mooring.Protocol;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -49,7 +50,7 @@ internal sealed partial class StatelessReply
         {
             foreach (var question in questions)
             {
-                _ = Decline(question, JsonRpc.InternalError, "Too many calls wait for their clients' answers (limits.waitingCalls, limits.waitingCallsPerUser).");
+                Decline(question, JsonRpc.InternalError, "Too many calls wait for their clients' answers (limits.waitingCalls, limits.waitingCallsPerUser).").Unawaited(_parked.Logger);
             }
         }
         else if (!Put(exchange, reference, questions.Select(q => (q.Key, q.Request))))
@@ -85,7 +86,7 @@ internal sealed partial class StatelessReply
         PassOn(answered);
         if (outcome is not null)
         {
-            _ = DeclineAsync(unanswered, CallIsOver);
+            DeclineAsync(unanswered, CallIsOver).Unawaited(_parked.Logger);
             Finish(exchange, outcome);
             return;
         }
@@ -118,7 +119,7 @@ internal sealed partial class StatelessReply
     {
         foreach (var (question, answer) in answered)
         {
-            _ = Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None);
+            Session.Questions.AnswerAsync(Frame.Parse(JsonRpc.Result(question.Id, answer)), CancellationToken.None).Unawaited(_parked.Logger);
         }
     }
 
@@ -140,8 +141,10 @@ internal sealed partial class StatelessReply
         {
             // It is cancelled all the same.
         }
-
-        Leave();
+        finally
+        {
+            Leave();
+        }
     }
 
     /// <summary>The server asks: what the client did not say it takes is not put to it.</summary>
@@ -150,13 +153,13 @@ internal sealed partial class StatelessReply
         Question? question = new(request.Id.ToArray(), Shown(request), request.Method == McpMethod.Elicit);
         if (!MayBeAsked)
         {
-            _ = Decline(question, JsonRpc.MethodNotFound, "The client can be asked nothing in the answer to this method.");
+            Decline(question, JsonRpc.MethodNotFound, "The client can be asked nothing in the answer to this method.").Unawaited(_parked.Logger);
             return;
         }
 
         if (!ClientCapabilities.Allow(Capabilities, request))
         {
-            _ = Decline(question, JsonRpc.MethodNotFound, (_undeclared ??= new UndeclaredQuestions()).Refuse(request));
+            Decline(question, JsonRpc.MethodNotFound, (_undeclared ??= new UndeclaredQuestions()).Refuse(request)).Unawaited(_parked.Logger);
             return;
         }
 
@@ -172,7 +175,7 @@ internal sealed partial class StatelessReply
 
         if (question is not null)
         {
-            _ = DeclineAsync([question], CallIsOver);
+            DeclineAsync([question], CallIsOver).Unawaited(_parked.Logger);
             return;
         }
 

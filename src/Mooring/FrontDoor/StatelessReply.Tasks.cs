@@ -3,6 +3,7 @@ using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Tasks;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -30,7 +31,7 @@ internal sealed partial class StatelessReply
     public override bool IsHeld => Volatile.Read(ref _task) is not null;
 
     /// <summary>What the task can have its call told.</summary>
-    public TaskCall TaskCall => new(() => _ = ExpireAsync(), AnswerTask, RefuseTask);
+    public TaskCall TaskCall => new(() => ExpireAsync().Unawaited(_parked.Logger), AnswerTask, RefuseTask);
 
     /// <summary>The task that this one goes on with.</summary>
     public void Resume(RunningTask task)
@@ -100,7 +101,7 @@ internal sealed partial class StatelessReply
                 Session.Principal, Session.Server, call.Upstream.Name, call.ToolName,
                 request.Envelope.Meta.IsPresent ? request.Span(request.Envelope.Meta).ToArray() : [.. "{}"u8], _serverTask, _place);
             _becomes = true;
-            _ = BecomeTaskAsync(exchange, what);
+            BecomeTaskAsync(exchange, what).Unawaited(_parked.Logger);
         }
     }
 
@@ -185,7 +186,7 @@ internal sealed partial class StatelessReply
         foreach (var (question, error) in TakeOfTask(errors))
         {
             byte[] response = [.. "{\"jsonrpc\":\"2.0\",\"id\":"u8, .. question.Id, .. ",\"error\":"u8, .. error, (byte)'}'];
-            _ = Session.Questions.AnswerAsync(Frame.Parse(response), CancellationToken.None);
+            Session.Questions.AnswerAsync(Frame.Parse(response), CancellationToken.None).Unawaited(_parked.Logger);
         }
     }
 

@@ -3,6 +3,7 @@ using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -158,7 +159,7 @@ internal sealed partial class StatelessReply : Reply
         }
 
         _thresholds.Forget(this);
-        _ = DeclineAsync(unanswered, CallIsOver);
+        DeclineAsync(unanswered, CallIsOver).Unawaited(_parked.Logger);
         if (exchange is null)
         {
             EndTask(_task!, response.Frame);

@@ -6,6 +6,7 @@ using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.FrontDoor;
 
@@ -159,7 +160,7 @@ internal sealed partial class StreamableHttp
         session.Outbox.AddCall(stream);
         if (record.Replica is { } writer && writer != services.Peers.Name)
         {
-            _ = services.Peers.PostAsync(writer, Outbox.FollowLetter, new Letter(session.Id, record.StreamId, System.Text.Encoding.ASCII.GetBytes(services.Peers.Name)));
+            services.Peers.PostAsync(writer, Outbox.FollowLetter, new Letter(session.Id, record.StreamId, System.Text.Encoding.ASCII.GetBytes(services.Peers.Name))).Unawaited(services.Logger);
         }
 
         var showing = ShowAsync(context, stream, from.Sequence, session, hasGap: false);
@@ -200,7 +201,7 @@ internal sealed partial class StreamableHttp
         }
 
         stream.CatchUp();
-        _ = LaterAsync();
+        LaterAsync().Unawaited(services.Logger);
 
         async Task LaterAsync()
         {

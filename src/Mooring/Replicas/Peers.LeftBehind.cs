@@ -25,18 +25,6 @@ internal sealed partial class Peers
     /// <summary>What this process says of itself with each beat.</summary>
     private string Info => $"{Environment.MachineName} {Environment.ProcessId}{(_former is [] ? "" : Formerly + string.Join(' ', _former))}";
 
-    /// <summary>
-    /// Ends what a dead replica left undone. Called by the one that took it over, again where it failed; and by one that stops, for itself. It is
-    /// given up where others answer for that from now on.
-    /// </summary>
-    public Func<string, CancellationToken, Task>? TakenOver { get; set; }
-
-    /// <summary>
-    /// Ends what nobody answers for: recorded under a name that had been taken over and looked through before, say. Called with all names that somebody
-    /// answers for, of one replica from time to time.
-    /// </summary>
-    public Func<IReadOnlyList<string>, CancellationToken, Task>? Orphaned { get; set; }
-
     /// <summary>Of all replicas that live one is the first; while they do not agree, none or several may take themselves for it.</summary>
     private bool IsFirst => Array.TrueForAll(_seen.Alive, other => string.CompareOrdinal(_name, other) < 0);
 
@@ -60,7 +48,7 @@ internal sealed partial class Peers
     }
 
     /// <summary>Ends what those left undone that this replica answers for, and now and then what nobody answers for.</summary>
-    private async Task EndLeftBehindAsync()
+    private async Task EndLeftBehindAsync(IHeir heir)
     {
         var looked = time.GetTimestamp();
         while (!_stopping.IsCancellationRequested)
@@ -69,11 +57,11 @@ internal sealed partial class Peers
             var grown = inheritance.NextGrowth();
             try
             {
-                await EndLeftBehindAsync(inheritance);
+                await EndLeftBehindAsync(heir, inheritance);
                 if (time.GetElapsedTime(looked) >= LookForOrphans)
                 {
                     looked = time.GetTimestamp();
-                    await LookForOrphansAsync(inheritance);
+                    await LookForOrphansAsync(heir, inheritance);
                 }
             }
             catch (StoreException e)
@@ -95,7 +83,7 @@ internal sealed partial class Peers
     }
 
     /// <summary>Also what a dead one had taken over itself, and not ended. Nobody else does.</summary>
-    private async Task EndLeftBehindAsync(Inheritance inheritance)
+    private async Task EndLeftBehindAsync(IHeir heir, Inheritance inheritance)
     {
         if (inheritance.TakeGrowth())
         {
@@ -115,7 +103,7 @@ internal sealed partial class Peers
             inheritance.Over.ThrowIfCancellationRequested();
             try
             {
-                await (TakenOver?.Invoke(dead, inheritance.Over) ?? Task.CompletedTask);
+                await heir.EndAsync(dead, inheritance.Over);
                 inheritance.Ended(dead);
             }
             catch (Exception e) when (e is not (StoreException or OperationCanceledException))
@@ -126,16 +114,16 @@ internal sealed partial class Peers
         }
     }
 
-    private async Task LookForOrphansAsync(Inheritance inheritance)
+    private async Task LookForOrphansAsync(IHeir heir, Inheritance inheritance)
     {
-        if (Orphaned is null || !IsFirst)
+        if (!IsFirst)
         {
             return;
         }
 
         // One whose lease is over may live. One that was taken over answers for nothing any more, unless it lives on under another name.
         var all = await replicas.FindReplicasAsync(inheritance.Over);
-        await Orphaned([.. all.SelectMany(NamesOf)], inheritance.Over);
+        await heir.EndOrphansAsync([.. all.SelectMany(NamesOf)], inheritance.Over);
     }
 
     private static IEnumerable<string> NamesOf(ReplicaRecord replica) =>

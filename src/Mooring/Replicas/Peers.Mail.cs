@@ -1,4 +1,5 @@
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Replicas;
 
@@ -77,7 +78,7 @@ internal sealed partial class Peers
     public Task<bool> Track(Task<bool> posting)
     {
         _posting[posting] = true;
-        _ = posting.ContinueWith(done => _posting.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        posting.ContinueWith(done => _posting.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).Unawaited(logger, "forgetting a letter that is posted");
         return posting;
     }
 
@@ -88,7 +89,7 @@ internal sealed partial class Peers
             return false;
         }
 
-        _ = signals.PublishAsync(to, MailSignal, "");
+        signals.PublishAsync(to, MailSignal, "").Unawaited(logger);
         return true;
     }
 
@@ -174,7 +175,7 @@ internal sealed partial class Peers
                 if (!kept.IsCompleted)
                 {
                     box.Hold(mail.Sequence, kept, time.GetTimestamp());
-                    _ = kept.ContinueWith(_ => WhenKept(box), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                    kept.ContinueWith(_ => WhenKept(box), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).Unawaited(logger, "dropping a letter that was kept");
                 }
             }
 
@@ -201,7 +202,7 @@ internal sealed partial class Peers
                 await DropAsync(box, box.Read);
             }
 
-            await (TakenOver?.Invoke(_name, CancellationToken.None) ?? Task.CompletedTask);
+            await _heir!.EndAsync(_name, CancellationToken.None);
             for (var tries = 1; !await replicas.RemoveReplicaAsync(_name); tries++)
             {
                 if (tries > MostTriesToLeave || !await HandOnAsync())
@@ -250,7 +251,7 @@ internal sealed partial class Peers
         {
             if (await replicas.PostAsync(other, mail.Kind, mail.CallId, mail.Body) is not null)
             {
-                _ = signals.PublishAsync(other, MailSignal, "");
+                signals.PublishAsync(other, MailSignal, "").Unawaited(logger);
                 return;
             }
         }

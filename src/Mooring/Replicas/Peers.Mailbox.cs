@@ -1,4 +1,5 @@
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Replicas;
 
@@ -26,7 +27,7 @@ internal sealed partial class Peers
         if (box.LetGo(time) || box.Read > box.Dropped)
         {
             box.Dropping = DropReadAsync(box);
-            _ = box.Dropping.ContinueWith(_ => LookAgain(box), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            box.Dropping.ContinueWith(_ => LookAgain(box), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).Unawaited(logger, "looking at the mailbox again");
         }
     }
 

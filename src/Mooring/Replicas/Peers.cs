@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Replicas;
 
@@ -64,6 +65,7 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     private volatile TaskCompletionSource _look = NewWait();
     private IAsyncDisposable? _listening;
     private Task _work = Task.CompletedTask;
+    private IHeir? _heir;
     private long _beatsSince;
     private long _beat;
 
@@ -145,19 +147,20 @@ internal sealed partial class Peers(IStore store, IReplicaStore replicas, IStore
     public void OnMissed(Action look) => _missed.Add(look);
 
     /// <summary>The store is open: from now on this replica is one of those on it.</summary>
-    public void Start()
+    public void Start(IHeir heir)
     {
         if (!IsShared)
         {
             return;
         }
 
+        _heir = heir;
         _listening = Listen();
         _inheritance = new Inheritance(_name, _stopping.Token);
-        _work = Task.WhenAll(BeatAsync(), ReadMailAsync(), EndLeftBehindAsync());
+        _work = Task.WhenAll(BeatAsync(), ReadMailAsync(), EndLeftBehindAsync(heir));
     }
 
-    public void Signal(string to, string kind, string id) => _ = signals.PublishAsync(to, kind, id);
+    public void Signal(string to, string kind, string id) => signals.PublishAsync(to, kind, id).Unawaited(logger);
 
     public void SignalAll(string kind, string id)
     {

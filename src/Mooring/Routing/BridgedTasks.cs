@@ -9,16 +9,10 @@ namespace Mooring.Routing;
 /// Tasks of 2025-11-25 at servers of the tasks extension, which have no such: the gateway has them, whatever the server makes of the call. Says where that is
 /// so; who holds tasks does the rest.
 /// </summary>
-internal sealed class BridgedTasks(Catalogue catalogue)
+internal sealed class BridgedTasks(Catalogue catalogue, IBridgedTaskHolder holder)
 {
-    /// <summary>Makes a task of a call and answers with it; set by who holds tasks. Never throws.</summary>
-    public Func<WantedTask, Task>? Make { get; set; }
-
-    /// <summary>Answers a request about the task of a server with that id, the gateway's own; likewise. It may take as long as the task.</summary>
-    public Func<Session, Upstream, string, Frame, Reply, Task>? Answer { get; set; }
-
-    /// <summary>The tasks of a session's person at a server, as its client sees them, raw JSON; likewise.</summary>
-    public Func<Session, Upstream, CancellationToken, Task<List<byte[]>>>? List { get; set; }
+    /// <summary>Who has them.</summary>
+    public IBridgedTaskHolder Holder => holder;
 
     /// <summary>Whether a session's client may have its calls at a server as tasks of its version, and has them from the gateway.</summary>
     public bool Has(Session session, Upstream upstream) =>
@@ -33,6 +27,26 @@ internal sealed class BridgedTasks(Catalogue catalogue)
 
     /// <summary>How a session's client knows a task.</summary>
     public static string ShownId(Session session, string server, string id) => session.Server is null ? TaskIds.Of(server, id) : id;
+}
+
+/// <summary>Has the tasks that <see cref="BridgedTasks"/> says the gateway has.</summary>
+internal interface IBridgedTaskHolder
+{
+    /// <summary>Makes a task of a call and answers with it. Never throws.</summary>
+    Task MakeAsync(WantedTask wanted);
+
+    /// <summary>Answers a request about a task. It may take as long as the task.</summary>
+    /// <param name="session">Whose request it is.</param>
+    /// <param name="upstream">The server that executes it.</param>
+    /// <param name="id">The task's, the gateway's own.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="reply">Where the answer goes.</param>
+    /// <exception cref="Stores.StoreException">It cannot be told just now.</exception>
+    Task AnswerAsync(Session session, Upstream upstream, string id, Frame request, Reply reply);
+
+    /// <summary>The tasks of a session's person at a server, as its client sees them, raw JSON.</summary>
+    /// <exception cref="Stores.StoreException">It cannot be told just now.</exception>
+    Task<List<byte[]>> ListAsync(Session session, Upstream upstream, CancellationToken cancel);
 }
 
 /// <summary>A call that is wanted as a task.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Routing;
 
@@ -29,7 +30,7 @@ internal sealed partial class Catalogue
             }
         }
 
-        _ = KeepAsync(entry, record);
+        KeepAsync(entry, record).Unawaited(logger);
     }
 
     private async Task KeepAsync((string Server, string Key, string Kind) entry, CatalogueRecord? next)

@@ -1,4 +1,5 @@
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Routing;
 
@@ -47,7 +48,7 @@ internal sealed partial class Catalogue
             _isReadingNews = true;
         }
 
-        _ = TakeNewsAsync();
+        TakeNewsAsync().Unawaited(logger);
     }
 
     private async Task TakeNewsAsync()

@@ -42,7 +42,7 @@ internal sealed partial class MergedTasks(UpstreamTable upstreams, SharedLinks s
         {
             if (bridged.Has(session, upstream))
             {
-                items.AddRange(await bridged.List!(session, upstream, cancel));
+                items.AddRange(await bridged.Holder.ListAsync(session, upstream, cancel));
             }
             else if (upstream.IsStateless)
             {

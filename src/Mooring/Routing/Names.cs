@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Routing;
 
@@ -44,7 +45,7 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
         });
         if (claimed && holder == server)
         {
-            _ = KeepAsync(new NameRecord(kind, name, server));
+            KeepAsync(new NameRecord(kind, name, server)).Unawaited(logger);
         }
 
         return holder;
@@ -67,7 +68,7 @@ internal sealed partial class Names(IStore store, ILogger<Names> logger)
 
         foreach (var server in gone)
         {
-            _ = ReleaseAsync(server);
+            ReleaseAsync(server).Unawaited(logger);
         }
     }
 

@@ -4,6 +4,7 @@ using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Sessions;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Routing;
@@ -43,7 +44,7 @@ internal sealed partial class Router(
                 Subscribe(session, request, reply);
                 break;
             case McpMethod.TasksList when session.Server is not { } name || (upstreams.Find(name) is { } only && (!only.IsPerSession || bridged.Has(session, only))):
-                _ = tasks.ListAsync(session, request, reply);
+                _ = AnswerAsync(tasks.ListAsync(session, request, reply), request, reply);
                 break;
             case McpMethod.TasksGet or McpMethod.TasksResult or McpMethod.TasksCancel:
                 _ = ForwardOwnTaskAsync(session, request, reply);
@@ -56,10 +57,10 @@ internal sealed partial class Router(
 
     // Of their own: where a method has a lambda in one branch, each call of it pays for what that one captures.
     private void SetLevel(Session session, Frame request, Reply reply) =>
-        _ = wishes.SetLevelAsync(session, request, reply, onResult => Forward(session, request, reply, onResult));
+        _ = AnswerAsync(wishes.SetLevelAsync(session, request, reply, onResult => Forward(session, request, reply, onResult)), request, reply);
 
     private void Subscribe(Session session, Frame request, Reply reply) =>
-        wishes.Subscribe(session, request, reply, onResult => Forward(session, request, reply, onResult));
+        _ = AnswerAsync(wishes.SubscribeAsync(session, request, reply, onResult => Forward(session, request, reply, onResult)), request, reply);
 
     private void Forward(Session session, Frame request, Reply reply, Func<Frame, Task<string?>>? onResult, bool looked = false)
     {
@@ -109,7 +110,7 @@ internal sealed partial class Router(
             var tool = renamed is { Item2: var own } ? JsonText.Read(own.Span) : request.Text(request.Envelope.Name);
             reply.GoesTo(upstream.Name);
             Audit(reply, request, upstream, tool);
-            _ = bridged.Make!(new WantedTask(session, upstream, tool, request, reply));
+            bridged.Holder.MakeAsync(new WantedTask(session, upstream, tool, request, reply)).Unawaited(logger);
             return;
         }
 
@@ -171,7 +172,14 @@ internal sealed partial class Router(
             Audit(call.Reply, call.Request, call.Upstream, call.Request.Method == McpMethod.ToolsCall ? call.ToolName : null);
         }
 
-        _ = commits.IsDurable(call) ? runner.RunOnRecordAsync(call, StartAsync) : StartAsync(call);
+        if (commits.IsDurable(call))
+        {
+            runner.RunOnRecordAsync(call, StartAsync).Unawaited(logger);
+        }
+        else
+        {
+            StartAsync(call).Unawaited(logger);
+        }
     }
 
     /// <summary>Has a call run, here or at the session's home. Completes when the one that runs it has it.</summary>
@@ -182,7 +190,7 @@ internal sealed partial class Router(
             return PassOnAsync(call);
         }
 
-        _ = runner.RunAsync(call);
+        runner.RunAsync(call).Unawaited(logger);
         return Task.CompletedTask;
     }
 
@@ -192,7 +200,7 @@ internal sealed partial class Router(
         call.Session.Remove(call);
         CallTraces.End(call.Trace, CallTraces.PassedOn);
         call.Trace = null;
-        return homes.RunAsync(call.Session, call.Upstream, call.Request, call.Reply, here: () => _ = runner.RunAsync(call));
+        return homes.RunAsync(call.Session, call.Upstream, call.Request, call.Reply, here: () => runner.RunAsync(call).Unawaited(logger));
     }
 
     private Func<Frame, Task<string?>>? KeepsOwner(Session session, Upstream upstream, Frame request) =>
@@ -213,7 +221,7 @@ internal sealed partial class Router(
             {
                 if (HasRoom(session, request, reply) && MayGo(session, upstream, request, renamed: null, reply, onResult: null, looked: true))
                 {
-                    await bridged.Answer!(session, upstream, id, request, reply);
+                    await bridged.Holder.AnswerAsync(session, upstream, id, request, reply);
                 }
 
                 return;
@@ -255,8 +263,25 @@ internal sealed partial class Router(
         }
     }
 
+    /// <summary>Whatever an answer of the gateway's own fails with: its client must not wait for ever.</summary>
+    private async Task AnswerAsync(Task answering, Frame request, Reply reply)
+    {
+        try
+        {
+            await answering;
+        }
+        catch (Exception e)
+        {
+            Log.NotAnswered(logger, e);
+            reply.Refuse(request, JsonRpc.InternalError, "The gateway failed to answer the request.");
+        }
+    }
+
     private static partial class Log
     {
+        [LoggerMessage(223, LogLevel.Error, "A request was not answered.", EventName = "RequestNotAnswered")]
+        public static partial void NotAnswered(ILogger logger, Exception exception);
+
         [LoggerMessage(222, LogLevel.Error, "Looking for the server of a request failed.", EventName = "LookFailed")]
         public static partial void LookFailed(ILogger logger, Exception exception);
 

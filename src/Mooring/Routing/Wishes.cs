@@ -72,21 +72,21 @@ internal sealed class Wishes(TimeProvider time, UpstreamTable upstreams, Views v
     }
 
     /// <summary>Adds or takes away a subscription; as with the level.</summary>
-    public void Subscribe(Session session, Frame request, Reply reply, Action<Func<Frame, Task<string?>>> forward)
+    public Task SubscribeAsync(Session session, Frame request, Reply reply, Action<Func<Frame, Task<string?>>> forward)
     {
         var uri = request.Text(request.Envelope.Uri);
         var adds = request.Method == McpMethod.ResourcesSubscribe;
         if (!adds && views.ServerOf(session, uri) is { Upstream.IsPerSession: false } place && sessions.OthersSubscribe(session, place))
         {
             // The link is shared and others still listen.
-            _ = AnswerAfterAsync(SaveAsync(session, r => r with { Subscriptions = [.. r.Subscriptions.Where(s => s != uri)] }), request, reply);
-            return;
+            return AnswerAfterAsync(SaveAsync(session, r => r with { Subscriptions = [.. r.Subscriptions.Where(s => s != uri)] }), request, reply);
         }
 
         forward(_ => SaveAsync(session, r => r with
         {
             Subscriptions = adds ? [.. r.Subscriptions.Where(s => s != uri), uri] : [.. r.Subscriptions.Where(s => s != uri)],
         }));
+        return Task.CompletedTask;
     }
 
     private static async Task AnswerAfterAsync(Task<string?> saving, Frame request, Reply reply)

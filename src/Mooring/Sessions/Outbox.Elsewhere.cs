@@ -4,6 +4,7 @@ using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Sessions;
 
@@ -175,7 +176,7 @@ internal sealed partial class Outbox
 
         if (untold is not null)
         {
-            _ = TellAgainAsync(untold.Id);
+            TellAgainAsync(untold.Id).Unawaited(services.Logger);
         }
     }
 
@@ -214,7 +215,7 @@ internal sealed partial class Outbox
                     if (isTaken)
                     {
                         _backlogBytes -= next.Line.Length;
-                        WentLocked(next);
+                        _known?.Went(next.Name, next.Hops, next.Origin);
                         next.Passed?.IsKept();
                     }
                     else
@@ -301,7 +302,7 @@ internal sealed partial class Outbox
         _streams.RemoveAll(s => ReferenceEquals(s, same) || silent.Contains(s));
         if (same is not null || silent.Count > 0)
         {
-            _ = MoveAwayAsync(holder, same, silent);
+            MoveAwayAsync(holder, same, silent).Unawaited(services.Logger);
         }
     }
 

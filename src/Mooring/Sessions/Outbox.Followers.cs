@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mooring.Replicas;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Sessions;
 
@@ -76,7 +77,7 @@ internal sealed partial class Outbox
 
         if (follower is not null)
         {
-            _ = services.Peers.PostAsync(follower, ShowLetter, new Letter(session.Id, string.Create(CultureInfo.InvariantCulture, $"{stream.Id} {stream.Last}"), line));
+            services.Peers.PostAsync(follower, ShowLetter, new Letter(session.Id, string.Create(CultureInfo.InvariantCulture, $"{stream.Id} {stream.Last}"), line)).Unawaited(services.Logger);
         }
 
         return follower is not null;

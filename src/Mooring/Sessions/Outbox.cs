@@ -96,7 +96,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
         lock (_gate)
         {
-            if (isEverybodys && (HolderLocked is not null || (services.Peers.IsShared && server is not null && IsToldLocked(server, method, byLetter: false))))
+            if (isEverybodys && (HolderLocked is not null || (services.Peers.IsShared && server is not null && Known.IsTold(server, method, byLetter: false))))
             {
                 return;
             }
@@ -308,7 +308,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
     private bool SendLocked(byte[] line, EventOrigin? origin = null, string? changed = null, PassedMessage? passed = null)
     {
-        if (origin is not null && session.IsLegacySse && HolderLocked is null && WasHeardLocked(origin))
+        if (origin is not null && session.IsLegacySse && HolderLocked is null && Known.WasHeard(origin))
         {
             passed?.IsKept();
             return true;

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Routing;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -94,7 +95,7 @@ internal sealed partial class Questions(bool isMerged, TimeProvider time, ILogge
 
         // Not given up with whoever brought it: nobody can bring it again. And who brought it need not wait for more than one try.
         var sending = SendAsync(question, answer);
-        _ = SeeToAsync(question, answer, sending);
+        SeeToAsync(question, answer, sending).Unawaited(logger);
         await sending.WaitAsync(cancel);
         return true;
     }

@@ -1,5 +1,6 @@
 using Mooring.Protocol;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 using Mooring.Vault;
 
@@ -87,7 +88,7 @@ internal sealed partial class SessionLinks
         if (link is not null)
         {
             Log.AccountChanged(services.Logger, upstream.Name);
-            _ = GiveUpAsync(old!, link);
+            GiveUpAsync(old!, link).Unawaited(services.Logger);
         }
 
         if (isLinked && isFirst && session.MayHear(upstream))

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -75,7 +76,7 @@ internal sealed partial class SessionLinks
 
         if (isSaved)
         {
-            _ = KeepAsync(link);
+            KeepAsync(link).Unawaited(services.Logger);
         }
     }
 
@@ -102,7 +103,7 @@ internal sealed partial class SessionLinks
 
         if (link is not null)
         {
-            _ = link.StopListeningAsync();
+            link.StopListeningAsync().Unawaited(services.Logger);
         }
         else if (hearer.Split('.')[0] is { Length: > 0 } replica && replica != services.Peers.Name)
         {

@@ -2,6 +2,7 @@ using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -39,7 +40,7 @@ internal sealed partial class SessionLinks
 
                 break;
             case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
-                _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value, frame);
+                OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value, frame).Unawaited(services.Logger);
                 break;
             case var _ when call is null && !session.MayHear(link.Upstream):
                 // It was allowed once. A call that goes on has its say; nothing else has.
@@ -65,13 +66,13 @@ internal sealed partial class SessionLinks
         if (frame.Method == McpMethod.Ping && (!session.IsKept || call is not { Reply.IsConnected: true }))
         {
             // Its peer is the gateway, and that is there: a client that is away for a moment must not cost the session at the server.
-            _ = link.SendAsync(JsonRpc.Result(frame.Id, "{}"u8), CancellationToken.None).AsTask();
+            link.SendAsync(JsonRpc.Result(frame.Id, "{}"u8), CancellationToken.None).Unawaited(services.Logger);
             return;
         }
 
         if (call is null && !session.MayHear(link.Upstream))
         {
-            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client may not use this server any more."), CancellationToken.None).AsTask();
+            link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client may not use this server any more."), CancellationToken.None).Unawaited(services.Logger);
             return;
         }
 
@@ -89,7 +90,7 @@ internal sealed partial class SessionLinks
 
         if (session.Server is null && frame.Method is (McpMethod.TasksGet or McpMethod.TasksResult or McpMethod.TasksCancel))
         {
-            _ = AskAboutTaskAsync(link, Frame.Parse(frame.Bytes.ToArray()), call, isItsOwn);
+            AskAboutTaskAsync(link, Frame.Parse(frame.Bytes.ToArray()), call, isItsOwn).Unawaited(services.Logger);
             return;
         }
 
@@ -103,7 +104,7 @@ internal sealed partial class SessionLinks
         call ??= link.TellsRequests && session.Outbox.IsConnected ? null : LatestCall(link);
         if (OlderClients.CannotBeAsked(session.Version, frame))
         {
-            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.InvalidParams, "The client has not declared sampling.tools, and its protocol version has none."), CancellationToken.None).AsTask();
+            link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.InvalidParams, "The client has not declared sampling.tools, and its protocol version has none."), CancellationToken.None).Unawaited(services.Logger);
             return;
         }
 
@@ -116,7 +117,7 @@ internal sealed partial class SessionLinks
         if (line is null)
         {
             Log.TooManyQuestions(services.Logger, link.Upstream.Name);
-            _ = link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.ServerError, "The client has too many open requests."), CancellationToken.None).AsTask();
+            link.SendAsync(JsonRpc.Error(frame.Id, JsonRpc.ServerError, "The client has too many open requests."), CancellationToken.None).Unawaited(services.Logger);
             return;
         }
 
@@ -137,7 +138,7 @@ internal sealed partial class SessionLinks
         var refusal = isOneOfSeveral
             ? JsonRpc.Error(frame.Id, JsonRpc.ServerError, "Several requests are under way here, maybe of several clients, and nothing says for which of them this is asked. It can be asked while only one is.")
             : JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "The client can be asked something only while a request of it is under way.");
-        _ = link.SendAsync(refusal, CancellationToken.None).AsTask();
+        link.SendAsync(refusal, CancellationToken.None).Unawaited(services.Logger);
     }
 
     private static bool IsAboutServerTask(Frame frame) =>

@@ -1,5 +1,6 @@
 using Mooring.Protocol;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -223,17 +224,17 @@ internal sealed partial class SessionLinks
 
         foreach (var slot in uncertain ?? [])
         {
-            _ = KeepOrGiveUpAsync(slot);
+            KeepOrGiveUpAsync(slot).Unawaited(services.Logger);
         }
 
         foreach (var link in unheard ?? [])
         {
-            _ = ListenAsync(link);
+            ListenAsync(link).Unawaited(services.Logger);
         }
 
         foreach (var (link, before) in behind ?? [])
         {
-            _ = FollowAsync(link, before, record);
+            FollowAsync(link, before, record).Unawaited(services.Logger);
         }
     }
 

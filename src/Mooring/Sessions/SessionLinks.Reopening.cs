@@ -1,3 +1,4 @@
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -33,7 +34,7 @@ internal sealed partial class SessionLinks
         {
             if (wasOpened ? IsWanted(upstream) : session.SubscriptionsAt(upstream).Any() && session.MayHear(upstream))
             {
-                _ = OpenAsync(upstream, CancellationToken.None).AsTask();
+                OpenAsync(upstream, CancellationToken.None).Unawaited(services.Logger);
             }
         }
     }

@@ -2,6 +2,7 @@ using Mooring.Calls;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -46,11 +47,11 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             var subscribes = session.SubscriptionsAt(upstream).Any();
             if (upstream.IsPerSession && (subscribes || (listens && _known.Any(link => link.Server == upstream.Name))))
             {
-                _ = OpenAsync(upstream, CancellationToken.None).AsTask();
+                OpenAsync(upstream, CancellationToken.None).Unawaited(services.Logger);
             }
             else if (!listens && !upstream.IsPerSession && (subscribes || session.Record.LogLevel is not null))
             {
-                _ = services.Shared.JoinAsync(upstream, session);
+                services.Shared.JoinAsync(upstream, session).Unawaited(services.Logger);
             }
         }
     }
@@ -201,7 +202,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             return;
         }
 
-        _ = ListenAsync(link);
+        ListenAsync(link).Unawaited(services.Logger);
         session.Lists.Opened(link, isNew);
         if (again)
         {
@@ -232,12 +233,12 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             atOnce = slot.Reopening.Lost();
         }
 
-        _ = ReleaseAsync([(slot, link)]);
+        ReleaseAsync([(slot, link)]).Unawaited(services.Logger);
 
         ForgetQuestions(link);
         if (atOnce && IsWanted(link.Upstream))
         {
-            _ = OpenAsync(link.Upstream, CancellationToken.None).AsTask();
+            OpenAsync(link.Upstream, CancellationToken.None).Unawaited(services.Logger);
         }
     }
 
@@ -271,7 +272,7 @@ internal sealed partial class SessionLinks(Session session, SessionServices serv
             _slots.Add(slot = new Slot(upstream, authorizer, services.Time));
             if (authorizer is not null)
             {
-                authorizer.Changed = () => _ = LookAtAccountAsync(upstream, mayBeNews: false);
+                authorizer.Changed = () => LookAtAccountAsync(upstream, mayBeNews: false).Unawaited(services.Logger);
             }
         }
 

@@ -1,6 +1,7 @@
 using Mooring.Calls;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Sessions;
 
@@ -65,7 +66,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         if (now >= _nextTouch && services.StoreTried.IsCompleted && Interlocked.Exchange(ref _sweeping, 1) == 0)
         {
             _nextTouch = now + (long)(SessionTable.TouchEvery.TotalSeconds * services.Time.TimestampFrequency);
-            _ = SweepAsync();
+            SweepAsync().Unawaited(services.Logger);
         }
     }
 
@@ -82,7 +83,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
         {
             if (session.IsKept && session.SeenLinks is { } links && links.IsDue(now, services.Time))
             {
-                _ = KeepLinksAsync(session);
+                KeepLinksAsync(session).Unawaited(services.Logger);
             }
         }
     }
@@ -103,7 +104,7 @@ internal sealed partial class SessionSweeper(SessionTable table, SessionServices
                 var idle = session.IdleFor(now);
                 if (idle > UnloadAfter && (!session.Links.HoldState || idle > services.Config.Current.Sessions.Idle))
                 {
-                    _ = table.EndAsync(session, StreamReason.SessionExpired);
+                    table.EndAsync(session, StreamReason.SessionExpired).Unawaited(services.Logger);
                 }
             }
             else if (session.IdleFor(now) > UnloadAfter && session.IsSeenSaved && session.SeenLinks is not { HasNews: true } && session.Links.Open.Count == 0 && session.Questions.Count == 0 && !session.Outbox.HasBacklog)

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -48,7 +49,7 @@ internal sealed partial class SessionTable
             {
                 if (isIt(Accounts.KeyOf(upstream, session.Principal.Issuer, session.Principal.Subject)))
                 {
-                    _ = tell(session.Links, upstream);
+                    tell(session.Links, upstream).Unawaited(_services.Logger);
                 }
             }
         }
@@ -69,7 +70,7 @@ internal sealed partial class SessionTable
                 return;
             }
 
-            _ = LookAsync(session);
+            LookAsync(session).Unawaited(_services.Logger);
         }
 
         async Task LookAsync(Session session)

@@ -1,5 +1,6 @@
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Sessions;
 
@@ -43,7 +44,7 @@ internal sealed partial class SessionTable
         {
             if (session.IsKept && session.IdleFor(now) > limit && session.TryBeginExpiring())
             {
-                _ = ExpireAsync(session, shared, limit);
+                ExpireAsync(session, shared, limit).Unawaited(_services.Logger);
             }
         }
     }

@@ -1,6 +1,7 @@
 using Mooring.Replicas;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Sessions;
 
@@ -56,7 +57,7 @@ internal sealed partial class SessionTable
                 && (session.IsDoubted || session.Unconfirmed > unconfirmed)
                 && (session.Connections > 0 || session.HasCalls || session.Outbox.HasUnseen))
             {
-                _ = AskAsync(session);
+                AskAsync(session).Unawaited(_services.Logger);
             }
         }
 
@@ -104,13 +105,13 @@ internal sealed partial class SessionTable
                 Known(sessionId)?.Links.Unheard(server, hearer);
             }
         });
-        peers.OnSignal(SessionLinks.KeptSignal, id => _ = Known(id)?.Links.ReloadAsync());
+        peers.OnSignal(SessionLinks.KeptSignal, id => Known(id)?.Links.ReloadAsync().Unawaited(_services.Logger));
         peers.OnSignal(ChangedSignal, id =>
         {
             // Asked for first: what is no longer being read is in memory by then.
             if (_loading.TryGetValue(id, out var loading))
             {
-                _ = ChangedWhileReadAsync(loading);
+                ChangedWhileReadAsync(loading).Unawaited(_services.Logger);
             }
             else if (Known(id) is { } session)
             {

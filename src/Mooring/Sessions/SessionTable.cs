@@ -3,6 +3,7 @@ using Mooring.Configuration;
 using Mooring.Routing;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -44,7 +45,7 @@ internal sealed partial class SessionTable
         services.Shared.Broadcast = Broadcast;
         services.Catalogue.Changed = OnCatalogueChanged;
         services.Names.Corrected = OnNameCorrected;
-        services.Upstreams.Changed += gone => _ = OnServersChangedAsync(gone);
+        services.Upstreams.Changed += gone => OnServersChangedAsync(gone).Unawaited(_services.Logger);
         services.Config.OnChange(OnConfigChanged);
         ListenToPeers();
         ListenToAccounts();
@@ -147,7 +148,7 @@ internal sealed partial class SessionTable
         {
             foreach (var uri in session.SubscriptionsAt(upstream).Distinct(StringComparer.Ordinal).Where(uri => !OthersSubscribe(session, (upstream, uri))))
             {
-                _ = _services.Shared.UnsubscribeAsync(upstream, uri);
+                _services.Shared.UnsubscribeAsync(upstream, uri).Unawaited(_services.Logger);
             }
         }
     }

@@ -1,6 +1,7 @@
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Stores;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stdio;
 
@@ -16,7 +17,7 @@ internal sealed partial class SharedLinks
             var answer = frame.Method == McpMethod.Ping
                 ? JsonRpc.Result(frame.Id, "{}"u8)
                 : JsonRpc.Error(frame.Id, JsonRpc.MethodNotFound, "This link declares no client capabilities.");
-            _ = link.SendAsync(answer, CancellationToken.None).AsTask();
+            link.SendAsync(answer, CancellationToken.None).Unawaited(logger);
             return;
         }
 
@@ -25,7 +26,7 @@ internal sealed partial class SharedLinks
         switch (frame.Method)
         {
             case McpMethod.ToolsListChanged or McpMethod.PromptsListChanged or McpMethod.ResourcesListChanged:
-                _ = OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value);
+                OnListChangedAsync(link, ListKinds.Of(frame.Method)!.Value).Unawaited(logger);
                 break;
             case McpMethod.Progress when related is Calls.Call call && call.Request.Envelope.MetaProgressToken.IsPresent && frame.Envelope.ProgressToken.IsPresent:
                 var token = call.Request.Raw(call.Request.Envelope.MetaProgressToken);
@@ -37,7 +38,7 @@ internal sealed partial class SharedLinks
                 Broadcast?.Invoke(link.Upstream, session => session.Updated(link.Upstream, uri, line));
                 break;
             case McpMethod.TasksStatus when shared && related is not Calls.Call:
-                _ = TellOwnerAsync(link, frame);
+                TellOwnerAsync(link, frame).Unawaited(logger);
                 break;
             case McpMethod.Message when related is Calls.Call call:
                 if (LogLevels.Passes(frame, call.Session.Record.LogLevel))

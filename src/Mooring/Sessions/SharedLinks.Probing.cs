@@ -1,4 +1,5 @@
 using Mooring.Routing;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 
 namespace Mooring.Sessions;
@@ -17,7 +18,7 @@ internal sealed partial class SharedLinks
             {
                 if (IsMissing(upstream))
                 {
-                    _ = LookAsync(upstream);
+                    LookAsync(upstream).Unawaited(logger);
                 }
             }
             else if (upstream.Health.TryBeginProbe())
@@ -44,7 +45,7 @@ internal sealed partial class SharedLinks
     {
         if (catalogue.TryReadAgain(upstream.Name, CatalogueKey.Base, kind))
         {
-            _ = ReadAgainAsync(upstream, kind);
+            ReadAgainAsync(upstream, kind).Unawaited(logger);
         }
     }
 

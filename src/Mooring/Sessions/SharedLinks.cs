@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Mooring.Protocol;
 using Mooring.Routing;
 using Mooring.Streams;
+using Mooring.Telemetry;
 using Mooring.Upstreams;
 using Mooring.Upstreams.Stdio;
 
@@ -30,19 +31,19 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
     {
         foreach (var upstream in upstreams.All)
         {
-            _ = LookAsync(upstream);
+            LookAsync(upstream).Unawaited(logger);
         }
 
         upstreams.Changed += gone =>
         {
             foreach (var upstream in gone)
             {
-                _ = DropAsync(upstream);
+                DropAsync(upstream).Unawaited(logger);
             }
 
             foreach (var upstream in upstreams.All)
             {
-                _ = LookAsync(upstream);
+                LookAsync(upstream).Unawaited(logger);
             }
         };
     }
@@ -96,7 +97,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
         if (again)
         {
             // Its server may have come back as another release.
-            _ = RefreshAllAsync(link);
+            RefreshAllAsync(link).Unawaited(logger);
         }
     }
 
@@ -116,7 +117,7 @@ internal sealed partial class SharedLinks(UpstreamTable upstreams, Catalogue cat
 
         if (atOnce && IsWatched(link.Upstream))
         {
-            _ = LookAsync(link.Upstream);
+            LookAsync(link.Upstream).Unawaited(logger);
         }
     }
 

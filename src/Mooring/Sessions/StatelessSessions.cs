@@ -6,6 +6,7 @@ using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Sessions;
 
@@ -19,7 +20,7 @@ namespace Mooring.Sessions;
 /// What a server keeps per session (who is logged in there, a working directory) is therefore shared by one person's conversations, and lost when
 /// the session is replaced: the version has no way to tell conversations apart.
 /// </remarks>
-internal sealed class StatelessSessions(SessionTable sessions, ConfigStore config, TimeProvider time)
+internal sealed class StatelessSessions(SessionTable sessions, ConfigStore config, TimeProvider time, ILogger<StatelessSessions> logger)
 {
     /// <summary>One that was asked for something since is not ended for its place: its request may not have begun yet.</summary>
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(1);
@@ -98,7 +99,7 @@ internal sealed class StatelessSessions(SessionTable sessions, ConfigStore confi
 
         var (key, oldest) = unused.MaxBy(one => one.Value.IdleFor(now));
         _sessions.TryRemove(key, out _);
-        _ = sessions.EndAsync(oldest, StreamReason.Limit);
+        sessions.EndAsync(oldest, StreamReason.Limit).Unawaited(logger);
         return true;
     }
 

@@ -3,6 +3,7 @@ using Mooring.Configuration;
 using Mooring.Replicas;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Sessions;
 
@@ -153,7 +154,7 @@ internal sealed partial class StreamPlaces(TimeProvider time, ConfigStore config
             _allUnsaid = false;
         }
 
-        _ = SayAsync(whose, isAll);
+        SayAsync(whose, isAll).Unawaited(logger);
     }
 
     private static int OfUser(LimitsConfig limits, Principal principal) => limits.StreamsFor(principal == Principal.Anonymous);

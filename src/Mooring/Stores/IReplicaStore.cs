@@ -18,9 +18,6 @@ internal interface IReplicaStore
     /// <summary>All replicas that nobody has taken over, also those whose lease is over.</summary>
     Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel);
 
-    /// <summary>Names of replicas whose lease is over and that nobody has taken over yet.</summary>
-    Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel);
-
     /// <summary>
     /// Takes over a replica whose lease is over: of all that try at once, one succeeds. Its unread messages move to the winner's mailbox,
     /// behind what is there, in one transaction; later ones to the dead name arrive there too. Its homes are free again. Trying again

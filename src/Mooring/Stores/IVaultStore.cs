@@ -26,9 +26,6 @@ internal interface IVaultStore
 
     ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel);
 
-    /// <summary>Providers at which this person has credentials.</summary>
-    Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel);
-
     /// <summary>All credentials there are, whoever's, by issuer, subject and provider. For whoever steers the gateway: it looks at all of them.</summary>
     Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel);
 

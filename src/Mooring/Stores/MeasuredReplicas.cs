@@ -11,9 +11,6 @@ internal sealed class MeasuredReplicas(IReplicaStore inner, string kind, StoreMe
     public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) =>
         ObserveAsync("find_replicas", Now, inner.FindReplicasAsync(cancel));
 
-    public Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) =>
-        ObserveAsync("find_expired_replicas", Now, inner.FindExpiredReplicasAsync(cancel));
-
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) =>
         ObserveAsync("take_over", Now, inner.TryTakeOverAsync(deadReplica, byReplica));
 

@@ -18,9 +18,6 @@ internal sealed class MeasuredVault(IVaultStore inner, string kind, StoreMetrics
     public ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel) =>
         ReadAsync("find_credential", Now, inner.FindCredentialAsync(key, cancel));
 
-    public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
-        ObserveAsync("find_providers", Now, inner.FindProvidersAsync(issuer, subject, cancel));
-
     public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => ObserveAsync("list_credentials", Now, inner.ListCredentialsAsync(cancel));
 
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>

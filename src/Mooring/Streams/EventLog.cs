@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Streams;
 
@@ -24,7 +25,8 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
     private int _events;
     private int _trimming;
 
-    public string SessionId => sessionId;
+    /// <summary>For what its streams do by themselves.</summary>
+    public ILogger Logger => logger;
 
     /// <summary>Told the stream of each event that was committed; null where nobody follows any stream of this session.</summary>
     public Action<string>? Committed { get; set; }
@@ -161,7 +163,7 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
             return;
         }
 
-        _ = TrimAsync(limits);
+        TrimAsync(limits).Unawaited(logger);
     }
 
     private async Task TrimAsync(EventLogConfig limits)

@@ -1,4 +1,5 @@
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Streams;
 
@@ -149,7 +150,7 @@ internal sealed partial class EventStream
         if (!_willLook)
         {
             _willLook = true;
-            _ = LaterAsync();
+            LaterAsync().Unawaited(_log.Logger);
         }
 
         async Task LaterAsync()

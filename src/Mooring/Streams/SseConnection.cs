@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
 using Mooring.Network;
+using Mooring.Telemetry;
 
 namespace Mooring.Streams;
 
@@ -256,7 +257,7 @@ internal sealed partial class SseConnection
         }
 
         // Not under the lock: the end tells the stream, which has a lock of its own.
-        _ = Task.Run(AbortSlow);
+        Task.Run(AbortSlow).Unawaited(_table.Logger);
         return true;
     }
 
@@ -307,7 +308,7 @@ internal sealed partial class SseConnection
         _flushStarted = _table.Now;
         _due = _flushStarted + _table.WriteTimeout;
         // Not on this stack, which holds the lock: a flush that has failed already ends the connection.
-        _ = Task.Run(() => AwaitFlushAsync(flush));
+        Task.Run(() => AwaitFlushAsync(flush)).Unawaited(_table.Logger);
     }
 
     private async Task AwaitFlushAsync(ValueTask<FlushResult> flush)

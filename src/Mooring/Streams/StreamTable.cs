@@ -30,6 +30,9 @@ internal sealed partial class StreamTable : IHeartbeatHandler
         _logger = logger;
     }
 
+    /// <summary>For what its connections do by themselves.</summary>
+    public ILogger Logger => _logger;
+
     public int Count => Volatile.Read(ref _count);
 
     public long Now => _time.GetTimestamp();

@@ -1,12 +1,12 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
-using Mooring.Audit;
 using Mooring.Calls;
 using Mooring.Configuration;
 using Mooring.Protocol;
 using Mooring.Replicas;
 using Mooring.Sessions;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Tasks;
 
@@ -36,8 +36,6 @@ internal sealed partial class HeldTasks
     /// <summary>Errors of its client in place of such answers: likewise.</summary>
     private const string RefusalsLetter = "task-refusals";
 
-    private const int MostTries = 20;
-
     private static readonly TimeSpan SaveAgain = TimeSpan.FromMilliseconds(500);
 
     private readonly ConcurrentDictionary<string, RunningTask> _running = new(StringComparer.Ordinal);
@@ -47,14 +45,12 @@ internal sealed partial class HeldTasks
     private readonly TimeProvider _time;
     private readonly TaskNews _news;
     private readonly TasksMetrics _metrics;
-    private readonly CallsMetrics _calls;
-    private readonly AuditLog _audit;
     private readonly ILogger<HeldTasks> _logger;
     private readonly StoreOutage _outage;
 
-    public HeldTasks(IStore store, Peers peers, ConfigStore config, TimeProvider time, TaskNews news, TasksMetrics metrics, CallsMetrics calls, AuditLog audit, ILogger<HeldTasks> logger)
+    public HeldTasks(IStore store, Peers peers, ConfigStore config, TimeProvider time, TaskNews news, TasksMetrics metrics, ILogger<HeldTasks> logger)
     {
-        (_store, _peers, _config, _time, _news, _metrics, _calls, _audit, _logger) = (store, peers, config, time, news, metrics, calls, audit, logger);
+        (_store, _peers, _config, _time, _news, _metrics, _logger) = (store, peers, config, time, news, metrics, logger);
         _outage = new StoreOutage(time);
         peers.OnLetter(CancelLetter, letter => Told(letter, task => task.Call.Cancel()));
         peers.OnLetter(AnswersLetter, letter => Told(letter, task => task.Call.Answer(TaskAnswers.Read(letter.Body.Span) ?? [])));
@@ -111,12 +107,17 @@ internal sealed partial class HeldTasks
         catch (StoreException e)
         {
             Complain(e);
-            _ = DropAsync(running);
+            DropAsync(running).Unawaited(_logger);
         }
 
         Forget(running);
         return null;
     }
+
+    /// <summary>Goes on with a task that this process has taken over.</summary>
+    /// <param name="task">Its record.</param>
+    /// <param name="call">What goes on.</param>
+    public RunningTask Resume(HeldTask task, TaskCall call) => _running[task.Id] = new RunningTask(task, call, this);
 
     /// <summary>Nobody was given its id.</summary>
     public async Task DropAsync(RunningTask task)
@@ -275,11 +276,5 @@ internal sealed partial class HeldTasks
 
         [LoggerMessage(901, LogLevel.Error, "The store failed, so a task was not written down; it is tried again: {Reason}", EventName = "TaskNotWritten")]
         public static partial void StoreFailed(ILogger logger, string reason);
-
-        [LoggerMessage(902, LogLevel.Warning, "A task at server {Server} was running when its gateway process ended; it ends as outcome unknown.", EventName = "TaskLeftBehind")]
-        public static partial void LeftBehind(ILogger logger, string server);
-
-        [LoggerMessage(903, LogLevel.Information, "A task at server {Server}, whose gateway process is gone, is gone on with.", EventName = "TaskTakenOver")]
-        public static partial void TakenOver(ILogger logger, string server);
     }
 }

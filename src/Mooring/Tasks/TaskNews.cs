@@ -1,6 +1,7 @@
 using Mooring.Replicas;
 using Mooring.Stores;
 using Mooring.Streams;
+using Mooring.Telemetry;
 
 namespace Mooring.Tasks;
 
@@ -20,12 +21,13 @@ internal sealed class TaskNews : IHeartbeatHandler
     private readonly IStore _store;
     private readonly Peers _peers;
     private readonly TimeProvider _time;
+    private readonly ILogger<TaskNews> _logger;
     private long _nextLook;
 
-    public TaskNews(IStore store, Peers peers, TimeProvider time)
+    public TaskNews(IStore store, Peers peers, TimeProvider time, ILogger<TaskNews> logger)
     {
-        (_store, _peers, _time) = (store, peers, time);
-        peers.OnSignal(TaskSignal, id => _ = LookAsync(id));
+        (_store, _peers, _time, _logger) = (store, peers, time, logger);
+        peers.OnSignal(TaskSignal, id => LookAsync(id).Unawaited(_logger));
         peers.OnMissed(LookAtAll);
     }
 
@@ -42,7 +44,7 @@ internal sealed class TaskNews : IHeartbeatHandler
             ears.Add(ear);
         }
 
-        _ = LookAsync(ear.Id);
+        LookAsync(ear.Id).Unawaited(_logger);
     }
 
     public void Remove(TaskEar ear)
@@ -84,7 +86,7 @@ internal sealed class TaskNews : IHeartbeatHandler
 
         foreach (var id in ids)
         {
-            _ = LookAsync(id);
+            LookAsync(id).Unawaited(_logger);
         }
     }
 

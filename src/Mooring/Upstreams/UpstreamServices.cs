@@ -21,8 +21,6 @@ internal sealed class UpstreamServices(
 
     public ILogger Logger { get; } = loggers.CreateLogger("Mooring.Upstreams");
 
-    public ILoggerFactory Loggers => loggers;
-
     public ILogger<ServerProcess> ProcessLogger { get; } = loggers.CreateLogger<ServerProcess>();
 
     /// <summary>Another HTTP handler, for tests that have no sockets; null: real ones.</summary>

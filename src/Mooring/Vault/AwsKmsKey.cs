@@ -46,8 +46,6 @@ internal sealed class AwsKmsKey : IKeyWrapper, IDisposable
 
     public string Description => $"the AWS KMS key {_key}";
 
-    public bool IsRemote => true;
-
     /// <summary>Any key of the service: what was wrapped says itself which one it was.</summary>
     public bool Knows(string wrappedBy) => wrappedBy.StartsWith(Prefix, StringComparison.Ordinal);
 

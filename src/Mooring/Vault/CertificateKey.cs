@@ -27,8 +27,6 @@ internal sealed class CertificateKey : IKeyWrapper
 
     public string Description { get; }
 
-    public bool IsRemote => false;
-
     /// <param name="problem">What is wrong with the files, for a person; never holds their content.</param>
     public static bool TryRead(TlsConfig files, [NotNullWhen(true)] out CertificateKey? key, [NotNullWhen(false)] out string? problem)
     {

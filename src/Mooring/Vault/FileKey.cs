@@ -22,8 +22,6 @@ internal sealed class FileKey : IKeyWrapper
 
     public string Description { get; }
 
-    public bool IsRemote => false;
-
     /// <summary>A key that is in no file, for a store that ends with the process.</summary>
     public static FileKey Ephemeral() => new(RandomNumberGenerator.GetBytes(DataKey.Size), "a key of this process");
 

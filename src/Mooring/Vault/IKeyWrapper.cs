@@ -13,9 +13,6 @@ internal interface IKeyWrapper
     /// <summary>The key, for a person who has to find it.</summary>
     string Description { get; }
 
-    /// <summary>Whether it is on another machine: then it may be away for a while, and no start waits for it (invariant 3).</summary>
-    bool IsRemote { get; }
-
     /// <summary>Whether what was wrapped under this name can be unwrapped by it.</summary>
     bool Knows(string wrappedBy) => wrappedBy == Name;
 

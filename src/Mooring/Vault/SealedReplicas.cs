@@ -17,8 +17,6 @@ internal sealed class SealedReplicas(IReplicaStore inner, KeyRing keys, StoreSea
         return [.. replicas.Select(replica => replica with { Info = StoreSeal.Undescribe(replica.Info) })];
     }
 
-    public Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) => inner.FindExpiredReplicasAsync(cancel);
-
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => inner.TryTakeOverAsync(deadReplica, byReplica);
 
     public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel) => inner.FindTakenOverAsync(byReplica, cancel);

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
 using Mooring.Calls;
+using Mooring.FrontDoor;
 using Mooring.Replicas;
 using Mooring.Stores;
 using Xunit;
@@ -44,11 +46,11 @@ public sealed class LeftBehindTests
     [Fact]
     public async Task Heir_IsTakenForDeadMeanwhile_GivesUpAndEndsUnderItsNewNameWhatItInheritsThen()
     {
-        await using var pair = await ReplicaPair.StartAsync();
+        await using var pair = await PlayedAsync();
         var (heir, other) = (pair.B.Get<Peers>(), pair.A.Get<Peers>());
         var (nameOfHeir, nameOfOther) = (heir.Name, other.Name);
         var (ends, endsOther, gaveUp) = (new ConcurrentQueue<string>(), new ConcurrentQueue<string>(), false);
-        heir.TakenOver = async (dead, cancel) =>
+        pair.B.Get<PlayedHeir>().Ends = async (dead, cancel) =>
         {
             ends.Enqueue(dead);
             if (ends.Count == 1 && cancel.CanBeCanceled)
@@ -57,7 +59,7 @@ public sealed class LeftBehindTests
                 cancel.ThrowIfCancellationRequested();
             }
         };
-        other.TakenOver = (dead, _) =>
+        pair.A.Get<PlayedHeir>().Ends = (dead, _) =>
         {
             endsOther.Enqueue(dead);
             return Task.CompletedTask;
@@ -86,16 +88,15 @@ public sealed class LeftBehindTests
     [Fact]
     public async Task Stop_WhileItEndsWhatADeadOneLeft_LeavesThatToTheNext()
     {
-        await using var pair = await ReplicaPair.StartAsync();
-        var (a, b) = (pair.A.Get<Peers>(), pair.B.Get<Peers>());
-        var (name, begun, ended) = (b.Name, false, new ConcurrentQueue<string>());
+        await using var pair = await PlayedAsync();
+        var (name, begun, ended) = (pair.B.Get<Peers>().Name, false, new ConcurrentQueue<string>());
         pair.StoreOfA.Before = Failing("TryTakeOverAsync");
-        b.TakenOver = (_, cancel) =>
+        pair.B.Get<PlayedHeir>().Ends = (_, cancel) =>
         {
             begun = true;
             return cancel.CanBeCanceled ? Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel) : Task.CompletedTask;
         };
-        a.TakenOver = (dead, _) =>
+        pair.A.Get<PlayedHeir>().Ends = (dead, _) =>
         {
             ended.Enqueue(dead);
             return Task.CompletedTask;
@@ -114,11 +115,11 @@ public sealed class LeftBehindTests
     [Fact]
     public async Task Dead_TwoAndOneOfThemCannotBeEnded_TheOtherIs()
     {
-        await using var pair = await ReplicaPair.StartAsync();
+        await using var pair = await PlayedAsync();
         var ended = new ConcurrentDictionary<string, bool>(StringComparer.Ordinal);
         foreach (var gateway in new[] { pair.A, pair.B })
         {
-            gateway.Get<Peers>().TakenOver = (dead, _) =>
+            gateway.Get<PlayedHeir>().Ends = (dead, _) =>
                 dead == "dead 1" ? throw new InvalidOperationException("a bug") : Task.FromResult(ended[dead] = true);
         }
 
@@ -141,7 +142,7 @@ public sealed class LeftBehindTests
         }
 
         pair.Store.Store.Hold();
-        var ending = pair.A.Get<CallsLeftBehind>().EndAsync(await pair.Store.Store.FindRunningCallsAsync("dead", CancellationToken.None), "it is gone", CancellationToken.None);
+        var ending = pair.A.Get<CallsLeftBehind>().EndAsync(await pair.Store.Store.FindRunningCallsAsync("dead", CancellationToken.None), "it is gone", pair.A.Get<LeftCalls>(), CancellationToken.None);
         await pair.UntilAsync(() => pair.Store.Store.Waiting == 8, "as many wait as are ended at a time");
         pair.Store.Store.Release();
 
@@ -273,4 +274,17 @@ public sealed class LeftBehindTests
 
     private static IReadOnlyList<EventRecord> Events(ReplicaPair pair, McpTestClient client) =>
         pair.Store.Store.ReadEventsAsync(client.SessionId!, Stream, 0, 10, CancellationToken.None).Result;
+
+    /// <summary>Two whose ends of what others left the test plays.</summary>
+    private static Task<ReplicaPair> PlayedAsync() =>
+        ReplicaPair.StartAsync(services: services => services.AddSingleton<PlayedHeir>().AddSingleton<IHeir>(parts => parts.GetRequiredService<PlayedHeir>()));
+
+    private sealed class PlayedHeir : IHeir
+    {
+        public Func<string, CancellationToken, Task> Ends { get; set; } = (_, _) => Task.CompletedTask;
+
+        public Task EndAsync(string replica, CancellationToken cancel) => Ends(replica, cancel);
+
+        public Task EndOrphansAsync(IReadOnlyList<string> answered, CancellationToken cancel) => Task.CompletedTask;
+    }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Mooring.Calls;
+using Mooring.FrontDoor;
 using Mooring.Replicas;
 using Mooring.Routing;
 using Mooring.Stores;
@@ -256,7 +257,7 @@ public sealed class PeersTests
         var (reply, call) = await pair.A.StreamedAsync(client, id: "7");
         using var stream = reply;
         await pair.B.Get<CallsLeftBehind>().EndAsync(
-            await pair.Store.Store.FindRunningCallsAsync(pair.A.Get<Peers>().Name, CancellationToken.None), "it is slow", CancellationToken.None);
+            await pair.Store.Store.FindRunningCallsAsync(pair.A.Get<Peers>().Name, CancellationToken.None), "it is slow", pair.B.Get<LeftCalls>(), CancellationToken.None);
 
         if (saysMoreBefore)
         {

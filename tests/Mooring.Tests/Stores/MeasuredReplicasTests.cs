@@ -25,7 +25,6 @@ public sealed class MeasuredReplicasTests
         Assert.True(await replicas.BeatAsync("a", "info", Long));
         Assert.True(await replicas.BeatAsync("dead", "", TimeSpan.Zero));
         Assert.Equal(["a", "dead"], (await replicas.FindReplicasAsync(Cancel)).Select(r => r.Id));
-        Assert.Equal(["dead"], await replicas.FindExpiredReplicasAsync(Cancel));
         Assert.Equal("a", await replicas.ClaimHomeAsync("session", "files", "a"));
         await replicas.ReleaseHomeAsync("session", "files", "a");
         Assert.Equal(1, await replicas.PostAsync("a", "mail", "1", new byte[] { 1 }));

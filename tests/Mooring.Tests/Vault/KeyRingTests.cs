@@ -256,8 +256,6 @@ public sealed class KeyRingTests : IAsyncDisposable
 
         public ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel) => inner.FindCredentialAsync(key, cancel);
 
-        public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) => inner.FindProvidersAsync(issuer, subject, cancel);
-
         public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => inner.ListCredentialsAsync(cancel);
 
         public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) => inner.FindDueCredentialsAsync(before, limit, except, cancel);

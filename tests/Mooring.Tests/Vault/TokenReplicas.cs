@@ -178,9 +178,6 @@ internal sealed class CuttableVault(IVaultStore inner) : IVaultStore
         return found with { Body = body };
     }
 
-    public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
-        Do(() => inner.FindProvidersAsync(issuer, subject, cancel));
-
     public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => Do(() => inner.ListCredentialsAsync(cancel));
 
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.IdentityModel.Tokens;
+using Mooring.Telemetry;
 
 namespace Mooring.Auth.Issuers;
 
@@ -61,7 +62,7 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
             return true;
         }
 
-        _ = LookAsync();
+        LookAsync().Unawaited(logger);
         return false;
     }
 
@@ -70,7 +71,7 @@ internal sealed partial class RemoteIssuer(string issuer, Uri? jwks, AuthHttp ht
     {
         if (_keys is { } known && time.GetElapsedTime(known.At) > KeysAge)
         {
-            _ = LookAsync();
+            LookAsync().Unawaited(logger);
         }
     }
 

@@ -126,9 +126,6 @@ internal sealed class DynamoBodies(DynamoTable table)
         from index in Enumerable.Range(0, (int)((item.Number(name + Size) + ChunkBytes - 1) / ChunkBytes))
         select DynamoKeys.Chunk(blob, index));
 
-    public static long LengthOf(Dictionary<string, AttributeValue> item, string name) =>
-        item.ContainsKey(name + Size) ? item.Number(name + Size) : item.TryGetValue(name, out var value) && value.B is { } bytes ? bytes.Length : 0;
-
     private async Task ProlongAsync(Dictionary<string, AttributeValue> item, string name, string blob, long length)
     {
         var until = table.Now + Kept;

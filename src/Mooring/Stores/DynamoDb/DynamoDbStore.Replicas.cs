@@ -30,9 +30,6 @@ internal sealed partial class DynamoDbStore
             .Select(item => new ReplicaRecord(item.Text(DynamoKeys.Sort), item.Text("info"), item.Time("until") <= now))];
     }
 
-    public async Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) =>
-        [.. (await FindReplicasAsync(cancel)).Where(replica => replica.IsExpired).Select(replica => replica.Id)];
-
     /// <summary>
     /// The winner notes what it is about to take, unless it was taken itself; then the dead one is marked, which decides; then what it had is moved.
     /// A winner that stops in between finds the note when it reads its mailbox, and whoever takes it over takes the note along.

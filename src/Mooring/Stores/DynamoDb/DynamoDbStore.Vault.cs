@@ -33,11 +33,6 @@ internal sealed partial class DynamoDbStore
             ? new CredentialRecord(key, item.Number("version"), item.Bytes("body"), item.TimeOrNull("due"))
             : null;
 
-    public async Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
-        [.. (await _table.QueryAsync(
-            new DynamoQuery(DynamoKeys.CredentialPartition(issuer, subject)).StartingWith(DynamoKeys.CredentialsOf(issuer, subject)).Only("provider"), cancel))
-            .Select(item => item.Text("provider")).Order(StringComparer.Ordinal)];
-
     public async Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) =>
         [.. (await _table.QueryAllAsync(DynamoKeys.All(DynamoKeys.CredentialPrefix).Select(partition => new DynamoQuery(partition).Only("issuer", "subject", "provider")), cancel))
             .Select(CredentialOf).OrderBy(key => key.Issuer, StringComparer.Ordinal).ThenBy(key => key.Subject, StringComparer.Ordinal).ThenBy(key => key.Provider, StringComparer.Ordinal)];

@@ -49,8 +49,6 @@ internal sealed partial class DynamoTable : IAsyncDisposable
 
     public string TableName => _options.Table;
 
-    public bool IsAway => _away is not null;
-
     public DateTimeOffset? AwaySince => _away?.Since;
 
     /// <summary>The service's time, as far as it says it: leases end by it.</summary>

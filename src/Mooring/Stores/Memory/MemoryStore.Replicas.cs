@@ -37,9 +37,6 @@ internal sealed partial class MemoryStore
         }
     }
 
-    public async Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) =>
-        [.. (await FindReplicasAsync(cancel)).Where(r => r.IsExpired).Select(r => r.Id)];
-
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica)
     {
         lock (_gate)

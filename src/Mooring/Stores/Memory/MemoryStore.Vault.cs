@@ -53,15 +53,6 @@ internal sealed partial class MemoryStore
         }
     }
 
-    public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel)
-    {
-        lock (_gate)
-        {
-            return Task.FromResult<IReadOnlyList<string>>(
-                [.. _credentials.Keys.Where(k => k.Issuer == issuer && k.Subject == subject).Select(k => k.Provider).Order(StringComparer.Ordinal)]);
-        }
-    }
-
     public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel)
     {
         lock (_gate)

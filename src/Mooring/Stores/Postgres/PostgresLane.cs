@@ -59,6 +59,10 @@ internal sealed class PostgresLane
         {
             write.Fail(new ObjectDisposedException(nameof(PostgresStore), "The store is closed."));
         }
+        catch (Exception e)
+        {
+            write.Fail(e);
+        }
     }
 
     private async Task WorkAsync()

@@ -12,7 +12,7 @@ namespace Mooring.Stores.Postgres;
 /// <param name="channel">What to listen to.</param>
 /// <param name="notify">Signals to that channel; gives up where the store is away.</param>
 /// <param name="listener">Who is told.</param>
-/// <param name="time">For the pauses between tries.</param>
+/// <param name="time">For the pauses between tries, and how long they take.</param>
 /// <param name="logger">For what goes wrong.</param>
 internal sealed partial class PostgresListener(
     PostgresStoreOptions options, string channel, Func<string, string, Task> notify, SignalListener listener, TimeProvider time, ILogger logger) : IAsyncDisposable
@@ -108,11 +108,15 @@ internal sealed partial class PostgresListener(
     {
         _called = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
         var called = notify(EchoKind, _called);
-        var began = TimeProvider.System.GetTimestamp();
-        for (var left = options.ConnectTimeout; _heard != _called && left > TimeSpan.Zero; left = options.ConnectTimeout - TimeProvider.System.GetElapsedTime(began))
+        var began = time.GetTimestamp();
+        for (var left = options.ConnectTimeout; _heard != _called && left > TimeSpan.Zero; left = options.ConnectTimeout - time.GetElapsedTime(began))
         {
             // Taken as whole milliseconds, of which none means without end.
-            await connection.WaitAsync((int)Math.Ceiling(left.TotalMilliseconds), _stop.Token);
+            if (!await connection.WaitAsync((int)Math.Ceiling(left.TotalMilliseconds), _stop.Token))
+            {
+                // All that was left, by the connection's own clock.
+                break;
+            }
         }
 
         await called;

@@ -14,9 +14,6 @@ internal sealed partial class PostgresStore
     public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) =>
         ManyAsync(ReplicaRows.FindSql, _ => { }, row => new ReplicaRecord(row.Text(0), row.Text(1), row.GetBoolean(2)), cancel);
 
-    public Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) =>
-        ManyAsync(ReplicaRows.FindExpiredSql, _ => { }, row => row.Text(0), cancel);
-
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) =>
         TogetherAsync(ReplicaRows.TakeOverSql, to => to.Text(deadReplica).Text(byReplica));
 

@@ -22,9 +22,6 @@ internal sealed partial class PostgresStore
         row => new CredentialRecord(key, row.GetInt64(0), row.Bytes(1), row.IsDBNull(2) ? null : row.Time(2)),
         cancel);
 
-    public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
-        ManyAsync(VaultRows.FindProvidersSql, to => to.Text(issuer).Text(subject), row => row.Text(0), cancel);
-
     public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => ManyAsync(VaultRows.ListSql, _ => { }, VaultRows.ReadName, cancel);
 
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>

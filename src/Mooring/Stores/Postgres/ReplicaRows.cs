@@ -19,10 +19,6 @@ internal static class ReplicaRows
         select id, info, expires <= clock_timestamp() from mooring.replicas where taken_by is null order by id
         """;
 
-    internal const string FindExpiredSql = """
-        select id from mooring.replicas where taken_by is null and expires <= clock_timestamp() order by id
-        """;
-
     internal const string FindTakenOverSql = "select id from mooring.replicas where taken_by = $1 order by id";
 
     internal const string ReadMailboxSql = """

@@ -28,8 +28,6 @@ internal static class VaultRows
 
     internal const string FindSql = "select version, body, due from mooring.credentials where issuer = $1 and subject = $2 and provider = $3";
 
-    internal const string FindProvidersSql = "select provider from mooring.credentials where issuer = $1 and subject = $2 order by provider";
-
     /// <summary>By bytes, as the other kinds of store have it, whatever the database's own order is.</summary>
     internal const string ListSql = """
         select issuer, subject, provider from mooring.credentials order by issuer collate "C", subject collate "C", provider collate "C"

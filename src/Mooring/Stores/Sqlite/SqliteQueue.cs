@@ -43,5 +43,9 @@ internal sealed class SqliteQueue(int length, bool singleReader)
         {
             operation.Fail(new ObjectDisposedException(nameof(SqliteStore), "The store is closed."));
         }
+        catch (Exception e)
+        {
+            operation.Fail(e);
+        }
     }
 }

@@ -7,9 +7,6 @@ internal sealed partial class SqliteStore
 
     public Task<IReadOnlyList<ReplicaRecord>> FindReplicasAsync(CancellationToken cancel) => Read(ReplicaRows.Find, time.GetUtcNow(), cancel);
 
-    public async Task<IReadOnlyList<string>> FindExpiredReplicasAsync(CancellationToken cancel) =>
-        [.. (await FindReplicasAsync(cancel)).Where(replica => replica.IsExpired).Select(replica => replica.Id)];
-
     public Task<bool> TryTakeOverAsync(string deadReplica, string byReplica) => Write(ReplicaRows.TakeOver, (deadReplica, byReplica, time.GetUtcNow()));
 
     public Task<IReadOnlyList<string>> FindTakenOverAsync(string byReplica, CancellationToken cancel) => Read(ReplicaRows.FindTakenOver, byReplica, cancel);

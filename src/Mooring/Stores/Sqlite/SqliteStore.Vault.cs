@@ -15,9 +15,6 @@ internal sealed partial class SqliteStore
 
     public async ValueTask<CredentialRecord?> FindCredentialAsync(CredentialKey key, CancellationToken cancel) => await Read(VaultRows.Find, key, cancel);
 
-    public Task<IReadOnlyList<string>> FindProvidersAsync(string issuer, string subject, CancellationToken cancel) =>
-        Read(VaultRows.FindProviders, (issuer, subject), cancel);
-
     public Task<IReadOnlyList<CredentialKey>> ListCredentialsAsync(CancellationToken cancel) => Read(static (database, _) => VaultRows.ListCredentials(database), 0, cancel);
 
     public Task<IReadOnlyList<CredentialKey>> FindDueCredentialsAsync(DateTimeOffset before, int limit, IEnumerable<string> except, CancellationToken cancel) =>

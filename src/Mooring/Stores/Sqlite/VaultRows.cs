@@ -12,8 +12,6 @@ internal static class VaultRows
 
     internal const string FindSql = "select version, body, due from credentials where issuer = ? and subject = ? and provider = ?";
 
-    internal const string FindProvidersSql = "select provider from credentials where issuer = ? and subject = ? order by provider";
-
     internal const string FindDueSql = """
         select issuer, subject, provider from credentials
         where due < ?1 and (leased_until is null or leased_until <= ?2) order by due
@@ -85,19 +83,6 @@ internal static class VaultRows
     {
         using var find = database.Use(FindSql);
         return Bind(find, key).Step() ? new CredentialRecord(key, find.Number(0), find.Bytes(1), find.IsNull(2) ? null : find.Time(2)) : null;
-    }
-
-    public static IReadOnlyList<string> FindProviders(SqliteDatabase database, (string Issuer, string Subject) person)
-    {
-        using var find = database.Use(FindProvidersSql);
-        find.Bind(person.Issuer).Bind(person.Subject);
-        var providers = new List<string>();
-        while (find.Step())
-        {
-            providers.Add(find.Text(0));
-        }
-
-        return providers;
     }
 
     public static IReadOnlyList<CredentialKey> ListCredentials(SqliteDatabase database)

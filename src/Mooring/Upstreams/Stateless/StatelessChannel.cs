@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using Mooring.Protocol;
 using Mooring.Stores;
+using Mooring.Telemetry;
 
 namespace Mooring.Upstreams.Stateless;
 
@@ -26,7 +27,7 @@ internal sealed partial class StatelessChannel(ChannelLink channel, ILogger logg
 
     public void Refuse(ReadOnlySpan<byte> id) =>
         // The version knows no answers on this channel, as it knows no questions; a server that asks all the same would wait for ever.
-        _ = channel.SendAsync(JsonRpc.Error(id, JsonRpc.MethodNotFound, "Requests of servers go into results in this version of the protocol (2026-07-28)."), CancellationToken.None).AsTask();
+        TellAsync(JsonRpc.Error(id, JsonRpc.MethodNotFound, "Requests of servers go into results in this version of the protocol (2026-07-28).")).Unawaited(logger);
 
     public async ValueTask<Attempt> CallAsync(StatelessRequest request)
     {
@@ -41,7 +42,7 @@ internal sealed partial class StatelessChannel(ChannelLink channel, ILogger logg
             attempt = await channel.CallAsync(request);
             if (attempt.Kind == AttemptKind.Abandoned && request is not Subscription { WasEndedByServer: true } && channel.IsUsable)
             {
-                _ = CancelAsync(request.Id);
+                TellAsync(JsonRpc.Cancelled(Encoding.ASCII.GetBytes(request.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)), "no longer wanted")).Unawaited(logger);
             }
         }
         finally
@@ -96,21 +97,22 @@ internal sealed partial class StatelessChannel(ChannelLink channel, ILogger logg
         // Some servers make a string of it.
         JsonRpc.TryReadId(id.Trim((byte)'"'), out var number) ? _listening.GetValueOrDefault(number) : null;
 
-    private async Task CancelAsync(long id)
+    /// <summary>Says something that the server may hear or not.</summary>
+    private async Task TellAsync(byte[] message)
     {
         try
         {
-            await channel.SendAsync(JsonRpc.Cancelled(Encoding.ASCII.GetBytes(id.ToString(System.Globalization.CultureInfo.InvariantCulture)), "no longer wanted"), CancellationToken.None);
+            await channel.SendAsync(message, CancellationToken.None);
         }
         catch (IOException e)
         {
-            Log.CancelNotSent(logger, e.Message);
+            Log.NotTold(logger, e.Message);
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(348, LogLevel.Debug, "A server could not be told that a request is cancelled: {Why}", EventName = "StatelessCancelNotSent")]
-        public static partial void CancelNotSent(ILogger logger, string why);
+        [LoggerMessage(348, LogLevel.Debug, "A server could not be told that a request is cancelled, or refused: {Why}", EventName = "StatelessCancelNotSent")]
+        public static partial void NotTold(ILogger logger, string why);
     }
 }

@@ -1,4 +1,5 @@
 using Mooring.Protocol;
+using Mooring.Telemetry;
 
 namespace Mooring.Upstreams.Stateless;
 
@@ -140,7 +141,7 @@ internal sealed partial class StatelessLink
                         _open[key] = id;
                     }
 
-                    _ = AnswerAsync(key, method, id, answer.Task);
+                    AnswerAsync(key, method, id, answer.Task).Unawaited(_link._logger);
                 }
             }
 

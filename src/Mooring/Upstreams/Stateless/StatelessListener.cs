@@ -1,4 +1,5 @@
 using Mooring.Protocol;
+using Mooring.Telemetry;
 using Mooring.Upstreams.Http;
 
 namespace Mooring.Upstreams.Stateless;
@@ -313,7 +314,7 @@ internal sealed partial class StatelessListener(StatelessLink link, IStatelessLe
         if (next.Acknowledged.IsCompleted)
         {
             _honoured = next;
-            _ = EndAsync(before, cancel);
+            EndAsync(before, cancel).Unawaited(logger);
             return next;
         }
 

@@ -43,7 +43,7 @@ internal sealed partial class ProcessGuard : IAsyncDisposable
     {
         _time = time;
         _logger = logger;
-        _strays = new StraySweep($"{MarkVariable}={_instance}.", time);
+        _strays = new StraySweep($"{MarkVariable}={_instance}.", time, logger);
     }
 
     /// <summary>The process id of the helper, or null while there is none.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mooring.Telemetry;
 
 namespace Mooring.Upstreams.Stdio;
 
@@ -7,7 +8,7 @@ namespace Mooring.Upstreams.Stdio;
 /// Owned by <see cref="ProcessGuard"/>. One look through /proc at a time serves all servers that ended before it began,
 /// so a thousand sessions that end together cost a few looks, not a thousand.
 /// </summary>
-internal sealed class StraySweep(string variablePrefix, TimeProvider time)
+internal sealed partial class StraySweep(string variablePrefix, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
@@ -35,7 +36,7 @@ internal sealed class StraySweep(string variablePrefix, TimeProvider time)
             if (!_running)
             {
                 _running = true;
-                _ = Task.Run(RunAsync); // sets every batch's Done, also when it fails
+                Task.Run(RunAsync).Unawaited(logger);
             }
 
             return done;
@@ -53,6 +54,11 @@ internal sealed class StraySweep(string variablePrefix, TimeProvider time)
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // /proc cannot be listed: nothing to be found there.
+            }
+            catch (Exception e)
+            {
+                // A bug of ours: the sweeps after it must go on all the same.
+                Log.Failed(logger, e);
             }
             finally
             {
@@ -97,5 +103,11 @@ internal sealed class StraySweep(string variablePrefix, TimeProvider time)
         public HashSet<string> Numbers { get; } = new(StringComparer.Ordinal);
 
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1365, LogLevel.Error, "What servers left behind outside their process group was not looked for.", EventName = "StraySweepFailed")]
+        public static partial void Failed(ILogger logger, Exception exception);
     }
 }
