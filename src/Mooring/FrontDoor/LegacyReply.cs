@@ -78,7 +78,7 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
         var line = response.ToLine();
         if (End() is not { } record)
         {
-            session.Outbox.Send(line);
+            _ = session.Outbox.SendKept(line);
         }
         else
         {

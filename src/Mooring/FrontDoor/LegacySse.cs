@@ -206,7 +206,7 @@ internal sealed class LegacySse(FrontDoorServices services, SessionTable session
     }
 
     private async Task AnswerInitializeAsync(Session session, Frame frame, Access access) =>
-        session.Outbox.Send(await initializer.InitializeAsync(session, frame, access));
+        await session.Outbox.SendKept(await initializer.InitializeAsync(session, frame, access));
 
     private async ValueTask<(Session? Session, SessionMiss Miss, bool IsNew)> FindOrCreateAsync(HttpContext context, string? server)
     {

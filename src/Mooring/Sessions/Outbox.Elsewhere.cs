@@ -219,7 +219,7 @@ internal sealed partial class Outbox
                     }
                     else
                     {
-                        _backlog.AddFirst(next);
+                        _backlog.AddFirst(next with { IsUnsure = true });
                         _isPassing = false;
                     }
                 }

@@ -38,7 +38,8 @@ internal sealed partial class Outbox
     public Task Take(byte[] line, string subject, LetterName name)
     {
         var (hops, origin, server) = ParseSubject(subject);
-        var passed = new PassedMessage(name.Value.Split(HopMark)[0], name.MayBeReadBefore) { Hops = hops };
+        var isAnswer = session.IsLegacySse && Frame.Parse(line).Kind is FrameKind.Result or FrameKind.Error;
+        var passed = new PassedMessage(name.Value.Split(HopMark)[0], name.MayBeReadBefore) { Hops = hops, IsAnswer = isAnswer };
         var changed = ChangedBy(line);
         if (changed is { } list)
         {
@@ -86,22 +87,49 @@ internal sealed partial class Outbox
     /// <param name="kept">Completes when it was kept that time.</param>
     private bool CameBeforeLocked(PassedMessage passed, out Task kept)
     {
-        _mayComeAgain ??= [];
-        var at = _mayComeAgain.FindIndex(letter => letter.Name == passed.Name);
-        if (at >= 0 && (_mayComeAgain[at].Left is not { } left || passed.Hops < left))
+        var at = _mayComeAgain?.FindIndex(letter => letter.Name == passed.Name) ?? -1;
+        if (at >= 0 && (_mayComeAgain![at].Left is not { } left || passed.Hops < left))
         {
             kept = _mayComeAgain[at].Kept;
             return true;
         }
 
+        kept = passed.Kept;
+        IsHereLocked(passed);
+        return false;
+    }
+
+    /// <summary>From now on it is here: whichever letter of that name comes is one of before.</summary>
+    private void IsHereLocked(PassedMessage passed)
+    {
+        _mayComeAgain ??= [];
+        var at = _mayComeAgain.FindIndex(letter => letter.Name == passed.Name);
         if (at >= 0 || _mayComeAgain.Count == MostNames)
         {
             _mayComeAgain.RemoveAt(Math.Max(at, 0));
         }
 
-        kept = passed.Kept;
-        _mayComeAgain.Add(new Remembered(passed.Name, Left: null, kept));
-        return false;
+        _mayComeAgain.Add(new Remembered(passed.Name, Left: null, passed.Kept));
+    }
+
+    /// <summary>What waited to go elsewhere is said here. A mailbox may have it all the same, and who reads it there passes it on to where the stream is.</summary>
+    /// <returns>What it is known by in the log; null: nobody else has it.</returns>
+    private PassedMessage? IsHereLocked(Waiting waiting)
+    {
+        if (waiting is { IsUnsure: false, Hops: 0 })
+        {
+            return waiting.Passed;
+        }
+
+        var passed = waiting.Passed ?? new PassedMessage(waiting.Name!, mayBeThere: true);
+        if (waiting.IsUnsure)
+        {
+            // As if it had been there and come back: should it go there once more, that is another letter, and the one that comes back one of before.
+            (passed.Hops, passed.MayBeThere) = (waiting.Hops + 2, true);
+        }
+
+        IsHereLocked(passed);
+        return passed;
     }
 
     /// <summary>Whether an event of a server came before, by letter or on a link of this process, and is here still. From now on it has.</summary>

@@ -26,6 +26,9 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
 
     public string SessionId => sessionId;
 
+    /// <summary>So many answers may wait for a listener however large they are, as many as may be asked for at once.</summary>
+    public int MostAnswers => config.Current.Limits.CallsPerSession;
+
     /// <summary>Told the stream of each event that was committed; null where nobody follows any stream of this session.</summary>
     public Action<string>? Committed { get; set; }
 
