@@ -79,7 +79,7 @@ internal sealed class LegacyReply(Session session, ReadOnlyMemory<byte> requestI
         var line = response.ToLine();
         if (End() is not { } record)
         {
-            session.Outbox.Send(line);
+            session.Outbox.SendKept(line).Unawaited(services.Logger);
         }
         else
         {

@@ -210,7 +210,7 @@ internal sealed partial class LegacySse(FrontDoorServices services, SessionTable
     {
         try
         {
-            session.Outbox.Send(await initializer.InitializeAsync(session, frame, access));
+            await session.Outbox.SendKept(await initializer.InitializeAsync(session, frame, access));
         }
         catch (Exception e)
         {

@@ -113,6 +113,13 @@ internal sealed partial class StreamableHttp
             if (live.Kind == StreamKind.Get)
             {
                 await session.Outbox.ListenHereAsync(live.Id);
+                if (!ReferenceEquals(session.Outbox.Find(live.Id), live))
+                {
+                    // While the store was asked it went to another replica, and what was here of it is let go of: the store knows it all.
+                    await ResumeAsync(context, session, from);
+                    return;
+                }
+
                 session.Links.Resume(listens: true);
                 LookAgain(live);
             }

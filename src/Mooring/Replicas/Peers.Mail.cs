@@ -219,15 +219,15 @@ internal sealed partial class Peers
         }
     }
 
-    /// <summary>Letters that came too late are for one of the others, as after a take-over. Where there is none, nobody waits for what would come of them.</summary>
-    /// <returns>False when it must not go: the letters are another's.</returns>
+    /// <summary>Letters that came too late are for one of the others, as after a take-over. Where there is none they stay for whoever comes next and takes this one over.</summary>
+    /// <returns>False when it must not go: the letters are another's, or nobody's yet.</returns>
     private async Task<bool> HandOnAsync()
     {
         foreach (var mail in await replicas.ReadMailboxAsync(_name, 0, int.MaxValue, CancellationToken.None))
         {
-            if (!IsOnce(mail))
+            if (!IsOnce(mail) && !await HandOnAsync(mail))
             {
-                await HandOnAsync(mail);
+                return false;
             }
 
             if (!await replicas.AcknowledgeAsync(_name, mail.Sequence))
@@ -245,16 +245,19 @@ internal sealed partial class Peers
         return true;
     }
 
-    private async Task HandOnAsync(MailRecord mail)
+    /// <returns>Whether one of the others has it.</returns>
+    private async Task<bool> HandOnAsync(MailRecord mail)
     {
         foreach (var other in _seen.Alive)
         {
             if (await replicas.PostAsync(other, mail.Kind, mail.CallId, mail.Body) is not null)
             {
                 signals.PublishAsync(other, MailSignal, "").Unawaited(logger);
-                return;
+                return true;
             }
         }
+
+        return false;
     }
 
     private bool IsOnce(MailRecord mail) => _readers.TryGetValue(mail.Kind, out var reader) && reader.Once;

@@ -84,6 +84,7 @@ internal sealed partial class Outbox
             _moves++;
             _isTelling = true;
             _isComing = true;
+            _hasNobodySince = null;
         }
 
         if (left is not null)
@@ -164,9 +165,11 @@ internal sealed partial class Outbox
     public void Look()
     {
         EventStream? untold = null;
+        string? asked;
         lock (_gate)
         {
             MoveLocked();
+            asked = ToAskLocked();
             if (HolderLocked is null && !_isTelling && _listensAs != services.Peers.Name)
             {
                 untold = _streams.FindLast(s => s.IsAttached);
@@ -177,6 +180,11 @@ internal sealed partial class Outbox
         if (untold is not null)
         {
             TellAgainAsync(untold.Id).Unawaited(services.Logger);
+        }
+
+        if (asked is not null)
+        {
+            services.Peers.Signal(asked, AnybodySignal, $"{session.Id} {services.Peers.Name}");
         }
     }
 
@@ -220,7 +228,7 @@ internal sealed partial class Outbox
                     }
                     else
                     {
-                        _backlog.AddFirst(next);
+                        _backlog.AddFirst(next with { IsUnsure = true });
                         _isPassing = false;
                     }
                 }
@@ -252,7 +260,9 @@ internal sealed partial class Outbox
     private static string Join(params IEnumerable<string> words) => string.Join(' ', words.Select(Uri.EscapeDataString));
 
     /// <summary>The name is another one, or the store did not take what it was told: unless the stream is elsewhere meanwhile, it is told again.</summary>
-    private async Task TellAgainAsync(string streamId)
+    /// <param name="streamId">The newest here.</param>
+    /// <param name="instead">A replica that does not count, since nobody looks at a stream there.</param>
+    private async Task TellAgainAsync(string streamId, string? instead = null)
     {
         try
         {
@@ -265,7 +275,7 @@ internal sealed partial class Outbox
             }
 
             // The store's word: a replica that has just begun is not known here yet.
-            if (record?.Listener is { } listener && listener.Replica != services.Peers.Name && others.Any(r => r.Id == listener.Replica && !r.IsExpired))
+            if (record?.Listener is { } listener && listener.Replica != services.Peers.Name && listener.Replica != instead && others.Any(r => r.Id == listener.Replica && !r.IsExpired))
             {
                 HeldBy(listener);
             }

@@ -38,6 +38,11 @@ internal sealed partial class Outbox
                 return null;
             }
 
+            if (EndsWithLocked(stream))
+            {
+                return stream;
+            }
+
             if (_streams.Count == 0)
             {
                 _streams.Add(stream);

@@ -22,7 +22,8 @@ internal sealed partial class Outbox
     public Task Take(byte[] line, string subject, LetterName name)
     {
         var (hops, origin, server) = ParseSubject(subject);
-        var passed = new PassedMessage(name.Value.Split(HopMark)[0], name.MayBeReadBefore) { Hops = hops };
+        var isAnswer = session.IsLegacySse && Frame.Parse(line).Kind is FrameKind.Result or FrameKind.Error;
+        var passed = new PassedMessage(name.Value.Split(HopMark)[0], name.MayBeReadBefore) { Hops = hops, IsAnswer = isAnswer };
         var changed = ChangedBy(line);
         if (changed is { } list)
         {
@@ -63,6 +64,26 @@ internal sealed partial class Outbox
             SendLocked(line, origin, passed: passed);
             return passed.Kept;
         }
+    }
+
+    /// <summary>What waited to go elsewhere is said here. A mailbox may have it all the same, and who reads it there passes it on to where the stream is.</summary>
+    /// <returns>What it is known by in the log; null: nobody else has it.</returns>
+    private PassedMessage? IsHereLocked(Waiting waiting)
+    {
+        if (waiting is { IsUnsure: false, Hops: 0 })
+        {
+            return waiting.Passed;
+        }
+
+        var passed = waiting.Passed ?? new PassedMessage(waiting.Name!, mayBeThere: true);
+        if (waiting.IsUnsure)
+        {
+            // As if it had been there and come back: should it go there once more, that is another letter, and the one that comes back one of before.
+            (passed.Hops, passed.MayBeThere) = (waiting.Hops + 2, true);
+        }
+
+        Known.IsHere(passed);
+        return passed;
     }
 
     /// <summary>Which list a message says is another one now; null: it says something else.</summary>

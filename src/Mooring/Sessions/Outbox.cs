@@ -11,14 +11,12 @@ namespace Mooring.Sessions;
 /// </summary>
 internal sealed partial class Outbox(Session session, SessionServices services)
 {
-    /// <summary>Bytes that may wait for a client that has no stream open.</summary>
-    private const long BacklogLimit = 256 * 1024;
-
     private readonly Lock _gate = new();
     private readonly List<EventStream> _streams = new(1);
-    private readonly LinkedList<Waiting> _backlog = [];
     private List<EventStream>? _calls;
-    private long _backlogBytes;
+
+    /// <summary>How the session ended; what comes to it after that ends with it.</summary>
+    private StreamReason? _ended;
 
     /// <summary>Whether a stream is connected just now, here or at another replica.</summary>
     public bool IsConnected
@@ -68,11 +66,12 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         }
     }
 
-    /// <inheritdoc cref="Send"/>
+    /// <summary>Sends what a client of HTTP+SSE waits for: there is room for it.</summary>
+    /// <param name="line">The answer, on one line.</param>
     /// <returns>Completes when it is no longer lost with this process: it is with the stream here, or in the mailbox of the replica that has the stream.</returns>
     public Task SendKept(byte[] line)
     {
-        var passed = new PassedMessage(Peers.NewName(), mayBeThere: false);
+        var passed = new PassedMessage(Peers.NewName(), mayBeThere: false) { IsAnswer = true };
         lock (_gate)
         {
             SendLocked(line, passed: passed);
@@ -117,6 +116,11 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         EventStream? silent;
         lock (_gate)
         {
+            if (EndsWithLocked(stream))
+            {
+                return;
+            }
+
             silent = _streams.FindLast(s => !s.IsAttached);
             _streams.RemoveAll(s => !s.IsAttached && (!ReferenceEquals(s, silent)));
             _streams.Add(stream);
@@ -170,6 +174,11 @@ internal sealed partial class Outbox(Session session, SessionServices services)
             if (_streams.Find(s => s.Id == stream.Id) is { } known)
             {
                 return known;
+            }
+
+            if (EndsWithLocked(stream))
+            {
+                return stream;
             }
 
             _followers?.Remove(stream.Id);
@@ -239,6 +248,7 @@ internal sealed partial class Outbox(Session session, SessionServices services)
         EventStream[] streams;
         lock (_gate)
         {
+            _ended = reason;
             streams = [.. _streams, .. _calls ?? []];
             _streams.Clear();
             _calls = null;
@@ -248,8 +258,19 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
         foreach (var stream in streams)
         {
-            stream.Connection?.Complete(reason, ClosedBy.Gateway);
+            stream.End(reason);
         }
+    }
+
+    /// <summary>Whether a stream comes only when the session has ended, since the store took its time over it: it ends as those did that were there.</summary>
+    private bool EndsWithLocked(EventStream stream)
+    {
+        if (_ended is { } reason)
+        {
+            stream.End(reason);
+        }
+
+        return _ended is not null;
     }
 
     /// <summary>Streams of running calls whose client was given an event id to come back with.</summary>
@@ -332,68 +353,4 @@ internal sealed partial class Outbox(Session session, SessionServices services)
 
     private EventStream? NewestLocked() =>
         _streams.FindLast(s => s.IsAttached) ?? _streams.FindLast(s => s.IsResumable || session.IsLegacySse);
-
-    private bool KeepLocked(Waiting waiting)
-    {
-        if (_backlogBytes + waiting.Line.Length > BacklogLimit)
-        {
-            if (waiting.Origin is { After: not null } origin && HolderLocked is not null)
-            {
-                // Somebody listens, and the store is too slow, or away: it stays with its server.
-                session.Log.Unheard(origin);
-            }
-            else
-            {
-                services.Streams.Dropped("backlog_full");
-            }
-
-            waiting.Passed?.IsKept();
-            return false;
-        }
-
-        _backlog.AddLast(waiting);
-        _backlogBytes += waiting.Line.Length;
-        return true;
-    }
-
-    /// <summary>What waits goes on, where there is somewhere to go.</summary>
-    private void FlushLocked()
-    {
-        if (_backlog.Count == 0)
-        {
-            return;
-        }
-
-        if (HolderLocked is not null)
-        {
-            if (!_isPassing)
-            {
-                _isPassing = true;
-                _passing = PassOnAsync();
-            }
-        }
-        else if (NewestLocked() is { } stream)
-        {
-            GiveBacklogLocked(stream);
-        }
-    }
-
-    private void GiveBacklogLocked(EventStream stream)
-    {
-        foreach (var waiting in _backlog)
-        {
-            stream.Append(waiting.Line, origin: waiting.Origin, isOld: true, passed: waiting.Passed);
-            _backlogBytes -= waiting.Line.Length;
-        }
-
-        _backlog.Clear();
-    }
-
-    /// <param name="Line">One message.</param>
-    /// <param name="Hops">How many replicas have passed it on.</param>
-    /// <param name="Origin">The server's event it was made of.</param>
-    /// <param name="Changed">The server whose list it says is another one, where that may be heard in another way too.</param>
-    /// <param name="Name">Of the letter it goes in, or came in; null before it was posted.</param>
-    /// <param name="Passed">Where it came in one.</param>
-    private readonly record struct Waiting(byte[] Line, int Hops, EventOrigin? Origin, string? Changed = null, string? Name = null, PassedMessage? Passed = null);
 }

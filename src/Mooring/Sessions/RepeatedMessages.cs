@@ -36,22 +36,29 @@ internal sealed class RepeatedMessages(TimeProvider time)
     /// <param name="kept">Completes when it was kept that time.</param>
     public bool CameBefore(PassedMessage passed, out Task kept)
     {
-        _mayComeAgain ??= [];
-        var at = _mayComeAgain.FindIndex(letter => letter.Name == passed.Name);
-        if (at >= 0 && (_mayComeAgain[at].Left is not { } left || passed.Hops < left))
+        var at = _mayComeAgain?.FindIndex(letter => letter.Name == passed.Name) ?? -1;
+        if (at >= 0 && (_mayComeAgain![at].Left is not { } left || passed.Hops < left))
         {
             kept = _mayComeAgain[at].Kept;
             return true;
         }
 
+        kept = passed.Kept;
+        IsHere(passed);
+        return false;
+    }
+
+    /// <summary>From now on it is here: whichever letter of that name comes is one of before.</summary>
+    public void IsHere(PassedMessage passed)
+    {
+        _mayComeAgain ??= [];
+        var at = _mayComeAgain.FindIndex(letter => letter.Name == passed.Name);
         if (at >= 0 || _mayComeAgain.Count == MostNames)
         {
             _mayComeAgain.RemoveAt(Math.Max(at, 0));
         }
 
-        kept = passed.Kept;
-        _mayComeAgain.Add(new Remembered(passed.Name, Left: null, kept));
-        return false;
+        _mayComeAgain.Add(new Remembered(passed.Name, Left: null, passed.Kept));
     }
 
     /// <summary>Whether an event of a server came before, by letter or on a link of this process, and is here still. From now on it has.</summary>

@@ -98,6 +98,21 @@ internal sealed partial class SessionTable
                 Known(sessionId)?.Outbox.Wrote(stream);
             }
         });
+        peers.OnSignal(Outbox.AnybodySignal, id =>
+        {
+            // What is not in memory has no stream here.
+            if (id.Split(' ') is [var sessionId, var asking] && Known(sessionId)?.Outbox.HasAnybody() is not true)
+            {
+                peers.Signal(asking, Outbox.NobodySignal, $"{sessionId} {peers.Name}");
+            }
+        });
+        peers.OnSignal(Outbox.NobodySignal, id =>
+        {
+            if (id.Split(' ') is [var sessionId, var replica])
+            {
+                Known(sessionId)?.Outbox.HasNobody(replica);
+            }
+        });
         peers.OnSignal(SessionLinks.UnheardSignal, id =>
         {
             if (id.Split(' ') is [var sessionId, var server, var hearer])

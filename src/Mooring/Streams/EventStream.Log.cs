@@ -32,16 +32,28 @@ internal sealed partial class EventStream
 
         while (true)
         {
+            if (step.Tried > 0 && step.Tried <= _sequence)
+            {
+                // What was written meanwhile was read before this was asked for again.
+                switch (await HasAsync(_log.Record(Id, step.Tried, step.Line, step.Key, step.Origin)))
+                {
+                    case null:
+                        return null;
+                    case true:
+                        step.IsMoot = true;
+                        return ReachedBy(step);
+                }
+            }
+
             if (step.IsMoot || (step.Key is { } key && _putByOthers?.Contains(key) == true))
             {
                 step.IsMoot = true;
-                _place = step.Place is { IsBehindQuestion: false } ? step.Place : _place;
                 if (step.RequestId is not null)
                 {
                     _log.CameTooLate(Id);
                 }
 
-                return new EventId(Id, _sequence).ToString();
+                return ReachedBy(step);
             }
 
             var record = _log.Record(Id, _sequence + 1, step.Line, step.Key, step.Origin);
@@ -77,14 +89,22 @@ internal sealed partial class EventStream
                                 throw;
                         }
 
+                        // The number is another's.
+                        step.Tried = 0;
                         continue;
                 }
             }
 
             _sequence++;
-            _place = step.Place is { IsBehindQuestion: false } ? step.Place : _place;
-            return new EventId(Id, _sequence).ToString();
+            return ReachedBy(step);
         }
+    }
+
+    /// <returns>The id of the last event.</returns>
+    private string ReachedBy(MessageStep step)
+    {
+        _place = step.Place is { IsBehindQuestion: false } ? step.Place : _place;
+        return new EventId(Id, _sequence).ToString();
     }
 
     /// <summary>Whether the letter's message is in the log already, from whoever had the letter before.</summary>

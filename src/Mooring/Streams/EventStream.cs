@@ -344,12 +344,18 @@ internal sealed partial class EventStream
 
         _backlog = null;
         await ShowLateAsync(connection);
+        StreamReason? ended;
         lock (_gate)
         {
             _connection = connection;
+            ended = _ended;
         }
 
-        if (_over)
+        if (ended is { } reason)
+        {
+            connection.Complete(reason, ClosedBy.Gateway);
+        }
+        else if (_over)
         {
             connection.Complete(StreamReason.Answered, ClosedBy.Gateway);
         }
@@ -368,23 +374,4 @@ internal sealed partial class EventStream
         _over = true;
         _connection?.Complete(StreamReason.Answered, ClosedBy.Gateway);
     }
-
-    /// <returns>Whether there is room for it.</returns>
-    private bool Keep(WaitingLine waiting)
-    {
-        if (_backlogBytes + waiting.Line.Length > _backlogLimit)
-        {
-            _metrics.Dropped("backlog_full");
-            return false;
-        }
-
-        (_backlog ??= new Queue<WaitingLine>()).Enqueue(waiting);
-        _backlogBytes += waiting.Line.Length;
-        return true;
-    }
 }
-
-/// <summary>What waits for a listener on a stream without a log.</summary>
-/// <param name="Line">One message.</param>
-/// <param name="Passed">Where it may not be lost with this process: told once it is.</param>
-internal readonly record struct WaitingLine(byte[] Line, PassedMessage? Passed);

@@ -17,7 +17,10 @@ internal sealed class PassedMessage(string name, bool mayBeThere)
     public string Key { get; } = "say:" + name;
 
     /// <summary>How often it was passed on before it came here.</summary>
-    public int Hops { get; init; }
+    public int Hops { get; set; }
+
+    /// <summary>Whether a client waits for it: it is not dropped for want of room, as long as no more wait than may be asked for at once.</summary>
+    public bool IsAnswer { get; init; }
 
     /// <summary>Whether the log has to be asked first.</summary>
     public bool MayBeThere { get; set; } = mayBeThere;

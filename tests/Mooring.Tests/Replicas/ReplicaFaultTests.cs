@@ -47,6 +47,64 @@ public sealed class ReplicaFaultTests
     }
 
     [Fact]
+    public async Task Message_PostedAndTheStoresAnswerIsLost_AndTheStreamComesToTheSender_IsToldOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        using (await pair.B.ListenAsync(there))
+        {
+        }
+
+        await pair.UntilAsync(() => pair.B.Streams.Count == 0 && pair.A.Session(client).Outbox.IsConnected, "the stream is lost, and it is known where it was");
+        pair.Store.Store.Before = Failing("ReadMailboxAsync");
+        pair.StoreOfA.After = operation =>
+        {
+            if (operation == "PostAsync")
+            {
+                pair.StoreOfA.After = null;
+                throw new StoreException("scripted failure");
+            }
+        };
+        pair.A.Tell(client, "once");
+        await pair.A.UntilAsync(() => pair.StoreOfA.After is null, "it is posted");
+
+        using var stream = await pair.A.ListenAsync(client);
+        Assert.Equal("once", await SaidAsync(pair, stream));
+        pair.Store.Store.Before = null;
+        await pair.PassAsync(TimeSpan.FromSeconds(10));
+        pair.A.Tell(client, "next");
+
+        Assert.Equal("next", await SaidAsync(pair, stream));
+    }
+
+    [Fact]
+    public async Task Message_CommittedButSaidToHaveFailed_AndTheStreamIsResumedBeforeItIsTriedAgain_IsToldOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var client = await pair.A.ClientAsync();
+        string last;
+        using (var before = await pair.A.ListenAsync(client))
+        {
+            pair.A.Tell(client, "first");
+            last = (await before.Events.EventAsync()).Id!;
+        }
+
+        await pair.UntilAsync(() => pair.A.Streams.Count == 0, "the stream is lost");
+        pair.StoreOfA.LosesAnswers = true;
+        pair.A.Tell(client, "second");
+        await pair.A.UntilAsync(() => pair.A.LogLines.Lines.Any(l => l.StartsWith("Warning EventNotKept", StringComparison.Ordinal)), "the store lost its answer");
+        pair.StoreOfA.LosesAnswers = false;
+
+        using var stream = await pair.A.ListenAsync(client, last);
+        Assert.Equal("second", await SaidAsync(pair, stream));
+        pair.A.Tell(client, "third");
+
+        Assert.Equal("third", await SaidAsync(pair, stream));
+        var written = await pair.Store.Store.ReadEventsAsync(client.SessionId!, last[..last.LastIndexOf('-')], 0, 10, CancellationToken.None);
+        Assert.Single(written, e => Encoding.UTF8.GetString(e.Body.Span).Contains("second", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Message_CannotBePassedOnForAWhile_ArrivesInOrderAndOnce()
     {
         await using var pair = await ReplicaPair.StartAsync();
@@ -110,6 +168,132 @@ public sealed class ReplicaFaultTests
         pair.Store.Store.Before = null;
 
         Assert.Equal("early", Data(await pair.A.PassTimeAsync(first, TimeSpan.FromSeconds(30), "what was said")));
+    }
+
+    [Fact]
+    public async Task Listener_StoreDidNotTakeIt_AndTheRecordNamesAReplicaWithoutAnybody_IsToldAgain()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        using (await pair.B.ListenAsync(there))
+        {
+        }
+
+        await pair.UntilAsync(() => pair.B.Streams.Count == 0 && pair.A.Session(client).Outbox.IsConnected, "the stream is lost, and it is known where it was");
+        pair.Store.Store.Before = Failing("SetListenerAsync");
+        using var stream = await pair.A.ListenAsync(client);
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        pair.Store.Store.Before = null;
+        pair.B.Tell(there, "said there");
+        pair.A.Tell(client, "said here");
+
+        Assert.Equal(["said here", "said there"], new[] { await SaidAsync(pair, stream), await SaidAsync(pair, stream) }.Order());
+    }
+
+    /// <summary>The stream that only broke is asked for again before its replica is taken for one that has nobody.</summary>
+    [Fact]
+    public async Task Listener_BrokenForAMoment_IsNotTakenFromItsReplica()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        using var older = await pair.A.ListenAsync(client);
+        string? last = null;
+        for (var round = 0; round < 4; round++)
+        {
+            using var newest = await pair.B.ListenAsync(there, last);
+            pair.B.Tell(there, $"{round}");
+            var told = await pair.A.PassTimeAsync(newest.Events.EventAsync(), TimeSpan.FromSeconds(5), "what was said");
+            Assert.Equal($"{round}", Data(told));
+            last = told.Id;
+            await pair.PassAsync(TimeSpan.FromSeconds(1));
+            newest.Dispose();
+            await pair.B.UntilAsync(() => pair.B.Streams.Count == 0, "the stream is lost");
+            await pair.PassAsync(TimeSpan.FromSeconds(3));
+            Assert.True(pair.A.Session(client).Outbox is { IsConnected: true, HasStream: false });
+        }
+    }
+
+    [Fact]
+    public async Task Listener_GivenUpAndTheStoreTookItAfterTheNextOne_TheNextOneIsTold()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        using (await pair.A.ListenAsync(client))
+        {
+            await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
+        }
+
+        using var stream = await pair.B.ListenAsync(there);
+        await pair.UntilAsync(() => pair.B.Session(there).Outbox.HasStream, "the next one is there");
+        held.SetResult();
+        await pair.PassAsync(TimeSpan.FromSeconds(3));
+        pair.A.Tell(client, "said at A");
+        pair.B.Tell(there, "said at B");
+
+        Assert.Equal(["said at A", "said at B"], new[] { await SaidAsync(pair, stream), await SaidAsync(pair, stream) }.Order());
+    }
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task Stream_OpenedOrResumedWhileItsSessionEnds_EndsWithIt(bool isResumed, bool endsHere)
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        string? last = null;
+        if (isResumed)
+        {
+            using var before = await pair.B.ListenAsync(there);
+            pair.B.Tell(there, "before");
+            last = (await before.Events.EventAsync()).Id;
+        }
+
+        await pair.UntilAsync(() => pair.B.Streams.Count == 0, "the stream is lost");
+        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var listening = client.GetAsync(last);
+        await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
+        using var deleted = await Limit.Of((endsHere ? client : there).DeleteAsync(), "the end of the session");
+        await pair.UntilAsync(() => !pair.A.Sessions.Has(client.SessionId!), "it has ended at A");
+        held.SetResult();
+
+        using var stream = await listening;
+        await pair.A.PassTimeAsync(stream.Events.RestAsync(), TimeSpan.FromSeconds(5), "the end of the stream");
+        await pair.A.UntilAsync(() => pair.A.Streams.Count == 0, "the stream is over");
+    }
+
+    [Fact]
+    public async Task Stream_ResumedWhileItIsHeardThatItWasElsewhere_IsTheOneThatIsTold()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (client, there) = await KnownToBothAsync(pair);
+        pair.Store.Signals.LosesAll = true;
+        string? last;
+        using (var before = await pair.A.ListenAsync(client))
+        {
+            pair.A.Tell(client, "first");
+            last = (await before.Events.EventAsync()).Id!;
+        }
+
+        var streamId = last[..last.LastIndexOf('-')];
+        using (await pair.B.ListenAsync(there, last))
+        {
+            await pair.UntilAsync(() => pair.B.Session(there).Outbox.HasStream, "it is at B");
+        }
+
+        await pair.UntilAsync(() => pair.A.Streams.Count + pair.B.Streams.Count == 0, "it is lost again");
+        var (isHeld, held) = Hold(pair.StoreOfA, "FindStreamAsync");
+        var listening = client.GetAsync(last);
+        await pair.A.UntilAsync(isHeld, "A has found it and asks the store for it");
+        pair.A.Session(client).Doubt();
+        await pair.UntilAsync(() => pair.A.Session(client).Outbox.Find(streamId) is null, "A has heard where it was");
+        held.SetResult();
+
+        using var stream = await Limit.Of(listening, "the head of the stream");
+        pair.A.Tell(client, "second");
+        Assert.Equal("second", await SaidAsync(pair, stream));
     }
 
     /// <summary>As behind a transaction-pooling proxy: what signals would have said is found within seconds, not within what is bearable once.</summary>
@@ -540,6 +724,23 @@ public sealed class ReplicaFaultTests
         var there = ReplicaPair.At(pair.B, client);
         await there.ResultAsync("echo");
         return (client, there);
+    }
+
+    /// <summary>Holds one operation of a store, once.</summary>
+    private static (Func<bool> IsHeld, TaskCompletionSource Held) Hold(FaultyStore store, string operation)
+    {
+        var (held, isHeld) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), false);
+        store.Before = name =>
+        {
+            if (name != operation || isHeld)
+            {
+                return Task.CompletedTask;
+            }
+
+            isHeld = true;
+            return held.Task;
+        };
+        return (() => isHeld, held);
     }
 
     private static Func<string, Task> Failing(string which) =>

@@ -109,6 +109,23 @@ public sealed class ReplicaHearingTests
     }
 
     [Fact]
+    public async Task Event_LargerThanAllThatMayWait_ReachesTheStreamAtTheOther()
+    {
+        await using var pair = await StartAsync(TimeSpan.FromMinutes(10));
+        var (client, there) = await KnownToBothAsync(pair);
+        var heard = await GetAsync(pair, client);
+        using var stream = await pair.B.ListenAsync(there);
+        await pair.UntilAsync(() => pair.A.Session(client).Outbox.IsConnected, "it is known where the stream is");
+        var large = new string('x', 300_000);
+
+        await heard.SendAsync(Said(large), id: "e1");
+        Assert.Equal(large, await DataAsync(pair, stream));
+        await heard.SendAsync(Said("second"), id: "e2");
+
+        Assert.Equal("second", await DataAsync(pair, stream));
+    }
+
+    [Fact]
     public async Task Letter_StillUnderWayWhenTheStreamMovesToItsSender_IsHeardAgainAndToldInOrder()
     {
         await using var pair = await StartAsync();

@@ -192,4 +192,120 @@ public sealed partial class ReplicaLegacyTests
         await IsOnRecordNoMoreAsync(pair);
         stream.Dispose();
     }
+
+    [Fact]
+    public async Task Answer_LargerThanAllThatMayWait_ReachesTheStreamAtTheOther()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        var asked = await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow);
+
+        (await pair.Upstream.CallAsync()).Text(new string('x', 300_000));
+
+        await AnsweredAsync(pair, stream, asked);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Answers_TogetherLargerThanAllThatMayWait_AllReachTheStreamAtTheOther()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (stream, endpoint) = await ConnectAsync(pair, pair.A);
+        List<(int Asked, UpstreamExchange Call)> calls = [];
+        for (var i = 0; i < 4; i++)
+        {
+            calls.Add((await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow), await pair.Upstream.CallAsync()));
+        }
+
+        var (isHeld, held) = Hold(pair.Store.Store, "PostAsync");
+        calls.ForEach(call => call.Call.Text(new string('x', 100_000)));
+        await pair.UntilAsync(isHeld, "the first is about to be sent to the other one");
+        await pair.PassAsync(TimeSpan.FromSeconds(1));
+        held.SetResult();
+
+        var answered = new List<string>();
+        while (answered.Count < calls.Count)
+        {
+            answered.Add((await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "an answer")).RawId()!);
+        }
+
+        Assert.Equal(calls.Select(call => $"{call.Asked}").Order(), answered.Order());
+        stream.Dispose();
+    }
+
+    [Theory]
+    [InlineData(256, 4)]
+    [InlineData(2, 2)]
+    public async Task Answers_TogetherLargerThanAllThatMayWait_NobodyHasTheStream_AsManyWaitAsMayBeAskedForAtOnce(int atOnce, int told)
+    {
+        await using var pair = await ReplicaPair.StartAsync(config: config => config with { Limits = config.Limits with { CallsPerSession = atOnce } });
+        var (before, endpoint) = await ConnectAsync(pair, pair.A);
+        before.Dispose();
+        await IsOverAsync(pair);
+        for (var i = 0; i < 4; i++)
+        {
+            await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+            (await pair.Upstream.CallAsync()).Text(new string('x', 120_000));
+            await pair.A.UntilAsync(() => pair.A.Runner.Running == 0, "it is answered");
+        }
+
+        var (stream, _) = await OpenAsync(pair.A, endpoint.Id);
+        for (var i = 0; i < told; i++)
+        {
+            Assert.NotNull((await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "an answer"))["result"]!["content"]);
+        }
+
+        await NothingIsToldBeforeTheNextAnswerAsync(pair, stream, endpoint);
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Answer_InTheMailboxOfTheLastReplicaThatStops_IsToldByTheNextProcess()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (before, endpoint) = await ConnectAsync(pair, pair.B);
+        before.Dispose();
+        await IsOverAsync(pair);
+        var asked = await PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
+        (await pair.Upstream.CallAsync()).Text("done");
+        await IsOnRecordNoMoreAsync(pair);
+        Assert.Single(Mail(pair, pair.B.Get<Peers>().Name));
+
+        await pair.StopAAsync();
+        await pair.StopBAsync();
+        await using var next = await GatewayFixture.StartAsync(new FixtureOptions { Clock = pair.A.Clock, Shared = pair.Store }, pair.Upstream);
+        var (stream, _) = await OpenAsync(next, endpoint.Id);
+
+        Assert.Equal($"{asked}", (await next.PassTimeAsync(stream.MessageAsync(), TimeSpan.FromSeconds(30), "the answer")).RawId());
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Answer_PostedAndTheStoresAnswerIsLost_AndTheStreamComesToTheSender_IsToldOnce()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (before, endpoint) = await ConnectAsync(pair, pair.B);
+        await AskAsync(pair, before, pair.A, endpoint.Data!, "ping");
+        before.Dispose();
+        await IsOverAsync(pair);
+        pair.Store.Store.Before = FailingWhere(name => name == "ReadMailboxAsync");
+        pair.StoreOfA.After = name =>
+        {
+            if (name == "PostAsync")
+            {
+                pair.StoreOfA.After = null;
+                throw new StoreException("scripted failure");
+            }
+        };
+        var asked = await PostAsync(pair.A, endpoint.Data!, "ping");
+        await pair.A.UntilAsync(() => pair.StoreOfA.After is null, "it is posted");
+
+        var (stream, _) = await OpenAsync(pair.A, endpoint.Id);
+        Assert.Equal($"{asked}", (await pair.A.PassTimeAsync(stream.MessageAsync(), Soon, "the answer")).RawId());
+        pair.Store.Store.Before = null;
+        await pair.PassAsync(TimeSpan.FromSeconds(10));
+
+        await NothingIsToldBeforeTheNextAnswerAsync(pair, stream, endpoint);
+        stream.Dispose();
+    }
 }

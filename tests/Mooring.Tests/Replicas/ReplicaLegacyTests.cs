@@ -112,6 +112,49 @@ public sealed partial class ReplicaLegacyTests
     }
 
     [Fact]
+    public async Task Stream_GivenUpAndTheStoreTookItAfterTheNextOne_TheNextOneIsTold()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (before, endpoint) = await ConnectAsync(pair, pair.A);
+        await AskAsync(pair, before, pair.B, endpoint.Data!, "ping");
+        before.Dispose();
+        await IsOverAsync(pair);
+
+        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (slow, _) = await OpenAsync(pair.A, endpoint.Id);
+        await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
+        slow.Dispose();
+        var (stream, _) = await OpenAsync(pair.B, endpoint.Id);
+        await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
+        held.SetResult();
+        await pair.PassAsync(TimeSpan.FromSeconds(20));
+
+        await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
+        await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
+        stream.Dispose();
+    }
+
+    [Fact]
+    public async Task Stream_OpenedWhileItsSessionEnds_EndsWithIt()
+    {
+        await using var pair = await ReplicaPair.StartAsync();
+        var (before, endpoint) = await ConnectAsync(pair, pair.A);
+        before.Dispose();
+        await IsOverAsync(pair);
+        var session = pair.A.Get<SessionTable>().Known(SessionOf(endpoint))!;
+
+        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (stream, _) = await OpenAsync(pair.A, endpoint.Id);
+        await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
+        await pair.A.PassTimeAsync(pair.A.Sessions.EndAsync(session, StreamReason.SessionEnded), Soon, "the end of the session");
+        held.SetResult();
+
+        await pair.A.PassTimeAsync(stream.Events.RestAsync(), Soon, "the end of the stream");
+        await IsOverAsync(pair);
+        stream.Dispose();
+    }
+
+    [Fact]
     public async Task Answer_SentToAReplicaThatDied_ComesWhereTheClientIsBeforeTheLeaseOfThatOneIsOver()
     {
         await using var pair = await ReplicaPair.StartAsync();

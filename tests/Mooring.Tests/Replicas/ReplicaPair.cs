@@ -7,6 +7,7 @@ namespace Mooring.Tests.Replicas;
 /// <summary>Two gateways on one store, in front of the same server, on one clock. A client may go to either with the same session.</summary>
 internal sealed class ReplicaPair : IAsyncDisposable
 {
+    private bool _stoppedA;
     private bool _stopped;
 
     private ReplicaPair(GatewayFixture a, GatewayFixture b, SharedStore store) => (A, B, Store) = (a, b, store);
@@ -52,6 +53,12 @@ internal sealed class ReplicaPair : IAsyncDisposable
     /// <summary>Lets time pass, and whatever is due in it happen.</summary>
     public Task PassAsync(TimeSpan time) => A.PassTimeAsync(Task.Delay(time, A.Clock), time + TimeSpan.FromSeconds(1), "time passed");
 
+    public async Task StopAAsync()
+    {
+        _stoppedA = true;
+        await A.DisposeAsync();
+    }
+
     public async Task StopBAsync()
     {
         _stopped = true;
@@ -60,7 +67,11 @@ internal sealed class ReplicaPair : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await A.DisposeAsync();
+        if (!_stoppedA)
+        {
+            await A.DisposeAsync();
+        }
+
         if (!_stopped)
         {
             await B.DisposeAsync();
