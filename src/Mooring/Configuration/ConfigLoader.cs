@@ -45,10 +45,13 @@ internal static class ConfigLoader
         string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions? options = null)
     {
         options ??= new();
-        file = FindFile(file, environment, options);
-        var baseDirectory = file is null ? options.WorkingDirectory : Path.GetDirectoryName(file)!;
+        var place = PlaceOf(file, environment, options, out var isNamed);
+        file = isNamed || File.Exists(place) ? place : null;
+        var baseDirectory = Path.GetDirectoryName(place)!;
         var reading = new ConfigReading(environment, baseDirectory, options.WorkingDirectory);
         var notes = new List<string>();
+        // Also where none lies there: one may come.
+        reading.Used(place);
         var root = ReadFile(file, reading);
         EnvironmentOverrides.Apply(root, Settings.Root, reading);
         LegacyVariables.Apply(root, options.Urls is not null, reading, notes);
@@ -82,16 +85,12 @@ internal static class ConfigLoader
         };
     }
 
-    private static string? FindFile(string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions options)
+    /// <summary>Where the file is looked for; the same as long as a process runs. One that was named has to be there.</summary>
+    private static string PlaceOf(string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions options, out bool isNamed)
     {
         var named = file ?? environment.GetValueOrDefault(EnvironmentOverrides.ConfigFile);
-        if (!string.IsNullOrEmpty(named))
-        {
-            return Path.GetFullPath(named, options.WorkingDirectory);
-        }
-
-        var usual = Path.Combine(options.WorkingDirectory, DefaultFile);
-        return File.Exists(usual) ? usual : null;
+        isNamed = !string.IsNullOrEmpty(named);
+        return Path.GetFullPath(isNamed ? named! : DefaultFile, options.WorkingDirectory);
     }
 
     private static ConfigNode ReadFile(string? file, ConfigReading reading)
@@ -102,7 +101,6 @@ internal static class ConfigLoader
             return empty;
         }
 
-        reading.Used(file);
         try
         {
             var root = ConfigText.Parse(File.ReadAllBytes(file), file, reading);
