@@ -17,7 +17,7 @@ internal sealed record ConfigLoadOptions
 
     /// <summary>
     /// Says what is wrong with the settings of one connector, given its name, its settings and the directory for relative paths:
-    /// each line is <c>key: what is wrong</c>, or only the latter. Null: nobody knows the connectors here.
+    /// each line is <c>key: what is wrong</c>, or only the latter, and has values of settings only between quotes. Null: nobody knows the connectors here.
     /// </summary>
     public Func<string, JsonObject, string, IReadOnlyList<string>>? CheckConnector { get; init; }
 
