@@ -73,6 +73,13 @@ internal static class ConfigLoader
         }
 
         ConfigChecks.Run(config, root, reading, options);
+        var data = DataDirectories.Choose(config, environment, options);
+        if (config.Store.Directory is not null)
+        {
+            // The strongest of those who name one.
+            config = config with { Store = config.Store with { Directory = data } };
+        }
+
         return new ConfigResult
         {
             Config = reading.Failed ? null : config,
@@ -81,7 +88,7 @@ internal static class ConfigLoader
             Notes = notes,
             File = file,
             Files = reading.Files,
-            DataDirectory = DataDirectories.Choose(config, environment, options),
+            DataDirectory = data,
         };
     }
 
