@@ -196,5 +196,15 @@ internal static class ConfigChecks
                     "is the name of another server or connector too (upper and lower case do not count).");
             }
         }
+
+        var places = config.Connectors.ToDictionary(connector => connector.Name, connector => connector.Name, StringComparer.Ordinal);
+        foreach (var server in config.Servers.Where(server => !server.Disabled))
+        {
+            if (!places.TryAdd(server.Slug, server.Name) && places[server.Slug] is var first && first != server.Name)
+            {
+                reading.Warn(ConfigPath.Member("mcpServers", server.Name), (root.Member("mcpServers")?.Member(server.Name) ?? root.Member("servers")?.Member(server.Name))?.Line,
+                    $"is left out: \"{first}\" is called {server.Slug} in addresses too (/servers/{server.Slug}/mcp). Give one of both another name.");
+            }
+        }
     }
 }
