@@ -83,7 +83,7 @@ internal static class ConfigLoader
         return new ConfigResult
         {
             Config = reading.Failed ? null : config,
-            Problems = reading.Problems,
+            Problems = NamingVariables(reading.Problems, root),
             Sources = reading.Sources,
             Notes = notes,
             File = file,
@@ -131,6 +131,37 @@ internal static class ConfigLoader
         }
 
         return empty;
+    }
+
+    /// <summary>Whoever set a variable looks for its name, and not for that of the setting.</summary>
+    private static IReadOnlyList<ConfigProblem> NamingVariables(IReadOnlyList<ConfigProblem> problems, ConfigNode root)
+    {
+        if (problems.All(problem => problem.Line is not null))
+        {
+            return problems;
+        }
+
+        var origins = new Dictionary<string, string>(StringComparer.Ordinal);
+        Note("", root);
+        return [.. problems.Select(problem => problem.Line is null && origins.TryGetValue(problem.Path, out var origin) ? problem with { Message = $"{problem.Message} It comes from {origin}." } : problem)];
+
+        void Note(string path, ConfigNode node)
+        {
+            if (path.Length > 0 && node.Line is null)
+            {
+                origins.TryAdd(path, node.Origin);
+            }
+
+            foreach (var (key, child) in node.Members)
+            {
+                Note(ConfigPath.Member(path, key), child);
+            }
+
+            for (var i = 0; i < node.Items.Count; i++)
+            {
+                Note(ConfigPath.Item(path, i), node.Items[i]);
+            }
+        }
     }
 
     private static IReadOnlyList<ConnectorConfig> DefaultConnectors(
