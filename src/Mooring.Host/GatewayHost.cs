@@ -13,7 +13,7 @@ internal static class GatewayHost
     /// <summary>For what is still open after the drain; by then only connections are left that nobody waits for.</summary>
     private static readonly TimeSpan AbortAfter = TimeSpan.FromSeconds(5);
 
-    public static WebApplication Build(ConfigStore store, ConfigResult result, Func<ConfigResult> reload)
+    public static WebApplication Build(ConfigStore store, ConfigResult result, Func<string?, ConfigResult> reload)
     {
         // Empty: no appsettings.json, no ASPNETCORE_ variables; everything is in the one configuration, and the start is fast.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "mooring" });

@@ -152,7 +152,7 @@ internal sealed record DocsSettings
 
         if (size is < SmallestFileLimit or > LargestFileLimit)
         {
-            problems.Add($"{name}: {size} bytes is outside 1kB to 4MB");
+            problems.Add($"{name}: {node.ToJsonString()} is outside 1kB to 4MB");
             return null;
         }
 

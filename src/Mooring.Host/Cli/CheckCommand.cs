@@ -33,6 +33,11 @@ internal static class CheckCommand
                 output.WriteLine(note);
             }
 
+            foreach (var server in config.Servers.Where(server => !server.Disabled && server.Slug != server.Name))
+            {
+                output.WriteLine($"The server \"{server.Name}\" is called {server.Slug} in addresses (/servers/{server.Slug}/mcp) and names.");
+            }
+
             output.WriteLine($"{result.File ?? "The configuration (no file)"} is fine. It serves {StartScreen.Serving(config)}.");
             return ExitCodes.Fine;
         });

@@ -42,8 +42,8 @@ internal static class RunCommand
         string? file, ConfigLoadOptions options, TextWriter output, TextWriter error, CancellationToken cancel)
     {
         var environment = ConfigLoader.ProcessEnvironment();
-        ConfigResult Load() => ConfigLoader.Load(file, environment, options);
-        var result = Load();
+        ConfigResult Load(string? inForce) => ConfigLoader.Load(inForce ?? file, environment, options);
+        var result = Load(inForce: null);
         ConfigReport.Problems(result, error);
         if (result.Config is not { } config)
         {

@@ -27,7 +27,7 @@ internal static partial class TokenCommand
         var person = new Option<string?>("--person") { Description = $"All of one person alone, {HowNamed}.", HelpName = "PERSON" };
         var (file, data) = (CommonOptions.Config(), CommonOptions.Data());
         var command = new Command("list", "Lists the keys that work, without the keys themselves.") { json, all, person, file, data };
-        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), parsed.InvocationConfiguration.Error, async (_, store, accounts) =>
+        command.SetAction((parsed, cancel) => OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), mayMake: false, parsed.InvocationConfiguration.Error, async (_, store, accounts) =>
         {
             var output = parsed.InvocationConfiguration.Output;
             if (parsed.GetValue(all) || parsed.GetValue(person) is not null)
@@ -73,7 +73,7 @@ internal static partial class TokenCommand
                 return WrongAsync(error, "say what to revoke: either an ID, as token list shows it, or --person, or --client.");
             }
 
-            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store, accounts) =>
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), mayMake: false, error, async (config, store, accounts) =>
             {
                 var holdings = new Holdings(store, TimeProvider.System);
                 // Before the rest is gone: an address stands for somebody only while something says so.

@@ -4,6 +4,7 @@ using Mooring.Audit;
 using Mooring.Auth;
 using Mooring.Configuration;
 using Mooring.Stores;
+using Mooring.Stores.Sqlite;
 using Mooring.Vault;
 
 namespace Mooring.Host.Cli;
@@ -52,7 +53,7 @@ internal static partial class TokenCommand
                 return WrongAsync(error, $"--expires must be a time such as 12h or 90d, or never, not \"{parsed.GetValue(expires)}\".");
             }
 
-            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), error, async (config, store, _) =>
+            return OnStoreAsync(parsed.GetValue(file), parsed.GetValue(data), mayMake: true, error, async (config, store, _) =>
             {
                 var (secret, key) = await new ApiKeys(store, TimeProvider.System).CreateAsync(subject, parsed.GetValue(name), wanted, Words(parsed.GetValue(groups)), lifetime, Words(parsed.GetValue(roles)));
                 await NoteAsync(config, new AuditEntry("key_created", "ok") { Issuer = key.Data.Person.Issuer, User = key.Data.Person.Subject, Reason = $"key {key.Id}{ByCommand}" });
@@ -69,7 +70,13 @@ internal static partial class TokenCommand
         return command;
     }
 
-    private static async Task<int> OnStoreAsync(string? file, string? data, TextWriter error, Func<MooringConfig, IAuthStore, AccountsBeside, Task<int>> work, CancellationToken cancel)
+    /// <param name="file">The configuration.</param>
+    /// <param name="data">The data directory; null: as the configuration says.</param>
+    /// <param name="mayMake">Whether an embedded store is made where there is none. What only looks or takes away finds nothing in a new one: its name is wrong.</param>
+    /// <param name="error">Hears what is wrong.</param>
+    /// <param name="work">What is done.</param>
+    /// <param name="cancel">Gives up.</param>
+    private static async Task<int> OnStoreAsync(string? file, string? data, bool mayMake, TextWriter error, Func<MooringConfig, IAuthStore, AccountsBeside, Task<int>> work, CancellationToken cancel)
     {
         var result = ConfigLoader.Load(file, ConfigLoader.ProcessEnvironment(), new() { DataDirectory = data });
         if (result.Config is not { } config)
@@ -81,6 +88,12 @@ internal static partial class TokenCommand
         if (config.Store.Kind == StoreKind.Memory)
         {
             error.WriteLine("mooring: store.kind is memory, which keeps nothing for another process to find.");
+            return ExitCodes.Usage;
+        }
+
+        if (!mayMake && config.Store.Kind == StoreKind.Sqlite && !File.Exists(new SqliteStoreOptions { Directory = result.DataDirectory }.DatabasePath))
+        {
+            error.WriteLine($"mooring: there is no store in the data directory {result.DataDirectory}; name the gateway's own with --data, MOORING_DATA or store.directory.");
             return ExitCodes.Usage;
         }
 

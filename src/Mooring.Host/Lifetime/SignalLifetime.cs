@@ -4,8 +4,8 @@ using Mooring.Drain;
 namespace Mooring.Host.Lifetime;
 
 /// <summary>
-/// Turns signals into a drain and then a stop: the first SIGTERM or SIGINT drains, a second one of either ends the process at
-/// once. The drain runs before the host begins to stop, because a stopping web server cuts every stream by itself. A drain that was asked
+/// Turns signals into a drain and then a stop: the first SIGTERM, SIGINT or SIGHUP (the terminal is closed) drains, a SIGTERM or SIGINT after that ends
+/// the process at once. The drain runs before the host begins to stop, because a stopping web server cuts every stream by itself. A drain that was asked
 /// for before the signal is not run again: it is waited for, or is over already.
 /// </summary>
 internal sealed partial class SignalLifetime(
@@ -17,7 +17,7 @@ internal sealed partial class SignalLifetime(
 
     public Task WaitForStartAsync(CancellationToken cancellationToken)
     {
-        foreach (var signal in new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT })
+        foreach (var signal in new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP })
         {
             _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
         }
@@ -46,6 +46,12 @@ internal sealed partial class SignalLifetime(
         context.Cancel = true;
         if (Interlocked.Increment(ref _signals) > 1)
         {
+            if (context.Signal == PosixSignal.SIGHUP)
+            {
+                // Where a terminal is closed it comes from the system and from the shell, and after the SIGTERM of whoever ends a login: nobody asks for haste.
+                return;
+            }
+
             // 128 + number, as shells say it: 130 for SIGINT, 143 for SIGTERM.
             Environment.Exit(context.Signal == PosixSignal.SIGINT ? 130 : 143);
         }

@@ -17,13 +17,16 @@ namespace Mooring.Admin;
 /// </remarks>
 internal sealed class HealthEndpoints(Readiness readiness, IStore store, StreamTable streams, SessionTable sessions, PrometheusExporter metrics, TimeProvider time)
 {
+    /// <summary>Balancers ask with either.</summary>
+    private static readonly string[] Methods = ["GET", "HEAD"];
+
     private readonly long _started = time.GetTimestamp();
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/health", context => WriteAsync(context, StatusCodes.Status200OK, "ok"));
-        routes.MapGet("/mcp/health", context => WriteAsync(context, StatusCodes.Status200OK, "healthy"));
-        routes.MapGet("/ready", context => readiness.IsReady
+        routes.MapMethods("/health", Methods, context => WriteAsync(context, StatusCodes.Status200OK, "ok"));
+        routes.MapMethods("/mcp/health", Methods, context => WriteAsync(context, StatusCodes.Status200OK, "healthy"));
+        routes.MapMethods("/ready", Methods, context => readiness.IsReady
             ? WriteAsync(context, StatusCodes.Status200OK, "ready")
             : WriteAsync(context, StatusCodes.Status503ServiceUnavailable, readiness.IsDraining ? "draining" : "starting"));
         routes.MapGet("/metrics", context =>
@@ -38,6 +41,11 @@ internal sealed class HealthEndpoints(Readiness readiness, IStore store, StreamT
         context.Response.StatusCode = status;
         context.Response.ContentType = "application/json";
         context.Response.Headers.CacheControl = "no-store";
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            return;
+        }
+
         await using var json = new Utf8JsonWriter(context.Response.BodyWriter);
         json.WriteStartObject();
         json.WriteBoolean("ok", status == StatusCodes.Status200OK);

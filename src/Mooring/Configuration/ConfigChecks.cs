@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
 namespace Mooring.Configuration;
 
 /// <summary>Rules that look at more than one setting.</summary>
@@ -25,8 +28,9 @@ internal static class ConfigChecks
         {
             var node = root.Member("connectors")?.Member(connector.Name);
             var path = ConfigPath.Member("connectors", connector.Name);
-            foreach (var problem in check(connector.Name, connector.Settings, reading.BaseDirectory))
+            foreach (var said in check(connector.Name, connector.Settings, reading.BaseDirectory))
             {
+                var problem = AsWritten(said, node, connector.Settings);
                 var colon = problem.IndexOf(": ", StringComparison.Ordinal);
                 var key = colon < 0 || problem[..colon].Contains(' ') ? null : problem[..colon];
                 var line = (key is null ? node : node?.Member(key.Split('[')[0]) ?? node)?.Line;
@@ -34,6 +38,17 @@ internal static class ConfigChecks
             }
         }
     }
+
+    /// <summary>What a connector says of its settings, with values as they are written: what a reference was replaced by may be a secret.</summary>
+    private static string AsWritten(string problem, ConfigNode? written, JsonNode? value) => (written?.Kind, value) switch
+    {
+        (JsonValueKind.Object, JsonObject map) => written!.Members.Aggregate(problem, (said, member) => AsWritten(said, member.Value, map[member.Key])),
+        (JsonValueKind.Array, JsonArray list) => written!.Items.Zip(list).Aggregate(problem, (said, item) => AsWritten(said, item.First, item.Second)),
+        (JsonValueKind.String, JsonValue) when written!.Text.Contains("${", StringComparison.Ordinal) => problem
+            .Replace($"'{value.GetValue<string>()}'", $"'{written.Text}'", StringComparison.Ordinal)
+            .Replace(value.ToJsonString(), $"\"{written.Text}\"", StringComparison.Ordinal),
+        _ => problem,
+    };
 
     private static void Listen(MooringConfig config, ConfigNode root, ConfigReading reading)
     {
@@ -179,6 +194,16 @@ internal static class ConfigChecks
                 var last = root.Member("connectors")?.Member(name) ?? root.Member("servers")?.Member(name) ?? root.Member("mcpServers")?.Member(name);
                 reading.Error(ConfigPath.Member("mcpServers", name), last?.Line,
                     "is the name of another server or connector too (upper and lower case do not count).");
+            }
+        }
+
+        var places = config.Connectors.ToDictionary(connector => connector.Name, connector => connector.Name, StringComparer.Ordinal);
+        foreach (var server in config.Servers.Where(server => !server.Disabled))
+        {
+            if (!places.TryAdd(server.Slug, server.Name) && places[server.Slug] is var first && first != server.Name)
+            {
+                reading.Warn(ConfigPath.Member("mcpServers", server.Name), (root.Member("mcpServers")?.Member(server.Name) ?? root.Member("servers")?.Member(server.Name))?.Line,
+                    $"is left out: \"{first}\" is called {server.Slug} in addresses too (/servers/{server.Slug}/mcp). Give one of both another name.");
             }
         }
     }

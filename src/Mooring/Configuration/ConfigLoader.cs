@@ -17,7 +17,7 @@ internal sealed record ConfigLoadOptions
 
     /// <summary>
     /// Says what is wrong with the settings of one connector, given its name, its settings and the directory for relative paths:
-    /// each line is <c>key: what is wrong</c>, or only the latter. Null: nobody knows the connectors here.
+    /// each line is <c>key: what is wrong</c>, or only the latter, and has values of settings only between quotes. Null: nobody knows the connectors here.
     /// </summary>
     public Func<string, JsonObject, string, IReadOnlyList<string>>? CheckConnector { get; init; }
 
@@ -45,10 +45,13 @@ internal static class ConfigLoader
         string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions? options = null)
     {
         options ??= new();
-        file = FindFile(file, environment, options);
-        var baseDirectory = file is null ? options.WorkingDirectory : Path.GetDirectoryName(file)!;
+        var place = PlaceOf(file, environment, options, out var isNamed);
+        file = isNamed || File.Exists(place) ? place : null;
+        var baseDirectory = Path.GetDirectoryName(place)!;
         var reading = new ConfigReading(environment, baseDirectory, options.WorkingDirectory);
         var notes = new List<string>();
+        // Also where none lies there: one may come.
+        reading.Used(place);
         var root = ReadFile(file, reading);
         EnvironmentOverrides.Apply(root, Settings.Root, reading);
         LegacyVariables.Apply(root, options.Urls is not null, reading, notes);
@@ -70,28 +73,31 @@ internal static class ConfigLoader
         }
 
         ConfigChecks.Run(config, root, reading, options);
+        var data = DataDirectories.Choose(config, environment, options);
+        if (config.Store.Directory is not null)
+        {
+            // The strongest of those who name one.
+            config = config with { Store = config.Store with { Directory = data } };
+        }
+
         return new ConfigResult
         {
             Config = reading.Failed ? null : config,
-            Problems = reading.Problems,
+            Problems = NamingVariables(reading.Problems, root),
             Sources = reading.Sources,
             Notes = notes,
             File = file,
             Files = reading.Files,
-            DataDirectory = DataDirectories.Choose(config, environment, options),
+            DataDirectory = data,
         };
     }
 
-    private static string? FindFile(string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions options)
+    /// <summary>Where the file is looked for; the same as long as a process runs. One that was named has to be there.</summary>
+    private static string PlaceOf(string? file, IReadOnlyDictionary<string, string> environment, ConfigLoadOptions options, out bool isNamed)
     {
         var named = file ?? environment.GetValueOrDefault(EnvironmentOverrides.ConfigFile);
-        if (!string.IsNullOrEmpty(named))
-        {
-            return Path.GetFullPath(named, options.WorkingDirectory);
-        }
-
-        var usual = Path.Combine(options.WorkingDirectory, DefaultFile);
-        return File.Exists(usual) ? usual : null;
+        isNamed = !string.IsNullOrEmpty(named);
+        return Path.GetFullPath(isNamed ? named! : DefaultFile, options.WorkingDirectory);
     }
 
     private static ConfigNode ReadFile(string? file, ConfigReading reading)
@@ -102,7 +108,6 @@ internal static class ConfigLoader
             return empty;
         }
 
-        reading.Used(file);
         try
         {
             var root = ConfigText.Parse(File.ReadAllBytes(file), file, reading);
@@ -126,6 +131,37 @@ internal static class ConfigLoader
         }
 
         return empty;
+    }
+
+    /// <summary>Whoever set a variable looks for its name, and not for that of the setting.</summary>
+    private static IReadOnlyList<ConfigProblem> NamingVariables(IReadOnlyList<ConfigProblem> problems, ConfigNode root)
+    {
+        if (problems.All(problem => problem.Line is not null))
+        {
+            return problems;
+        }
+
+        var origins = new Dictionary<string, string>(StringComparer.Ordinal);
+        Note("", root);
+        return [.. problems.Select(problem => problem.Line is null && origins.TryGetValue(problem.Path, out var origin) ? problem with { Message = $"{problem.Message} It comes from {origin}." } : problem)];
+
+        void Note(string path, ConfigNode node)
+        {
+            if (path.Length > 0 && node.Line is null)
+            {
+                origins.TryAdd(path, node.Origin);
+            }
+
+            foreach (var (key, child) in node.Members)
+            {
+                Note(ConfigPath.Member(path, key), child);
+            }
+
+            for (var i = 0; i < node.Items.Count; i++)
+            {
+                Note(ConfigPath.Item(path, i), node.Items[i]);
+            }
+        }
     }
 
     private static IReadOnlyList<ConnectorConfig> DefaultConnectors(

@@ -46,7 +46,7 @@ internal sealed record ConfigResult
     /// <summary>The file that was read; null without one.</summary>
     public string? File { get; init; }
 
-    /// <summary>All files whose content went into the result: the file itself and those of <c>${file:…}</c> and <c>envFile</c>.</summary>
+    /// <summary>All files whose content decides the result: the file itself, or where it would be, and those of <c>${file:…}</c> and <c>envFile</c>.</summary>
     public IReadOnlyList<string> Files { get; init; } = [];
 
     /// <summary>The directory for everything that must outlive the process.</summary>

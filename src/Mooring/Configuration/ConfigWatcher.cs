@@ -5,12 +5,16 @@ namespace Mooring.Configuration;
 
 /// <summary>
 /// Hot reload. Looks at the files every <see cref="Interval"/>, loads them again when their content changed, and puts the new
-/// snapshot in force if it has no errors; else the old one stays and each problem is logged once.
+/// snapshot in force if it has no errors; else the old one stays and each problem is logged once. A file that was in force has to be there from
+/// then on, wherever it was found: while it is not, the snapshot made of it stays. Without one, the first to come is taken.
 /// </summary>
+/// <param name="store">Where the snapshot in force is.</param>
 /// <param name="first">The result that is in force.</param>
-/// <param name="load">Loads again, with the same file and options.</param>
+/// <param name="load">Loads again, with the same options: the file in force where one is given, else what the process was started with.</param>
+/// <param name="time">The clock.</param>
+/// <param name="logger">Hears of changes and problems.</param>
 internal sealed partial class ConfigWatcher(
-    ConfigStore store, ConfigResult first, Func<ConfigResult> load, TimeProvider time, ILogger<ConfigWatcher> logger) : BackgroundService
+    ConfigStore store, ConfigResult first, Func<string?, ConfigResult> load, TimeProvider time, ILogger<ConfigWatcher> logger) : BackgroundService
 {
     /// <summary>A change is in force within two of these. Kubernetes itself takes up to a minute to bring one to the pod.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -18,13 +22,11 @@ internal sealed partial class ConfigWatcher(
     private readonly ContentWatch _watch = new(first.Files);
     private IReadOnlyList<ConfigProblem> _reported = first.Problems;
 
+    /// <summary>The file that the snapshot in force was made of; null: of none.</summary>
+    private string? _file = first.File;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (first.Files.Count == 0)
-        {
-            return;
-        }
-
         using var timer = new PeriodicTimer(Interval, time);
         try
         {
@@ -50,7 +52,7 @@ internal sealed partial class ConfigWatcher(
         ConfigResult result;
         try
         {
-            result = load();
+            result = load(_file);
         }
         catch (Exception e)
         {
@@ -64,6 +66,7 @@ internal sealed partial class ConfigWatcher(
         Report(result);
         if (result.Config is { } next)
         {
+            _file = result.File;
             return Apply(next, result.File);
         }
 

@@ -31,6 +31,9 @@ internal sealed partial class GatewayDrain(
     /// <summary>Clients are told to come back within this window, so that they do not all arrive at one replica at once.</summary>
     private static readonly (int First, int Last) RetryWindow = (1000, 5000);
 
+    /// <summary>A client that was heard of since may come back at any moment, on a new connection where it opens one for each request.</summary>
+    private static readonly TimeSpan MayComeBack = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
 
     private readonly Lock _gate = new();
@@ -87,8 +90,7 @@ internal sealed partial class GatewayDrain(
 
     /// <summary>Begins the drain unless it was begun before; the task is that of the one drain, and never fails.</summary>
     /// <param name="evenIfIdle">
-    /// Whether <c>drain.delay</c> is waited for also where nobody seems connected. Whoever asks from outside has a balancer that must notice, and
-    /// clients that connect for each request anew are seen only while one is under way.
+    /// Whether <c>drain.delay</c> is waited for also where nobody was heard of lately. Whoever asks from outside has a balancer that must notice.
     /// </param>
     /// <param name="within">What there is for all stages, where that is less than they are set to.</param>
     public Task Begin(bool evenIfIdle, TimeSpan? within = null)
@@ -156,9 +158,10 @@ internal sealed partial class GatewayDrain(
     private async Task<int> StagesAsync(DrainConfig settings, bool evenIfIdle, CancellationToken cancel)
     {
         Enter(DrainStage.Unready, settings.Delay.TotalSeconds);
-        if (evenIfIdle || sessions.All.Any(s => s.Connections > 0) || runner.Running > 0)
+        var now = time.GetTimestamp();
+        if (evenIfIdle || runner.Running > 0 || sessions.All.Any(s => s.IdleFor(now) < MayComeBack))
         {
-            // With nobody connected there is no balancer to wait for.
+            // With nobody to come there is no balancer to wait for.
             await Task.Delay(settings.Delay, time, cancel);
         }
 

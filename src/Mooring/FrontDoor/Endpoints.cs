@@ -138,7 +138,7 @@ internal sealed class Endpoints(
 
         var last = request.Headers["Last-Event-ID"];
         return (last.Count == 0 || last[0]?.StartsWith('s') == true)
-            && request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase);
+            && request.Headers.Accept.ToString().Contains("text/event-stream", StringComparison.OrdinalIgnoreCase) && Media.AcceptsOf(request).HasFlag(Accepts.EventStream);
     }
 
     /// <summary>The transports.</summary>

@@ -115,7 +115,11 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         var known = catalogue.SaidTo(session, upstream);
         if (known.IsEmpty)
         {
-            await LookAsync(session, upstream);
+            if (!upstream.Health.IsAway)
+            {
+                await LookAsync(session, upstream);
+            }
+
             known = catalogue.LikelySaidTo(session, upstream);
         }
 

@@ -27,7 +27,7 @@ internal sealed partial class LegacySse(FrontDoorServices services, SessionTable
     /// <summary>GET: a new session, or the one whose stream was lost.</summary>
     /// <param name="context">The request; its Host and Origin are checked.</param>
     /// <param name="server">The server of a single-server route; null on the merged one.</param>
-    /// <param name="endpoint">Where messages go, relative to the request's own address, so that it holds behind any path prefix.</param>
+    /// <param name="endpoint">Where messages go, relative to the request's own address without a slash at its end, so that it holds behind any path prefix.</param>
     public async Task GetAsync(HttpContext context, string? server, string endpoint)
     {
         var (session, miss, isNew) = await FindOrCreateAsync(context, server);
@@ -35,6 +35,12 @@ internal sealed partial class LegacySse(FrontDoorServices services, SessionTable
         {
             await Answers.MissAsync(context, miss);
             return;
+        }
+
+        if (context.Request.Path.Value!.EndsWith('/'))
+        {
+            // Such an address is a folder to whoever resolves a reference (RFC 3986, 5.2.3).
+            endpoint = "../" + endpoint;
         }
 
         session.Person = Person.Of(context);

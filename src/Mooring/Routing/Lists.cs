@@ -66,13 +66,25 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
         }
     }
 
-    /// <summary>A server that nothing certain is known of is asked, for a short while; what is certain is never waited for, and what the caller may not use never asked for.</summary>
+    /// <summary>
+    /// A server that nothing certain is known of is asked, for a short while; what is certain is never waited for, and what the caller may not use never asked
+    /// for. Nor is a server that is away, which is probed for all.
+    /// </summary>
     public Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind, Access access)
     {
         List<Task>? looks = null;
         foreach (var upstream in servers)
         {
-            if (!access.Hides(upstream.Name) && !views.IsKnown(session, upstream, kind))
+            if (access.Hides(upstream.Name) || views.IsKnown(session, upstream, kind))
+            {
+                continue;
+            }
+
+            if (upstream.Health.IsAway)
+            {
+                session.Lists.Missed(upstream, kind);
+            }
+            else
             {
                 (looks ??= []).Add(session.Lists.LookAsync(upstream, kind));
             }

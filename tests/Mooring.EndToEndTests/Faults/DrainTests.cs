@@ -11,12 +11,14 @@ public sealed class DrainTests
 {
     private const int Terminate = 15;
     private const int Interrupt = 2;
+    private const int HangUp = 1;
 
     private static readonly HttpClient Http = new();
 
     [Theory]
     [InlineData(Terminate)]
     [InlineData(Interrupt)]
+    [InlineData(HangUp)]
     public async Task Signalled_ServesUntilTheDelayIsOver_ThenClosesStreams_AndWaitsForCalls(int signal)
     {
         await using var server = await FaultyServer.StartAsync();
@@ -121,6 +123,7 @@ public sealed class DrainTests
     [InlineData(Terminate, Terminate, 143)]
     [InlineData(Terminate, Interrupt, 130)]
     [InlineData(Interrupt, Interrupt, 130)]
+    [InlineData(HangUp, Terminate, 143)]
     public async Task SecondSignal_EndsAtOnce(int first, int second, int exitCode)
     {
         await using var server = await FaultyServer.StartAsync();
@@ -135,9 +138,32 @@ public sealed class DrainTests
         Assert.Equal(exitCode, await ExitAsync(gateway));
     }
 
+    /// <summary>A terminal that is closed says so more than once, and the end of a login asks for the end first.</summary>
+    [Theory]
+    [InlineData(HangUp)]
+    [InlineData(Terminate)]
+    public async Task HangUp_WhileStopping_ChangesNothing(int first)
+    {
+        await using var server = await FaultyServer.StartAsync();
+        await using var gateway = await StartAsync(server, delay: "1s", grace: "60s");
+        using var client = await McpClient.ConnectAsync(gateway.ServerUrl("up"), "2025-06-18");
+        var call = client.ToolCall("hold", "finished");
+        using var stream = await client.PostForStreamAsync(call);
+
+        gateway.Signal(first);
+        await UntilUnreadyAsync(gateway);
+        gateway.Signal(HangUp);
+
+        server.Release();
+        var answer = await stream.AnswerAsync((int)call["id"]!);
+        Assert.Equal("finished", (string?)answer["result"]!["content"]![0]!["text"]);
+        Assert.Equal(0, await ExitAsync(gateway));
+    }
+
     [Theory]
     [InlineData(Terminate)]
     [InlineData(Interrupt)]
+    [InlineData(HangUp)]
     public async Task NothingOpen_Signalled_DoesNotWaitForTheDelay(int signal)
     {
         await using var server = await FaultyServer.StartAsync();

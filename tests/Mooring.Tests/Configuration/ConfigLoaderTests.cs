@@ -282,6 +282,53 @@ public sealed class ConfigLoaderTests : IDisposable
     }
 
     [Fact]
+    public void Load_ConnectorSettingsWithReferencesAreWrong_WhatTheyWereReplacedByIsNotSaid()
+    {
+        _fixture.Environment["SECRET"] = "hunter2";
+        _fixture.Environment["SIZE"] = "77MB";
+
+        var result = _fixture.Load(
+            """{ "connectors": { "docs": { "path": "${SECRET}", "include": ["*.md", "/${SECRET}"], "exclude": "../${SECRET}", "maxFileSize": "${SIZE}" } } }""",
+            new ConfigLoadOptions { CheckConnector = Mooring.Connectors.ConnectorFactory.Validate });
+
+        Assert.Equal(
+            [
+                ("connectors.docs.path", "the folder '${SECRET}' does not exist"),
+                ("connectors.docs.include[1]", "'/${SECRET}' must be relative to the content folder, without '..'"),
+                ("connectors.docs.exclude", "'../${SECRET}' must be relative to the content folder, without '..'"),
+                ("connectors.docs.maxFileSize", "\"${SIZE}\" is outside 1kB to 4MB"),
+            ],
+            result.Errors.Select(e => (e.Path, e.Message)));
+    }
+
+    /// <summary>As the start screen says it, and where the command line puts it, there the store is.</summary>
+    [Fact]
+    public void Load_DataDirectoryNamedTwice_TheStoreIsInTheStrongerOne()
+    {
+        var named = Path.Combine(_fixture.Folder, "named");
+
+        var result = _fixture.Load("""{ "store": { "directory": "written" }, "connectors": {} }""", new ConfigLoadOptions { DataDirectory = named });
+
+        Assert.Equal((named, named), (result.DataDirectory, result.Config!.Store.Directory));
+        Assert.Equal(Path.Combine(_fixture.Folder, "written"), _fixture.Load().Config!.Store.Directory);
+    }
+
+    [Fact]
+    public void Load_TwoNamesWithOneAddress_TheOneThatIsLeftOutIsNamed()
+    {
+        var result = _fixture.Load("""
+            { "connectors": {}, "mcpServers": {
+                "My Server": { "url": "http://a.test" },
+                "My-Server": { "url": "http://b.test" },
+                "my server": { "url": "http://c.test", "disabled": true } } }
+            """);
+
+        var warning = Assert.Single(result.Warnings);
+        Assert.Equal("mcpServers.My-Server is left out: \"My Server\" is called My-Server in addresses too (/servers/My-Server/mcp). Give one of both another name.", $"{warning.Path} {warning.Message}");
+        Assert.Equal(3, warning.Line);
+    }
+
+    [Fact]
     public void Load_ConnectorCheckComplains_PathAndLineAreAdded()
     {
         var result = _fixture.Load("{\n\"connectors\": {\n\"docs\": {\n\"path\": \".\",\n\"include\": [1] } } }", new()

@@ -20,8 +20,11 @@ public sealed class ConfigWatcherTests : IDisposable
         var first = _fixture.Load();
         Assert.Empty(first.Errors);
         var store = new ConfigStore(first.Config!, first.DataDirectory);
-        return (store, new ConfigWatcher(store, first, () => _fixture.Load(), _clock, _log));
+        return (store, new ConfigWatcher(store, first, Load, _clock, _log));
     }
+
+    private ConfigResult Load(string? inForce) =>
+        ConfigLoader.Load(inForce, _fixture.Environment, new() { WorkingDirectory = _fixture.Folder });
 
     /// <summary>Looks often enough for any change that lies there to be in force.</summary>
     private static bool LookUntilSettled(ConfigWatcher watcher) =>
@@ -113,22 +116,59 @@ public sealed class ConfigWatcherTests : IDisposable
         Assert.Equal(TimeSpan.FromSeconds(3), store.Current.Drain.Delay);
     }
 
-    [Fact]
-    public void Look_FileGoneForAWhile_KeepsTheOldOneAndTakesTheNextOne()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Look_FileGoneForAWhile_KeepsTheOldOneAndTakesTheNextOne(bool isNamed)
     {
-        _fixture.Write("mooring.json", Config("1s"));
-        var first = _fixture.Load();
+        const string closed = """, "policies": { "default": "deny" } """;
+        _fixture.Write("mooring.json", Config("1s", closed));
+        var first = Load(isNamed ? _fixture.ConfigFile : null);
         var store = new ConfigStore(first.Config!, first.DataDirectory);
-        var watcher = new ConfigWatcher(store, first, () => ConfigLoader.Load(_fixture.ConfigFile, _fixture.Environment), _clock, _log);
+        var watcher = new ConfigWatcher(store, first, inForce => Load(inForce ?? (isNamed ? _fixture.ConfigFile : null)), _clock, _log);
         LookUntilSettled(watcher);
+        var before = store.Current;
 
+        for (var i = 0; i < 2; i++)
+        {
+            File.Delete(_fixture.ConfigFile);
+            Assert.False(LookUntilSettled(watcher));
+            Assert.False(LookUntilSettled(watcher));
+            Assert.Same(before, store.Current);
+            Assert.Single(_log.Lines, l => l.Contains("mooring.json does not exist.", StringComparison.Ordinal));
+            Assert.Single(_log.Lines, l => l.Contains("the one in force stays", StringComparison.Ordinal));
+            _log.Lines.Clear();
+
+            _fixture.Write("mooring.json", Config($"{i + 2}s", closed));
+            Assert.True(LookUntilSettled(watcher));
+            Assert.Equal(TimeSpan.FromSeconds(i + 2), store.Current.Drain.Delay);
+            before = store.Current;
+            _log.Lines.Clear();
+        }
+    }
+
+    [Fact]
+    public void Look_FirstFileComesAfterTheStart_IsTaken_AndHasToBeThereFromThenOn()
+    {
+        var (store, watcher) = Start();
+        Assert.Null(Load(inForce: null).File);
+        Assert.False(LookUntilSettled(watcher));
+        Assert.Empty(_log.Lines);
+
+        _fixture.Write("mooring.json", "{ \"drain\": ");
+        Assert.False(LookUntilSettled(watcher));
         File.Delete(_fixture.ConfigFile);
         Assert.False(LookUntilSettled(watcher));
-        Assert.Equal(TimeSpan.FromSeconds(1), store.Current.Drain.Delay);
+        Assert.DoesNotContain(_log.Lines, l => l.Contains("does not exist", StringComparison.Ordinal));
 
         _fixture.Write("mooring.json", Config("2s"));
         Assert.True(LookUntilSettled(watcher));
         Assert.Equal(TimeSpan.FromSeconds(2), store.Current.Drain.Delay);
+
+        File.Delete(_fixture.ConfigFile);
+        Assert.False(LookUntilSettled(watcher));
+        Assert.Equal(TimeSpan.FromSeconds(2), store.Current.Drain.Delay);
+        Assert.Contains(_log.Lines, l => l.Contains("mooring.json does not exist.", StringComparison.Ordinal));
     }
 
     [Fact]

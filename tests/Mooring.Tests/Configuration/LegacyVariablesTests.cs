@@ -44,8 +44,23 @@ public sealed class LegacyVariablesTests : IDisposable
         Assert.Equal(new MooringConfig().Listen, result.Config!.Listen);
     }
 
+    [Theory]
+    [InlineData("PORT", "http", "listen[0]", "PORT")]
+    [InlineData("SSE_KEEPALIVE_INTERVAL", "soon", "keepAlive.interval", "SSE_KEEPALIVE_INTERVAL")]
+    [InlineData("LOG_LEVEL", "chatty", "logLevel", "LOG_LEVEL")]
+    [InlineData("ALLOWED_ORIGINS", "https://a.example.com,b", "origins[1]", "ALLOWED_ORIGINS")]
+    [InlineData("MOORING_KeepAlive__Interval", "soon", "keepAlive.interval", "MOORING_KeepAlive__Interval")]
+    public void Value_OfNoUse_IsAnErrorThatNamesTheVariable(string name, string value, string path, string origin)
+    {
+        var error = Assert.Single(Load((name, value)).Errors);
+
+        Assert.Equal(path, error.Path);
+        Assert.EndsWith($" It comes from {origin}.", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
-    public void Port_NotANumber_IsAnError() => Assert.Equal("listen[0]", Assert.Single(Load(("PORT", "http")).Errors).Path);
+    public void PortAndHost_OfNoUse_AreBothNamed() =>
+        Assert.EndsWith(" It comes from HOST and PORT.", Assert.Single(Load(("PORT", "http"), ("HOST", "127.0.0.1")).Errors).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Values_OfOlderDeployments_AreConverted()

@@ -316,7 +316,7 @@ public sealed class DocsConnectorTests : IAsyncLifetime
     [InlineData("""{}""", "path: missing")]
     [InlineData("""{"path":null}""", "path: must be a text")]
     [InlineData("""{"path":"index.mdx"}""", "is a file")]
-    [InlineData("""{"path":".","maxFileSize":100}""", "maxFileSize: 100 bytes")]
+    [InlineData("""{"path":".","maxFileSize":100}""", "maxFileSize: 100 is outside")]
     [InlineData("""{"path":".","maxFileSize":"99999999999999999999"}""", "maxFileSize: must be")]
     [InlineData("""{"path":".","include":null}""", "include: must be")]
     public void Validate_OneThingWrong_SaysWhat(string settings, string problem) =>

@@ -129,16 +129,52 @@ public sealed class DrainTests
         Assert.Equal(0, gateway.Streams.Count);
     }
 
-    [Fact]
-    public async Task Drain_NobodyConnected_IsOverAtOnce()
+    [Theory]
+    [InlineData("2025-11-25")]
+    [InlineData("2026-07-28")]
+    public async Task Drain_NobodyWasHeardOfForAMinute_IsOverAtOnce(string version)
     {
         await using var gateway = await GatewayFixture.StartAsync();
-        await gateway.ClientAsync();
-        await gateway.UntilAsync(() => gateway.Sessions.All.All(s => s.Connections == 0), "nobody is connected");
+        await CallOnceAsync(gateway, version);
+        gateway.Advance(TimeSpan.FromSeconds(61));
+        var began = gateway.Clock.Elapsed;
 
         await Limit.Of(gateway.Drain.RunAsync(CancellationToken.None), "the drain");
 
-        Assert.Equal(TimeSpan.Zero, gateway.Clock.Elapsed);
+        Assert.Equal(began, gateway.Clock.Elapsed);
+    }
+
+    /// <summary>Clients that open a connection for each request are not seen between two of them, and would be refused one.</summary>
+    [Theory]
+    [InlineData("2025-11-25")]
+    [InlineData("2026-07-28")]
+    public async Task Drain_SomebodyWasHeardOfLately_ServesForTheDelay(string version)
+    {
+        await using var gateway = await GatewayFixture.StartAsync();
+        await CallOnceAsync(gateway, version);
+        gateway.Advance(TimeSpan.FromSeconds(50));
+
+        var draining = gateway.Drain.RunAsync(CancellationToken.None);
+        gateway.Advance(TimeSpan.FromSeconds(4));
+
+        Assert.Equal(DrainStage.Unready, gateway.Drain.Stage);
+        await CallOnceAsync(gateway, version);
+        await gateway.PassTimeAsync(draining, TimeSpan.FromSeconds(6), "the drain is over");
+    }
+
+    private static async Task CallOnceAsync(GatewayFixture gateway, string version)
+    {
+        if (version == "2026-07-28")
+        {
+            using var reply = await new StatelessClient(gateway.Http).CallAsync("echo");
+            Assert.Equal("nothing", (await reply.MessageAsync()).Text());
+        }
+        else
+        {
+            Assert.Equal("nothing", (await (await gateway.ClientAsync(version)).ResultAsync("echo")).Text());
+        }
+
+        await gateway.UntilAsync(() => gateway.Sessions.All.All(s => s.Connections == 0) && gateway.Runner.Running == 0, "nobody is connected");
     }
 
     [Fact]

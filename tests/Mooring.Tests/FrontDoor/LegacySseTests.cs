@@ -10,6 +10,13 @@ public sealed class LegacySseTests
     [InlineData("/servers/one/sse", "/servers/one/")]
     [InlineData("/sse", "/")]
     [InlineData("/mcp", "/")]
+    [InlineData("/mcp/sse", "/mcp/")]
+    [InlineData("/servers/one/mcp", "/servers/one/")]
+    [InlineData("/servers/one/sse/", "/servers/one/")]
+    [InlineData("/servers/one/mcp/", "/servers/one/")]
+    [InlineData("/sse/", "/")]
+    [InlineData("/mcp/", "/")]
+    [InlineData("/mcp/sse/", "/mcp/")]
     public async Task Get_Opened_FirstEventIsARelativeEndpoint(string path, string folder)
     {
         await using var gateway = await GatewayFixture.StartAsync();
@@ -21,6 +28,8 @@ public sealed class LegacySseTests
         Assert.DoesNotContain(':', endpoint.Data!);
         var messages = new Uri(new Uri("http://localhost" + path), endpoint.Data!);
         Assert.StartsWith(folder, messages.AbsolutePath);
+        // Behind a proxy that takes a prefix off.
+        Assert.Equal("/prefix" + messages.AbsolutePath, new Uri(new Uri("http://localhost/prefix" + path), endpoint.Data!).AbsolutePath);
         using var pinged = await Post(gateway, messages.PathAndQuery, """{"jsonrpc":"2.0","id":1,"method":"ping"}""");
         Assert.Equal(HttpStatusCode.Accepted, pinged.Status);
         Assert.Equal("1", (await stream.MessageAsync()).RawId());

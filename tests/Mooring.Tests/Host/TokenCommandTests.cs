@@ -206,6 +206,27 @@ public sealed class TokenCommandTests : IDisposable
         Assert.Contains(message, error, StringComparison.Ordinal);
     }
 
+    /// <summary>A directory that is mistyped holds no store; one that was made there would show nothing, and say that all is well.</summary>
+    [Theory]
+    [InlineData("list")]
+    [InlineData("list --all --json")]
+    [InlineData("revoke 000000000000")]
+    [InlineData("revoke --person ann")]
+    [InlineData("revoke --client mrc-1")]
+    public async Task ListAndRevoke_WhereNoStoreIs_AreRefused_AndMakeNone(string arguments)
+    {
+        var data = Path.Combine(_folder, "data");
+
+        var (code, output, error) = await RunAsync(arguments);
+
+        Assert.Equal((ExitCodes.Usage, ""), (code, output));
+        Assert.Contains($"there is no store in the data directory {data};", error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(data));
+        Directory.CreateDirectory(data);
+        Assert.Equal(ExitCodes.Usage, (await RunAsync(arguments)).Code);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(data));
+    }
+
     [Fact]
     public async Task Verbs_WithAStoreThatForgets_AreRefused()
     {

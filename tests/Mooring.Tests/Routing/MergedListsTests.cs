@@ -273,6 +273,45 @@ public sealed class MergedListsTests
     }
 
     [Fact]
+    public async Task List_ServerAwayThatNobodyKnows_IsAnsweredWithoutAConnect_UntilAProbeReachesIt()
+    {
+        var isDown = true;
+        var a = new ListingServer("a");
+        a.Before = e =>
+        {
+            if (isDown)
+            {
+                e.Fail(HttpRequestError.ConnectionError);
+            }
+
+            return isDown;
+        };
+        await using var gateway = await GatewayAsync(null, a, new ListingServer("b"));
+        var upstream = gateway.Get<UpstreamTable>().Find("a")!;
+        await gateway.UntilAsync(() => upstream.Health.State == UpstreamState.Failing, "the first look failed");
+        while (!upstream.Health.IsAway)
+        {
+            upstream.Failed("gone");
+        }
+
+        var asked = a.Fake.Requests.Count;
+        var single = await gateway.ClientAsync(path: "/servers/a/mcp");
+        var merged = await gateway.MergedAsync();
+        for (var i = 0; i < 10; i++)
+        {
+            using var reply = await Limit.Of(single.RequestAsync("tools/list"), "the answer");
+            Assert.Contains("has not answered tools/list yet (gone)", (string?)(await reply.MessageAsync())["error"]!["message"], StringComparison.Ordinal);
+            Assert.Equal(["b__x"], await merged.ListAsync("tools"));
+        }
+
+        Assert.Equal(asked, a.Fake.Requests.Count);
+        isDown = false;
+        await gateway.UntilAsync(() => !upstream.Health.IsAway, "a probe reached it", TimeSpan.FromSeconds(5));
+        Assert.Equal(["x"], await single.ListAsync("tools"));
+        Assert.Equal(["a__x", "b__x"], await merged.ListAsync("tools"));
+    }
+
+    [Fact]
     public async Task List_AfterARestartWithTheServerDead_IsThereAtOnce()
     {
         var folder = Directory.CreateTempSubdirectory("mooring-lists-").FullName;
