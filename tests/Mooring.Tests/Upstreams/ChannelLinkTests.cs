@@ -32,7 +32,9 @@ public sealed class ChannelLinkTests
         await using var gateway = await GatewayFixture.StartAsync(new FixtureOptions { Connectors = [server] });
         var client = new StatelessClient(gateway.Http, "/servers/hasty/mcp", capabilities: """{"elicitation":{"form":{}}}""");
 
-        using var first = await gateway.PassTimeAsync(client.CallAsync("hasty_echo"), TimeSpan.FromMinutes(1), "the first answer");
+        // A question is put to the client with the next beat; without one the answer comes first.
+        var calling = client.CallAsync("hasty_echo");
+        using var first = await (waitsForTheQuestion ? gateway.PassTimeAsync(calling, TimeSpan.FromMinutes(1), "the question") : Limit.Of(calling, "the answer"));
         var answer = await first.MessageAsync();
         if (waitsForTheQuestion)
         {
