@@ -184,8 +184,8 @@ public sealed class StreamPauseTests
             e.Raw(Text($"retry: 0\nid: s{++last}\ndata: {(last < 150 ? Said : answer)}\n\n"), "text/event-stream");
         }).Hold("slow");
         await using var gateway = await GatewayFixture.StartAsync(null, upstream);
-        // One that is not itself sent away to come back.
-        var client = await gateway.ClientAsync(version: "2025-06-18");
+        // One that cannot be sent away to come back, as those are that can.
+        var client = new StatelessClient(gateway.Http);
         var calling = client.CallAsync("slow");
         var call = await upstream.CallAsync();
         answer = $$$"""{"jsonrpc":"2.0","id":{{{call.Id}}},"result":{"content":[{"type":"text","text":"at last"}]}}""";
