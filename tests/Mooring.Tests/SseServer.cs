@@ -10,6 +10,7 @@ internal sealed class SseServer
     private readonly ConcurrentDictionary<string, string> _clients = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<UpstreamExchange> _called = new();
     private int _refused;
+    private int _opened;
 
     /// <summary>Its capabilities, JSON.</summary>
     public string Capabilities { get; set; } = """{"tools":{}}""";
@@ -40,7 +41,8 @@ internal sealed class SseServer
                 return true;
             }
 
-            var id = $"?link={_links.Count}";
+            // Links may be opened at once; two of one name would hear each other's answers.
+            var id = $"?link={Interlocked.Increment(ref _opened)}";
             _links[id] = exchange.Stream();
             _ = exchange.RawAsync($"event: endpoint\ndata: /mcp{id}\n\n");
             return true;

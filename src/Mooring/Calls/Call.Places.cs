@@ -82,9 +82,9 @@ internal sealed partial class Call
         return _begins with { EventId = origin.EventId };
     }
 
-    /// <summary>Whether the server's task of it was made with another account than a link is of: it is not that one's, nor is its answer.</summary>
+    /// <summary>Whether the server's task of it was made with another account than a link is of: it is not that one's, nor is its answer. Where a release before made it, nothing is noted of that.</summary>
     public bool IsOfAnotherAccount(Link link) =>
-        ServerTask is not null && link.Parameters.Authorizer is { Linking: not null } && _begins?.Place != PlaceOf(link);
+        ServerTask is not null && link.Parameters.Authorizer is { Linking: not null } && _begins is { Place: { Length: > 0 } of } && of != PlaceOf(link);
 
     /// <summary>Of a server that is used with people's accounts it is noted with which one its task was made: whoever goes on with that has to know.</summary>
     private void NoteAccountOfTask()

@@ -76,6 +76,11 @@ internal static class ConfigLoader
         var data = DataDirectories.Choose(config, environment, options);
         if (config.Store.Directory is not null)
         {
+            if (HasStore(Path.GetFullPath(config.Store.Directory, options.WorkingDirectory)) && !HasStore(data))
+            {
+                notes.Add($"The data directory is {data}, which has no store yet; store.directory names {config.Store.Directory}, which has one, and is not used beside --data or MOORING_DATA.");
+            }
+
             // The strongest of those who name one.
             config = config with { Store = config.Store with { Directory = data } };
         }
@@ -177,4 +182,6 @@ internal static class ConfigLoader
         reading.Warn("mcpServers", null, $"is not set, and there is no {docs} to serve instead: clients will find nothing.");
         return [];
     }
+
+    private static bool HasStore(string directory) => File.Exists(Path.Combine(directory, DataDirectories.StoreFile));
 }

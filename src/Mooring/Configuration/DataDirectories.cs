@@ -3,6 +3,9 @@ namespace Mooring.Configuration;
 /// <summary>Where the embedded store lies.</summary>
 internal static class DataDirectories
 {
+    /// <summary>The embedded store in one.</summary>
+    public const string StoreFile = "mooring.db";
+
     /// <summary>
     /// <c>--data</c>, <c>MOORING_DATA</c>, <c>store.directory</c>; else beside a checkout that was started by its script, so that
     /// two checkouts do not share one; else the usual place of the user or the system.

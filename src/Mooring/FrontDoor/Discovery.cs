@@ -13,8 +13,11 @@ namespace Mooring.FrontDoor;
 /// Answers <c>server/discover</c> (2026-07-28, server/discover) with what <c>initialize</c> on the same route would say: from what is known, at
 /// once; only the one server of its route is waited for, shortly, where nobody ever saw it.
 /// </summary>
-internal sealed class Discovery(Initializer initializer, Catalogue catalogue, UpstreamTable upstreams)
+internal sealed class Discovery(Initializer initializer, Catalogue catalogue, UpstreamTable upstreams, TimeProvider time)
 {
+    /// <summary>How long a request waits for what its server speaks, where nobody knows.</summary>
+    private static readonly TimeSpan MeetingPatience = TimeSpan.FromSeconds(10);
+
     private static readonly byte[] Gateway = Encoding.ASCII.GetBytes($"{{\"name\":\"mooring\",\"version\":\"{MooringVersion.Current}\"}}");
 
     /// <summary>What each server says that it is, taken out of its answer once.</summary>
@@ -76,9 +79,22 @@ internal sealed class Discovery(Initializer initializer, Catalogue catalogue, Up
             return null;
         }
 
+        if (!unknown.Health.TryLook())
+        {
+            return unknown.Health.LastFailure ?? "it is away";
+        }
+
         await WaitingThreads.Leave();
-        var (link, why) = await session.Links.GetAsync(unknown, cancel);
-        return link is null ? why : null;
+        try
+        {
+            // Nothing is written meanwhile: not for long.
+            var (link, why) = await session.Links.GetAsync(unknown, cancel).AsTask().WaitAsync(MeetingPatience, time, cancel);
+            return link is null ? why : null;
+        }
+        catch (TimeoutException)
+        {
+            return $"it did not say within {MeetingPatience.TotalSeconds:0} s which version it speaks";
+        }
     }
 
     /// <summary>The capabilities of one server, raw JSON; null while nothing is known of it.</summary>

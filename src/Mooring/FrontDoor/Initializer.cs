@@ -115,7 +115,7 @@ internal sealed class Initializer(ConfigStore config, TimeProvider time, Session
         var known = catalogue.SaidTo(session, upstream);
         if (known.IsEmpty)
         {
-            if (!upstream.Health.IsAway)
+            if (Lists.MayLook(upstream))
             {
                 await LookAsync(session, upstream);
             }

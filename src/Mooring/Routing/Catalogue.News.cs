@@ -164,6 +164,6 @@ internal sealed partial class Catalogue
             DoubtOthers(record.Server, kind);
         }
 
-        Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: isFirst));
+        Changed?.Invoke(new CatalogueChange(record.Server, record.Key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: isFirst, IsNews: true));
     }
 }

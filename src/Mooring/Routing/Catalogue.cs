@@ -183,10 +183,9 @@ internal sealed partial class Catalogue(IStore store, Peers peers, Eras eras, Ti
             {
                 DoubtOthers(server, list.Kind);
             }
-
-            Changed?.Invoke(new CatalogueChange(server, key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: false));
         }
 
+        Changed?.Invoke(new CatalogueChange(server, key, list, WasTold: doubt == CatalogueDoubt.Told, IsFirst: known is null, IsNews: false));
         return list;
     }
 

@@ -6,7 +6,8 @@ namespace Mooring.Routing;
 /// <param name="List">The new one.</param>
 /// <param name="WasTold">Whether those who may have been shown the one before were told already to ask again.</param>
 /// <param name="IsFirst">Whether none was known before; a session's own link may have shown one all the same.</param>
-internal readonly record struct CatalogueChange(string Server, string Key, ServerList List, bool WasTold, bool IsFirst);
+/// <param name="IsNews">Whether another process read it.</param>
+internal readonly record struct CatalogueChange(string Server, string Key, ServerList List, bool WasTold, bool IsFirst, bool IsNews);
 
 /// <summary>What speaks against a shared list, and since when. Not kept over a restart: a list is then as good as the last one proven.</summary>
 /// <param name="Kind">What.</param>

@@ -66,9 +66,12 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
         }
     }
 
+    /// <summary>Whether a request may have a server asked that is perhaps away. An account's server knows nobody but its people: no probe finds it back.</summary>
+    public static bool MayLook(Upstream upstream) => upstream.NeedsAccount || upstream.Health.TryLook();
+
     /// <summary>
     /// A server that nothing certain is known of is asked, for a short while; what is certain is never waited for, and what the caller may not use never asked
-    /// for. Nor is a server that is away, which is probed for all.
+    /// for. A server that is away is asked by few of those who want to know.
     /// </summary>
     public Task FirstLooksAsync(Session session, IReadOnlyList<Upstream> servers, ListKind kind, Access access)
     {
@@ -80,7 +83,7 @@ internal sealed partial class Lists(UpstreamTable upstreams, Views views, Bridge
                 continue;
             }
 
-            if (upstream.Health.IsAway)
+            if (!MayLook(upstream))
             {
                 session.Lists.Missed(upstream, kind);
             }

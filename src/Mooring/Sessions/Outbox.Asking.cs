@@ -25,7 +25,10 @@ internal sealed partial class Outbox
     private long? _hasNobodySince;
 
     /// <summary>Another replica asks whether somebody looks at a stream here.</summary>
-    /// <returns>False: nobody does, and nobody did when it was asked some seconds before.</returns>
+    /// <returns>
+    /// False: nobody does, and nobody has for longer than it takes to find out that a client's machine is gone. So a client that sleeps keeps its stream here, and whoever asks has
+    /// a client that was heard of since.
+    /// </returns>
     public bool HasAnybody()
     {
         lock (_gate)
@@ -37,7 +40,7 @@ internal sealed partial class Outbox
             }
 
             var now = services.Time.GetTimestamp();
-            return services.Time.GetElapsedTime(_hasNobodySince ??= now, now) < AskEvery / 2;
+            return services.Time.GetElapsedTime(_hasNobodySince ??= now, now) <= services.Config.Current.Http.PeerTimeout;
         }
     }
 

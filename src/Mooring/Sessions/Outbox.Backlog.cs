@@ -35,9 +35,9 @@ internal sealed partial class Outbox
         return true;
     }
 
-    /// <summary>Whether a client waits for it: such have room, as many as may be asked for at once.</summary>
+    /// <summary>Whether a client waits for it: such have room, as many as may be asked for at once and as many bytes as the largest message may have.</summary>
     private bool HasRoomForAnswerLocked(Waiting waiting) =>
-        waiting.Passed is { IsAnswer: true } && _backlog.Count(one => one.Passed is { IsAnswer: true }) < session.Log.MostAnswers;
+        waiting.Passed is { IsAnswer: true } && _backlogBytes < session.Log.MostAnswerBytes && _backlog.Count(one => one.Passed is { IsAnswer: true }) < session.Log.MostAnswers;
 
     /// <summary>What waits goes on, where there is somewhere to go.</summary>
     private void FlushLocked()

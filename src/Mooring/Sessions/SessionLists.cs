@@ -138,15 +138,6 @@ internal sealed partial class SessionLists(Session session, SessionServices serv
         }
     }
 
-    /// <summary>Somebody was answered without a list that is not known, since its server is away: the next looking for it tells of a change.</summary>
-    public void Missed(Upstream upstream, ListKind kind)
-    {
-        lock (_gate)
-        {
-            EntryLocked(upstream)[kind].LeftWith ??= "";
-        }
-    }
-
     /// <summary>
     /// A list that is older than its server says that it may be is read again, behind whoever was just answered with it; the client is told if it turns out
     /// to be another one. Not where a change would be told anyway, nor while the server is away, and at most every 15 s whatever came of it.

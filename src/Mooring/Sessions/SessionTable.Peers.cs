@@ -100,8 +100,8 @@ internal sealed partial class SessionTable
         });
         peers.OnSignal(Outbox.AnybodySignal, id =>
         {
-            // What is not in memory has no stream here.
-            if (id.Split(' ') is [var sessionId, var asking] && Known(sessionId)?.Outbox.HasAnybody() is not true)
+            // What is not in memory has no stream here, unless it is being read for one.
+            if (id.Split(' ') is [var sessionId, var asking] && !_loading.ContainsKey(sessionId) && Known(sessionId)?.Outbox.HasAnybody() is not true)
             {
                 peers.Signal(asking, Outbox.NobodySignal, $"{sessionId} {peers.Name}");
             }

@@ -352,6 +352,18 @@ internal sealed partial class SessionTable
         // What is shown to links that declare nothing stands for the server as a whole: whoever has no link of its own asks again.
         Broadcast(upstream, session =>
         {
+            if (change.IsFirst && session.Lists.WasLeftWithout(upstream, change.List.Kind))
+            {
+                session.ServerListChanged(upstream, change.List.Kind);
+                return;
+            }
+
+            if (change is { IsFirst: true, IsNews: false })
+            {
+                // Whose link showed it has told its own session.
+                return;
+            }
+
             var isItsKey = session.Lists.Key(upstream) == change.Key;
             if (isItsKey)
             {

@@ -28,8 +28,11 @@ internal sealed partial class EventLog(string sessionId, IStore store, ConfigSto
     /// <summary>For what its streams do by themselves.</summary>
     public ILogger Logger => logger;
 
-    /// <summary>So many answers may wait for a listener however large they are, as many as may be asked for at once.</summary>
+    /// <summary>So many answers may wait for a listener beyond other messages, as many as may be asked for at once.</summary>
     public int MostAnswers => config.Current.Limits.CallsPerSession;
+
+    /// <summary>And so many bytes of them, beside the last: as the largest message may have.</summary>
+    public long MostAnswerBytes => config.Current.Limits.BodySize;
 
     /// <summary>Told the stream of each event that was committed; null where nobody follows any stream of this session.</summary>
     public Action<string>? Committed { get; set; }

@@ -19,7 +19,7 @@ internal sealed partial class EventStream
     }
 
     private bool HasRoomForAnswer(WaitingLine waiting) =>
-        waiting.Passed is { IsAnswer: true } && _backlog!.Count(one => one.Passed is { IsAnswer: true }) < _log.MostAnswers;
+        waiting.Passed is { IsAnswer: true } && _backlogBytes < _log.MostAnswerBytes && _backlog!.Count(one => one.Passed is { IsAnswer: true }) < _log.MostAnswers;
 }
 
 /// <summary>What waits for a listener on a stream without a log.</summary>

@@ -38,6 +38,7 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
     private bool _wasReached;
     private TimeSpan _interval = FirstProbe;
     private DateTimeOffset _nextProbe;
+    private DateTimeOffset _lastLook;
     private bool _probing;
 
     public UpstreamState State { get; private set; } = UpstreamState.Unknown;
@@ -123,6 +124,25 @@ internal sealed class UpstreamHealth(TimeProvider time, Random random)
 
             State = UpstreamState.Away;
             Schedule();
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Whether a request that would be answered from what a server says may open a link to see: while it is away, one each second for all. Probes alone would not do:
+    /// they declare nothing, and are nobody's, and there are servers that take no such link.
+    /// </summary>
+    public bool TryLook()
+    {
+        lock (_gate)
+        {
+            var now = time.GetUtcNow();
+            if (State == UpstreamState.Away && now - _lastLook < FirstProbe)
+            {
+                return false;
+            }
+
+            _lastLook = now;
             return true;
         }
     }

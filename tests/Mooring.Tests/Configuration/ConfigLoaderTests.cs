@@ -311,6 +311,18 @@ public sealed class ConfigLoaderTests : IDisposable
 
         Assert.Equal((named, named), (result.DataDirectory, result.Config!.Store.Directory));
         Assert.Equal(Path.Combine(_fixture.Folder, "written"), _fixture.Load().Config!.Store.Directory);
+        Assert.Empty(result.Notes);
+    }
+
+    [Fact]
+    public void Load_DataDirectoryNamedTwice_AndTheStoreIsInTheWeakerOne_IsNoted()
+    {
+        Directory.CreateDirectory(Path.Combine(_fixture.Folder, "written"));
+        File.WriteAllText(Path.Combine(_fixture.Folder, "written", "mooring.db"), "");
+
+        var result = _fixture.Load("""{ "store": { "directory": "written" }, "connectors": {} }""", new ConfigLoadOptions { DataDirectory = Path.Combine(_fixture.Folder, "named") });
+
+        Assert.Contains("which has no store yet", Assert.Single(result.Notes), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -127,7 +127,7 @@ public sealed partial class ReplicaLegacyTests
         var (stream, _) = await OpenAsync(pair.B, endpoint.Id);
         await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");
         held.SetResult();
-        await pair.PassAsync(TimeSpan.FromSeconds(20));
+        await pair.PassAsync(TimeSpan.FromSeconds(80));
 
         await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
         await AskAsync(pair, stream, pair.B, endpoint.Data!, "ping");

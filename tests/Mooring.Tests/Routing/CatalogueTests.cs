@@ -21,7 +21,14 @@ public sealed class CatalogueTests
     {
         _store = new MemoryStore(_clock);
         _catalogue = New();
-        _catalogue.Changed = change => _changed.Add($"{change.Server} {change.Key} {change.List.Kind}{(change.WasTold ? " told" : "")}");
+        _catalogue.Changed = change =>
+        {
+            // The first is no change of anything; it is for those who were left without.
+            if (change is not { IsFirst: true, IsNews: false })
+            {
+                _changed.Add($"{change.Server} {change.Key} {change.List.Kind}{(change.WasTold ? " told" : "")}");
+            }
+        };
     }
 
     [Fact]

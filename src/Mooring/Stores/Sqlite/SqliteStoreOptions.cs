@@ -1,3 +1,5 @@
+using Mooring.Configuration;
+
 namespace Mooring.Stores.Sqlite;
 
 /// <summary>How the embedded store works. Fixed for the life of the process.</summary>
@@ -32,7 +34,7 @@ internal sealed record SqliteStoreOptions
     /// <summary>Largest size of the file in pages of 4 kB; null: only the disk bounds it. How tests fill the store.</summary>
     public int? MaxPages { get; init; }
 
-    public string DatabasePath => Path.Combine(Directory, "mooring.db");
+    public string DatabasePath => Path.Combine(Directory, DataDirectories.StoreFile);
 
     public string LockPath => Path.Combine(Directory, "mooring.lock");
 
