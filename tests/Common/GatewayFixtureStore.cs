@@ -49,6 +49,23 @@ internal sealed class FaultyStore : IStore
     /// <summary>Called with the name of each operation before it is done; what it throws is thrown.</summary>
     public Func<string, Task>? Before { get; set; }
 
+    /// <summary>Holds the next operation of a name, once.</summary>
+    public (Func<bool> IsHeld, TaskCompletionSource Held) Hold(string operation)
+    {
+        var (held, isHeld) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), false);
+        Before = name =>
+        {
+            if (name != operation || isHeld)
+            {
+                return Task.CompletedTask;
+            }
+
+            isHeld = true;
+            return held.Task;
+        };
+        return (() => isHeld, held);
+    }
+
     /// <summary>As <see cref="Before"/>, but after it was done: its answer is lost.</summary>
     public Action<string>? After { get; set; }
 

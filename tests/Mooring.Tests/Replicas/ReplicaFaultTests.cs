@@ -218,7 +218,7 @@ public sealed class ReplicaFaultTests
     {
         await using var pair = await ReplicaPair.StartAsync();
         var (client, there) = await KnownToBothAsync(pair);
-        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("SetListenerAsync");
         using (await pair.A.ListenAsync(client))
         {
             await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
@@ -252,7 +252,7 @@ public sealed class ReplicaFaultTests
         }
 
         await pair.UntilAsync(() => pair.B.Streams.Count == 0, "the stream is lost");
-        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("SetListenerAsync");
         var listening = client.GetAsync(last);
         await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
         using var deleted = await Limit.Of((endsHere ? client : there).DeleteAsync(), "the end of the session");
@@ -284,7 +284,7 @@ public sealed class ReplicaFaultTests
         }
 
         await pair.UntilAsync(() => pair.A.Streams.Count + pair.B.Streams.Count == 0, "it is lost again");
-        var (isHeld, held) = Hold(pair.StoreOfA, "FindStreamAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("FindStreamAsync");
         var listening = client.GetAsync(last);
         await pair.A.UntilAsync(isHeld, "A has found it and asks the store for it");
         pair.A.Session(client).Doubt();
@@ -724,23 +724,6 @@ public sealed class ReplicaFaultTests
         var there = ReplicaPair.At(pair.B, client);
         await there.ResultAsync("echo");
         return (client, there);
-    }
-
-    /// <summary>Holds one operation of a store, once.</summary>
-    private static (Func<bool> IsHeld, TaskCompletionSource Held) Hold(FaultyStore store, string operation)
-    {
-        var (held, isHeld) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), false);
-        store.Before = name =>
-        {
-            if (name != operation || isHeld)
-            {
-                return Task.CompletedTask;
-            }
-
-            isHeld = true;
-            return held.Task;
-        };
-        return (() => isHeld, held);
     }
 
     private static Func<string, Task> Failing(string which) =>

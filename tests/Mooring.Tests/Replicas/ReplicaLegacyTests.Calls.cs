@@ -20,7 +20,7 @@ public sealed partial class ReplicaLegacyTests
         var call = Assert.Single(await RunningAsync(pair));
         Assert.Equal((pair.B.Get<Peers>().Name, "one", $"{asked}"), (call.Replica, call.Server, Assert.Single(call.RequestIds)));
 
-        var (isHeld, held) = Hold(pair.Store.Store, "PostAsync");
+        var (isHeld, held) = pair.Store.Store.Hold("PostAsync");
         (await pair.Upstream.CallAsync()).Text("done");
         await pair.UntilAsync(isHeld, "its answer is about to be sent to the other one");
         await pair.PassAsync(TimeSpan.FromSeconds(1));
@@ -70,7 +70,7 @@ public sealed partial class ReplicaLegacyTests
         var (stream, endpoint) = await ConnectAsync(pair, pair.B);
         await AskAsync(pair, stream, pair.A, endpoint.Data!, "ping");
 
-        var (isHeld, held) = Hold(pair.StoreOfA, "OpenStreamAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("OpenStreamAsync");
         var taking = PostAsync(pair.A, endpoint.Data!, "tools/call", Slow);
         await pair.UntilAsync(isHeld, "its record is on its way");
         var asked = await pair.A.PassTimeAsync(taking, Soon, "it is taken");
@@ -217,7 +217,7 @@ public sealed partial class ReplicaLegacyTests
             calls.Add((await PostAsync(pair.B, endpoint.Data!, "tools/call", Slow), await pair.Upstream.CallAsync()));
         }
 
-        var (isHeld, held) = Hold(pair.Store.Store, "PostAsync");
+        var (isHeld, held) = pair.Store.Store.Hold("PostAsync");
         calls.ForEach(call => call.Call.Text(new string('x', 100_000)));
         await pair.UntilAsync(isHeld, "the first is about to be sent to the other one");
         await pair.PassAsync(TimeSpan.FromSeconds(1));

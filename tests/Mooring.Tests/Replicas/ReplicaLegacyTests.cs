@@ -62,7 +62,7 @@ public sealed partial class ReplicaLegacyTests
         before.Dispose();
         await IsOverAsync(pair);
 
-        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("SetListenerAsync");
         var (stream, _) = await OpenAsync(pair.A, endpoint.Id);
         await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
         var asked = await PostAsync(pair.B, endpoint.Data!, "ping");
@@ -76,10 +76,10 @@ public sealed partial class ReplicaLegacyTests
     public async Task Answer_OfAReplicaThatReadTheSessionWhileTheStreamCame_GoesWhereItIs()
     {
         await using var pair = await ReplicaPair.StartAsync();
-        var (ofSession, session) = Hold(pair.Store.Store, "SetListenerAsync");
+        var (ofSession, session) = pair.Store.Store.Hold("SetListenerAsync");
         var (stream, endpoint) = await OpenAsync(pair.B);
         await pair.UntilAsync(ofSession, "B is about to say that the stream is there");
-        var (ofLinks, links) = Hold(pair.StoreOfA, "FindLinksAsync");
+        var (ofLinks, links) = pair.StoreOfA.Hold("FindLinksAsync");
         var asking = PostAsync(pair.A, endpoint.Data!, "ping");
         await pair.UntilAsync(ofLinks, "A has read the session, and not yet its links");
         session.SetResult();
@@ -98,7 +98,7 @@ public sealed partial class ReplicaLegacyTests
         first.Dispose();
         await IsOverAsync(pair);
 
-        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("SetListenerAsync");
         var (slow, _) = await OpenAsync(pair.A, endpoint.Id);
         await pair.UntilAsync(isHeld, "the store is asked");
         pair.StoreOfA.Before = null;
@@ -120,7 +120,7 @@ public sealed partial class ReplicaLegacyTests
         before.Dispose();
         await IsOverAsync(pair);
 
-        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("SetListenerAsync");
         var (slow, _) = await OpenAsync(pair.A, endpoint.Id);
         await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
         slow.Dispose();
@@ -143,7 +143,7 @@ public sealed partial class ReplicaLegacyTests
         await IsOverAsync(pair);
         var session = pair.A.Get<SessionTable>().Known(SessionOf(endpoint))!;
 
-        var (isHeld, held) = Hold(pair.StoreOfA, "SetListenerAsync");
+        var (isHeld, held) = pair.StoreOfA.Hold("SetListenerAsync");
         var (stream, _) = await OpenAsync(pair.A, endpoint.Id);
         await pair.UntilAsync(isHeld, "A is about to say that the stream is there");
         await pair.A.PassTimeAsync(pair.A.Sessions.EndAsync(session, StreamReason.SessionEnded), Soon, "the end of the session");
@@ -197,7 +197,7 @@ public sealed partial class ReplicaLegacyTests
             foreach (var (to, store) in new[] { (pair.B, pair.StoreOfA), (pair.A, pair.Store.Store) })
             {
                 // Whoever has the answer gets to pass it on when the client has left again.
-                var (isHeld, held) = Hold(store, "PostAsync");
+                var (isHeld, held) = store.Hold("PostAsync");
                 (stream, _) = await OpenAsync(to, endpoint.Id);
                 await pair.UntilAsync(isHeld, "it is about to be passed on");
                 stream.Dispose();
@@ -299,23 +299,6 @@ public sealed partial class ReplicaLegacyTests
     private static IReadOnlyList<MailRecord> Mail(ReplicaPair pair, string replica) => pair.Store.Replicas.ReadMailboxAsync(replica, 0, 100, CancellationToken.None).Result;
 
     private static string SessionOf(TestEvent endpoint) => endpoint.Data!.Split("sessionId=")[1];
-
-    /// <summary>Holds one operation of a store, once.</summary>
-    private static (Func<bool> IsHeld, TaskCompletionSource Held) Hold(FaultyStore store, string operation)
-    {
-        var (held, isHeld) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), false);
-        store.Before = name =>
-        {
-            if (name != operation || isHeld)
-            {
-                return Task.CompletedTask;
-            }
-
-            isHeld = true;
-            return held.Task;
-        };
-        return (() => isHeld, held);
-    }
 
     private static async Task<(TestReply Stream, TestEvent Endpoint)> OpenAsync(GatewayFixture at, string? last = null)
     {
